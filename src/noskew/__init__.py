@@ -1,0 +1,77 @@
+"""noskew: a feature store in which training and serving cannot disagree."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from noskew.clock import FixedClock, SystemClock
+    from noskew.definitions.aggregation import (
+        count,
+        count_distinct,
+        first_n,
+        first_value,
+        last_n,
+        last_value,
+        latest,
+        max,
+        mean,
+        min,
+        quantile,
+        stddev,
+        sum,
+        top_n,
+        var,
+    )
+    from noskew.definitions.connectors import Csv, DuckDb, Frame, Iceberg, Kafka, Parquet, Postgres
+    from noskew.definitions.entity import Entity
+    from noskew.definitions.on_demand import OnDemand
+    from noskew.definitions.service import FeatureService
+    from noskew.definitions.source import Source
+    from noskew.definitions.transforms import arrow, pandas, sql
+    from noskew.definitions.view import FeatureView
+    from noskew.errors import NoskewError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "noskew.clock": ("FixedClock", "SystemClock"),
+    "noskew.definitions.aggregation": (
+        "count", "count_distinct", "first_n", "first_value", "last_n", "last_value", "latest",
+        "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",
+    ),
+    "noskew.definitions.connectors": (
+        "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
+    ),
+    "noskew.definitions.entity": ("Entity",),
+    "noskew.definitions.on_demand": ("OnDemand",),
+    "noskew.definitions.service": ("FeatureService",),
+    "noskew.definitions.source": ("Source",),
+    "noskew.definitions.transforms": ("arrow", "pandas", "sql"),
+    "noskew.definitions.view": ("FeatureView",),
+    "noskew.errors": ("NoskewError",),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - one line a kind
+    "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
+    "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
+    "arrow", "pandas", "sql",
+    "count", "count_distinct", "first_n", "first_value", "last_n", "last_value", "latest",
+    "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",
+    "FixedClock", "SystemClock", "NoskewError",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Names load on first use, so that `import noskew` costs milliseconds.
+    if name not in _HOME:
+        raise AttributeError(f"module 'noskew' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,154 @@
+"""Every error noskew raises, in one tree.
+
+NoskewError
+├── DefinitionError (ValueError)          a definition that cannot mean anything
+│   ├── TransformError                    a transform that is refused, or that failed on a batch
+│   └── InvalidNameError                  a name that is not an identifier
+├── NotFoundError (LookupError)           a name nobody registered
+├── InputError (ValueError)               what a caller passed to a read or a write
+│   ├── SchemaMismatchError               columns or types are not the declared ones
+│   ├── KeyTypeError                      a join key that is missing or of the wrong type
+│   └── LimitError                        too many rows, too large a body
+├── ConfigError (ValueError)              noskew.toml, an address, an option
+├── MissingExtraError (ImportError)       an optional library is not installed
+├── RegistryError
+│   ├── ConflictError                     somebody else applied first; plan again
+│   └── CertificateError                  a definition without proof
+└── StoreError
+    ├── StoreUnavailableError             down, unreachable, timed out: a retry can help
+    ├── StoreFullError                    no space left; nothing was lost, a retry can help after
+    ├── CorruptDataError                  bytes that are not what we wrote
+    └── StoreConfigError                  the store is set up so that it would lose data
+
+``error.retryable`` says whether the same call may succeed later without a change by the
+caller. HTTP status codes come from :data:`HTTP_STATUS`, a table over this tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NoskewError(Exception):
+    """The root of every error raised on purpose by noskew."""
+
+    retryable = False
+
+
+class DefinitionError(NoskewError, ValueError):
+    """A definition is refused: the message names the object, what was expected, what came."""
+
+
+class InvalidNameError(DefinitionError):
+    """A name that is not ``[A-Za-z_][A-Za-z0-9_]*`` of at most 128 characters."""
+
+
+class TransformError(DefinitionError):
+    """A transform is refused at definition time, or failed while it ran on a batch."""
+
+
+class NotFoundError(NoskewError, LookupError):
+    """A name that is not registered; the message lists the nearest ones that are."""
+
+
+class InputError(NoskewError, ValueError):
+    """What the caller passed to a read or a write cannot be used."""
+
+
+class SchemaMismatchError(InputError):
+    """Columns are absent, duplicated or of another type than declared."""
+
+
+class KeyTypeError(InputError):
+    """A join key is absent or of the wrong type."""
+
+
+class LimitError(InputError):
+    """A request exceeds a declared limit (rows, bytes)."""
+
+
+class ConfigError(NoskewError, ValueError):
+    """The configuration or an option is wrong; the message names the key."""
+
+
+class MissingExtraError(NoskewError, ImportError):
+    """An optional library is not installed; the message names the extra to install."""
+
+
+class RegistryError(NoskewError):
+    """The registry refused or could not do what was asked."""
+
+
+class ConflictError(RegistryError):
+    """Somebody else changed the registry since the plan was made."""
+
+    retryable = True
+
+
+class CertificateError(RegistryError):
+    """A definition lacks the certificate that it needs."""
+
+
+class StoreError(NoskewError):
+    """A store failed. What was acknowledged before is kept."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is down, unreachable or too slow. A retry can help."""
+
+    retryable = True
+
+
+class StoreFullError(StoreError):
+    """The store has no space left. What was acknowledged is kept; free space and repeat."""
+
+    retryable = True
+
+
+class CorruptDataError(StoreError):
+    """Stored bytes are not what noskew writes: truncated, foreign or damaged."""
+
+
+class StoreConfigError(StoreError, ValueError):
+    """The store is configured so that rows could be lost (for example an evicting Redis)."""
+
+
+#: Most specific first: the first class that matches an error gives its HTTP status.
+HTTP_STATUS: tuple[tuple[type[NoskewError], int], ...] = (
+    (NotFoundError, 404),
+    (LimitError, 413),
+    (InputError, 422),
+    (ConflictError, 409),
+    (StoreUnavailableError, 503),
+    (StoreFullError, 503),
+    (NoskewError, 500),
+)
+
+
+def http_status(error: NoskewError) -> int:
+    """The HTTP status for an error, from :data:`HTTP_STATUS`."""
+    return next(status for kind, status in HTTP_STATUS if isinstance(error, kind))
+
+
+def nearest(name: object, known: Iterable[str], *, most: int = 12) -> str:
+    """A sentence that helps after a wrong name: the valid ones, and the nearest of them."""
+    names = sorted(known)
+    if not names:
+        return "there are none yet"
+    shown = ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+    close = get_close_matches(str(name), names, n=1)
+    return f"valid names: {shown}" + (f". Did you mean {close[0]!r}?" if close else "")
+
+
+def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "") -> NotFoundError:
+    """The error for a name that is not there."""
+    place = f" in {where}" if where else ""
+    return NotFoundError(f"no {kind} {name!r}{place}; {nearest(name, known)}")
+
+
+def missing_extra(library: str, extra: str, purpose: str) -> MissingExtraError:
+    """The error for an optional library that is not installed."""
+    return MissingExtraError(
+        f"{purpose} needs {library}, which is not installed; run: pip install 'noskew[{extra}]'"
+    )
