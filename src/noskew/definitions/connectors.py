@@ -1,0 +1,103 @@
+"""Where a source's data is: frozen descriptions that a store opens later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from noskew.errors import DefinitionError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A description of where data is. ``kind`` names the reader that opens it."""
+
+    kind: ClassVar[str] = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data that :func:`from_dict` reads back."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet(Connector):
+    """A Parquet file, a directory of them (searched recursively), or a glob pattern."""
+
+    path: str
+    kind: ClassVar[str] = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Csv(Connector):
+    """A CSV file, directory or glob, with a header row; types come from the source's schema."""
+
+    path: str
+    kind: ClassVar[str] = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Iceberg(Connector):
+    """An Iceberg table: ``table`` is ``namespace.name``, ``catalog`` the catalog's properties."""
+
+    table: str
+    catalog: Mapping[str, str] = field(default_factory=dict, hash=False)
+    kind: ClassVar[str] = "iceberg"
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDb(Connector):
+    """The result of a SQL query on DuckDB; ``database`` is a file, opened read-only."""
+
+    sql: str
+    database: str = ":memory:"
+    kind: ClassVar[str] = "duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres(Connector):
+    """The result of a SQL query on PostgreSQL.
+
+    ``dsn_env`` names the environment variable that holds the connection string, so that no
+    password enters a definition.
+    """
+
+    sql: str
+    dsn_env: str = "DATABASE_URL"
+    kind: ClassVar[str] = "postgres"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame(Connector):
+    """A pandas, Polars or Arrow frame of this process; only this process can ingest it."""
+
+    data: Any
+    kind: ClassVar[str] = "frame"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka(Connector):
+    """A Kafka topic. Declared here, run by the stream processor."""
+
+    topic: str
+    format: str = "json"
+    kind: ClassVar[str] = "kafka"
+
+
+_KINDS: dict[str, type[Connector]] = {
+    c.kind: c for c in (Parquet, Csv, Iceberg, DuckDb, Postgres, Kafka)
+}
+
+
+def from_dict(data: Mapping[str, Any] | None) -> Connector | None:
+    """The inverse of ``Connector.to_dict``; a frame of another process is gone (None)."""
+    if data is None or data["kind"] == "frame":
+        return None
+    options = dict(data)
+    kind = options.pop("kind")
+    if kind not in _KINDS:
+        raise DefinitionError(f"unknown connector {kind!r}; {nearest(kind, _KINDS)}")
+    return _KINDS[kind](**options)

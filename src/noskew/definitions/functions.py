@@ -1,0 +1,98 @@
+"""Python functions as data: an import path and a digest of the source they depend on."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from noskew.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRef:
+    """A module-level function: ``path`` is ``package.module:name``.
+
+    ``digest`` covers the function's source and, transitively, every module-level function,
+    class, constant and import of the same module that it names. What other modules do is
+    covered only by their import lines.
+    """
+
+    path: str
+    digest: str
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function. Raises DefinitionError if it is gone or its source changed."""
+        module_name, _, name = self.path.partition(":")
+        try:
+            function = getattr(importlib.import_module(module_name), name)
+        except (ImportError, AttributeError) as error:
+            raise DefinitionError(
+                f"cannot import the function {self.path!r}: {error}; the module that defines it "
+                f"must be importable where features are computed"
+            ) from error
+        found = function_ref(function, "function")
+        if found.digest != self.digest:
+            raise DefinitionError(
+                f"the source of {self.path!r} differs from the one that was applied; "
+                f"run plan and apply again, or restore the old source"
+            )
+        return function  # type: ignore[no-any-return]
+
+
+def function_ref(function: Callable[..., Any], what: str) -> FunctionRef:
+    """Describe a function. Raises DefinitionError for lambdas, closures and methods."""
+    name = getattr(function, "__qualname__", "")
+    module = getattr(function, "__module__", None)
+    if not inspect.isfunction(function) or "<" in name or "." in name or not module:
+        raise DefinitionError(
+            f"{what}: expected a function defined at the top of a module, got {function!r}; "
+            f"lambdas, methods and nested functions cannot be imported by name"
+        )
+    try:
+        source = inspect.getsource(sys.modules[module])
+    except (OSError, TypeError, KeyError) as error:
+        raise DefinitionError(
+            f"{what}: the source of {module}.{name} cannot be read; define it in a file"
+        ) from error
+    return FunctionRef(f"{module}:{name}", _source_digest(source, name, what))
+
+
+def _source_digest(source: str, name: str, what: str) -> str:
+    statements = ast.parse(source).body
+    defined: dict[str, list[ast.stmt]] = {}
+    for statement in statements:
+        for bound in _bound_names(statement):
+            defined.setdefault(bound, []).append(statement)
+    if name not in defined:
+        raise DefinitionError(f"{what}: no top-level definition of {name!r} in its module")
+    needed: set[int] = set()
+    queue = [name]
+    seen = set(queue)
+    while queue:
+        for statement in defined.get(queue.pop(), []):
+            needed.add(id(statement))
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and node.id not in seen and node.id in defined:
+                    seen.add(node.id)
+                    queue.append(node.id)
+    texts = [ast.get_source_segment(source, s) or "" for s in statements if id(s) in needed]
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
+
+
+def _bound_names(statement: ast.stmt) -> list[str]:
+    """The module-level names that a statement defines."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [(a.asname or a.name).split(".")[0] for a in statement.names]
+    return [
+        node.id
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]

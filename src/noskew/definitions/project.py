@@ -1,0 +1,109 @@
+"""Project: every definition of a project, by kind and name; plain data, checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from noskew.definitions.entity import Entity
+from noskew.definitions.on_demand import OnDemand
+from noskew.definitions.service import FeatureService
+from noskew.definitions.source import Source
+from noskew.definitions.view import FeatureView
+from noskew.errors import DefinitionError, unknown
+
+Definition = Entity | Source | FeatureView | OnDemand | FeatureService
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """All definitions of a project. What views and services refer to is always included."""
+
+    entities: Mapping[str, Entity] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    views: Mapping[str, FeatureView] = field(default_factory=dict)
+    on_demand: Mapping[str, OnDemand] = field(default_factory=dict)
+    services: Mapping[str, FeatureService] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, definitions: Iterable[Definition]) -> Project:
+        """Gather definitions and everything they refer to.
+
+        Raises DefinitionError if one name stands for two different definitions of a kind.
+        """
+        project = cls({}, {}, {}, {}, {})
+        for definition in definitions:
+            project._add(definition)
+        return project
+
+    def _add(self, item: Definition) -> None:
+        if isinstance(item, FeatureService):
+            for part in (*item.views, *item.on_demand):
+                self._add(part)
+            _put(self.services, item, "feature service")
+        elif isinstance(item, OnDemand):
+            for selection in item.inputs:
+                self._add(selection.view)
+            _put(self.on_demand, item, "on-demand")
+        elif isinstance(item, FeatureView):
+            self._add(item.entity)
+            self._add(item.source)
+            _put(self.views, item, "feature view")
+        elif isinstance(item, Source):
+            _put(self.sources, item, "source")
+        elif isinstance(item, Entity):
+            _put(self.entities, item, "entity")
+        else:
+            raise DefinitionError(f"expected a definition, got {item!r}")
+
+    def service(self, name: str) -> FeatureService:
+        """The service of that name, or NotFoundError with the nearest names."""
+        if name not in self.services:
+            raise unknown("feature service", name, self.services)
+        return self.services[name]
+
+    def view(self, name: str) -> FeatureView:
+        """The view of that name, or NotFoundError with the nearest names."""
+        if name not in self.views:
+            raise unknown("feature view", name, self.views)
+        return self.views[name]
+
+    def source(self, name: str) -> Source:
+        """The source of that name, or NotFoundError with the nearest names."""
+        if name not in self.sources:
+            raise unknown("source", name, self.sources)
+        return self.sources[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data of the whole project, in name order."""
+        kinds = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            kind: [items[name].to_dict() for name in sorted(items)] for kind, items in kinds.items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Project:
+        """The inverse of :meth:`to_dict`."""
+        entities = {d["name"]: Entity.from_dict(d) for d in data["entities"]}
+        sources = {d["name"]: Source.from_dict(d) for d in data["sources"]}
+        views = {
+            d["name"]: FeatureView.from_dict(
+                d, entity=entities[d["entity"]], source=sources[d["source"]]
+            )
+            for d in data["views"]
+        }
+        functions = {d["name"]: OnDemand.from_dict(d, views=views) for d in data["on_demand"]}
+        services = {
+            d["name"]: FeatureService.from_dict(d, views=views, on_demand=functions)
+            for d in data["services"]
+        }
+        return cls(entities, sources, views, functions, services)
+
+
+def _put(where: Mapping[str, Any], item: Any, kind: str) -> None:
+    held = where.get(item.name)
+    if held is not None and held.to_dict() != item.to_dict():
+        raise DefinitionError(f"two different definitions of the {kind} {item.name!r}; rename one")
+    assert isinstance(where, dict)
+    where[item.name] = item

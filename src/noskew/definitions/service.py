@@ -1,0 +1,175 @@
+"""FeatureService: the set of features that one model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from noskew.definitions.identity import definition_digest
+from noskew.definitions.on_demand import OnDemand, select
+from noskew.definitions.view import FeatureView, Selection
+from noskew.errors import DefinitionError
+from noskew.types import DType, Schema, check_name
+
+
+@dataclass(frozen=True)
+class FeatureService:
+    """The features that one model reads, in order.
+
+    Parameters
+    ----------
+    name
+        An identifier, unique in the project.
+    features
+        Views (all of their features), selections (``weather["temp", "visib"]``) and on-demand
+        functions. Feature names must be unique in the service; ``view__feature`` names are
+        given to all features with ``full_names=True``.
+    """
+
+    name: str
+    selections: tuple[Selection, ...]
+    on_demand: tuple[OnDemand, ...]
+    full_names: bool = False
+    description: str = ""
+    owner: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        name: str,
+        features: Iterable[FeatureView | Selection | OnDemand],
+        *,
+        full_names: bool = False,
+        description: str = "",
+        owner: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        put = object.__setattr__
+        what = f"feature service {check_name(name, 'feature service')!r}"
+        given = list(features)
+        put(self, "name", name)
+        put(self, "on_demand", tuple(f for f in given if isinstance(f, OnDemand)))
+        stored = [select(f, what) for f in given if not isinstance(f, OnDemand)]
+        put(self, "selections", tuple(stored))
+        put(self, "full_names", bool(full_names))
+        put(self, "description", description)
+        put(self, "owner", owner)
+        put(self, "tags", dict(tags or {}))
+        self._check(what, given)
+
+    def _check(self, what: str, given: list[Any]) -> None:
+        if not given:
+            raise DefinitionError(f"{what}: features must not be empty")
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            raise DefinitionError(
+                f"{what}: two features are named {twice[0]!r}; select others, rename one, or "
+                f"set full_names=True to get view__feature names"
+            )
+        if clash := set(names) & (set(self.join_keys) | set(self.request)):
+            raise DefinitionError(
+                f"{what}: {sorted(clash)[0]!r} is both a feature and a join key or request field"
+            )
+
+    @cached_property
+    def columns(self) -> tuple[ServiceColumn, ...]:
+        """The features in answer order: stored ones first, then on-demand ones."""
+        found = []
+        for s in self.selections:
+            for feature in s.names:
+                name = f"{s.view.name}__{feature}" if self.full_names else feature
+                found.append(ServiceColumn(name, s.view.features[feature].dtype, s.view, feature))
+        for function in self.on_demand:
+            for feature, kind in function.outputs.items():
+                name = f"{function.name}__{feature}" if self.full_names else feature
+                found.append(ServiceColumn(name, kind, function, feature))
+        return tuple(found)
+
+    @cached_property
+    def views(self) -> tuple[FeatureView, ...]:
+        """Every view that a read touches, those of on-demand inputs included, each once."""
+        found: dict[str, FeatureView] = {}
+        for s in (*self.selections, *(i for f in self.on_demand for i in f.inputs)):
+            if found.setdefault(s.view.name, s.view).definition_hash != s.view.definition_hash:
+                raise DefinitionError(
+                    f"feature service {self.name!r}: two different views named {s.view.name!r}"
+                )
+        return tuple(found.values())
+
+    @cached_property
+    def join_keys(self) -> Schema:
+        """The key columns that a caller gives, in order of first use."""
+        return self._merged("join key", (v.entity.keys for v in self.views))
+
+    @cached_property
+    def request(self) -> Schema:
+        """The request fields that a caller gives."""
+        return self._merged("request field", (f.request for f in self.on_demand))
+
+    def _merged(self, kind: str, parts: Iterable[Schema]) -> Schema:
+        merged: dict[str, DType] = {}
+        for part in parts:
+            for name, dtype in part.items():
+                if merged.setdefault(name, dtype) != dtype:
+                    raise DefinitionError(
+                        f"feature service {self.name!r}: the {kind} {name!r} is {merged[name]} "
+                        f"in one place and {dtype} in another"
+                    )
+        return Schema(merged)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.definition_hash))
+
+    def identity(self) -> dict[str, Any]:
+        """What can change an answer: the columns and the definitions behind them."""
+        return {
+            "columns": [(c.name, c.feature, c.origin.definition_hash) for c in self.columns],
+        }
+
+    @cached_property
+    def definition_hash(self) -> str:
+        return definition_digest("feature_service", self.identity())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON data; views and functions by name."""
+        return {
+            "name": self.name,
+            "views": [(s.view.name, list(s.names)) for s in self.selections],
+            "on_demand": [f.name for f in self.on_demand],
+            "full_names": self.full_names,
+            "description": self.description,
+            "owner": self.owner,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        views: Mapping[str, FeatureView],
+        on_demand: Mapping[str, OnDemand],
+    ) -> FeatureService:
+        """The inverse of :meth:`to_dict`."""
+        stored = [views[view][tuple(names)] for view, names in data["views"]]
+        return cls(
+            data["name"],
+            [*stored, *(on_demand[name] for name in data["on_demand"])],
+            full_names=data["full_names"],
+            description=data["description"],
+            owner=data["owner"],
+            tags=data["tags"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceColumn:
+    """One column of a service's answer: its name there, its type, and where it comes from."""
+
+    name: str
+    dtype: DType
+    origin: FeatureView | OnDemand
+    feature: str

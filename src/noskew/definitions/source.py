@@ -1,0 +1,154 @@
+"""Source: where events come from, and which of their columns are clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from noskew.clock import duration_micros
+from noskew.definitions import connectors
+from noskew.definitions.connectors import Connector
+from noskew.definitions.sql_check import check_expression
+from noskew.definitions.windows import Duration
+from noskew.errors import DefinitionError, nearest
+from noskew.types import Schema, check_name
+
+#: How far an event's own time may lie ahead of the time it became known (SPEC §1).
+DEFAULT_MAX_FUTURE = "5min"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Events: a schema, the columns that are clocks, and where the data is.
+
+    Parameters
+    ----------
+    name
+        An identifier, unique in the project; SQL transforms select ``FROM`` it.
+    schema
+        Columns and types: ``{"origin": str, "departed_at": "timestamp"}``.
+    event_time
+        The timestamp column that says when it happened. Rows without it are refused.
+    created
+        The timestamp column that says when it became known; where absent or null, the load
+        time stands in.
+    event_id
+        A column that identifies an event; a later row of the same id and key is a duplicate
+        and does not count.
+    filter
+        A row-wise SQL expression; rows for which it is not true are not events.
+    batch, stream
+        Connectors, such as ``ns.Parquet("data/")`` and ``ns.Kafka("topic")``.
+    max_future
+        Events further ahead of their known time than this are quarantined.
+    """
+
+    name: str
+    schema: Schema
+    event_time: str
+    created: str | None = None
+    event_id: str | None = None
+    filter: str | None = None
+    batch: Connector | None = field(default=None, compare=False)
+    stream: Connector | None = field(default=None, compare=False)
+    max_future: int = 0
+    description: str = ""
+    owner: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        name: str,
+        schema: Mapping[str, Any],
+        *,
+        event_time: str,
+        created: str | None = None,
+        event_id: str | None = None,
+        filter: str | None = None,
+        batch: Connector | None = None,
+        stream: Connector | None = None,
+        max_future: Duration = DEFAULT_MAX_FUTURE,
+        description: str = "",
+        owner: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "name", check_name(name, "source"))
+        put(self, "schema", Schema(schema, where=f"source {name!r}, column"))
+        put(self, "event_time", event_time)
+        put(self, "created", created)
+        put(self, "event_id", event_id)
+        put(self, "filter", filter)
+        put(self, "batch", batch)
+        put(self, "stream", stream)
+        put(self, "max_future", duration_micros(max_future))
+        put(self, "description", description)
+        put(self, "owner", owner)
+        put(self, "tags", dict(tags or {}))
+        self._check()
+
+    def _check(self) -> None:
+        for role in ("event_time", "created"):
+            column = getattr(self, role)
+            if column is not None and self._column(role, column).kind != "timestamp":
+                raise DefinitionError(
+                    f"source {self.name!r}: {role}={column!r} must be a timestamp column, "
+                    f"it is {self.schema[column]}"
+                )
+        if self.event_id is not None and self._column("event_id", self.event_id).is_nested:
+            raise DefinitionError(f"source {self.name!r}: event_id must be a scalar column")
+        if self.max_future < 0:
+            raise DefinitionError(f"source {self.name!r}: max_future must not be negative")
+        if self.filter is not None:
+            check_expression(self.filter, self.schema, f"source {self.name!r}, filter")
+        for role in ("batch", "stream"):
+            connector = getattr(self, role)
+            if connector is not None and not isinstance(connector, Connector):
+                raise DefinitionError(
+                    f"source {self.name!r}: {role} must be a connector such as "
+                    f"ns.Parquet('data/'), got {connector!r}"
+                )
+
+    def _column(self, role: str, column: str) -> Any:
+        if column not in self.schema:
+            raise DefinitionError(
+                f"source {self.name!r}: {role}={column!r} is not in its schema; "
+                f"{nearest(column, self.schema)}"
+            )
+        return self.schema[column]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.schema, self.event_time))
+
+    def identity(self) -> dict[str, Any]:
+        """What can change a value; where the data is at the moment is not part of it."""
+        return {
+            "name": self.name,
+            "schema": list(self.schema.texts().items()),
+            "event_time": self.event_time,
+            "created": self.created,
+            "event_id": self.event_id,
+            "filter": self.filter,
+            "max_future": self.max_future,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON data."""
+        return {
+            **self.identity(),
+            "batch": self.batch.to_dict() if self.batch else None,
+            "stream": self.stream.to_dict() if self.stream else None,
+            "description": self.description,
+            "owner": self.owner,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Source:
+        """The inverse of :meth:`to_dict` (a frame's data is not kept)."""
+        options = dict(data)
+        schema = dict(options.pop("schema"))
+        options["batch"] = connectors.from_dict(options["batch"])
+        options["stream"] = connectors.from_dict(options["stream"])
+        return cls(options.pop("name"), schema, **options)

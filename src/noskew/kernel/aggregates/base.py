@@ -1,0 +1,100 @@
+"""The algebra every aggregate is made of.
+
+A :class:`State` holds n states of one kind, in arrays. There are four operations, and the
+whole of folding, merging, sliding windows and finalising is written in them:
+
+- ``Accumulator.lift(events)``: one state an event;
+- ``state.merge(lo, hi)``: for each i the merge of the states ``lo[i]:hi[i]``;
+- ``State.concat(states)`` and ``state.take(index)``: put together and pick;
+- ``state.pack(groups)`` and ``Accumulator.unpack(reader)``: to bytes and back.
+
+Merging is commutative, associative and rounds nothing, so any order, batching or tree of
+merges gives the same bits; packing is canonical, so equal states are equal bytes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.kernel.events import Events
+from noskew.kernel.ragged import Ragged
+
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class State(ABC):
+    """n states, each the summary of some set of events."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def merge(self, lo: Index, hi: Index) -> Self:
+        """For each i, the merge of the states ``lo[i]:hi[i]`` (none of them: the empty state).
+
+        States that keep the order of events need ranges whose states follow in time, or were
+        put together by :meth:`concat`, which makes them sort by themselves.
+        """
+
+    @abstractmethod
+    def take(self, index: Index) -> Self:
+        """The states at these positions."""
+
+    @classmethod
+    @abstractmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """All states of the parts, in order. The parts come from one accumulator."""
+
+    @abstractmethod
+    def pack(self, groups: Index) -> Ragged:
+        """Bytes for each group of states; group g is ``groups[g]:groups[g + 1]``."""
+
+
+@dataclass
+class Reader:
+    """A cursor into each of many packed rows."""
+
+    data: NDArray[np.uint8]
+    at: Index  # where each row's next byte is; unpacking moves it
+    counts: Index  # how many states (tiles) each row holds
+
+
+class Accumulator(ABC):
+    """What is accumulated of which column; features with equal accumulators share states.
+
+    Subclasses are frozen dataclasses: their fields are the identity.
+    """
+
+    @abstractmethod
+    def lift(self, events: Events) -> State:
+        """One state for each event."""
+
+    @abstractmethod
+    def unpack(self, reader: Reader) -> State:
+        """The states that :meth:`State.pack` wrote, row after row; moves the cursors on."""
+
+
+class Aggregate(ABC):
+    """One feature's function: the accumulators it needs and what their states say."""
+
+    @property
+    @abstractmethod
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        """The accumulators, in the order in which :meth:`finalise` gets their states."""
+
+    @abstractmethod
+    def finalise(self, *states: Any) -> pa.Array:
+        """The value of each state; null where the aggregate has none."""
+
+
+def nullable(values: NDArray[Any], valid: Mask, kind: pa.DataType | None = None) -> pa.Array:
+    """An Arrow array that is null where not valid."""
+    return pa.array(values, kind, mask=None if valid.all() else ~valid)

@@ -1,0 +1,284 @@
+"""Events of many entities, sorted once at the edge: what every kernel works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from noskew.kernel import values
+from noskew.kernel.jit import kernel
+from noskew.kernel.keys import encode_columns, integers
+from noskew.kernel.ragged import Ragged
+
+#: System columns of a batch of events.
+EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_sequence", "_event_id"
+
+
+class Events:
+    """Events sorted by (entity, event time, known time, sequence), with their columns.
+
+    Attributes
+    ----------
+    offsets
+        int64, shape (entities + 1,): entity e has the events ``offsets[e]:offsets[e + 1]``.
+    event_time, known_time, sequence
+        int64, shape (n,).
+    keys
+        One row an entity, in order: the key columns.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        keys: pa.Table,
+        offsets: NDArray[np.int64],
+        event_time: NDArray[np.int64],
+        known_time: NDArray[np.int64],
+        sequence: NDArray[np.int64],
+    ) -> None:
+        self.table = table
+        self.keys = keys
+        self.offsets = offsets
+        self.event_time = event_time
+        self.known_time = known_time
+        self.sequence = sequence
+        self._columns: dict[str, pa.Array] = {}
+        self._codes: dict[str, tuple[NDArray[np.int64], values.Domain]] = {}
+
+    def __len__(self) -> int:
+        return len(self.event_time)
+
+    @classmethod
+    def from_table(cls, table: pa.Table, keys: Sequence[str]) -> Events:
+        """Events of a table in any order, with ``_event_time``, ``_known_time``, ``_sequence``.
+
+        Sorted input (by keys, then time) is recognised and not sorted again. With a column
+        ``_event_id`` (int64, nullable), of the events of one entity with the same id only the
+        least by (known time, sequence) is kept.
+        """
+        clocks = [_int64(table, c) for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)]
+        columns = [_array(table, k) for k in keys]
+        starts = _run_starts(columns)
+        order = None
+        if not sorted_within(starts, *clocks) or _repeats(columns, starts):
+            entity = _entity_codes(columns, starts)
+            order = sort_events(entity, *clocks)
+        if EVENT_ID in table.column_names:
+            order = _drop_duplicates(table, columns, starts, clocks, order)
+        if order is not None:
+            table = table.take(pa.array(order))
+            clocks = [c[order] for c in clocks]
+            columns = [_array(table, k) for k in keys]
+            starts = _run_starts(columns)
+        offsets = np.append(starts, len(table)).astype(np.int64)
+        first = pa.array(starts)
+        unique = pa.table({k: c.take(first) for k, c in zip(keys, columns, strict=True)})
+        return cls(table, unique, offsets, *clocks)
+
+    def column(self, name: str) -> pa.Array:
+        """A column as one contiguous Arrow array."""
+        if name not in self._columns:
+            self._columns[name] = _array(self.table, name)
+        return self._columns[name]
+
+    def codes(self, name: str) -> tuple[NDArray[np.int64], values.Domain]:
+        """Order-preserving codes of a column and what they mean."""
+        if name not in self._codes:
+            self._codes[name] = values.encode(self.column(name))
+        return self._codes[name]
+
+    def mask(self, column: str | None, where: str | None) -> NDArray[np.bool_]:
+        """Which events count: the column is not null and the filter is true."""
+        mask = np.ones(len(self), bool) if column is None else values.valid_of(self.column(column))
+        if where is not None:
+            chosen = pc.fill_null(self.column(where), False)
+            mask = mask & chosen.to_numpy(zero_copy_only=False)
+        return mask
+
+    @cached_property
+    def entity(self) -> NDArray[np.int64]:
+        """The entity of each event, int64, shape (n,)."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def encoded_keys(self) -> Ragged:
+        """The key bytes of each entity."""
+        return encode_columns([_array(self.keys, k) for k in self.keys.column_names])[0]
+
+    def select(self, keep: NDArray[np.bool_]) -> Events:
+        """Only some events; entities stay, possibly with none."""
+        counts = np.zeros(len(self.offsets), np.int64)
+        np.cumsum(np.add.reduceat(np.append(keep, False).astype(np.int64), self.offsets[:-1])
+                  * (np.diff(self.offsets) > 0), out=counts[1:])  # fmt: skip
+        return Events(
+            self.table.filter(pa.array(keep)), self.keys, counts,
+            self.event_time[keep], self.known_time[keep], self.sequence[keep],
+        )  # fmt: skip
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
+
+
+def _int64(table: pa.Table, name: str) -> NDArray[np.int64]:
+    return integers(_array(table, name))
+
+
+def _run_starts(columns: Sequence[pa.Array]) -> NDArray[np.int64]:
+    """Where the key differs from the one before; 0 is the first of them."""
+    n = len(columns[0])
+    if n == 0:
+        return np.zeros(0, np.int64)
+    differs = np.zeros(n - 1, bool)
+    for column in columns:
+        changed = pc.not_equal(column.slice(1), column.slice(0, n - 1))
+        differs |= changed.to_numpy(zero_copy_only=False)
+    return np.concatenate([np.zeros(1, np.int64), np.flatnonzero(differs) + 1])
+
+
+def _segment_keys(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> pa.Array:
+    """A single value for each run's key, comparable for equality."""
+    at = pa.array(starts)
+    if len(columns) == 1:
+        return columns[0].take(at)
+    return encode_columns([c.take(at) for c in columns])[0].to_arrow(pa.binary())
+
+
+def _repeats(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> bool:
+    """Whether some entity's events stand in more than one run."""
+    keys = _segment_keys(columns, starts)
+    return int(pc.count_distinct(keys).as_py()) != len(keys)
+
+
+def _entity_codes(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    found = _segment_keys(columns, starts).dictionary_encode()
+    codes = found.indices.to_numpy().astype(np.int64)
+    lengths = np.diff(np.append(starts, len(columns[0])))
+    return np.repeat(codes, lengths)
+
+
+def _drop_duplicates(
+    table: pa.Table,
+    columns: Sequence[pa.Array],
+    starts: NDArray[np.int64],
+    clocks: Sequence[NDArray[np.int64]],
+    order: NDArray[np.int64] | None,
+) -> NDArray[np.int64] | None:
+    """The order without events whose id the entity has had before, in known order."""
+    ids = _array(table, EVENT_ID)
+    if ids.null_count == len(ids):
+        return order
+    entity = _entity_codes(columns, starts)
+    codes, has = integers(ids), values.valid_of(ids)
+    by = np.lexsort((clocks[2], clocks[1], codes, entity))
+    again = np.zeros(len(by), bool)
+    same = (codes[by[1:]] == codes[by[:-1]]) & (entity[by[1:]] == entity[by[:-1]])
+    again[by[1:]] = same & has[by[1:]] & has[by[:-1]]
+    if not again.any():
+        return order
+    base = np.arange(len(ids)) if order is None else order
+    return base[~again[base]]
+
+
+@kernel
+def sorted_within(
+    starts: NDArray[np.int64],
+    event_time: NDArray[np.int64],
+    known_time: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+) -> bool:
+    """Whether every run is in (event time, known time, sequence) order."""
+    n = len(event_time)
+    for r in range(len(starts)):
+        end = starts[r + 1] if r + 1 < len(starts) else n
+        for i in range(starts[r] + 1, end):
+            if _before(i, i - 1, event_time, known_time, sequence):
+                return False
+    return True
+
+
+@kernel
+def _before(
+    a: int,
+    b: int,
+    event_time: NDArray[np.int64],
+    known_time: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+) -> bool:
+    if event_time[a] != event_time[b]:
+        return event_time[a] < event_time[b]
+    if known_time[a] != known_time[b]:
+        return known_time[a] < known_time[b]
+    return sequence[a] < sequence[b]
+
+
+@kernel
+def sort_events(
+    entity: NDArray[np.int64],
+    event_time: NDArray[np.int64],
+    known_time: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The order by (entity, event time, known time, sequence): int64, shape (n,).
+
+    A counting sort by entity, which keeps runs together, then a merge sort of each entity's
+    events that is linear where they are sorted already.
+    """
+    n = len(entity)
+    entities = 0
+    for i in range(n):
+        entities = max(entities, entity[i] + 1)
+    ends = np.zeros(entities + 1, np.int64)
+    for i in range(n):
+        ends[entity[i] + 1] += 1
+    for e in range(entities):
+        ends[e + 1] += ends[e]
+    at = ends[:-1].copy()
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        order[at[entity[i]]] = i
+        at[entity[i]] += 1
+    spare = np.empty(n, np.int64)
+    for e in range(entities):
+        _merge_sort(order, spare, ends[e], ends[e + 1], event_time, known_time, sequence)
+    return order
+
+
+@kernel
+def _merge_sort(
+    order: NDArray[np.int64],
+    spare: NDArray[np.int64],
+    start: int,
+    end: int,
+    event_time: NDArray[np.int64],
+    known_time: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+) -> None:
+    width = 1
+    while width < end - start:
+        for low in range(start, end, 2 * width):
+            middle, high = min(low + width, end), min(low + 2 * width, end)
+            if middle >= high or not _before(
+                order[middle], order[middle - 1], event_time, known_time, sequence
+            ):
+                continue
+            a, b = low, middle
+            for k in range(low, high):
+                if b >= high or (
+                    a < middle and not _before(order[b], order[a], event_time, known_time, sequence)
+                ):
+                    spare[k] = order[a]
+                    a += 1
+                else:
+                    spare[k] = order[b]
+                    b += 1
+            for k in range(low, high):
+                order[k] = spare[k]
+        width *= 2
