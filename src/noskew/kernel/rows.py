@@ -81,7 +81,9 @@ class RowLayout:
             if self.plan.ordered_rows:
                 fields += [("known_time", "<i8"), ("sequence", "<i8")]
             fields.append(("nulls", "u1", ((len(self.null_order) + 7) // 8,)))  # type: ignore[arg-type]
-            fields += [(f"c{i}", _field(self.plan.latest_columns[c])) for i, c in enumerate(self.fixed)]
+            fields += [
+                (f"c{i}", _field(self.plan.latest_columns[c])) for i, c in enumerate(self.fixed)
+            ]
         return np.dtype(fields)
 
     @cached_property
@@ -210,7 +212,9 @@ def fixed_values(column: pa.Array) -> NDArray[np.generic]:
     return values.integers(column)
 
 
-def fixed_array(items: NDArray[np.generic], valid: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+def fixed_array(
+    items: NDArray[np.generic], valid: NDArray[np.bool_], kind: pa.DataType
+) -> pa.Array:
     """The inverse of :func:`fixed_values`."""
     mask = None if valid.all() else ~valid
     if pa.types.is_fixed_size_list(kind):

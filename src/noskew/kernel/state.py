@@ -78,7 +78,9 @@ def fold(plan: ViewPlan, events: Events, horizon: int) -> ViewState:
     return ViewState(newest, tiles, _pending_table(plan, events, later), counts)
 
 
-def merge(plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], size: int, horizon: int) -> ViewState:
+def merge(
+    plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], size: int, horizon: int
+) -> ViewState:
     """Merge states of several origins or batches.
 
     ``parts``: states, and for each of their entities which of the ``size`` entities of the
@@ -239,7 +241,11 @@ def _flatten(lo: Index, hi: Index) -> Index:
 
 def _pending_table(plan: ViewPlan, events: Events, at: Index) -> pa.Table:
     index = pa.array(at)
-    clock = {EVENT_TIME: events.event_time, KNOWN_TIME: events.known_time, SEQUENCE: events.sequence}
+    clock = {
+        EVENT_TIME: events.event_time,
+        KNOWN_TIME: events.known_time,
+        SEQUENCE: events.sequence,
+    }
     columns = {name: pa.array(values[at]) for name, values in clock.items()}
     return pa.table(columns | {c: events.column(c).take(index) for c in plan.columns})
 

@@ -1,0 +1,1 @@
+"""Transforms: from the rows of a source to events, by the same code in every path."""

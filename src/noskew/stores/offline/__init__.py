@@ -1,0 +1,45 @@
+"""Offline stores: append-only tables of facts. Backends are loaded on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from noskew.stores.offline.base import (
+    BUCKET,
+    EVENT_TIME,
+    KNOWN_TIME,
+    SEQUENCE,
+    SYSTEM_COLUMNS,
+    Commit,
+    Filter,
+    OfflineStore,
+    Progress,
+    TableInfo,
+    TableSpec,
+)
+
+if TYPE_CHECKING:
+    from noskew.stores.offline.iceberg import IcebergStore
+
+__all__ = [
+    "BUCKET",
+    "EVENT_TIME",
+    "KNOWN_TIME",
+    "SEQUENCE",
+    "SYSTEM_COLUMNS",
+    "Commit",
+    "Filter",
+    "IcebergStore",
+    "OfflineStore",
+    "Progress",
+    "TableInfo",
+    "TableSpec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "IcebergStore":
+        from noskew.stores.offline.iceberg import IcebergStore
+
+        return IcebergStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

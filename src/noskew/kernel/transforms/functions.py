@@ -1,0 +1,53 @@
+"""Run a Python transform on a batch: a pandas or an Arrow function."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from noskew.definitions.sql_check import ROW
+from noskew.definitions.transforms import FunctionTransform
+from noskew.errors import TransformError, missing_extra
+from noskew.kernel.conform import conform
+
+
+class FunctionEngine:
+    """Calls the function and checks what it returns. ``_row`` as in the SQL engine."""
+
+    def __init__(self, transform: FunctionTransform, what: str) -> None:
+        self._transform = transform
+        self._what = f"{what}: {transform.function.path}"
+        self._run = {"pandas": self._pandas, "arrow": self._arrow}[transform.engine]
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        made, rows = self._run(batch)
+        if len(rows) != len(made) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(batch)):
+            raise TransformError(f"{self._what}: its rows cannot be traced to those of the batch")
+        out = conform(made, self._transform.schema, f"{self._what}, output")
+        return out.append_column(ROW, pa.array(rows))
+
+    def _pandas(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:  # type: ignore[type-arg]
+        try:
+            import pandas
+        except ImportError as error:
+            raise missing_extra("pandas", "pandas", "ns.pandas") from error
+        frame = batch.to_pandas()
+        made = self._transform.call(frame)
+        if not isinstance(made, pandas.DataFrame):
+            raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
+        if made.index.dtype.kind != "i" or not made.index.is_unique:
+            raise TransformError(f"{self._what}: keep the index; it says which row a row is from")
+        return pa.Table.from_pandas(made, preserve_index=False), made.index.to_numpy(np.int64)
+
+    def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:  # type: ignore[type-arg]
+        made = self._transform.call(batch)
+        if not isinstance(made, pa.Table):
+            raise TransformError(
+                f"{self._what}: expected a pyarrow.Table, got {type(made).__name__}"
+            )
+        if len(made) != len(batch):
+            raise TransformError(
+                f"{self._what}: {len(batch)} rows came in and {len(made)} went out; an Arrow "
+                f"function keeps every row (filter in the source, or use ns.sql)"
+            )
+        return made, np.arange(len(batch))

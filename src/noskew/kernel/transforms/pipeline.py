@@ -1,0 +1,129 @@
+"""From rows of a source to the events of a view: conform, filter, transform, stamp, sort out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.definitions.sql_check import ROW
+from noskew.definitions.transforms import SqlTransform
+from noskew.definitions.view import FeatureView
+from noskew.errors import SchemaMismatchError
+from noskew.kernel import values
+from noskew.kernel.conform import conform
+from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME
+from noskew.kernel.keys import buckets_of, encode_columns, integers
+from noskew.kernel.transforms.functions import FunctionEngine
+from noskew.kernel.transforms.sql import FilterEngine, SqlEngine
+
+BUCKET = "_bucket"
+_UTC = pa.timestamp("us", "UTC")
+
+
+@dataclass
+class Sorted:
+    """What became of the rows of a batch: events, and how many were refused and why."""
+
+    events: pa.Table
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class Pipeline:
+    """The transform of a view, ready to run on batches. Safe to share by threads.
+
+    It is row-wise: which events come out of a row does not depend on the batch around it.
+    """
+
+    def __init__(self, view: FeatureView) -> None:
+        what = f"feature view {view.name!r}"
+        self._view, self._source = view, view.source
+        self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
+        self._engine: SqlEngine | FunctionEngine | None = None
+        if isinstance(view.transform, SqlTransform):
+            self._engine = SqlEngine(view.transform.text, view.source.name, what)
+        elif view.transform is not None:
+            self._engine = FunctionEngine(view.transform, what)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of events, without the clocks and the bucket."""
+        made = self._view.columns.arrow
+        return made.append(pa.field(EVENT_ID, pa.int64())) if self._source.event_id else made
+
+    def __call__(self, batch: pa.Table, *, known_time: int, buckets: int) -> Sorted:
+        """The events of a batch of source rows.
+
+        ``known_time`` stands in where the source has no created column, or null in it. The
+        result has the view's columns, ``_event_time``, ``_known_time``, ``_bucket`` and, for a
+        source with event ids, ``_event_id`` (a hash).
+
+        Raises SchemaMismatchError for columns that do not fit, and TransformError when the
+        transform fails.
+        """
+        source = self._source
+        rows = conform(batch, source.schema, f"source {source.name!r}")
+        if self._filter is not None:
+            rows = self._filter(rows)
+        made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
+        row = made.column(ROW)
+        origin = rows.select(
+            [c for c in (source.event_time, source.created, source.event_id) if c]
+        ).take(row)
+        columns = {c: self._column(c, made, rows, row) for c in self._view.columns}
+        events = pa.table(columns)
+        when = columns.get(source.event_time, origin.column(source.event_time))
+        known = pa.chunked_array([pa.array(np.full(len(events), known_time)).view(_UTC)])
+        if source.created:
+            known = pa.compute.coalesce(origin.column(source.created), known)
+        events = events.append_column(EVENT_TIME, when).append_column(KNOWN_TIME, known)
+        if source.event_id:
+            events = events.append_column(EVENT_ID, _identify(origin.column(source.event_id)))
+        return self._sort_out(events, buckets)
+
+    def _column(
+        self, name: str, made: pa.Table, rows: pa.Table, row: pa.ChunkedArray
+    ) -> pa.ChunkedArray:
+        found = made.column(name) if name in made.column_names else rows.column(name).take(row)
+        kind = self._view.columns[name].to_arrow()
+        return found if found.type == kind else found.cast(kind)
+
+    def _sort_out(self, events: pa.Table, buckets: int) -> Sorted:
+        """Leave out rows without a time or a key, and those dated too far in the future."""
+        if events.column(EVENT_TIME).null_count:
+            raise SchemaMismatchError(
+                f"source {self._source.name!r}: {events.column(EVENT_TIME).null_count} rows have "
+                f"no event time ({self._source.event_time!r}); filter them out with filter=…"
+            )
+        columns = [_whole(events.column(k)) for k in self._view.entity.keys]
+        keys, has_key = encode_columns(columns)
+        ahead = _micros(events, EVENT_TIME) - _micros(events, KNOWN_TIME)
+        future = ahead > self._source.max_future
+        events = events.append_column(BUCKET, pa.array(buckets_of(keys, buckets)))
+        refused = {
+            "null key": int((~has_key).sum()),
+            "future event time": int((future & has_key).sum()),
+        }
+        keep = has_key & ~future
+        kept = events if keep.all() else events.filter(pa.array(keep))
+        return Sorted(kept, {why: n for why, n in refused.items() if n})
+
+
+def _positions(rows: pa.Table) -> pa.Array:
+    return pa.array(np.arange(len(rows)))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _micros(table: pa.Table, name: str) -> NDArray[np.int64]:
+    return integers(_whole(table.column(name)))
+
+
+def _identify(column: pa.ChunkedArray) -> pa.Array:
+    ids = _whole(column)
+    hashed = values.hashes(ids).view(np.int64)
+    return pa.array(hashed, mask=~values.valid_of(ids) if ids.null_count else None)

@@ -1,0 +1,161 @@
+"""The files of one append or compaction: written, added to a commit, or removed again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.typedef import Record
+
+from noskew.stores.offline.base import Progress
+from noskew.stores.offline.catalog import TableState
+from noskew.stores.offline.faults import faults
+from noskew.stores.offline.parquet import write_file
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
+#: Buckets sorted and written at once. More threads would hold more buckets in memory.
+_WORKERS = min(2, os.cpu_count() or 1)
+
+
+class Attempt:
+    """One try at one commit. Its files have names that no other try ever uses.
+
+    That is why a try can never overwrite what another one committed. Files of earlier tries at
+    the same work (``stale``) are removed after our commit: by then those tries have failed or
+    must fail, since the snapshot they were based on is no longer the latest.
+    """
+
+    def __init__(self, state: TableState, work: str) -> None:
+        self._state = state
+        self._directory = f"{state.table.location()}/data/{directory_name(work)}"
+        self._name = uuid.uuid4().hex
+        self._written: list[str] = []
+        with faults(f"listing {self._directory}"):
+            self._stale = list_files(state, self._directory)
+
+    def write(
+        self,
+        buckets: Iterable[int],
+        sorted_bucket: Callable[[int], pa.Table],
+        progress: Progress | None,
+    ) -> list[DataFile]:
+        """Write one file per bucket, ``_WORKERS`` at a time."""
+
+        def write_one(bucket: int) -> DataFile:
+            table = sorted_bucket(bucket)
+            path = f"{self._directory}/{self._name}-{bucket:05d}.parquet"
+            self._written.append(path)
+            with faults(f"writing {path}"):
+                metadata = write_file(self._state.io, path, table, self._state.spec.keys)
+                return _data_file(self._state, path, bucket, metadata)
+
+        written = []
+        pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="noskew-offline")
+        try:
+            for file in pool.map(write_one, buckets):
+                written.append(file)
+                if progress is not None:
+                    progress(file.record_count)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return written
+
+    def discard(self) -> None:
+        """Remove what this try has written. Only if it cannot have been committed."""
+        remove_files(self._state, self._written)
+
+    def remove_stale(self) -> None:
+        """Remove what killed tries at the same work left behind. Only after the commit."""
+        remove_files(self._state, self._stale)
+
+
+def directory_name(work: str) -> str:
+    """The directory of a piece of work; tokens may hold characters that paths may not."""
+    return hashlib.sha256(work.encode()).hexdigest()[:32]
+
+
+def list_files(state: TableState, directory: str) -> list[str]:
+    """All files under a directory, as locations that manifests use; [] if it is absent."""
+    filesystem, path = _resolve(state, directory)
+    selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
+    prefix = directory.removesuffix(path)
+    return [
+        prefix + info.path
+        for info in filesystem.get_file_info(selector)
+        if info.type == pafs.FileType.File
+    ]
+
+
+def remove_files(state: TableState, locations: Iterable[str]) -> None:
+    """Remove files that nothing refers to. One that stays is only a waste of space."""
+    for location in locations:
+        filesystem, path = _resolve(state, location)
+        with suppress(OSError):
+            filesystem.delete_file(path)
+
+
+def local_directory(state: TableState) -> Path | None:
+    """Where the table is, if that is a local directory; temporary files go beside it."""
+    location = state.table.location()
+    if not location.startswith("/"):
+        return None
+    Path(location).mkdir(parents=True, exist_ok=True)
+    return Path(location)
+
+
+def referenced_files(state: TableState) -> Iterator[str]:
+    """Every file that some snapshot of the table needs, of data and of metadata."""
+    metadata = state.table.metadata
+    yield state.table.metadata_location
+    yield from (entry.metadata_file for entry in metadata.metadata_log)
+    manifests = {}
+    for snapshot in metadata.snapshots:
+        yield snapshot.manifest_list
+        manifests.update({m.manifest_path: m for m in snapshot.manifests(state.io)})
+    for path, manifest in manifests.items():
+        yield path
+        for entry in manifest.fetch_manifest_entry(state.io, discard_deleted=True):
+            yield entry.data_file.file_path
+
+
+def _resolve(state: TableState, location: str) -> tuple[Any, str]:
+    scheme, netloc, path = state.io.parse_location(location, state.io.properties)
+    return state.io.fs_by_scheme(scheme, netloc), path
+
+
+def _data_file(state: TableState, path: str, bucket: int, metadata: FileMetaData) -> DataFile:
+    """Iceberg's record of a file, from what the writer knows: nothing is read back."""
+    schema = state.table.schema()
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=metadata,
+        stats_columns=compute_statistics_plan(schema, state.table.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=path,
+        file_format=FileFormat.PARQUET,
+        partition=Record(bucket),
+        file_size_in_bytes=len(state.io.new_input(path)),
+        sort_order_id=None,
+        spec_id=state.table.metadata.default_spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )

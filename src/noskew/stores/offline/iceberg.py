@@ -1,0 +1,256 @@
+"""The offline store on Apache Iceberg tables, readable by every engine that knows Iceberg."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from noskew.errors import (
+    InvalidNameError,
+    KeyTypeError,
+    NotFoundError,
+    SchemaMismatchError,
+    nearest,
+)
+from noskew.stores.offline import columns as layouts
+from noskew.stores.offline.base import (
+    Commit,
+    Filter,
+    OfflineStore,
+    Progress,
+    TableInfo,
+    TableSpec,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
+
+    from noskew.stores.offline.catalog import TableState
+    from noskew.stores.offline.plan import ReadPlan
+
+_TOKEN = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+#: Plans kept in memory; a training set reads a few tables, each at one snapshot.
+_MOST_PLANS = 64
+
+
+class IcebergStore(OfflineStore):
+    """Iceberg tables in a SQL catalog, their files in a directory or an object store.
+
+    Parameters
+    ----------
+    catalog_uri
+        The database of the catalog: ``sqlite:///path/catalog.db`` or
+        ``postgresql://user:password@host/database`` (needs the extra ``postgres``).
+    warehouse
+        Where the files go: a local path, or the URI of an object store.
+    namespace
+        The tables' namespace in the catalog.
+    properties
+        Further pyiceberg settings, such as ``s3.endpoint`` or ``s3.access-key-id``.
+
+    Each table is partitioned by ``_bucket`` itself, not by Iceberg's bucket transform, which
+    knows no compound keys. A file holds one bucket of one append, sorted. pyiceberg is imported
+    when a store is made; the catalog is opened by the first call.
+    """
+
+    def __init__(
+        self,
+        catalog_uri: str,
+        warehouse: str,
+        *,
+        namespace: str = "noskew",
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        from noskew.stores.offline.catalog import IcebergCatalog
+
+        layouts.check_table_name(namespace)
+        self._catalog = IcebergCatalog(catalog_uri, warehouse, namespace, properties or {})
+        self._plans: OrderedDict[tuple[str, int | None], ReadPlan] = OrderedDict()
+        self._plans_lock = threading.Lock()
+
+    def create(self, spec: TableSpec) -> None:
+        layouts.check_spec(spec)
+        with self._faults(f"creating the table {spec.name!r}"):
+            try:
+                found = self._catalog.load(spec.name).spec
+            except NotFoundError:
+                found = self._catalog.create(spec).spec
+        if found != spec:
+            raise SchemaMismatchError(
+                f"the table {spec.name!r} is there with another spec: keys {list(found.keys)}, "
+                f"{found.buckets} buckets, {_text(found.schema)}; asked for keys "
+                f"{list(spec.keys)}, {spec.buckets} buckets, {_text(spec.schema)}"
+            )
+
+    def tables(self) -> list[str]:
+        with self._faults("listing the tables"):
+            return self._catalog.names()
+
+    def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
+        from noskew.stores.offline.catalog import summary_of
+
+        state = self._state(table)
+        found = state.snapshot(snapshot)
+        totals = summary_of(found)
+        return TableInfo(
+            spec=state.spec,
+            snapshot=found.snapshot_id if found else None,
+            snapshot_number=(found.sequence_number or 0) if found else 0,
+            rows=int(totals.get("total-records", 0)),
+            bytes=int(totals.get("total-files-size", 0)),
+            files=int(totals.get("total-data-files", 0)),
+        )
+
+    def committed(self, table: str, token: str) -> Commit | None:
+        _check_token(token)
+        return _commit_of(self._state(table), token)
+
+    def append(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        token: str,
+        progress: Progress | None = None,
+    ) -> Commit:
+        from noskew.stores.offline.append import append
+
+        _check_token(token)
+        state = self._state(table)
+        if done := _commit_of(state, token):
+            return done
+        snapshot, rows = append(state, batches, token, progress)
+        return Commit(snapshot, rows, token)
+
+    def read(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        bucket: int | None = None,
+        where: Filter | None = None,
+        snapshot: int | None = None,
+    ) -> pa.Table:
+        from noskew.stores.offline.parquet import read_file
+
+        plan = self._plan(table, snapshot)
+        _check_columns(columns, plan.layout, table)
+        keys = plan.spec.keys
+        if where is not None and where.keys is not None:
+            _check_keys(where.keys, plan)
+        pieces = []
+        for file in plan.files(bucket, where):
+            piece = read_file(plan.io, file, columns, where, keys)
+            if piece is not None:
+                pieces.append(layouts.declared(piece, plan.layout, columns))
+        if pieces:
+            return pa.concat_tables(pieces)
+        fields = [plan.layout.field(name).remove_metadata() for name in columns]
+        return pa.schema(fields).empty_table()
+
+    def files(self, table: str, *, bucket: int | None = None) -> list[str]:
+        return [file.path for file in self._plan(table, None).files(bucket)]
+
+    def compact(self, table: str, *, progress: Progress | None = None) -> int:
+        from noskew.stores.offline.compaction import compact
+
+        layouts.check_table_name(table)
+        with self._faults(f"compacting the table {table!r}"):
+            return compact(lambda: self._catalog.load(table), self._plan_of, progress)
+
+    def drop(self, table: str) -> None:
+        layouts.check_table_name(table)
+        with self._faults(f"dropping the table {table!r}"):
+            self._catalog.drop(table)
+        with self._plans_lock:
+            for key in [key for key in self._plans if key[0] == table]:
+                del self._plans[key]
+
+    def close(self) -> None:
+        self._catalog.close()
+        with self._plans_lock:
+            self._plans.clear()
+
+    def _state(self, table: str) -> TableState:
+        layouts.check_table_name(table)
+        with self._faults(f"looking up the table {table!r}"):
+            return self._catalog.load(table)
+
+    def _plan(self, table: str, snapshot: int | None) -> ReadPlan:
+        """The plan of a snapshot; the catalog is not asked for one that was planned before."""
+        if snapshot is not None:
+            with self._plans_lock:
+                plan = self._plans.get((table, snapshot))
+            if plan is not None:
+                return plan
+        state = self._state(table)
+        with self._faults(f"planning a read of the table {table!r}"):
+            return self._plan_of(state, state.snapshot(snapshot))
+
+    def _plan_of(self, state: TableState, snapshot: Snapshot | None) -> ReadPlan:
+        from noskew.stores.offline.plan import read_plan
+
+        key = (state.spec.name, snapshot.snapshot_id if snapshot else None)
+        with self._plans_lock:
+            plan = self._plans.get(key)
+        if plan is None or (snapshot is None and plan.spec != state.spec):
+            layout = layouts.layout(state.spec)
+            plan = read_plan(state.spec, layout, state.io, snapshot, state.time_ids)
+            with self._plans_lock:
+                self._plans[key] = plan
+                while len(self._plans) > _MOST_PLANS:
+                    self._plans.popitem(last=False)
+        return plan
+
+    @staticmethod
+    def _faults(doing: str) -> AbstractContextManager[None]:
+        from noskew.stores.offline.faults import faults
+
+        return faults(doing)
+
+
+def _commit_of(state: TableState, token: str) -> Commit | None:
+    from noskew.stores.offline.catalog import ROWS, summary_of
+
+    snapshot = state.tokens.get(token)
+    if snapshot is None:
+        return None
+    return Commit(snapshot.snapshot_id, int(summary_of(snapshot)[ROWS]), token, repeated=True)
+
+
+def _check_token(token: str) -> None:
+    if not _TOKEN.fullmatch(token):
+        raise InvalidNameError(
+            f"token {token[:140]!r}: use 1 to 128 of letters, digits and '_', '.', ':', '-'"
+        )
+
+
+def _check_columns(columns: Sequence[str], layout: pa.Schema, table: str) -> None:
+    for name in columns:
+        if name not in layout.names:
+            raise SchemaMismatchError(
+                f"table {table!r} has no column {name!r}; {nearest(name, layout.names)}"
+            )
+    if len(set(columns)) != len(columns):
+        raise SchemaMismatchError(f"columns named twice in a read of {table!r}: {list(columns)}")
+
+
+def _check_keys(wanted: pa.Table, plan: ReadPlan) -> None:
+    expected = [(name, plan.layout.field(name).type) for name in plan.spec.keys]
+    given = [(field.name, field.type) for field in wanted.schema]
+    if given != expected:
+        raise KeyTypeError(
+            f"the keys of a filter on {plan.spec.name!r} must be "
+            f"{[f'{name}: {kind}' for name, kind in expected]}, got "
+            f"{[f'{name}: {kind}' for name, kind in given]}"
+        )
+
+
+def _text(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)

@@ -1,0 +1,67 @@
+"""What every backend checks on entry, so that no store takes a row another would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
+from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES
+
+
+def check_keys(keys: Sequence[bytes]) -> None:
+    """Raise InputError unless every key is 1 to MAX_KEY_BYTES bytes long."""
+    lengths = list(map(len, keys))
+    if lengths and not (min(lengths) > 0 and max(lengths) <= MAX_KEY_BYTES):
+        at = next(i for i, n in enumerate(lengths) if not 0 < n <= MAX_KEY_BYTES)
+        raise InputError(
+            f"key {at} has {lengths[at]} bytes; a key has 1 to {MAX_KEY_BYTES} bytes: "
+            f"shorten the join keys, or hash them before they are used as a key"
+        )
+
+
+def check_rows(keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
+    """Raise InputError unless the keys are valid and each has a row of at least VERSION_BYTES."""
+    if len(keys) != len(rows):
+        raise InputError(f"expected one row for each key, got {len(keys)} keys, {len(rows)} rows")
+    check_keys(keys)
+    lengths = list(map(len, rows))
+    if lengths and min(lengths) < VERSION_BYTES:
+        at = next(i for i, n in enumerate(lengths) if n < VERSION_BYTES)
+        raise InputError(
+            f"row {at} has {lengths[at]} bytes; a row starts with its version "
+            f"of {VERSION_BYTES} bytes"
+        )
+
+
+def greatest_by_key(keys: Sequence[bytes], rows: Sequence[bytes]) -> dict[bytes, bytes]:
+    """One row for each key, that of the greatest version; among equal versions the first."""
+    greatest = dict(zip(keys, rows, strict=True))
+    if len(greatest) == len(keys):
+        return greatest
+    greatest.clear()
+    for key, row in zip(keys, rows, strict=True):
+        held = greatest.get(key)
+        if held is None or held[:VERSION_BYTES] < row[:VERSION_BYTES]:
+            greatest[key] = row
+    return greatest
+
+
+def check_stored(rows: Iterable[bytes | None], place: str) -> None:
+    """Raise CorruptDataError if a stored row is too short to be one of ours."""
+    shortest = min([len(row) for row in rows if row is not None], default=VERSION_BYTES)
+    if shortest < VERSION_BYTES:
+        raise short_row(place, shortest)
+
+
+def short_row(place: str, found: int) -> CorruptDataError:
+    """The error for stored bytes that cannot be a row."""
+    return CorruptDataError(
+        f"{place} holds a value of {found} bytes; every row starts with a version of "
+        f"{VERSION_BYTES} bytes, so something other than noskew wrote it, or it is damaged: "
+        f"give noskew a store of its own, delete that key and materialize again"
+    )
+
+
+def closed(place: str) -> StoreUnavailableError:
+    """The error for the use of a store after ``close``."""
+    return StoreUnavailableError(f"{place} was closed; open it again to use it")

@@ -1,0 +1,104 @@
+"""One Redis server that holds every key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import hiredis
+
+from noskew.stores.online._limits import check_stored
+from noskew.stores.online._redis_address import Address, pack, raise_errors
+from noskew.stores.online._redis_async import AsyncNode
+from noskew.stores.online._redis_script import LOAD_MANY, batches, pack_batch
+from noskew.stores.online._redis_server import check_server, scan_keys
+from noskew.stores.online._redis_sync import Pool
+
+#: Keys of one command: Redis serves nobody else meanwhile, for about 1 ms.
+_KEYS_PER_COMMAND = 5_000
+#: Scripts sent at once: enough to keep the server busy, few enough for its buffers.
+_SCRIPTS_PER_EXCHANGE = 16
+
+
+class SingleRedis:
+    """See :class:`noskew.stores.online._redis_server.RedisServer`."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._pool = Pool(address)
+        self._node = AsyncNode(address)
+        try:
+            check_server(self._pool, cluster=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        if not keys:
+            return []
+        return self._rows(self._pool.exchange(*_pack_reads(keys)))
+
+    async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        if not keys:
+            return []
+        return self._rows(await self._node.exchange(*_pack_reads(keys)))
+
+    def write(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
+        scripts = [pack_batch(*batch) for batch in batches(keys, rows)]
+        return sum(
+            self._run(scripts[at : at + _SCRIPTS_PER_EXCHANGE])
+            for at in range(0, len(scripts), _SCRIPTS_PER_EXCHANGE)
+        )
+
+    def delete(self, keys: Sequence[bytes]) -> int:
+        parts = (keys[at : at + _KEYS_PER_COMMAND] for at in range(0, len(keys), _KEYS_PER_COMMAND))
+        return sum(cast(int, self._pool.call(pack(b"DEL", *part))[0]) for part in parts)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for keys in scan_keys(self._pool, prefix, set()):
+            for key, row in zip(keys, self.read(keys), strict=True):
+                if row is not None:
+                    yield key, row
+
+    def ping(self) -> None:
+        self._pool.call(pack(b"PING"))
+
+    def close(self) -> None:
+        self._pool.drop_idle()
+        self._node.close()
+
+    def _run(self, scripts: list[bytes]) -> int:
+        """Run scripts, and again those of them that the server did not know yet."""
+        replies = self._pool.exchange(b"".join(scripts), len(scripts))
+        unknown = [
+            script
+            for script, reply in zip(scripts, replies, strict=True)
+            if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
+        ]
+        if unknown:
+            # A server that was restarted or flushed has forgotten it.
+            again = self._pool.call(LOAD_MANY, *unknown)
+            replies = [r for r in replies if not isinstance(r, hiredis.ReplyError)] + again[1:]
+        raise_errors(replies, self._address)
+        return sum(cast(list[int], replies))
+
+    def _rows(self, replies: list[object]) -> list[bytes | None]:
+        raise_errors(replies, self._address)
+        rows: list[bytes | None] = []
+        for reply in replies:
+            if isinstance(reply, list):
+                rows += reply
+            else:
+                rows.append(cast("bytes | None", reply))
+        check_stored(rows, str(self._address))
+        return rows
+
+
+def _pack_reads(keys: Sequence[bytes]) -> tuple[bytes, int]:
+    """The packed commands that read ``keys``, and how many they are."""
+    if len(keys) == 1:
+        # Unlike MGET, GET says when the key holds something that is not a row.
+        return pack(b"GET", keys[0]), 1
+    starts = range(0, len(keys), _KEYS_PER_COMMAND)
+    packed = [pack(b"MGET", *keys[at : at + _KEYS_PER_COMMAND]) for at in starts]
+    return b"".join(packed), len(packed)

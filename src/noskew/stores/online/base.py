@@ -1,0 +1,93 @@
+"""The contract of an online store: for each key, the row of the greatest version."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+#: Every row starts with this many bytes: its version, big-endian, compared as bytes.
+VERSION_BYTES = 16
+#: The longest key a store must take (the limit of LMDB as distributed).
+MAX_KEY_BYTES = 511
+
+
+class OnlineStore(ABC):
+    """Keeps, for each key, the row whose first :data:`VERSION_BYTES` are greatest.
+
+    A store knows bytes and nothing else: not what a key or a row means, no definition, no
+    registry, no configuration object. Keys are 1 to :data:`MAX_KEY_BYTES` bytes; rows are at
+    least :data:`VERSION_BYTES` bytes.
+
+    The only write is "keep the greater version". It is atomic for each row, idempotent and
+    commutative: after any interleaving of any writers, in any order and with any repetition,
+    a key holds the row of the greatest version ever written to it. Rows of equal version are
+    taken to be equal; the one already stored stays.
+
+    Every method raises StoreUnavailableError when the store cannot be reached or answers too
+    late, CorruptDataError when it finds bytes it did not write, and ValueError for a
+    key or a row outside the limits above. A store may be shared by threads. Bytes that are
+    returned belong to the caller and stay valid after the store is closed.
+    """
+
+    @abstractmethod
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The rows of ``keys`` in their order, None where there is none.
+
+        Keys may repeat; an empty request gives an empty list. Rows written by an earlier
+        completed ``write`` of the same process are seen. One call is one round trip (per
+        node, in a cluster).
+        """
+
+    async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """As :meth:`read`, without blocking the event loop where the store is remote."""
+        return self.read(keys)
+
+    @abstractmethod
+    def write(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
+        """Store each row unless its key holds one of an equal or greater version.
+
+        Returns how many rows changed. When it returns, readers of every process see them. A
+        key may appear more than once: the greatest version wins. When it raises, any subset
+        of the rows may have been stored; repeating the call is always safe.
+
+        Raises StoreFullError when there is no space left; nothing stored before is lost.
+        """
+
+    @abstractmethod
+    def delete(self, keys: Sequence[bytes]) -> int:
+        """Remove keys; absent ones are skipped. Returns how many were there."""
+
+    @abstractmethod
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """All (key, row) pairs whose key starts with ``prefix``, in no promised order.
+
+        Rows that stay unchanged during the scan are given exactly once; rows written or
+        deleted meanwhile may or may not be given. It never blocks writers.
+        """
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Return if the store can answer now, else raise StoreUnavailableError."""
+
+    def sync(self) -> None:
+        """Return once everything written so far survives a crash of this machine.
+
+        A store whose ``write`` is already as durable as it gets does nothing here.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections and files; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

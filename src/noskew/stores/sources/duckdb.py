@@ -1,0 +1,88 @@
+"""A DuckDB query as a batch source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from noskew.errors import InputError, StoreUnavailableError
+from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.batches import chosen, sliced, verified
+from noskew.stores.sources.digest import ContentDigest
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_WHERE = "the DuckDB query"
+_BATCH_ROWS = 131_072
+
+
+class DuckDbQuery(BatchSource):
+    """The result of one SELECT, as the only part.
+
+    ``database`` is a file, opened read-only, or ``":memory:"`` for queries over files. Each
+    call opens and closes a connection of its own, with one thread and UTC as time zone, so
+    that the same data gives the same rows in the same order.
+
+    The token is a digest of the result, so :meth:`parts` runs the query once, in bounded
+    memory, and :meth:`read` runs it again; it fails at its end with ConflictError if the
+    result was another by then.
+    """
+
+    def __init__(self, sql: str, database: str = ":memory:") -> None:
+        self._sql = sql
+        self._database = database
+
+    def schema(self) -> pa.Schema:
+        with self._reader(1) as reader:
+            return reader.schema
+
+    def parts(self) -> list[Part]:
+        rows = 0
+        with self._reader(_BATCH_ROWS) as reader:
+            chosen(reader.schema.names, None, _WHERE)
+            digest = ContentDigest(reader.schema)
+            for batch in reader:
+                rows += batch.num_rows
+                digest.update(batch)
+        return [Part(digest.token(), f"{_WHERE} on {self._database}", rows)]
+
+    def read(
+        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
+    ) -> Iterator[pa.RecordBatch]:
+        with self._reader(batch_rows) as reader:
+            names = chosen(reader.schema.names, columns, _WHERE)
+            for batch in verified(reader, reader.schema, part, _WHERE):
+                yield from sliced(batch.select(names), batch_rows)
+
+    @contextmanager
+    def _reader(self, batch_rows: int) -> Iterator[pa.RecordBatchReader]:
+        if self._database != ":memory:" and not Path(self._database).is_file():
+            raise InputError(f"there is no DuckDB database {self._database!r}")
+        try:
+            with self._connect() as connection:
+                _check_select(connection, self._sql)
+                yield connection.sql(self._sql).to_arrow_reader(batch_rows)
+        except duckdb.IOException as error:
+            raise StoreUnavailableError(f"{_WHERE} failed: {error}") from error
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            # While rows are streamed, Arrow reports DuckDB's errors as its own.
+            raise InputError(f"{_WHERE} failed: {error}") from error
+
+    def _connect(self) -> DuckDBPyConnection:
+        in_memory = self._database == ":memory:"
+        connection = duckdb.connect(self._database, read_only=not in_memory)
+        connection.execute("SET threads = 1")
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+
+def _check_select(connection: DuckDBPyConnection, sql: str) -> None:
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise InputError(f"{_WHERE} must be one SELECT, got {sql[:200]!r}")

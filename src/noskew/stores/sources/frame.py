@@ -1,0 +1,80 @@
+"""Data in memory as a batch source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from noskew.errors import InputError, SchemaMismatchError
+from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.batches import check_unique, chosen, part_of, sliced
+from noskew.stores.sources.digest import ContentDigest
+
+_WHERE = "the frame"
+
+
+class FrameSource(BatchSource):
+    """A pandas or Polars frame, an Arrow table, batches of one, or any Arrow C stream.
+
+    A pandas index is not data: reset it to make it a column. The one part's token is a
+    digest of names, types and values, whatever the chunks. Streams are read once, at once.
+
+    Raises SchemaMismatchError for a column name that appears twice, InputError for anything
+    that is no frame.
+    """
+
+    def __init__(self, frame: Any) -> None:
+        self._table = _to_arrow(frame)
+        self._part: Part | None = None
+
+    def schema(self) -> pa.Schema:
+        return self._table.schema
+
+    def parts(self) -> list[Part]:
+        if self._part is None:
+            digest = ContentDigest(self._table.schema)
+            for batch in self._table.to_batches():
+                digest.update(batch)
+            rows, size = self._table.num_rows, self._table.nbytes
+            self._part = Part(digest.token(), f"{_WHERE} of {rows} rows", rows, size)
+        return [self._part]
+
+    def read(
+        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
+    ) -> Iterator[pa.RecordBatch]:
+        part_of(self.parts(), part, _WHERE)
+        names = chosen(self._table.schema.names, columns, _WHERE)
+        for batch in self._table.select(names).to_batches(max_chunksize=batch_rows):
+            yield from sliced(batch, batch_rows)
+
+
+def _to_arrow(frame: Any) -> pa.Table:
+    try:
+        table = _converted(frame)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        if isinstance(error, SchemaMismatchError):
+            raise
+        raise InputError(f"{_WHERE} cannot be turned into Arrow: {error}") from error
+    check_unique(table.schema.names, _WHERE)
+    return table.replace_schema_metadata(None)
+
+
+def _converted(frame: Any) -> pa.Table:
+    if isinstance(frame, pa.Table):
+        return frame
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame])
+    # pandas is recognised, not imported: whoever has a frame of it has it loaded.
+    if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
+        check_unique([str(name) for name in frame.columns], _WHERE)
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(frame).read_all()
+    if isinstance(frame, (list, tuple)) and frame:
+        return pa.Table.from_batches(frame)
+    raise InputError(
+        f"expected a pandas or Polars frame, an Arrow table or record batches, got "
+        f"{type(frame).__name__}"
+    )

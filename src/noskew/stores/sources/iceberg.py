@@ -1,0 +1,144 @@
+"""Somebody's Iceberg table as a batch source: one part per appended snapshot, where possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
+from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.batches import chosen, part_of, sliced
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+class IcebergSource(BatchSource):
+    """An Iceberg table in any catalog that pyiceberg knows.
+
+    ``catalog`` holds pyiceberg's catalog properties, such as ``{"type": "sql", "uri": ...}``, and
+    the catalog's ``name`` if it is not ``default``. ``table`` is ``"namespace.name"``.
+
+    If every snapshot that the table still has was an append (or a compaction, which changes
+    nothing), each append is a part, read on its own. If rows were changed or deleted, the
+    table as it is now is the only part. Tokens name the table's id and the snapshots read:
+    an Iceberg snapshot never changes.
+    """
+
+    def __init__(self, catalog: Mapping[str, str], table: str) -> None:
+        self._properties = dict(catalog)
+        self._catalog_name = self._properties.pop("name", "default")
+        self._name = table
+
+    def schema(self) -> pa.Schema:
+        return _small(self._load().schema().as_arrow())
+
+    def parts(self) -> list[Part]:
+        return [part for part, _, _ in self._parts(self._load())]
+
+    def read(
+        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
+    ) -> Iterator[pa.RecordBatch]:
+        table = self._load()
+        parts = self._parts(table)
+        _, since, until = parts[part_of([p for p, _, _ in parts], part, self._name)]
+        schema = _small(table.schema().as_arrow())
+        names = chosen(schema.names, columns, self._name)
+        target = pa.schema([schema.field(name) for name in names])
+        with _reading(self._name):
+            if since is None:
+                reader = table.scan(
+                    selected_fields=tuple(names), snapshot_id=until.snapshot_id
+                ).to_arrow_batch_reader()
+            else:
+                reader = table.incremental_append_scan(
+                    selected_fields=tuple(names),
+                    from_snapshot_id_exclusive=since.snapshot_id,
+                    to_snapshot_id_inclusive=until.snapshot_id,
+                ).to_arrow_batch_reader()
+            for batch in reader:
+                yield from sliced(batch.select(names).cast(target), batch_rows)
+
+    def _parts(self, table: Table) -> list[tuple[Part, Snapshot | None, Snapshot]]:
+        """Parts, each with the snapshot after which (None: from the start) and up to which."""
+        line = _lineage(table)
+        if not line:
+            return []
+        kinds = [_operation(snapshot) for snapshot in line]
+        if any(kind not in ("append", "replace") for kind in kinds[1:]):
+            return [self._part(table, None, line[-1])]
+        parts = [self._part(table, None, line[0])]
+        for before, snapshot, kind in zip(line, line[1:], kinds[1:], strict=False):
+            if kind == "append":
+                parts.append(self._part(table, before, snapshot))
+        return parts
+
+    def _part(
+        self, table: Table, since: Snapshot | None, until: Snapshot
+    ) -> tuple[Part, Snapshot | None, Snapshot]:
+        start = since.snapshot_id if since else 0
+        token = f"{table.metadata.table_uuid}-{start}-{until.snapshot_id}"
+        key = "added-records" if since else "total-records"
+        count = until.summary[key] if until.summary is not None else None
+        rows = None if count is None else int(count)
+        label = f"{self._name} up to snapshot {until.snapshot_id}"
+        return Part(token, label, rows), since, until
+
+    def _load(self) -> Table:
+        from pyiceberg.catalog import load_catalog
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        with _reading(self._name):
+            try:
+                return load_catalog(self._catalog_name, **self._properties).load_table(self._name)
+            except (NoSuchTableError, NoSuchNamespaceError) as error:
+                raise InputError(f"the catalog has no table {self._name!r}") from error
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CorruptDataError(f"a file of the Iceberg table {name!r} is gone: {error}") from error
+    except (OSError, SQLAlchemyError) as error:
+        text = str(getattr(error, "orig", None) or error)
+        raise StoreUnavailableError(f"reading the Iceberg table {name!r} failed: {text}") from error
+    except pa.ArrowException as error:
+        raise CorruptDataError(f"a file of the table {name!r} is damaged: {error}") from error
+
+
+def _lineage(table: Table) -> list[Snapshot]:
+    """The current snapshot and its ancestors, as far back as they are kept, oldest first."""
+    line = []
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        line.append(snapshot)
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    return line[::-1]
+
+
+def _operation(snapshot: Snapshot) -> str:
+    return snapshot.summary.operation.value if snapshot.summary is not None else "overwrite"
+
+
+def _small(schema: pa.Schema) -> pa.Schema:
+    """Iceberg's Arrow schema with the usual instead of the large types, and no metadata."""
+    return pa.schema([pa.field(f.name, _small_type(f.type), f.nullable) for f in schema])
+
+
+def _small_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_small_type(kind.value_type))
+    return kind

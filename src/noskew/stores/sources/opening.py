@@ -1,0 +1,51 @@
+"""Sources by the name of their kind, as a configuration or a definition gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from noskew.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from noskew.stores.sources.base import BatchSource
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    module: str
+    name: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+_KINDS = {
+    "parquet": _Kind("parquet", "ParquetSource", ("path",)),
+    "csv": _Kind("csv", "CsvSource", ("path",), ("column_types",)),
+    "frame": _Kind("frame", "FrameSource", ("frame",)),
+    "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table")),
+    "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database",)),
+    "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql")),
+}
+
+
+def open_source(kind: str, options: Mapping[str, Any]) -> BatchSource:
+    """The source of a kind (``"parquet"``, ``"csv"``, ...) with its options.
+
+    Only the backend asked for is imported. Raises ConfigError for an unknown kind or option, or
+    an option that is missing; MissingExtraError where a library is not installed.
+    """
+    if kind not in _KINDS:
+        raise ConfigError(f"no kind of batch source {kind!r}; {nearest(kind, _KINDS)}")
+    chosen = _KINDS[kind]
+    allowed = (*chosen.required, *chosen.optional)
+    for name in options:
+        if name not in allowed:
+            raise ConfigError(f"a {kind} source has no option {name!r}; {nearest(name, allowed)}")
+    for name in chosen.required:
+        if name not in options:
+            raise ConfigError(f"a {kind} source needs the option {name!r}")
+    module = import_module(f"noskew.stores.sources.{chosen.module}")
+    return cast("BatchSource", getattr(module, chosen.name)(**options))

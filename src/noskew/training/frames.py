@@ -1,0 +1,97 @@
+"""Rows in, answers out: pandas, Polars, Arrow, Parquet or SQL, without losing a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from noskew.errors import InputError, SchemaMismatchError, missing_extra
+
+
+def to_arrow(rows: Any, what: str = "rows") -> pa.Table:
+    """A table of a caller's rows, columns and order as given.
+
+    Takes a pyarrow Table or RecordBatch, a pandas or Polars frame, anything with
+    ``__arrow_c_stream__``, a mapping of columns, a list of row mappings, the path of a Parquet
+    file, or a SQL query on DuckDB (text that starts with SELECT or WITH).
+
+    Raises InputError for anything else and SchemaMismatchError for duplicated columns.
+    """
+    table = _read(rows, what)
+    names = table.column_names
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise SchemaMismatchError(f"{what}: the column {twice[0]!r} appears twice")
+    return table
+
+
+def _read(rows: Any, what: str) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    if isinstance(rows, (str, Path)):
+        return _from_text(rows, what)
+    try:
+        if isinstance(rows, Mapping):
+            return pa.table(dict(rows))
+        if isinstance(rows, list):
+            return pa.Table.from_pylist(rows)
+        if type(rows).__module__.split(".")[0] == "pandas":
+            return _from_pandas(rows, what)
+        if hasattr(rows, "__arrow_c_stream__"):
+            return pa.table(rows)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, AttributeError) as error:
+        raise InputError(f"{what} cannot be made a table: {error}") from error
+    raise InputError(
+        f"{what}: expected a pandas, Polars or Arrow frame, a mapping of columns, a list of "
+        f"mappings, a Parquet path or a SELECT, got {type(rows).__name__}"
+    )
+
+
+def _from_pandas(frame: Any, what: str) -> pa.Table:
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise SchemaMismatchError(f"{what}: the column {twice!r} appears twice")
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def _from_text(rows: str | Path, what: str) -> pa.Table:
+    text = str(rows).strip()
+    if isinstance(rows, str) and text[:6].upper().startswith(("SELECT", "WITH ", "FROM ")):
+        import duckdb
+
+        try:
+            with duckdb.connect() as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                return connection.sql(text).to_arrow_table()
+        except duckdb.Error as error:
+            message = str(error).splitlines()[0]
+            raise InputError(f"{what}: DuckDB refuses the query: {message}") from error
+    try:
+        return pq.read_table(text)
+    except FileNotFoundError as error:
+        raise InputError(f"{what}: no Parquet file at {text!r}") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{what}: {text!r} cannot be read as Parquet: {error}") from error
+
+
+def to_pandas(table: pa.Table) -> Any:
+    """The table as a pandas DataFrame."""
+    try:
+        import pandas  # noqa: F401
+    except ImportError as error:
+        raise missing_extra("pandas", "pandas", "to_pandas()") from error
+    return table.to_pandas()
+
+
+def to_polars(table: pa.Table) -> Any:
+    """The table as a Polars DataFrame."""
+    try:
+        import polars
+    except ImportError as error:
+        raise missing_extra("polars", "polars", "to_polars()") from error
+    return polars.from_arrow(table)

@@ -1,0 +1,117 @@
+"""Ingest: read a source, transform its rows into events, append them to the offline table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from noskew.clock import Clock
+from noskew.definitions import connectors
+from noskew.definitions.view import FeatureView
+from noskew.errors import ConfigError, InputError
+from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.opening import open_source
+from noskew.training.tables import table_spec
+
+#: Rows of a source that are transformed at a time.
+BATCH_ROWS = 262_144
+
+
+@dataclass
+class IngestReport:
+    """What an ingest did for one view."""
+
+    view: str
+    rows: int = 0
+    parts: int = 0
+    repeated: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchSource:
+    """The reader of a connector. ``schema`` types the columns of files that have no types."""
+    if isinstance(connector, connectors.Frame):
+        return open_source("frame", {"frame": connector.data})
+    options: dict[str, Any] = connector.to_dict()
+    kind = options.pop("kind")
+    if isinstance(connector, connectors.Csv):
+        options["column_types"] = {f.name: f.type for f in schema}
+    elif isinstance(connector, connectors.Postgres):
+        variable = options.pop("dsn_env")
+        if not os.environ.get(variable):
+            raise ConfigError(f"set the environment variable {variable} to the connection string")
+        options["dsn"] = os.environ[variable]
+    return open_source(kind, options)
+
+
+def ingest(
+    view: FeatureView,
+    offline: OfflineStore,
+    clock: Clock,
+    *,
+    buckets: int,
+    connector: connectors.Connector | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Append the events of every part of the view's source that the table does not have yet.
+
+    Each part is one atomic commit under a token made of its content, so a repeated ingest, or
+    one after a kill, adds nothing twice and loses nothing. Rows with a null key, or dated
+    further ahead than the source allows, are left out and counted in the report.
+
+    Raises InputError if there is no source to read, SchemaMismatchError for columns that do
+    not fit the source's schema, TransformError when the transform fails, and StoreError.
+    """
+    chosen = connector or view.source.batch
+    if chosen is None:
+        raise InputError(
+            f"source {view.source.name!r} has no batch data to read; give it batch=ns.Parquet(…) "
+            f"or the like, or pass a frame"
+        )
+    source = open_connector(chosen, view.source.schema.arrow)
+    spec = table_spec(view, buckets)
+    offline.create(spec)
+    # An existing table keeps its bucket count whatever the configuration says now.
+    made = offline.info(spec.name).spec.buckets
+    run = _Ingest(view, source, made, clock.now())
+    report = IngestReport(view.name)
+    for part in source.parts():
+        commit = offline.append(spec.name, run.events(part, progress), token=run.token(part))
+        report.parts += 1
+        report.repeated += commit.repeated
+        report.rows += 0 if commit.repeated else commit.rows
+        if commit.repeated and progress and part.rows:
+            progress(part.rows)
+    report.refused = run.refused
+    return report
+
+
+class _Ingest:
+    def __init__(self, view: FeatureView, source: BatchSource, buckets: int, now: int) -> None:
+        self._pipeline = Pipeline(view)
+        self._needed = list(view.source.schema)
+        self._source, self._buckets, self._now = source, buckets, now
+        self.refused: dict[str, int] = {}
+
+    def token(self, part: Part) -> str:
+        return f"ingest:{part.token}"
+
+    def events(self, part: Part, progress: Progress | None) -> Iterator[pa.RecordBatch]:
+        for batch in self._source.read(part, self._needed, batch_rows=BATCH_ROWS):
+            done = self._pipeline(
+                pa.Table.from_batches([batch]), known_time=self._now, buckets=self._buckets
+            )
+            self._count(done.refused)
+            yield from done.events.to_batches()
+            if progress:
+                progress(batch.num_rows)
+
+    def _count(self, refused: Mapping[str, int]) -> None:
+        for why, n in refused.items():
+            self.refused[why] = self.refused.get(why, 0) + n

@@ -1,0 +1,25 @@
+"""Which offline table holds the events of a view."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from noskew.definitions.view import FeatureView
+from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.stores.offline.base import OfflineStore, TableSpec
+
+
+def table_name(view: FeatureView) -> str:
+    """``log_`` and 24 digits of the log hash: views that share their events share the table."""
+    return f"log_{view.log_hash[:24]}"
+
+
+def table_spec(view: FeatureView, buckets: int) -> TableSpec:
+    """The table's columns: those of the view, without the event time if it is one of them."""
+    schema: pa.Schema = Pipeline(view).schema
+    return TableSpec(table_name(view), schema, tuple(view.entity.keys), buckets)
+
+
+def has_table(offline: OfflineStore, view: FeatureView) -> bool:
+    """Whether anything was ever ingested for the view."""
+    return table_name(view) in offline.tables()
