@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from noskew.definitions.transforms import arrow, pandas, sql
     from noskew.definitions.view import FeatureView
     from noskew.errors import NoskewError
+    from noskew.feature_store import FeatureStore
 
 __version__ = "0.1.0"
 
@@ -51,10 +52,12 @@ _HOMES = {
     "noskew.definitions.transforms": ("arrow", "pandas", "sql"),
     "noskew.definitions.view": ("FeatureView",),
     "noskew.errors": ("NoskewError",),
+    "noskew.feature_store": ("FeatureStore",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - one line a kind
+    "FeatureStore",
     "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
     "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
     "arrow", "pandas", "sql",

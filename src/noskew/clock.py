@@ -27,8 +27,8 @@ _UNITS = {
 }
 _DURATION = re.compile(r"\s*(\d+)\s*(us|ms|s|min|m|h|d|w)\s*")
 #: Years 1 to 9999, the range of ``datetime``; anything outside is a damaged timestamp.
-MIN_TIME = int((datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1))
-MAX_TIME = int((datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC) - _EPOCH) / timedelta(microseconds=1))
+MIN_TIME = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+MAX_TIME = (datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Clock(Protocol):

@@ -225,7 +225,7 @@ def divide(digits: NDArray[np.uint64], divisor: int) -> bool:
 
 @inline
 def round_quotient(limbs: Limbs, first: int, divisor: int) -> float:
-    """``Σ limbs / divisor``, rounded once to the nearest even float64; zero is +0.0."""
+    """``Σ limbs / divisor``, rounded once to the nearest even float64; a zero sum is +0.0."""
     # Four digits below the point give the quotient at least 96 significant bits.
     digits = np.zeros(len(limbs) + 2 + 4, np.uint64)
     negative = carry(limbs, digits[4:])
@@ -233,7 +233,7 @@ def round_quotient(limbs: Limbs, first: int, divisor: int) -> float:
     if divisor != 1:
         sticky = divide(digits, divisor)
     value = _round_digits(digits, 32 * (first - 4), sticky)
-    return -value if negative and value != 0.0 else value
+    return -value if negative else value
 
 
 @inline

@@ -83,6 +83,12 @@ def encode_columns(columns: Sequence[pa.Array]) -> tuple[Ragged, NDArray[np.bool
     return keys, valid
 
 
+def encode_integers(values: NDArray[np.int64], prefix: bytes) -> list[bytes]:
+    """Keys of one integer part each, behind a prefix; int64, shape (n,)."""
+    offsets, data = _encode_integers(values, np.frombuffer(prefix, np.uint8))
+    return Ragged(offsets, data).to_list()
+
+
 def buckets_of(keys: Ragged, buckets: int) -> NDArray[np.int32]:
     """The bucket of each key: XXH64 of its bytes modulo ``buckets``. int32, shape (n,)."""
     return (hash_slices(keys.data, keys.offsets) % np.uint64(buckets)).astype(np.int32)
@@ -176,7 +182,7 @@ def _encode_array(column: pa.Array) -> Ragged:
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         pieces = Ragged.from_arrow(column)
         return Ragged(*_prefix_bytes(pieces.offsets, pieces.data))
-    return Ragged(*_encode_integers(integers(column)))
+    return Ragged(*_encode_integers(integers(column), np.zeros(0, np.uint8)))
 
 
 def integers(column: pa.Array) -> NDArray[np.int64]:
@@ -192,17 +198,22 @@ def integers(column: pa.Array) -> NDArray[np.int64]:
 
 
 @kernel
-def _encode_integers(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    n = len(values)
+def _encode_integers(
+    values: NDArray[np.int64], prefix: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    n, lead = len(values), len(prefix)
     offsets = np.zeros(n + 1, np.int64)
     for i in range(n):
         size = 1
         while size < 8 and (values[i] >> (8 * size - 1)) not in (0, -1):
             size += 1
-        offsets[i + 1] = offsets[i] + 1 + size
+        offsets[i + 1] = offsets[i] + lead + 1 + size
     data = np.empty(offsets[n], np.uint8)
     for i in range(n):
         at = offsets[i]
+        for j in range(lead):
+            data[at + j] = prefix[j]
+        at += lead
         size = offsets[i + 1] - at - 1
         data[at] = size
         for j in range(size):

@@ -115,9 +115,10 @@ def _view_answer(
         nothing = np.full(len(asked.t), -1, np.int64)
         return _with_null_keys(historical(plan, _no_events(view, plan), nothing, asked.t), valid)
     info = offline.info(table_name(view), snapshot=snapshot)
-    buckets = buckets_of(keys, info.spec.buckets)
+    # Rows without a key match nothing: they go behind the last bucket.
+    buckets = np.where(valid, buckets_of(keys, info.spec.buckets), info.spec.buckets)
     order = np.argsort(buckets, kind="stable")
-    ends = np.searchsorted(buckets[order], np.arange(info.spec.buckets + 1))
+    ends = np.searchsorted(buckets[order], np.arange(info.spec.buckets + 2))
     work = _Work(view, plan, asked, offline, columns, keys, known_at, info.snapshot)
 
     def one(bucket: int) -> dict[str, pa.Array]:
@@ -130,8 +131,10 @@ def _view_answer(
     asked_for = [b for b in range(info.spec.buckets) if ends[b + 1] > ends[b]]
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = list(pool.map(one, asked_for))
-    if not parts:
-        parts = [historical(plan, _no_events(view, plan), order, asked.t)]
+    unkeyed = order[ends[-2] :]
+    if len(unkeyed) or not parts:
+        none = np.full(len(unkeyed), -1, np.int64)
+        parts.append(historical(plan, _no_events(view, plan), none, asked.t[unkeyed]))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     place = pa.array(back)
@@ -199,7 +202,7 @@ def _distinct_keys(
 ) -> tuple[pa.Table, NDArray[np.int64]]:
     """The distinct keys of rows as a table, and which of them each row has."""
     found = _single(columns).dictionary_encode()
-    group = found.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    group = found.indices.to_numpy().astype(np.int64)
     first = np.full(len(found.dictionary), -1, np.int64)
     first[group[::-1]] = np.arange(len(group))[::-1]
     at = pa.array(first)

@@ -95,8 +95,8 @@ def _ranked(
         elif bucket >= _INFINITE or np.isinf(bounds[1]):
             value = bounds[0]
         else:
-            value = 2.0 * (bounds[0] * (bounds[1] / (bounds[0] + bounds[1])))
-            if np.isinf(bounds[0] + bounds[1]):
-                value = bounds[0]
+            # 2·lo·hi/(lo+hi), in an order that cannot overflow; halving is exact.
+            half = 0.5 * bounds[1]
+            value = 2.0 * (bounds[0] * (half / (0.5 * bounds[0] + half)))
         out[i], some[i] = (-value if codes[k] < 0 else value), True
     return out, some

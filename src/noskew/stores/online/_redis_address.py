@@ -128,6 +128,8 @@ def reply_error(error: hiredis.ReplyError, place: object) -> StoreError:
             f"{place} refused this user ({text}); check the user and password of the address "
             f"and the rights of the user"
         )
+    if "DB index" in text:
+        return StoreConfigError(f"{place} has no such database ({text}); use a smaller number")
     if word in _PASSING or "max number of clients" in text:
         return StoreUnavailableError(f"{place} cannot serve now ({text}); try again")
     return StoreError(f"{place} refused a command: {text}")

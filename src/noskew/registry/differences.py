@@ -1,0 +1,62 @@
+"""Differences by kind: what is said of a definition that comes, goes, or changes."""
+
+from __future__ import annotations
+
+from noskew.definitions.entity import Entity
+from noskew.definitions.on_demand import OnDemand
+from noskew.definitions.project import Definition
+from noskew.definitions.service import FeatureService
+from noskew.definitions.source import Source
+from noskew.definitions.view import FeatureView
+from noskew.registry import ground_differences, service_differences, view_differences
+from noskew.registry.difference import Difference, Readers, features, listed
+from noskew.types import Schema
+
+
+def added(new: Definition) -> Difference:
+    """What a new definition brings; never breaking."""
+    found = Difference()
+    if isinstance(new, Entity):
+        found.add(f"join keys {new.keys}")
+    elif isinstance(new, Source):
+        found.add(f"{len(new.schema)} columns, event time {new.event_time}")
+    elif isinstance(new, FeatureView):
+        for feature in new.features.values():
+            found.add(f"adds feature {feature.name} ({feature.dtype}): {feature.describe()}")
+    elif isinstance(new, OnDemand):
+        features(found, ("on_demand", new.name), Schema(), new.outputs)
+    else:
+        found.add(f"reads {listed(column.name for column in new.columns)}")
+    return found
+
+
+def removed(old: Definition, readers: Readers) -> Difference:
+    """What goes with a definition. Features and services are missed, so that is breaking."""
+    found = Difference()
+    if isinstance(old, FeatureView):
+        features(found, ("feature_view", old.name), old.schema, Schema(), readers)
+    elif isinstance(old, OnDemand):
+        features(found, ("on_demand", old.name), old.outputs, Schema(), readers)
+    elif isinstance(old, FeatureService):
+        found.add("its readers will not find it", breaking=True)
+    else:
+        found.add("no view is made of it any more")
+    return found
+
+
+def changed(old: Definition, new: Definition, readers: Readers, *, stale: bool) -> Difference:
+    """How two definitions of one kind and name differ; no reasons if they do not.
+
+    ``stale``: the hash under which ``old`` was applied is not the one it has today.
+    """
+    if isinstance(old, Entity) and isinstance(new, Entity):
+        return ground_differences.entity(old, new)
+    if isinstance(old, Source) and isinstance(new, Source):
+        return ground_differences.source(old, new)
+    if isinstance(old, FeatureView) and isinstance(new, FeatureView):
+        return view_differences.view(old, new, readers, stale=stale)
+    if isinstance(old, OnDemand) and isinstance(new, OnDemand):
+        return service_differences.on_demand(old, new, readers, stale=stale)
+    assert isinstance(old, FeatureService)
+    assert isinstance(new, FeatureService)
+    return service_differences.service(old, new, stale=stale)

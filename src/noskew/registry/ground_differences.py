@@ -1,0 +1,66 @@
+"""Differences of entities and of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from noskew.definitions.connectors import Connector
+from noskew.definitions.entity import Entity
+from noskew.definitions.source import Source
+from noskew.registry.difference import Difference, columns
+
+#: Of a connector's fields the ones that say where the data is. Others may hold credentials
+#: and are never shown.
+_PLACES = ("path", "table", "topic", "sql")
+
+
+def entity(old: Entity, new: Entity) -> Difference:
+    """Other keys are breaking: callers send them. Another order of them is not."""
+    found = Difference()
+    columns(found, "join key", old.keys, new.keys, breaking=True)
+    found.people(old, new)
+    return found
+
+
+def source(old: Source, new: Source) -> Difference:
+    """Nothing about a source breaks a reader; what its views must rebuild they say themselves."""
+    found = Difference()
+    source_values(found, old, new)
+    for role in ("batch", "stream"):
+        _connector(found, role, getattr(old, role), getattr(new, role))
+    found.people(old, new)
+    return found
+
+
+def source_values(found: Difference, old: Source, new: Source) -> bool:
+    """What of a source can change a value (SPEC §9); tells whether anything does."""
+    before = len(found.reasons)
+    columns(found, "column", old.schema, new.schema)
+    for role in ("event_time", "created", "event_id", "filter"):
+        found.field(role, getattr(old, role), getattr(new, role))
+    found.duration("max_future", old.max_future, new.max_future)
+    return len(found.reasons) > before
+
+
+def connector_data(connector: Connector | None) -> Mapping[str, Any]:
+    """A connector as data. A frame lives in one process, so a registry knows it as none."""
+    data = connector.to_dict() if connector is not None else {"kind": "frame"}
+    return {} if data["kind"] == "frame" else data
+
+
+def _connector(found: Difference, role: str, old: Connector | None, new: Connector | None) -> None:
+    before, after = connector_data(old), connector_data(new)
+    if before == after:
+        return
+    if _place(before) == _place(after):
+        found.add(f"{role}: options of {_place(after)}")
+    else:
+        found.field(role, _place(before), _place(after))
+
+
+def _place(data: Mapping[str, Any]) -> str | None:
+    if not data:
+        return None
+    where = next((str(data[key]) for key in _PLACES if key in data), "")
+    return f"{data['kind']} {where}"

@@ -1,0 +1,132 @@
+"""Differences of on-demand functions and of feature services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noskew.definitions.on_demand import OnDemand
+from noskew.definitions.service import FeatureService, ServiceColumn
+from noskew.definitions.view import FeatureView
+from noskew.registry.difference import (
+    STALE,
+    Difference,
+    Readers,
+    arrow,
+    columns,
+    features,
+    listed,
+)
+from noskew.registry.view_differences import changed_values
+from noskew.types import Schema
+
+
+def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) -> Difference:
+    """Breaking: an output goes or changes its type, or the request fields change."""
+    found = Difference()
+    features(found, ("on_demand", old.name), old.outputs, new.outputs, readers)
+    columns(found, "request field", old.request, new.request, breaking=True)
+    if _computed_differently(found, old, new):
+        found.add("values change: every feature")
+    if list(old.outputs) != list(new.outputs) and not found.reasons:
+        found.add("order of features")
+    if stale:
+        found.add(STALE)
+    if old.definition_hash != new.definition_hash and not found.reasons:
+        found.add(f"reads new definitions of {listed(s.view.name for s in new.inputs)}")
+    found.people(old, new)
+    return found
+
+
+def service(old: FeatureService, new: FeatureService, *, stale: bool) -> Difference:
+    """Breaking: the answer loses, retypes or reorders features, or callers must send others."""
+    found = Difference()
+    before, after = _answer(old), _answer(new)
+    features(found, ("feature_service", old.name), before, after)
+    common = [name for name in before if name in after]
+    if common != [name for name in after if name in before]:
+        # A model that reads positions would take one feature for another, silently.
+        order = arrow(listed(before), listed(after))
+        found.add(f"order of features: {order}", breaking=True)
+    keys = (_sorted(old.join_keys), _sorted(new.join_keys))
+    columns(found, "join key", *keys, breaking=True)
+    columns(found, "request field", _sorted(old.request), _sorted(new.request), breaking=True)
+    _pins(found, old, new)
+    if stale:
+        found.add(STALE)
+    found.field("full_names", old.full_names, new.full_names)
+    if old.to_dict() != new.to_dict() and not found.reasons:
+        found.add("the same features, written in another way")
+    found.people(old, new)
+    return found
+
+
+def _answer(item: FeatureService) -> Schema:
+    return Schema({column.name: column.dtype for column in item.columns})
+
+
+def _sorted(schema: Schema) -> Schema:
+    # Callers send keys and fields by name; their order means nothing.
+    return Schema({name: schema[name] for name in sorted(schema)})
+
+
+def _computed_differently(found: Difference, old: OnDemand, new: OnDemand) -> bool:
+    """Add why the outputs of a function may have other values; tells whether they may."""
+    moved = found.field("function", old.function.path, new.function.path)
+    digests = (old.function.digest[:8], new.function.digest[:8])
+    edited = not moved and found.field(f"source of {new.function.path}", *digests)
+    read = found.field("inputs", _inputs(old), _inputs(new))
+    fed = _fed(_views(old), _views(new), {(s.view.name, n) for s in new.inputs for n in s.names})
+    if fed:
+        found.add(f"values of inputs change: {listed(fed)}")
+    return moved or edited or read or bool(fed) or old.request != new.request
+
+
+def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:
+    """Definitions that the service pins anew, and the values that change by it."""
+    views = {v.name: v for v in old.views}
+    functions = {f.name: f for f in old.on_demand}
+    for view in new.views:
+        if view.name in views and views[view.name].definition_hash != view.definition_hash:
+            found.add(f"pins a new definition of {view.name}")
+    for function in new.on_demand:
+        before = functions.get(function.name, function)
+        if before.definition_hash != function.definition_hash:
+            found.add(f"pins a new definition of {function.name}")
+    held = {column.name: column for column in old.columns}
+    moved = {v.name: set(changed_values(views[v.name], v)) for v in new.views if v.name in views}
+    changed = [c.name for c in new.columns if c.name in held and _revalued(held[c.name], c, moved)]
+    if changed:
+        found.add(f"values change: {listed(changed)}")
+
+
+def _revalued(old: ServiceColumn, new: ServiceColumn, moved: Mapping[str, set[str]]) -> bool:
+    """Whether two columns of one name may have different values; ``moved``: view → features."""
+    a, b = old.origin, new.origin
+    if (a.name, old.feature) != (b.name, new.feature):
+        return True
+    if isinstance(a, FeatureView) and isinstance(b, FeatureView):
+        return new.feature in moved[b.name]
+    if isinstance(a, OnDemand) and isinstance(b, OnDemand):
+        return _computed_differently(Difference(), a, b)
+    return True
+
+
+def _inputs(item: OnDemand) -> str:
+    return listed((f"{s.view.name}.{n}" for s in item.inputs for n in s.names), most=1_000)
+
+
+def _views(item: OnDemand) -> Mapping[str, FeatureView]:
+    return {s.view.name: s.view for s in item.inputs}
+
+
+def _fed(
+    old: Mapping[str, FeatureView], new: Mapping[str, FeatureView], read: set[tuple[str, str]]
+) -> list[str]:
+    """The features read whose values change, as ``view.feature``."""
+    return [
+        f"{name}.{feature}"
+        for name in new
+        if name in old
+        for feature in changed_values(old[name], new[name])
+        if (name, feature) in read
+    ]

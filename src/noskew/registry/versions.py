@@ -1,0 +1,133 @@
+"""What a registry holds: applied versions of a project, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from noskew.definitions.entity import Entity
+from noskew.definitions.identity import canonical_json, definition_digest, digest
+from noskew.definitions.project import Definition, Project
+from noskew.definitions.source import Source
+from noskew.definitions.view import FeatureView
+from noskew.errors import CorruptDataError, DefinitionError
+
+#: Kinds of definitions, in the order of their dependence, and where a Project keeps them.
+KINDS: Mapping[str, str] = {
+    "entity": "entities",
+    "source": "sources",
+    "feature_view": "views",
+    "on_demand": "on_demand",
+    "feature_service": "services",
+}
+#: The kind under which the ``log_hash`` of a view is recorded beside its ``definition_hash``.
+LOG = "log"
+#: Kind → name → hash.
+Hashes = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Who made a version of a project, when (µs), and why; without its definitions."""
+
+    version: int
+    applied_at: int
+    applied_by: str
+    message: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A version of a project. Version 0 is the empty project that nobody applied.
+
+    ``hashes`` are those of the moment of ``apply``. They may differ from the ones the
+    definitions have now, since an engine's major version is part of them; what stores hold was
+    made under these.
+    """
+
+    version: int
+    project: Project
+    hashes: Hashes = field(default_factory=dict)
+    made: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDefinition:
+    """One definition of the current version, as data, for discovery: nothing is imported."""
+
+    kind: str
+    name: str
+    definition_hash: str
+    data: Mapping[str, Any]
+
+
+def items_of(project: Project) -> Iterator[tuple[str, str, Definition]]:
+    """Every definition as (kind, name, definition), in the order of :data:`KINDS`, then name."""
+    for kind, where in KINDS.items():
+        items: Mapping[str, Definition] = getattr(project, where)
+        for name in sorted(items):
+            yield kind, name, items[name]
+
+
+def hash_of(item: Definition) -> str:
+    """The definition hash; of an entity or a source the hash of what can change a value."""
+    if isinstance(item, Entity):
+        return definition_digest("entity", item.identity())
+    if isinstance(item, Source):
+        return definition_digest("source", item.identity())
+    return item.definition_hash
+
+
+def hashes_of(project: Project) -> dict[str, dict[str, str]]:
+    """The hashes that the definitions of a project have now."""
+    found: dict[str, dict[str, str]] = {kind: {} for kind in (*KINDS, LOG)}
+    for kind, name, item in items_of(project):
+        found[kind][name] = hash_of(item)
+        if isinstance(item, FeatureView):
+            found[LOG][name] = item.log_hash
+    return found
+
+
+def encode(project: Project) -> tuple[str, str]:
+    """The document that a registry keeps (canonical JSON), and its digest."""
+    data = {"definitions": project.to_dict(), "hashes": hashes_of(project)}
+    try:
+        return canonical_json(data).decode(), digest(data)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise DefinitionError(
+            f"the definitions cannot be written as JSON: {error}; descriptions, owners and tags "
+            f"must be valid text, and numbers must fit into 64 bits"
+        ) from error
+
+
+def decode(document: str, made: Version, project: str) -> Applied:
+    """The inverse of :func:`encode`; functions are named, not imported.
+
+    Raises CorruptDataError if the document is not the one that was written, DefinitionError
+    if today's libraries refuse a definition that was accepted then.
+    """
+    what = f"version {made.version} of the project {project!r}"
+    try:
+        data = orjson.loads(document)
+        whole = digest(data) == made.digest
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        whole = False
+    if not whole:
+        raise CorruptDataError(
+            f"{what} does not match its digest {made.digest}; restore the registry from a "
+            f"backup, or apply the definitions again to a new one"
+        )
+    try:
+        definitions = Project.from_dict(data["definitions"])
+    except DefinitionError as error:
+        raise type(error)(f"{what} can no longer be loaded: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise CorruptDataError(
+            f"{what} has a form that this version of noskew does not read ({error!r}); use the "
+            f"version of noskew that applied it"
+        ) from error
+    return Applied(made.version, definitions, data["hashes"], made)

@@ -1,0 +1,137 @@
+"""Differences of feature views: what is served, which values change, and why."""
+
+from __future__ import annotations
+
+from noskew.clock import duration_text
+from noskew.definitions.aggregation import Aggregation, Latest
+from noskew.definitions.transforms import FunctionTransform, SqlTransform, Transform
+from noskew.definitions.view import Feature, FeatureView
+from noskew.definitions.windows import EXACT_HOP
+from noskew.registry.difference import STALE, Difference, Readers, columns, features, listed
+from noskew.registry.ground_differences import source_values
+
+_AGGREGATION_FIELDS = ("function", "column", "where", "n", "q", "cap", "nulls")
+
+
+def view(old: FeatureView, new: FeatureView, readers: Readers, *, stale: bool) -> Difference:
+    """Breaking: a feature goes or changes its type, or the join keys change."""
+    found = Difference()
+    features(found, ("feature_view", old.name), old.schema, new.schema, readers)
+    changed = _values(found, old, new)
+    if stale:
+        found.add(STALE)
+        changed = _common(old, new)
+    if changed:
+        every = changed == _common(old, new)
+        found.add(f"values change: {'every feature' if every else listed(changed)}")
+    if old.definition_hash != new.definition_hash and not found.reasons:
+        found.add("the same features, written in another way")
+    found.duration("freshness", old.freshness, new.freshness)
+    found.field("online", old.online, new.online)
+    if old.exact_cap != new.exact_cap and not (old.has_exact_windows or new.has_exact_windows):
+        found.field("exact_cap", old.exact_cap, new.exact_cap)
+    found.people(old, new)
+    return found
+
+
+def changed_values(old: FeatureView, new: FeatureView) -> list[str]:
+    """Features on both sides whose values may differ, in the order of the definition."""
+    return _values(Difference(), old, new)
+
+
+def _common(old: FeatureView, new: FeatureView) -> list[str]:
+    return [name for name in old.features if name in new.features]
+
+
+def _values(found: Difference, old: FeatureView, new: FeatureView) -> list[str]:
+    """Add the reasons why values change; the features whose do."""
+    if old.definition_hash == new.definition_hash:
+        return []
+    common = _common(old, new)
+    if common != [name for name in new.features if name in old.features]:
+        found.add("order of features")
+    # Reads all: each adds its reason.
+    if any([_events(found, old, new), _lateness(found, old, new)]):
+        for name in common:
+            _feature(found, old.features[name], new.features[name])
+        return common
+    capped = (
+        old.has_exact_windows
+        and new.has_exact_windows
+        and found.field("exact_cap", old.exact_cap, new.exact_cap)
+    )
+    return [
+        name
+        for name in common
+        if _feature(found, old.features[name], new.features[name])
+        or old.schema[name] != new.schema[name]
+        or (capped and new.features[name].hop == EXACT_HOP)
+    ]
+
+
+def _events(found: Difference, old: FeatureView, new: FeatureView) -> bool:
+    """Differences in the events themselves: entity, source, transform."""
+    named = found.field("entity", old.entity.name, new.entity.name)
+    keyed = columns(found, "join key", old.entity.keys, new.entity.keys, breaking=True)
+    if old.source.name != new.source.name:
+        found.field("source", old.source.name, new.source.name)
+        sourced = True
+    else:
+        inner = Difference()
+        sourced = source_values(inner, old.source, new.source)
+        for reason in inner.reasons:
+            found.add(f"source {new.source.name}: {reason}")
+    return any([named, keyed, sourced, _transform(found, old.transform, new.transform)])
+
+
+def _transform(found: Difference, old: Transform | None, new: Transform | None) -> bool:
+    if old == new:
+        return False
+    if isinstance(old, SqlTransform) and isinstance(new, SqlTransform):
+        return found.field("transform", old.text, new.text)
+    if not (isinstance(old, FunctionTransform) and isinstance(new, FunctionTransform)):
+        return found.field("transform", _transform_text(old), _transform_text(new))
+    found.field("engine of the transform", old.engine, new.engine)
+    if not found.field("transform", old.function.path, new.function.path):
+        found.field("source of the transform", old.function.digest[:8], new.function.digest[:8])
+    columns(found, "transformed column", old.schema, new.schema)
+    return True
+
+
+def _transform_text(transform: Transform | None) -> str | None:
+    if transform is None:
+        return None
+    if isinstance(transform, SqlTransform):
+        return f"SQL {transform.text}"
+    return f"{transform.engine} {transform.function.path}"
+
+
+def _lateness(found: Difference, old: FeatureView, new: FeatureView) -> bool:
+    moved = found.duration("lateness", old.lateness, new.lateness)
+    return found.field("late", old.late, new.late) or moved
+
+
+def _feature(found: Difference, old: Feature, new: Feature) -> bool:
+    """Add how one feature is computed differently; tells whether it is."""
+    before = len(found.reasons)
+    name = new.name
+    if isinstance(old.spec, Aggregation) and isinstance(new.spec, Aggregation):
+        for part in _AGGREGATION_FIELDS:
+            found.field(f"{part} of {name}", getattr(old.spec, part), getattr(new.spec, part))
+        found.field(f"window of {name}", _window(old), _window(new))
+        if old.window and new.window:
+            found.field(f"hop of {name}", _hop(old), _hop(new))
+    elif isinstance(old.spec, Latest) and isinstance(new.spec, Latest):
+        found.field(f"column of {name}", old.spec.column, new.spec.column)
+        found.duration(f"max_age of {name}", old.max_age, new.max_age)
+    else:
+        found.field(f"definition of {name}", old.describe(), new.describe())
+    return len(found.reasons) > before
+
+
+def _window(feature: Feature) -> str:
+    return duration_text(feature.window) if feature.window else "all of history"
+
+
+def _hop(feature: Feature) -> str:
+    return "exact" if feature.hop == EXACT_HOP else duration_text(feature.hop)

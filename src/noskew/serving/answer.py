@@ -1,0 +1,230 @@
+"""One view's part of an answer: rows decoded, values finalised, statuses worked out on demand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.errors import CorruptDataError
+from noskew.kernel.history import null_where
+from noskew.kernel.plan import LatestFeature
+from noskew.kernel.ragged import Ragged
+from noskew.kernel.rows import (
+    FORMAT,
+    HAS_NEWEST,
+    HAS_PENDING,
+    fixed_array,
+    read_heads,
+    unpack,
+    version_of,
+)
+from noskew.kernel.state import finalise
+from noskew.kernel.values import valid_of
+from noskew.serving import status
+from noskew.serving.request import ViewRequest
+
+Codes = NDArray[np.uint8]
+
+
+class ViewAnswer(ABC):
+    """Values and statuses of one view's features for the rows of a request."""
+
+    @abstractmethod
+    def arrow(self, feature: str) -> pa.Array:
+        """The values, null where there is none."""
+
+    @abstractmethod
+    def items(self, feature: str) -> list[Any]:
+        """The values as Python objects, None for null."""
+
+    @abstractmethod
+    def statuses(self, feature: str) -> Codes:
+        """A code of :mod:`noskew.serving.status` for each row."""
+
+    @property
+    @abstractmethod
+    def event_times(self) -> NDArray[np.int64]:
+        """The event time of each row's newest event; 0 where unknown."""
+
+    @property
+    @abstractmethod
+    def versions(self) -> list[tuple[int, int] | None]:
+        """(known time, number) of each row."""
+
+
+def answer(
+    request: ViewRequest, rows: Sequence[bytes | None], unkeyed: Sequence[int], t: int, stale: bool
+) -> ViewAnswer:
+    """Decode the rows of one view.
+
+    ``unkeyed``: rows whose key has a null part. ``t``: the time asked for. ``stale``: the view
+    is behind its freshness bound. Raises CorruptDataError for bytes that are not rows.
+    """
+    if request.layout.is_fixed:
+        fixed = FixedAnswer(request, rows, t, stale)
+        if not fixed.has_pending:
+            return fixed
+    return StateAnswer(request, rows, unkeyed, t, stale)
+
+
+class FixedAnswer(ViewAnswer):
+    """Rows of latest values, all of fixed width: one structured array, read in place."""
+
+    def __init__(
+        self, request: ViewRequest, rows: Sequence[bytes | None], t: int, stale: bool
+    ) -> None:
+        self._request, self._rows, self._t, self._stale = request, rows, t, stale
+        layout = request.layout
+        width = layout.head.itemsize
+        try:
+            # The common case: every row is there and has the length of a head.
+            joined = b"".join(rows)  # type: ignore[arg-type]
+            whole = len(joined) == width * len(rows)
+        except TypeError:
+            whole = False
+        if whole:
+            self._head = np.frombuffer(joined, layout.head)
+            self._there: NDArray[np.bool_] | None = None
+        else:
+            raw = Ragged.from_list([row or b"" for row in rows])
+            self._head = read_heads(layout, raw)
+            self._there = raw.lengths > 0
+        formats = self._head["format"]
+        if (formats != FORMAT).any() and (
+            self._there is None or (formats[self._there] != FORMAT).any()
+        ):
+            raise CorruptDataError(f"rows of an unknown format; this version reads {FORMAT}")
+        flags = self._head["flags"]
+        self.has_pending = bool((flags & HAS_PENDING).any())
+        self._all_newest = bool((flags & HAS_NEWEST).all())
+        self._no_nulls = self._all_newest and not self._head["nulls"].any()
+
+    def _valid(self, feature: LatestFeature) -> NDArray[np.bool_] | None:
+        """Which rows have a value; None: all."""
+        if self._no_nulls and feature.max_age is None:
+            return None
+        valid = self._head["flags"] & HAS_NEWEST > 0
+        if not self._no_nulls:
+            bit = self._request.layout.null_order.index(feature.column)
+            valid &= (self._head["nulls"][:, bit // 8] >> (bit % 8)) & 1 == 0
+        if feature.max_age is not None:
+            valid &= self._fresh(feature.max_age)
+        return valid
+
+    def _fresh(self, max_age: int) -> NDArray[np.bool_]:
+        fresh: NDArray[np.bool_] = self._head["event_time"] >= self._t - max_age
+        return fresh
+
+    @cached_property
+    def _features(self) -> dict[str, tuple[LatestFeature, str]]:
+        fixed = self._request.layout.fixed
+        return {f.name: (f, f"c{fixed.index(f.column)}") for f in self._request.plan.latest}
+
+    def arrow(self, feature: str) -> pa.Array:
+        spec, field = self._features[feature]
+        valid = self._valid(spec)
+        if valid is None:
+            valid = np.ones(len(self._head), bool)
+        return fixed_array(self._head[field], valid, spec.kind)
+
+    def items(self, feature: str) -> list[Any]:
+        spec, field = self._features[feature]
+        plain = self._head.dtype[field].kind in "fi" and _is_number(spec.kind)
+        if not plain:
+            return self.arrow(feature).to_pylist()  # type: ignore[no-any-return]
+        values: list[Any] = self._head[field].tolist()
+        valid = self._valid(spec)
+        if valid is None or valid.all():
+            return values
+        return [v if ok else None for v, ok in zip(values, valid.tolist(), strict=True)]
+
+    def statuses(self, feature: str) -> Codes:
+        spec, _ = self._features[feature]
+        here = status.STALE if self._stale else status.PRESENT
+        valid = self._valid(spec)
+        codes = np.full(len(self._head), here, np.uint8)
+        if valid is None:
+            return codes
+        codes[~valid] = status.NULL
+        if spec.max_age is not None:
+            old = (self._head["flags"] & HAS_NEWEST > 0) & ~self._fresh(spec.max_age)
+            codes[old] = status.EXPIRED
+        if self._there is not None:
+            codes[~self._there] = status.MISSING
+        return codes
+
+    @property
+    def event_times(self) -> NDArray[np.int64]:
+        times: NDArray[np.int64] = self._head["event_time"]
+        return times
+
+    @property
+    def versions(self) -> list[tuple[int, int] | None]:
+        return _versions(self._rows)
+
+
+class StateAnswer(ViewAnswer):
+    """Any rows: unpacked into states and finalised at the time asked for."""
+
+    def __init__(
+        self,
+        request: ViewRequest,
+        rows: Sequence[bytes | None],
+        unkeyed: Sequence[int],
+        t: int,
+        stale: bool,
+    ) -> None:
+        self._request, self._rows, self._stale = request, rows, stale
+        self._state = unpack(request.layout, rows)
+        # A row can be known later than this clock says; its tiles then end at that time.
+        known = [0 if row is None else version_of(row)[0] for row in rows]
+        self._t = np.maximum(np.array(known, np.int64), t)
+        self._values = finalise(request.plan, self._state, self._t)
+        self._missing = np.array([row is None for row in rows], bool)
+        if unkeyed:
+            null = np.zeros(len(rows), bool)
+            null[list(unkeyed)] = True
+            self._values = {n: null_where(v, null) for n, v in self._values.items()}
+
+    def arrow(self, feature: str) -> pa.Array:
+        return self._values[feature]
+
+    def items(self, feature: str) -> list[Any]:
+        return self._values[feature].to_pylist()  # type: ignore[no-any-return]
+
+    def statuses(self, feature: str) -> Codes:
+        here = status.STALE if self._stale else status.PRESENT
+        valid = valid_of(self._values[feature])
+        codes = np.where(valid, here, status.NULL).astype(np.uint8)
+        ages = {f.name: f.max_age for f in self._request.plan.latest}
+        max_age = ages.get(feature)
+        if max_age is not None and self._state.newest is not None:
+            newest = self._state.newest
+            old = newest.there & (newest.place[:, 0] < self._t - max_age)
+            codes[old & ~valid] = status.EXPIRED
+        codes[self._missing] = status.MISSING
+        return codes
+
+    @property
+    def event_times(self) -> NDArray[np.int64]:
+        if self._state.newest is not None:
+            return self._state.newest.place[:, 0]
+        return np.zeros(len(self._rows), np.int64)
+
+    @property
+    def versions(self) -> list[tuple[int, int] | None]:
+        return _versions(self._rows)
+
+
+def _versions(rows: Sequence[bytes | None]) -> list[tuple[int, int] | None]:
+    return [None if row is None else version_of(row) for row in rows]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)

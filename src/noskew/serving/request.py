@@ -1,0 +1,171 @@
+"""Request plans: everything about answering a service that does not depend on the request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from noskew.definitions.service import FeatureService
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError, KeyTypeError, LimitError, nearest
+from noskew.kernel.keys import encode_integers, encode_part, part_converter, shorten
+from noskew.kernel.online_keys import heartbeat_key, view_prefix
+from noskew.kernel.plan import ViewPlan, compile_view
+from noskew.kernel.rows import RowLayout
+from noskew.types import DType
+
+_INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """How one view of a service is read."""
+
+    view: FeatureView
+    plan: ViewPlan
+    layout: RowLayout
+    prefix: bytes
+    keys: tuple[str, ...]
+    heartbeat: bytes | None  # read along where the view declares a freshness bound
+
+
+class RequestPlan:
+    """A service compiled for reading: keys to encode, rows to read, columns to give."""
+
+    def __init__(self, service: FeatureService, project: str, *, max_rows: int = 100_000) -> None:
+        self.service = service
+        self.max_rows = max_rows
+        self.views = tuple(_view_request(v, project) for v in service.views)
+        self.keys: Mapping[str, DType] = dict(service.join_keys)
+        self.request_fields: Mapping[str, DType] = dict(service.request)
+        self.names = tuple(c.name for c in service.columns)
+        self._encoders = {name: _encoder(kind, name) for name, kind in self.keys.items()}
+        self._accepted = frozenset(self.keys) | frozenset(self.request_fields)
+        self._alone = self.views[0] if len(self.views) == 1 and len(self.keys) == 1 else None
+        if self._alone is not None and self._alone.heartbeat is not None:
+            self._alone = None
+
+    def columns_of(self, rows: Any) -> tuple[dict[str, Sequence[Any]], int]:
+        """A caller's rows as columns, and how many there are; names and lengths checked.
+
+        Takes a mapping of columns, a list of mappings, or a frame. Raises InputError,
+        KeyTypeError or LimitError.
+        """
+        columns = rows if type(rows) is dict else _as_columns(rows)
+        sizes = set()
+        for name in columns:
+            if name not in self._accepted:
+                raise InputError(
+                    f"feature service {self.service.name!r} takes no {name!r}; "
+                    f"{nearest(name, self._accepted)}"
+                )
+            values = columns[name]
+            if type(values) is not list:
+                values = columns[name] = _as_list(name, values)
+            sizes.add(len(values))
+        if len(columns) != len(self._accepted):
+            absent = sorted(self._accepted - set(columns))[0]
+            kind = "join key" if absent in self.keys else "request field"
+            raise KeyTypeError(
+                f"feature service {self.service.name!r} needs the {kind} {absent!r}; "
+                f"given: {', '.join(columns) or 'nothing'}"
+            )
+        if len(sizes) > 1:
+            raise InputError(
+                "columns of different lengths: "
+                + ", ".join(f"{n!r} has {len(v)}" for n, v in columns.items())
+            )
+        n = sizes.pop() if sizes else 0
+        if n > self.max_rows:
+            raise LimitError(f"{n} rows in one request; at most {self.max_rows} are answered")
+        return columns, n
+
+    def store_keys(self, columns: Mapping[str, Sequence[Any]]) -> list[bytes | None]:
+        """Store keys of all views' rows, view after view; None for a row with a null key."""
+        if self._alone is not None:
+            name = self._alone.keys[0]
+            return self._encoders[name](columns[name], self._alone.prefix)
+        parts = {name: encode(columns[name], b"") for name, encode in self._encoders.items()}
+        out: list[bytes | None] = []
+        for view in self.views:
+            prefix = view.prefix
+            if len(view.keys) == 1:
+                out += [None if p is None else prefix + p for p in parts[view.keys[0]]]
+                continue
+            together = zip(*(parts[k] for k in view.keys), strict=True)
+            out += [None if None in ps else prefix + shorten(b"".join(ps)) for ps in together]  # type: ignore[arg-type]
+        out += [v.heartbeat for v in self.views if v.heartbeat is not None]
+        return out
+
+
+def _view_request(view: FeatureView, project: str) -> ViewRequest:
+    plan = compile_view(view)
+    prefix = view_prefix(project, view.definition_hash)
+    beat = heartbeat_key(prefix) if view.freshness is not None else None
+    return ViewRequest(view, plan, RowLayout(plan), prefix, tuple(view.entity.keys), beat)
+
+
+Encoder = Callable[[Sequence[Any], bytes], list[bytes | None]]
+
+
+def _encoder(kind: DType, name: str) -> Encoder:
+    """A function from a column of key values and a prefix to prefixed, encoded parts."""
+    convert = part_converter(kind, name)
+
+    def one_by_one(values: Sequence[Any], prefix: bytes) -> list[bytes | None]:
+        if prefix:
+            return [
+                None if v is None else prefix + shorten(encode_part(convert(v))) for v in values
+            ]
+        return [None if v is None else encode_part(convert(v)) for v in values]
+
+    if kind.kind not in _INTEGERS:
+        return one_by_one
+    bound = 1 << (int(kind.kind[3:]) - 1)
+
+    def in_bulk(values: Sequence[Any], prefix: bytes) -> list[bytes | None]:
+        if len(values) < 16 or set(map(type, values)) != {int}:
+            return one_by_one(values, prefix)
+        try:
+            numbers = np.array(values, np.int64)
+        except OverflowError:
+            return one_by_one(values, prefix)
+        if bound < 1 << 63 and not ((numbers >= -bound) & (numbers < bound)).all():
+            return one_by_one(values, prefix)
+        return encode_integers(numbers, prefix)  # type: ignore[return-value]
+
+    return in_bulk
+
+
+def _as_columns(rows: Any) -> dict[str, Any]:
+    if isinstance(rows, Mapping):
+        return dict(rows)
+    if isinstance(rows, (list, tuple)):
+        names = {name: None for row in rows for name in row} if _are_mappings(rows) else {}
+        if rows and not names:
+            raise InputError("rows must be mappings such as {'origin': 'JFK'}")
+        return {name: [row.get(name) for row in rows] for name in names}
+    if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.Table):
+        return pa.table(rows).to_pydict()  # type: ignore[no-any-return]
+    if hasattr(rows, "to_dict"):
+        return pa.Table.from_pandas(rows, preserve_index=False).to_pydict()  # type: ignore[no-any-return]
+    raise InputError(
+        f"expected columns such as {{'origin': ['JFK', 'EWR']}}, a list of rows, or a frame; "
+        f"got {type(rows).__name__}"
+    )
+
+
+def _are_mappings(rows: Sequence[Any]) -> bool:
+    return all(isinstance(row, Mapping) for row in rows)
+
+
+def _as_list(name: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        raise InputError(f"{name!r} must be a list of values, got {values!r:.60}")
+    if hasattr(values, "to_pylist"):
+        return values.to_pylist()  # type: ignore[no-any-return]
+    return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from noskew.errors import CorruptDataError, StoreConfigError, StoreUnavailableError
+from noskew.stores.online import open_store
+from noskew.stores.online._redis_routing import SLOTS, key_slot
+from noskew.stores.online.redis import RedisStore
+from noskew.testing.online_store import OnlineStoreTests, row
+from tests import servers
+
+
+@pytest.fixture(scope="module")
+def shared_client(redis_cluster: servers.RedisCluster) -> Iterator[redis.RedisCluster]:
+    with redis_cluster.client() as client:
+        yield client
+
+
+@pytest.fixture
+def client(shared_client: redis.RedisCluster) -> redis.RedisCluster:
+    """redis-py on the shared cluster, which is emptied."""
+    shared_client.flushall(target_nodes="primaries")
+    return shared_client
+
+
+@pytest.mark.conformance
+class TestRedisClusterStore(OnlineStoreTests):
+    can_be_stopped = True
+
+    @pytest.fixture
+    def store(self, client, redis_cluster_url) -> Iterator[RedisStore]:
+        self.client, self.url = client, redis_cluster_url
+        with RedisStore(redis_cluster_url) as store:
+            yield store
+
+    def raw_read(self, store, key):
+        return self.client.get(key)
+
+    def raw_write(self, store, key, stored):
+        self.client.set(key, stored)
+
+    def opener(self, store):
+        return functools.partial(open_store, self.url)
+
+    @contextmanager
+    def outage(self):
+        with servers.redis_cluster() as cluster, RedisStore(cluster.url) as store:
+
+            def stop() -> None:
+                for node in cluster.nodes:
+                    node.stop()
+
+            yield store, stop
+
+
+KEYS = [b"%d" % i for i in range(3_000)]
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[servers.RedisCluster]:
+    """A cluster whose slots may be moved."""
+    with servers.redis_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(own_cluster: servers.RedisCluster) -> servers.RedisCluster:
+    for node in own_cluster.nodes:
+        with node.client() as client:
+            client.flushall()
+    return own_cluster
+
+
+@pytest.fixture
+def store(cluster: servers.RedisCluster) -> Iterator[RedisStore]:
+    with RedisStore(cluster.url) as store:
+        store.write(KEYS, [row(1, key) for key in KEYS])
+        yield store
+
+
+class Move:
+    """A slot on its way from its owner to another node, in the steps an operator takes."""
+
+    def __init__(self, cluster: servers.RedisCluster, slot: int) -> None:
+        self.slot = slot
+        self.nodes = cluster.nodes
+        ids = []
+        for node in cluster.nodes:
+            with node.client() as client:
+                ids.append(client.execute_command("CLUSTER MYID").decode())
+                slots = client.execute_command("CLUSTER SLOTS")
+        port = next(p[1] for first, last, p, *_ in _raw(slots) if first <= slot <= last)
+        at = next(i for i, node in enumerate(cluster.nodes) if node.port == port)
+        self.source, self.source_id = cluster.nodes[at], ids[at]
+        to = (at + 1) % len(ids)
+        self.target, self.target_id = cluster.nodes[to], ids[to]
+
+    def open(self) -> None:
+        self._set(self.target, "IMPORTING", self.source_id)
+        self._set(self.source, "MIGRATING", self.target_id)
+
+    def carry(self, keys: list[bytes]) -> None:
+        with self.source.client() as client:
+            for key in keys:
+                client.migrate("127.0.0.1", self.target.port, key, 0, 5_000)
+
+    def finish(self) -> None:
+        for node in (self.target, self.source, *self.nodes):
+            self._set(node, "NODE", self.target_id)
+
+    def _set(self, node: servers.RedisServer, state: str, node_id: str) -> None:
+        with node.client() as client:
+            client.execute_command("CLUSTER SETSLOT", self.slot, state, node_id)
+
+
+def _raw(slots):
+    # redis-py may have parsed the reply into a dict of {(first, last): {"primary": (host, port)}}.
+    if isinstance(slots, dict):
+        return [(first, last, d["primary"]) for (first, last), d in slots.items()]
+    return slots
+
+
+class TestRouting:
+    def test_slots_are_those_of_the_server(self, cluster):
+        keys = [b"", b"a", b"{}a", b"{a}b", b"a{b}c{d}", b"{{a}}", b"a}b{c}", b"{", b"}{", b"\x00{"]
+        keys += [bytes([i, 255 - i, 123, i, 125]) for i in range(256)]
+        with cluster.nodes[0].client() as client:
+            for key in keys:
+                assert key_slot(key) == client.execute_command("CLUSTER KEYSLOT", key)
+
+    def test_a_batch_reaches_every_node(self, store, cluster):
+        held = []
+        for node in cluster.nodes:
+            with node.client() as client:
+                held.append(client.dbsize())
+        assert sum(held) == len(KEYS)
+        assert min(held) > len(KEYS) // 6
+
+    def test_keys_on_the_move_are_asked_for(self, store, cluster):
+        keys = [b"{tag}%d" % i for i in range(6)]
+        store.write(keys, [row(1, key) for key in keys])
+        move = Move(cluster, key_slot(keys[0]))
+        move.open()
+        move.carry(keys[:3])
+        # Half of the keys are here, half are there, and absent ones are asked for there too.
+        asked = [*keys, b"{tag}absent", *KEYS[:50]]
+        expected = [*(row(1, key) for key in keys), None, *(row(1, key) for key in KEYS[:50])]
+        assert store.read(asked) == expected
+        assert [store.read([key])[0] for key in asked[:7]] == expected[:7]
+        assert asyncio.run(store.read_async(asked)) == expected
+        assert store.write(keys, [row(2, key) for key in keys]) == 6
+        assert store.write([b"{tag}new", keys[0]], [row(1), row(1)]) == 1
+        assert store.delete([keys[0], keys[5], b"{tag}absent"]) == 2
+        assert store.read([*keys, b"{tag}new"]) == [
+            None, *(row(2, key) for key in keys[1:5]), None, row(1),
+        ]  # fmt: skip
+        move.carry(keys[3:])
+        move.finish()
+        assert store.read(keys[1:5]) == [row(2, key) for key in keys[1:5]]
+
+    def test_a_slot_that_moved_is_followed(self, store, cluster):
+        moved = [key for key in KEYS if key_slot(key) == key_slot(b"7")]
+        move = Move(cluster, key_slot(b"7"))
+        move.open()
+        move.carry(moved)
+        move.finish()
+        assert store.read(KEYS) == [row(1, key) for key in KEYS]
+        # Learnt once: the next request goes to the right node at once.
+        assert store._server._owners[move.slot][1] == move.target.port
+        back = Move(cluster, move.slot)
+        back.open()
+        back.carry(moved)
+        back.finish()
+        assert asyncio.run(store.read_async(KEYS)) == [row(1, key) for key in KEYS]
+        assert store._server._owners[move.slot][1] == back.target.port
+        assert store.write(KEYS, [row(2, key) for key in KEYS]) == len(KEYS)
+
+    def test_a_scan_during_a_move_gives_every_row_once(self, store, cluster):
+        scan = store.scan()
+        found = [next(scan)]
+        # From a node not yet scanned to the one whose scan began: a single pass would miss them.
+        slots = sorted({key_slot(key) for key in KEYS})
+        for slot in slots[:: len(slots) // 30]:
+            move = Move(cluster, slot)
+            move.open()
+            move.carry([key for key in KEYS if key_slot(key) == slot])
+            move.finish()
+        found += list(scan)
+        assert sorted(found) == sorted((key, row(1, key)) for key in KEYS)
+
+    def test_a_scan_of_a_cluster_that_stays_open_says_so(self, store, cluster):
+        move = Move(cluster, key_slot(b"9"))
+        move.open()
+        with pytest.raises(StoreUnavailableError, match="kept moving"):
+            list(store.scan())
+        move.carry([key for key in KEYS if key_slot(key) == move.slot])
+        move.finish()
+        assert len(list(store.scan())) == len(KEYS)
+
+    def test_the_script_is_loaded_again(self, store, cluster):
+        for version, node in enumerate(cluster.nodes, start=2):
+            with node.client() as client:
+                client.script_flush()
+            assert store.write(KEYS, [row(version)] * len(KEYS)) == len(KEYS)
+
+    def test_connections_that_were_cut_are_replaced(self, store, cluster):
+        def cut() -> None:
+            for node in cluster.nodes:
+                with node.client() as client:
+                    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        cut()
+        assert store.read(KEYS) == [row(1, key) for key in KEYS]
+        cut()
+        assert store.write(KEYS, [row(2, key) for key in KEYS]) == len(KEYS)
+        cut()
+        assert store.read(KEYS[:1]) == [row(2, KEYS[0])]
+
+        async def read_cut_read():
+            assert len(await store.read_async(KEYS)) == len(KEYS)
+            cut()
+            return await store.read_async(KEYS)
+
+        assert asyncio.run(read_cut_read()) == [row(2, key) for key in KEYS]
+
+    def test_a_value_of_another_type_is_noticed(self, store, cluster):
+        with cluster.client() as client:
+            client.rpush(b"list", b"foreign")
+        with pytest.raises(CorruptDataError, match="WRONGTYPE"):
+            store.read([b"a", b"list"])
+        with pytest.raises(CorruptDataError, match="WRONGTYPE"):
+            store.write([b"a", b"list"], [row(1)] * 2)
+
+
+class TestOutage:
+    def test_one_node_down_and_up_again(self):
+        with servers.redis_cluster() as cluster, RedisStore(cluster.url) as store:
+            store.write(KEYS, [row(1)] * len(KEYS))
+            # The node of the address: the others must be asked what became of it.
+            lost = cluster.nodes[0]
+            lost.stop()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailableError):
+                    store.read(KEYS)
+                with pytest.raises(StoreUnavailableError):
+                    store.write(KEYS, [row(2)] * len(KEYS))
+                with pytest.raises(StoreUnavailableError):
+                    asyncio.run(store.read_async(KEYS))
+                with pytest.raises(StoreUnavailableError):
+                    store.ping()
+            lost.start()
+            servers.wait_until(lambda: self.works(store), "the cluster has healed")
+            # The node kept nothing on disk: its rows are gone, and may be written again.
+            assert store.write(KEYS, [row(3)] * len(KEYS)) == len(KEYS)
+            assert store.read(KEYS) == [row(3)] * len(KEYS)
+
+    @staticmethod
+    def works(store: RedisStore) -> bool:
+        try:
+            store.read(KEYS)
+        except StoreUnavailableError:
+            return False
+        return True
+
+
+class TestOpening:
+    def test_a_node_is_no_single_server(self, redis_cluster):
+        with pytest.raises(StoreConfigError, match=r"redis\+cluster://"):
+            RedisStore(redis_cluster.nodes[0].url)
+
+    def test_any_node_will_do(self, redis_cluster, client):
+        for node in redis_cluster.nodes:
+            with RedisStore(node.url, cluster=True) as store:
+                assert set(store._server._owners) == {
+                    ("127.0.0.1", n.port) for n in redis_cluster.nodes
+                }
+                assert len(store._server._owners) == SLOTS
+
+    def test_every_node_must_not_evict(self, redis_cluster):
+        with redis_cluster.nodes[2].client() as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            client.config_set("maxmemory", "50mb")
+            try:
+                with pytest.raises(StoreConfigError, match="noeviction"):
+                    RedisStore(redis_cluster.url)
+            finally:
+                client.config_set("maxmemory", "0")
+                client.config_set("maxmemory-policy", "noeviction")
