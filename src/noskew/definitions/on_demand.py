@@ -62,8 +62,8 @@ class OnDemand:
         put = object.__setattr__
         what = f"on-demand {check_name(name, 'on-demand')!r}"
         put(self, "name", name)
-        is_ref = isinstance(function, FunctionRef)
-        put(self, "function", function if is_ref else function_ref(function, what))
+        ref = function if isinstance(function, FunctionRef) else function_ref(function, what)
+        put(self, "function", ref)
         put(self, "inputs", tuple(select(i, what) for i in inputs))
         put(self, "request", Schema(request, where=f"{what}, request field"))
         put(self, "outputs", Schema(outputs, where=f"{what}, output"))

@@ -39,8 +39,10 @@ class Project:
 
     def _add(self, item: Definition) -> None:
         if isinstance(item, FeatureService):
-            for part in (*item.views, *item.on_demand):
-                self._add(part)
+            for view in item.views:
+                self._add(view)
+            for function in item.on_demand:
+                self._add(function)
             _put(self.services, item, "feature service")
         elif isinstance(item, OnDemand):
             for selection in item.inputs:

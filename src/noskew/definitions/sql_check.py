@@ -72,7 +72,7 @@ def with_row_numbers(sql: str) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def _parse(sql: str, what: str) -> exp.Expression:
+def _parse(sql: str, what: str) -> exp.Expr:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -85,11 +85,11 @@ def _parse(sql: str, what: str) -> exp.Expression:
     return trees[0]
 
 
-def _refuse(tree: exp.Expression, what: str) -> None:
+def _refuse(tree: exp.Expr, what: str) -> None:
     """Raise TransformError at the first construct that looks beyond one row."""
     from sqlglot import exp
 
-    reasons: Mapping[type[exp.Expression], str] = {
+    reasons: Mapping[type[exp.Expr], str] = {
         exp.AggFunc: "an aggregate looks at many rows; use features=[ns.mean(…)] for that",
         exp.Window: "a window function looks at other rows",
         exp.Distinct: "DISTINCT looks at other rows",
@@ -125,7 +125,7 @@ def _refuse(tree: exp.Expression, what: str) -> None:
             )
 
 
-def _function_name(node: exp.Expression) -> str:
+def _function_name(node: exp.Expr) -> str:
     from sqlglot import exp
 
     if isinstance(node, exp.Anonymous):
@@ -139,7 +139,7 @@ def _function_name(node: exp.Expression) -> str:
     return ""
 
 
-def _check_tables(tree: exp.Expression, source_name: str, what: str) -> None:
+def _check_tables(tree: exp.Expr, source_name: str, what: str) -> None:
     from sqlglot import exp
 
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
@@ -175,5 +175,5 @@ def _describe(sql: str, source_name: str, columns: Schema, what: str) -> Schema:
     return Schema({f.name: from_arrow(f.type) for f in found}, where=f"{what}, column")
 
 
-def _kind(node: exp.Expression) -> str:
+def _kind(node: exp.Expr) -> str:
     return type(node).__name__.upper()

@@ -31,14 +31,14 @@ def split_float(x: float) -> tuple[int, int]:
     e = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
     m = np.int64(bits & _FRACTION)
     if e == 0:
-        return m, np.int64(-1074)
-    return m | np.int64(1 << 52), e - 1075
+        return int(m), -1074
+    return int(m | np.int64(1 << 52)), int(e - 1075)
 
 
 @kernel
 def float_span(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[int, int]:
     """The limbs ``[first, end)`` that hold every masked, finite value; (0, 1) for none."""
-    low, high = np.int64(1 << 30), np.int64(-(1 << 30))
+    low, high = 1 << 30, -(1 << 30)
     for i in range(len(values)):
         if mask[i] and np.isfinite(values[i]) and values[i] != 0.0:
             m, e = split_float(values[i])
@@ -54,7 +54,7 @@ def float_span(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[in
                 e += 1
             high = max(high, e)
     if low > high:
-        return np.int64(0), np.int64(1)
+        return 0, 1
     # One limb above the highest bit takes the carries.
     return low // 32, (high - 1) // 32 + 2
 

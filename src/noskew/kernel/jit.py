@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -12,11 +12,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def kernel(function: F) -> F:
     """Compile a loop over arrays. IEEE semantics are kept: no fast-math, no contraction."""
-    compiled: F = numba.njit(nogil=True, cache=True, fastmath=False)(function)
-    return compiled
+    return cast(F, numba.njit(nogil=True, cache=True, fastmath=False)(function))
 
 
 def inline(function: F) -> F:
     """Compile a small function that kernels call."""
-    compiled: F = numba.njit(nogil=True, cache=True, fastmath=False, inline="never")(function)
-    return compiled
+    return cast(F, numba.njit(nogil=True, cache=True, fastmath=False, inline="never")(function))

@@ -121,17 +121,17 @@ def _integer(kind: DType, name: str) -> Callable[[Any], int]:
             value = int(value)
         if not -half <= value < half:
             raise _wrong(kind, name, value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     return convert
 
 
 def _typed(python: type, kind: DType, name: str) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
-        if type(value) is python:
-            return int(value) if python is bool else value
-        if isinstance(value, np.bool_) and python is bool:
+        if python is bool and isinstance(value, (bool, np.bool_)):
             return int(value)
+        if type(value) is python:
+            return value
         if isinstance(value, str) and python is str:
             return str(value)
         raise _wrong(kind, name, value)

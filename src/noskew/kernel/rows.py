@@ -30,6 +30,7 @@ from noskew.kernel.aggregates.base import Reader
 from noskew.kernel.aggregates.coded import pack_codes, unpack_codes
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.kernel.jit import kernel
+from noskew.kernel.keys import integers
 from noskew.kernel.plan import ViewPlan
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.state import Newest, Tiles, ViewState
@@ -208,8 +209,8 @@ def fixed_values(column: pa.Array) -> NDArray[np.generic]:
         return np.ascontiguousarray(raw).view(f"V{width}")
     if pa.types.is_floating(kind):
         filled = column.fill_null(0.0) if column.null_count else column
-        return filled.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    return values.integers(column)
+        return filled.to_numpy(zero_copy_only=False)
+    return integers(column)
 
 
 def fixed_array(
@@ -236,7 +237,7 @@ def fixed_array(
 def _pack_variable(column: pa.Array) -> Ragged:
     n = len(column)
     if pa.types.is_list(column.type):
-        counts = values.integers(pa.compute.list_value_length(column).fill_null(0))
+        counts = integers(pa.compute.list_value_length(column).fill_null(0))
         slots = np.concatenate([[0], np.cumsum(counts)])
         items = column.flatten()
     else:

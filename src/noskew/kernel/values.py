@@ -7,6 +7,7 @@ values of the batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,11 +131,12 @@ def _ranked(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_decimal(kind)
 
 
-def unify(domains: list[Domain]) -> tuple[Domain, list[NDArray[np.int64] | None]]:
+def unify(domains: list[Domain]) -> tuple[Domain, Sequence[NDArray[np.int64] | None]]:
     """One domain for states of several batches, and how each one's codes map into it."""
     if domains[0].ranked is None or len(domains) == 1:
         return domains[0], [None] * len(domains)
-    together = pa.concat_arrays([d.ranked for d in domains])
+    parts = [d.ranked for d in domains if d.ranked is not None]
+    together = pa.concat_arrays(parts)
     codes, domain = encode(together)
-    ends = np.cumsum([len(d.ranked) for d in domains])
+    ends = np.cumsum([len(p) for p in parts])
     return domain, np.split(codes, ends[:-1])

@@ -137,7 +137,7 @@ class FixedAnswer(ViewAnswer):
         spec, field = self._features[feature]
         plain = self._head.dtype[field].kind in "fi" and _is_number(spec.kind)
         if not plain:
-            return self.arrow(feature).to_pylist()  # type: ignore[no-any-return]
+            return self.arrow(feature).to_pylist()
         values: list[Any] = self._head[field].tolist()
         valid = self._valid(spec)
         if valid is None or valid.all():
@@ -196,7 +196,7 @@ class StateAnswer(ViewAnswer):
         return self._values[feature]
 
     def items(self, feature: str) -> list[Any]:
-        return self._values[feature].to_pylist()  # type: ignore[no-any-return]
+        return self._values[feature].to_pylist()
 
     def statuses(self, feature: str) -> Codes:
         here = status.STALE if self._stale else status.PRESENT

@@ -97,7 +97,7 @@ class RequestPlan:
                 out += [None if p is None else prefix + p for p in parts[view.keys[0]]]
                 continue
             together = zip(*(parts[k] for k in view.keys), strict=True)
-            out += [None if None in ps else prefix + shorten(b"".join(ps)) for ps in together]  # type: ignore[arg-type]
+            out += [None if None in ps else prefix + shorten(b"".join(ps)) for ps in together]
         out += [v.heartbeat for v in self.views if v.heartbeat is not None]
         return out
 
@@ -150,9 +150,9 @@ def _as_columns(rows: Any) -> dict[str, Any]:
             raise InputError("rows must be mappings such as {'origin': 'JFK'}")
         return {name: [row.get(name) for row in rows] for name in names}
     if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.Table):
-        return pa.table(rows).to_pydict()  # type: ignore[no-any-return]
+        return pa.table(rows).to_pydict()
     if hasattr(rows, "to_dict"):
-        return pa.Table.from_pandas(rows, preserve_index=False).to_pydict()  # type: ignore[no-any-return]
+        return pa.Table.from_pandas(rows, preserve_index=False).to_pydict()
     raise InputError(
         f"expected columns such as {{'origin': ['JFK', 'EWR']}}, a list of rows, or a frame; "
         f"got {type(rows).__name__}"
@@ -167,5 +167,5 @@ def _as_list(name: str, values: Any) -> list[Any]:
     if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
         raise InputError(f"{name!r} must be a list of values, got {values!r:.60}")
     if hasattr(values, "to_pylist"):
-        return values.to_pylist()  # type: ignore[no-any-return]
+        return values.to_pylist()
     return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -144,8 +144,8 @@ def _request_array(values: Sequence[Any], kind: str) -> pa.Array:
 def _to_numpy(column: pa.Array) -> NDArray[Any]:
     kind = column.type
     if pa.types.is_floating(kind):
-        return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return column.to_numpy(zero_copy_only=False)
     if pa.types.is_fixed_size_list(kind) and not column.null_count:
         flat = _to_numpy(column.flatten())
         return flat.reshape(len(column), kind.list_size)
-    return on_demand.to_numpy(column)  # type: ignore[no-any-return]
+    return on_demand.to_numpy(column)

@@ -202,6 +202,14 @@ class OnlineStoreTests:
         assert store.write(keys[::-1], [row(4, b"newest")] * 1_000) == 1_000
         assert store.read(keys) == [row(4, b"newest")] * 1_000
 
+    def test_a_few_present_keys_among_many_new_ones(self, store: OnlineStore) -> None:
+        keys = [b"%04d" % i for i in range(1_000)]
+        store.write([keys[501], keys[777]], [row(1, b"older"), row(9, b"newer")])
+        assert store.write(keys, [row(5, b"batch")] * 1_000) == 999
+        expected = [row(5, b"batch")] * 1_000
+        expected[777] = row(9, b"newer")
+        assert store.read(keys) == expected
+
     # --- delete
 
     def test_delete(self, store: OnlineStore) -> None:

@@ -202,7 +202,7 @@ def _estimate(registers: NDArray[np.uint8]) -> int:
     for k in range(_Q, 0, -1):
         z = 0.5 * (z + counts[k])
     z = z + m * _sigma(counts[0] / m)
-    return np.int64(np.round(_ALPHA * m * m / z))
+    return int(np.round(_ALPHA * m * m / z))
 
 
 @inline

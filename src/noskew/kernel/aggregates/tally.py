@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
@@ -61,7 +62,7 @@ class Tally(State):
         items = self.offsets[groups]
         sizes = np.where(self.over, 0xFFFFFFFF, np.diff(self.offsets)).astype("<u4")
         every = np.ones(len(self.codes), bool)
-        plain = Domain(values.pa.int64())
+        plain = Domain(pa.int64())
         return concat([
             Ragged(groups * 4, sizes.view(np.uint8)),
             pack_codes(self.codes, every, self.domain, items, items),
@@ -69,12 +70,12 @@ class Tally(State):
         ])  # fmt: skip
 
 
-def unpack_tally(reader: Reader, kind: values.pa.DataType, cap: int) -> Tally:
+def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:
     """Read what :meth:`Tally.pack` wrote."""
     sizes, over, items = _unpack_sizes(reader.data, reader.at, reader.counts)
     inner = Reader(reader.data, reader.at, items)
     codes, _, domain = unpack_codes(inner, kind)
-    counts, _, _ = unpack_codes(inner, values.pa.int64())
+    counts, _, _ = unpack_codes(inner, pa.int64())
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return Tally(offsets, codes, counts, over, domain, cap)
 
@@ -142,9 +143,9 @@ def _unpack_sizes(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[In
     k = 0
     for r in range(len(counts)):
         for _ in range(counts[r]):
-            size = np.int64(0)
+            size = 0
             for b in range(4):
-                size |= np.int64(data[at[r] + b]) << (8 * b)
+                size |= int(data[at[r] + b]) << (8 * b)
             if size == 0xFFFFFFFF:
                 over[k] = True
                 size = 0

@@ -26,7 +26,7 @@ class FunctionEngine:
         out = conform(made, self._transform.schema, f"{self._what}, output")
         return out.append_column(ROW, pa.array(rows))
 
-    def _pandas(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:  # type: ignore[type-arg]
+    def _pandas(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         try:
             import pandas
         except ImportError as error:
@@ -39,7 +39,7 @@ class FunctionEngine:
             raise TransformError(f"{self._what}: keep the index; it says which row a row is from")
         return pa.Table.from_pandas(made, preserve_index=False), made.index.to_numpy(np.int64)
 
-    def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:  # type: ignore[type-arg]
+    def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         made = self._transform.call(batch)
         if not isinstance(made, pa.Table):
             raise TransformError(

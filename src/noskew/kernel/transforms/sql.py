@@ -34,7 +34,7 @@ class SqlEngine:
             made = duckdb.connect(config={"enable_external_access": "false", "threads": 2})
             made.execute("SET TimeZone = 'UTC'")
             self._local.connection = made
-        return self._local.connection  # type: ignore[no-any-return]
+        return self._local.connection
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.append_column(ROW, pa.array(np.arange(len(batch))))
