@@ -73,7 +73,7 @@ def unpack_rare(
 
 @inline
 def _byte(digits: NDArray[np.uint64], b: int) -> int:
-    return int((digits[b // 4] >> np.uint64(8 * (b % 4))) & np.uint64(0xFF))
+    return int(np.int64((digits[b // 4] >> np.uint64(8 * (b % 4))) & np.uint64(0xFF)))
 
 
 @kernel
@@ -149,10 +149,10 @@ def _block_span(data: NDArray[np.uint8], at: NDArray[np.int64]) -> tuple[int, in
 
 @inline
 def _header(data: NDArray[np.uint8], p: int) -> tuple[int, int]:
-    low = int(data[p]) | (int(data[p + 1]) << 8)
+    low = int(np.int64(data[p]) | (np.int64(data[p + 1]) << 8))
     if low >= 1 << 15:
         low -= 1 << 16
-    return low, int(data[p + 2]) | (int(data[p + 3]) << 8)
+    return low, int(np.int64(data[p + 2]) | (np.int64(data[p + 3]) << 8))
 
 
 @kernel

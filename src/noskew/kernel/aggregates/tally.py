@@ -145,7 +145,7 @@ def _unpack_sizes(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[In
         for _ in range(counts[r]):
             size = 0
             for b in range(4):
-                size |= int(data[at[r] + b]) << (8 * b)
+                size |= int(np.int64(data[at[r] + b]) << (8 * b))
             if size == 0xFFFFFFFF:
                 over[k] = True
                 size = 0
