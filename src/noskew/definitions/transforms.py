@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.sql_check import check_transform
-from noskew.errors import DefinitionError, TransformError
+from noskew.errors import DefinitionError, TransformError, missing_extra
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -21,34 +22,38 @@ class SqlTransform:
     """A row-wise SELECT over the source, run by DuckDB."""
 
     text: str
+    engine: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.engine:
+            object.__setattr__(self, "engine", installed_engine("sql"))
 
     def output_schema(self, source: Source, what: str) -> Schema:
         """Columns that come out. Raises TransformError if the SQL is not row-wise."""
         return check_transform(self.text, source.name, source.schema, what)
 
     def identity(self) -> dict[str, Any]:
-        import duckdb
-
-        # The engine is part of what a value is, so its major version is, too.
-        return {
-            "kind": "sql",
-            "text": self.text,
-            "engine": f"duckdb-{duckdb.__version__.split('.')[0]}",
-        }
+        """Its text, and the engine that gives it its meaning."""
+        return {"kind": "sql", "text": self.text, "engine": self.engine}
 
 
 @dataclass(frozen=True)
 class FunctionTransform:
-    """A Python function from a frame to a frame; ``engine`` is ``pandas`` or ``arrow``.
+    """A Python function from a frame to a frame; ``kind`` is ``pandas`` or ``arrow``.
 
     The function gets the source's columns and returns the columns of ``schema``. pandas: the
     index says which row each output row comes from, so filtering is fine. Arrow: one output
     row for each input row, in order.
     """
 
-    engine: str
+    kind: str
     function: FunctionRef
     schema: Schema
+    engine: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.engine:
+            object.__setattr__(self, "engine", installed_engine(self.kind))
 
     @cached_property
     def call(self) -> Callable[[Any], Any]:
@@ -61,19 +66,31 @@ class FunctionTransform:
         return self.schema
 
     def identity(self) -> dict[str, Any]:
-        from importlib.metadata import version
-
-        library = {"pandas": "pandas", "arrow": "pyarrow"}[self.engine]
+        """The function, its source, what it declares, and the engine it runs on."""
         return {
-            "kind": self.engine,
+            "kind": self.kind,
             "function": self.function.path,
             "digest": self.function.digest,
             "schema": list(self.schema.texts().items()),
-            "engine": f"{library}-{version(library).split('.')[0]}",
+            "engine": self.engine,
         }
 
 
 Transform = SqlTransform | FunctionTransform
+_ENGINES = {"sql": "duckdb", "pandas": "pandas", "arrow": "pyarrow"}
+
+
+def installed_engine(kind: str) -> str:
+    """The library that runs transforms of a kind, and its major version: ``duckdb-2``.
+
+    It is part of what a value is. A definition keeps the engine it was made with; a process
+    that has another refuses to run it. Raises MissingExtraError if there is none.
+    """
+    library = _ENGINES[kind]
+    try:
+        return f"{library}-{version(library).split('.')[0]}"
+    except PackageNotFoundError as error:
+        raise missing_extra(library, kind, f"ns.{kind}") from error
 
 
 def sql(text: str) -> SqlTransform:
@@ -119,6 +136,7 @@ def from_dict(data: Mapping[str, Any] | None) -> Transform | None:
     if data is None:
         return None
     if data["kind"] == "sql":
-        return SqlTransform(data["text"])
+        return SqlTransform(data["text"], data["engine"])
     reference = FunctionRef(data["function"], data["digest"])
-    return FunctionTransform(data["kind"], reference, Schema(dict(data["schema"])))
+    schema = Schema(dict(data["schema"]))
+    return FunctionTransform(data["kind"], reference, schema, data["engine"])

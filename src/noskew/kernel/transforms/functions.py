@@ -17,7 +17,7 @@ class FunctionEngine:
     def __init__(self, transform: FunctionTransform, what: str) -> None:
         self._transform = transform
         self._what = f"{what}: {transform.function.path}"
-        self._run = {"pandas": self._pandas, "arrow": self._arrow}[transform.engine]
+        self._run = {"pandas": self._pandas, "arrow": self._arrow}[transform.kind]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made, rows = self._run(batch)

@@ -9,9 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.definitions.sql_check import ROW
-from noskew.definitions.transforms import SqlTransform
+from noskew.definitions.transforms import SqlTransform, Transform, installed_engine
 from noskew.definitions.view import FeatureView
-from noskew.errors import SchemaMismatchError
+from noskew.errors import SchemaMismatchError, TransformError
 from noskew.kernel import values
 from noskew.kernel.conform import conform
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME
@@ -42,6 +42,8 @@ class Pipeline:
         self._view, self._source = view, view.source
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
+        if view.transform is not None:
+            _check_engine(view.transform, what)
         if isinstance(view.transform, SqlTransform):
             self._engine = SqlEngine(view.transform.text, view.source.name, what)
         elif view.transform is not None:
@@ -109,6 +111,17 @@ class Pipeline:
         keep = has_key & ~future
         kept = events if keep.all() else events.filter(pa.array(keep))
         return Sorted(kept, {why: n for why, n in refused.items() if n})
+
+
+def _check_engine(transform: Transform, what: str) -> None:
+    """Refuse to run a definition on another engine than the one that gave it its meaning."""
+    kind = "sql" if isinstance(transform, SqlTransform) else transform.kind
+    found = installed_engine(kind)
+    if found != transform.engine:
+        raise TransformError(
+            f"{what} was applied with {transform.engine} and {found} is installed, which may "
+            f"compute other values; plan and apply it again, or install {transform.engine}"
+        )
 
 
 def _positions(rows: pa.Table) -> pa.Array:
