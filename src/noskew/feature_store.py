@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, Literal, Self
 from noskew import config as configuration
 from noskew.clock import Clock, SystemClock, to_micros
 from noskew.config import Config
-from noskew.definitions.connectors import Connector, Frame
+from noskew.definitions.connectors import Connector, Csv, Frame, Parquet
 from noskew.definitions.loading import load_project
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
@@ -166,7 +167,7 @@ class FeatureStore:
                     self.offline,
                     self.clock,
                     buckets=self.config.offline.buckets,
-                    connector=connector,
+                    connector=connector or _rooted(view.source.batch, self.root),
                     progress=_for(progress, view.name),
                 )
             )
@@ -313,6 +314,13 @@ def _one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
     for view in views:
         found.setdefault(view.log_hash, view)
     return list(found.values())
+
+
+def _rooted(connector: Connector | None, root: Path) -> Connector | None:
+    """Paths in definitions are relative to the project, wherever the process runs."""
+    if isinstance(connector, (Parquet, Csv)):
+        return replace(connector, path=str(root / connector.path))
+    return connector
 
 
 def _for(progress: Progress | None, name: str) -> Callable[[int], None] | None:

@@ -11,11 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from noskew.kernel.cursors import Reader, need
 from noskew.kernel.exact import carry
 from noskew.kernel.jit import inline, kernel
 from noskew.kernel.ragged import Ragged
 
 HEADER = 4
+#: Bytes of the grid that a sum can have: squares of float64 reach from 2^−2148 to 2^2048, and
+#: 2^31 of them five bytes further. A block that claims more is damaged.
+LOWEST, HIGHEST = -272, 272
 
 
 def pack(limbs: NDArray[np.int64], first: int, groups: NDArray[np.int64]) -> Ragged:
@@ -40,21 +44,32 @@ def pack_rare(counters: NDArray[np.int64], groups: NDArray[np.int64]) -> Ragged:
     return Ragged(offsets, data)
 
 
-def unpack(
-    data: NDArray[np.uint8], at: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int]:
-    """Limbs, shape (Σ counts, width), and their first grid position; moves ``at`` on."""
-    low, high = _block_span(data, at)
+def unpack(reader: Reader) -> tuple[NDArray[np.int64], int]:
+    """Limbs, shape (Σ counts, width), and their first grid position; moves the cursors on."""
+    data, at, counts = reader.data, reader.at, reader.counts
+    low, high = _block_span(data, at, counts, reader.end)
     first = low // 4
     width = (high - 1) // 4 - first + 2
     return _read(data, at, counts, first, width), first
 
 
+def unpack_rare(reader: Reader, columns: int) -> NDArray[np.int64]:
+    """The inverse of :func:`pack_rare`; moves the cursors on."""
+    return _read_rare(reader.data, reader.at, reader.counts, reader.end, columns)
+
+
 @kernel
-def unpack_rare(
-    data: NDArray[np.uint8], at: NDArray[np.int64], counts: NDArray[np.int64], columns: int
+def _read_rare(
+    data: NDArray[np.uint8],
+    at: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    end: NDArray[np.int64],
+    columns: int,
 ) -> NDArray[np.int64]:
-    """The inverse of :func:`pack_rare`; moves ``at`` on."""
+    for r in range(len(at)):
+        need(at[r], 1, end[r])
+        if data[at[r]]:
+            need(at[r] + 1, counts[r] * columns * 8, end[r])
     out = np.zeros((counts.sum(), columns), np.int64)
     k = 0
     for r in range(len(at)):
@@ -135,12 +150,22 @@ def _fill(
 
 
 @kernel
-def _block_span(data: NDArray[np.uint8], at: NDArray[np.int64]) -> tuple[int, int]:
-    """The lowest byte and the end over all blocks, on the grid."""
+def _block_span(
+    data: NDArray[np.uint8],
+    at: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    end: NDArray[np.int64],
+) -> tuple[int, int]:
+    """The lowest byte and the end over all blocks, on the grid; checks that they are there."""
     low, high = 1 << 30, -(1 << 30)
     for r in range(len(at)):
+        need(at[r], HEADER, end[r])
         start, width = _header(data, at[r])
+        need(at[r] + HEADER, width * counts[r], end[r])
         if width:
+            # Off the grid is as wrong as past the end.
+            need(LOWEST, start - LOWEST, HIGHEST)
+            need(start, width, HIGHEST)
             low, high = min(low, start), max(high, start + width)
     if low > high:
         return 0, 4

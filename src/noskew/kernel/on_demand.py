@@ -55,8 +55,14 @@ def run(function: OnDemand, inputs: Mapping[str, pa.Array], n: int) -> dict[str,
 
 
 def to_numpy(column: pa.Array) -> Any:
-    """A column as a function sees it: plain, masked where nulls are, objects for other types."""
+    """A column as a function sees it.
+
+    Numbers and bools: plain, or masked (``numpy.ma``) where some are null. Vectors without nulls:
+    two-dimensional. Other types: objects, None for null.
+    """
     kind = column.type
+    if pa.types.is_fixed_size_list(kind) and not column.null_count:
+        return to_numpy(column.flatten()).reshape(len(column), kind.list_size)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         return np.array(column.to_pylist(), dtype=object)
     if not column.null_count:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
 from noskew.kernel.history import null_where
+from noskew.kernel.on_demand import to_numpy
 from noskew.kernel.plan import LatestFeature
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import (
@@ -30,6 +30,8 @@ from noskew.serving import status
 from noskew.serving.request import ViewRequest
 
 Codes = NDArray[np.uint8]
+#: Up to so many rows are unpacked one by one.
+_FEW = 8
 
 
 class ViewAnswer(ABC):
@@ -42,6 +44,14 @@ class ViewAnswer(ABC):
     @abstractmethod
     def items(self, feature: str) -> list[Any]:
         """The values as Python objects, None for null."""
+
+    def lists(self, wanted: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+        """Values as Python lists under their names in the answer: ``wanted`` is (name, feature)."""
+        return {name: self.items(feature) for name, feature in wanted}
+
+    def numpy(self, feature: str) -> NDArray[Any]:
+        """The values as an array; see :func:`noskew.kernel.on_demand.to_numpy` for nulls."""
+        return to_numpy(self.arrow(feature))
 
     @abstractmethod
     def statuses(self, feature: str) -> Codes:
@@ -121,22 +131,40 @@ class FixedAnswer(ViewAnswer):
         fresh: NDArray[np.bool_] = self._head["event_time"] >= self._t - max_age
         return fresh
 
-    @cached_property
-    def _features(self) -> dict[str, tuple[LatestFeature, str]]:
-        fixed = self._request.layout.fixed
-        return {f.name: (f, f"c{fixed.index(f.column)}") for f in self._request.plan.latest}
+    def lists(self, wanted: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+        plain = self._request.plain
+        if plain is None or not self._no_nulls or len(self._head) > _FEW:
+            return super().lists(wanted)
+        # A few rows of plain numbers: one unpack each beats one array operation a column.
+        rows = [plain.unpack(row) for row in self._rows]  # type: ignore[arg-type]
+        places = self._request.places
+        if len(rows) == 1:
+            only = rows[0]
+            return {name: [only[places[feature]]] for name, feature in wanted}
+        return {name: [r[places[feature]] for r in rows] for name, feature in wanted}
+
+    def numpy(self, feature: str) -> NDArray[Any]:
+        spec, field = self._request.fields[feature]
+        valid = self._valid(spec)
+        if feature not in self._request.numbers:
+            return super().numpy(feature)
+        values = np.ascontiguousarray(self._head[field])
+        if valid is None:
+            return values
+        if pa.types.is_floating(spec.kind):
+            return np.where(valid, values, values.dtype.type(np.nan))
+        return np.ma.masked_array(values, mask=~valid) if not valid.all() else values
 
     def arrow(self, feature: str) -> pa.Array:
-        spec, field = self._features[feature]
+        spec, field = self._request.fields[feature]
         valid = self._valid(spec)
         if valid is None:
             valid = np.ones(len(self._head), bool)
         return fixed_array(self._head[field], valid, spec.kind)
 
     def items(self, feature: str) -> list[Any]:
-        spec, field = self._features[feature]
-        plain = self._head.dtype[field].kind in "fi" and _is_number(spec.kind)
-        if not plain:
+        spec, field = self._request.fields[feature]
+        if feature not in self._request.numbers:
             return self.arrow(feature).to_pylist()
         values: list[Any] = self._head[field].tolist()
         valid = self._valid(spec)
@@ -145,7 +173,7 @@ class FixedAnswer(ViewAnswer):
         return [v if ok else None for v, ok in zip(values, valid.tolist(), strict=True)]
 
     def statuses(self, feature: str) -> Codes:
-        spec, _ = self._features[feature]
+        spec, _ = self._request.fields[feature]
         here = status.STALE if self._stale else status.PRESENT
         valid = self._valid(spec)
         codes = np.full(len(self._head), here, np.uint8)
@@ -224,7 +252,3 @@ class StateAnswer(ViewAnswer):
 
 def _versions(rows: Sequence[bytes | None]) -> list[tuple[int, int] | None]:
     return [None if row is None else version_of(row) for row in rows]
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest
 from noskew.kernel.keys import encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.online_keys import heartbeat_key, view_prefix
-from noskew.kernel.plan import ViewPlan, compile_view
+from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows import RowLayout
 from noskew.types import DType
 
@@ -32,6 +34,38 @@ class ViewRequest:
     keys: tuple[str, ...]
     heartbeat: bytes | None  # read along where the view declares a freshness bound
 
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[LatestFeature, str]]:
+        """For features of fixed width: what they are, and their field in a row's head."""
+        fixed = self.layout.fixed
+        return {
+            f.name: (f, f"c{fixed.index(f.column)}") for f in self.plan.latest if f.column in fixed
+        }
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The features whose items in a head are Python numbers as they stand."""
+        return frozenset(name for name, (f, _) in self.fields.items() if _is_number(f.kind))
+
+    @cached_property
+    def plain(self) -> struct.Struct | None:
+        """Unpacks a row whose features are all plain numbers without an age; else None."""
+        ageless = all(f.max_age is None for f in self.plan.latest)
+        if not self.layout.is_fixed or not ageless or len(self.numbers) != len(self.plan.latest):
+            return None
+        head = self.layout.head
+        before = head.fields["c0"][1]  # type: ignore[index]
+        codes = [_CODES[head[f"c{i}"].str] for i in range(len(self.layout.fixed))]
+        return struct.Struct(f"<{before}x{''.join(codes)}")
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each feature stands in what :attr:`plain` unpacks."""
+        return {name: int(field[1:]) for name, (_, field) in self.fields.items()}
+
+
+_CODES = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "<i2": "h", "|i1": "b"}
+
 
 class RequestPlan:
     """A service compiled for reading: keys to encode, rows to read, columns to give."""
@@ -43,8 +77,12 @@ class RequestPlan:
         self.keys: Mapping[str, DType] = dict(service.join_keys)
         self.request_fields: Mapping[str, DType] = dict(service.request)
         self.names = tuple(c.name for c in service.columns)
+        #: For each view the (name in the answer, feature) of its columns; service order.
+        self.stored = tuple(_stored(service))
+        self.in_order = [n for _, wanted in self.stored for n, _ in wanted] == list(self.names)
         self._encoders = {name: _encoder(kind, name) for name, kind in self.keys.items()}
-        self._accepted = frozenset(self.keys) | frozenset(self.request_fields)
+        #: The columns a caller gives: join keys and request fields.
+        self.accepted = frozenset(self.keys) | frozenset(self.request_fields)
         self._alone = self.views[0] if len(self.views) == 1 and len(self.keys) == 1 else None
         if self._alone is not None and self._alone.heartbeat is not None:
             self._alone = None
@@ -55,24 +93,26 @@ class RequestPlan:
         Takes a mapping of columns, a list of mappings, or a frame. Raises InputError,
         KeyTypeError or LimitError.
         """
-        columns = rows if type(rows) is dict else _as_columns(rows)
+        columns = rows if type(rows) is dict else as_columns(rows)
+        if not columns and isinstance(rows, (list, tuple)):
+            columns = {name: [] for name in self.accepted}  # no rows need no names
         sizes = set()
         for name in columns:
-            if name not in self._accepted:
+            if name not in self.accepted:
                 raise InputError(
-                    f"feature service {self.service.name!r} takes no {name!r}; "
-                    f"{nearest(name, self._accepted)}"
+                    f"feature service {self.service.name!r} takes no {shown(name)}; "
+                    f"{nearest(str(name)[:128], self.accepted)}"
                 )
             values = columns[name]
             if type(values) is not list:
-                values = columns[name] = _as_list(name, values)
+                values = columns[name] = as_list(name, values)
             sizes.add(len(values))
-        if len(columns) != len(self._accepted):
-            absent = sorted(self._accepted - set(columns))[0]
+        if len(columns) != len(self.accepted):
+            absent = sorted(self.accepted - set(columns))[0]
             kind = "join key" if absent in self.keys else "request field"
             raise KeyTypeError(
                 f"feature service {self.service.name!r} needs the {kind} {absent!r}; "
-                f"given: {', '.join(columns) or 'nothing'}"
+                f"given: {', '.join(columns)[:200] or 'nothing'}"
             )
         if len(sizes) > 1:
             raise InputError(
@@ -94,12 +134,24 @@ class RequestPlan:
         for view in self.views:
             prefix = view.prefix
             if len(view.keys) == 1:
-                out += [None if p is None else prefix + p for p in parts[view.keys[0]]]
+                out += [None if p is None else prefix + shorten(p) for p in parts[view.keys[0]]]
                 continue
             together = zip(*(parts[k] for k in view.keys), strict=True)
             out += [None if None in ps else prefix + shorten(b"".join(ps)) for ps in together]
         out += [v.heartbeat for v in self.views if v.heartbeat is not None]
         return out
+
+
+def _stored(service: FeatureService) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for c in service.columns:
+        if isinstance(c.origin, FeatureView):
+            found.setdefault(c.origin.name, []).append((c.name, c.feature))
+    return [(view, tuple(wanted)) for view, wanted in found.items()]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def _view_request(view: FeatureView, project: str) -> ViewRequest:
@@ -141,7 +193,8 @@ def _encoder(kind: DType, name: str) -> Encoder:
     return in_bulk
 
 
-def _as_columns(rows: Any) -> dict[str, Any]:
+def as_columns(rows: Any) -> dict[str, Any]:
+    """Rows in any form that a read takes, as columns. Raises InputError for other forms."""
     if isinstance(rows, Mapping):
         return dict(rows)
     if isinstance(rows, (list, tuple)):
@@ -159,12 +212,19 @@ def _as_columns(rows: Any) -> dict[str, Any]:
     )
 
 
+def shown(name: object) -> str:
+    """A caller's name for a message: quoted, and never longer than a line."""
+    text = repr(name)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def _are_mappings(rows: Sequence[Any]) -> bool:
     return all(isinstance(row, Mapping) for row in rows)
 
 
-def _as_list(name: str, values: Any) -> list[Any]:
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+def as_list(name: str, values: Any) -> list[Any]:
+    """A column of any form as a list. Raises InputError for what is not a sequence."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
         raise InputError(f"{name!r} must be a list of values, got {values!r:.60}")
     if hasattr(values, "to_pylist"):
         return values.to_pylist()

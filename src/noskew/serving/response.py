@@ -1,4 +1,4 @@
-"""OnlineResponse: the answer to a read, in request order, in the form the caller likes."""
+"""OnlineResponse: the answer to a read in this process, in the form the caller likes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.clock import to_datetime
 from noskew.definitions.view import FeatureView
+from noskew.errors import SchemaMismatchError
 from noskew.kernel import on_demand
 from noskew.kernel.values import valid_of
 from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
+from noskew.serving.features import OnlineFeatures
 from noskew.serving.request import RequestPlan
 
 
-class OnlineResponse:
-    """Features of a service for the rows of a request, in their order, duplicates included.
-
-    Attributes
-    ----------
-    t
-        The time the answer is for, microseconds since the epoch.
-    """
+class OnlineResponse(OnlineFeatures):
+    """The answer to a read in this process; columns are made when they are asked for."""
 
     def __init__(
         self,
@@ -36,19 +31,27 @@ class OnlineResponse:
         answers: Mapping[str, ViewAnswer],
         t: int,
     ) -> None:
-        self._plan, self._given, self._n, self._answers = plan, columns, n, answers
+        self._plan, self._given, self._n, self.answers = plan, columns, n, answers
         self.t = t
 
     def __len__(self) -> int:
         return self._n
 
     @property
+    def service_name(self) -> str:
+        return self._plan.service.name
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
-        """The features, in the service's order."""
         return self._plan.names
 
+    @property
+    def given(self) -> Mapping[str, Sequence[Any]]:
+        return self._given
+
     @cached_property
-    def _computed(self) -> dict[str, dict[str, pa.Array]]:
+    def computed(self) -> dict[str, dict[str, pa.Array]]:
+        """The outputs of on-demand functions, by function and output name."""
         service = self._plan.service
         if not service.on_demand:
             return {}
@@ -56,7 +59,7 @@ class OnlineResponse:
         for function in service.on_demand:
             for s in function.inputs:
                 for name in s.names:
-                    stored[s.view.name][name] = self._answers[s.view.name].arrow(name)
+                    stored[s.view.name][name] = self.answers[s.view.name].arrow(name)
         fields = self._plan.request_fields
         rows = pa.table(
             {n: _request_array(self._given[n], fields[n].kind) for n in fields}
@@ -65,87 +68,47 @@ class OnlineResponse:
         return on_demand.compute(service, stored, rows)
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The join keys and request fields as given, and each feature's values; null is None."""
         out: dict[str, list[Any]] = {name: list(values) for name, values in self._given.items()}
-        for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
-                out[c.name] = self._answers[c.origin.name].items(c.feature)
-            else:
-                out[c.name] = self._computed[c.origin.name][c.feature].to_pylist()
-        return out
+        for view, wanted in self._plan.stored:
+            out.update(self.answers[view].lists(wanted))
+        for function, columns in self.computed.items():
+            prefix = f"{function}__" if self._plan.service.full_names else ""
+            out.update({prefix + n: values.to_pylist() for n, values in columns.items()})
+        if self._plan.in_order:
+            return out
+        return {name: out[name] for name in (*self._given, *self._plan.names)}
 
     def to_arrow(self) -> pa.Table:
-        """The features as an Arrow table, one column each."""
         columns = {}
         for c in self._plan.service.columns:
             if isinstance(c.origin, FeatureView):
-                columns[c.name] = self._answers[c.origin.name].arrow(c.feature)
+                columns[c.name] = self.answers[c.origin.name].arrow(c.feature)
             else:
-                columns[c.name] = self._computed[c.origin.name][c.feature]
+                columns[c.name] = self.computed[c.origin.name][c.feature]
         return pa.table(columns)
 
-    def to_numpy(self) -> dict[str, NDArray[Any]]:
-        """The features as NumPy arrays.
-
-        Nulls are NaN in float columns, masked (``numpy.ma``) in integer and bool columns, and
-        None in the object arrays of other types.
-        """
-        table = self.to_arrow()
-        return {name: _to_numpy(table.column(name).chunk(0)) for name in table.column_names}
-
-    def to_pandas(self) -> Any:
-        """The features as a pandas DataFrame (needs the pandas extra)."""
-        return self.to_arrow().to_pandas()
-
-    def statuses(self) -> dict[str, list[str]]:
-        """For each feature and row: PRESENT, NULL, MISSING, EXPIRED, STALE or MASKED."""
-        return {
-            name: [status.NAMES[c] for c in codes.tolist()]
-            for name, codes in self.status_codes().items()
-        }
-
     def status_codes(self) -> dict[str, NDArray[np.uint8]]:
-        """The statuses as codes of :mod:`noskew.serving.status`; uint8, shape (rows,)."""
         out = {}
         for c in self._plan.service.columns:
             if isinstance(c.origin, FeatureView):
-                out[c.name] = self._answers[c.origin.name].statuses(c.feature)
+                out[c.name] = self.answers[c.origin.name].statuses(c.feature)
             else:
-                valid = valid_of(self._computed[c.origin.name][c.feature])
+                valid = valid_of(self.computed[c.origin.name][c.feature])
                 out[c.name] = np.where(valid, status.PRESENT, status.NULL).astype(np.uint8)
         return out
 
-    def event_times(self) -> dict[str, list[Any]]:
-        """For each view the event time of each row's newest event; None where unknown."""
-        return {
-            name: [to_datetime(x) if x else None for x in a.event_times.tolist()]
-            for name, a in self._answers.items()
-        }
+    def event_micros(self) -> dict[str, NDArray[np.int64]]:
+        return {name: a.event_times for name, a in self.answers.items()}
 
     def versions(self) -> dict[str, list[tuple[int, int] | None]]:
-        """For each view and row the version it was read at: (known time, number)."""
-        return {name: a.versions for name, a in self._answers.items()}
-
-    def __repr__(self) -> str:
-        size = f"{self._n} rows × {len(self._plan.names)} features"
-        return f"<OnlineResponse {self._plan.service.name}: {size}>"
+        return {name: a.versions for name, a in self.answers.items()}
 
 
 def _request_array(values: Sequence[Any], kind: str) -> pa.Array:
     """Request fields as Arrow; empty and all-null columns are left to be typed later."""
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        from noskew.errors import SchemaMismatchError
-
-        raise SchemaMismatchError(f"request field: expected {kind}: {error}") from error
-
-
-def _to_numpy(column: pa.Array) -> NDArray[Any]:
-    kind = column.type
-    if pa.types.is_floating(kind):
-        return column.to_numpy(zero_copy_only=False)
-    if pa.types.is_fixed_size_list(kind) and not column.null_count:
-        flat = _to_numpy(column.flatten())
-        return flat.reshape(len(column), kind.list_size)
-    return on_demand.to_numpy(column)
+    # Arrow raises Python's own for integers of more than 64 bits and for lone surrogates.
+    except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise SchemaMismatchError(f"request field: expected {kind}: {reason}") from error

@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import exact, fixed_point, values
-from noskew.kernel.aggregates.base import Accumulator, Index, Reader, State
+from noskew.kernel.aggregates.base import Accumulator, Index, State
+from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
@@ -79,10 +80,10 @@ class Additive(State):
 
 def unpack_additive(reader: Reader, extra: int) -> Additive:
     """Read what :meth:`Additive.pack` wrote."""
-    limbs, first = fixed_point.unpack(reader.data, reader.at, reader.counts)
+    limbs, first = fixed_point.unpack(reader)
     if not extra:
         return Additive(limbs, first, 0)
-    rare = fixed_point.unpack_rare(reader.data, reader.at, reader.counts, extra)
+    rare = fixed_point.unpack_rare(reader, extra)
     return Additive(np.concatenate([limbs, rare], axis=1), first, extra)
 
 

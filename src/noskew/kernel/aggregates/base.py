@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.ragged import Ragged
 
@@ -58,15 +58,6 @@ class State(ABC):
         """Bytes for each group of states; group g is ``groups[g]:groups[g + 1]``."""
 
 
-@dataclass
-class Reader:
-    """A cursor into each of many packed rows."""
-
-    data: NDArray[np.uint8]
-    at: Index  # where each row's next byte is; unpacking moves it
-    counts: Index  # how many states (tiles) each row holds
-
-
 class Accumulator(ABC):
     """What is accumulated of which column; features with equal accumulators share states.
 
@@ -79,7 +70,11 @@ class Accumulator(ABC):
 
     @abstractmethod
     def unpack(self, reader: Reader) -> State:
-        """The states that :meth:`State.pack` wrote, row after row; moves the cursors on."""
+        """The states that :meth:`State.pack` wrote, row after row; moves the cursors on.
+
+        Raises CorruptDataError for bytes that it did not write, as far as it can tell; what it
+        returns is safe to merge and finalise.
+        """
 
 
 class Aggregate(ABC):

@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Index, Mask, Reader
+from noskew.kernel.aggregates.base import Index, Mask
+from noskew.kernel.cursors import Reader
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
@@ -37,12 +38,32 @@ def pack_codes(
 
 def unpack_codes(reader: Reader, kind: pa.DataType) -> tuple[NDArray[np.int64], Mask, Domain]:
     """Codes of the values that are there, which slots have one, and what the codes mean."""
-    some, present = _unpack_bits(reader.data, reader.at, reader.counts)
+    some, present = _unpack_bits(reader.data, reader.at, reader.counts, reader.end)
     if not _has_bytes(kind):
-        return _unpack_ints(reader.data, reader.at, present), some, Domain(kind)
-    pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present))
-    codes, domain = values.encode(_from_bytes(pieces, kind))
+        codes = _unpack_ints(reader.data, reader.at, present, reader.end)
+        _check_range(codes, kind)
+        return codes, some, Domain(kind)
+    if pa.types.is_decimal(kind):
+        raw = _unpack_decimals(reader.data, reader.at, present, reader.end)
+        made = pa.Array.from_buffers(kind, len(raw) // 16, [None, pa.py_buffer(raw)])
+    else:
+        pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present, reader.end))
+        with arrow_values():  # text must be UTF-8
+            made = pieces.to_arrow(pa.binary()).cast(kind)
+    codes, domain = values.encode(made)
     return codes, some, domain
+
+
+def _check_range(codes: NDArray[np.int64], kind: pa.DataType) -> None:
+    """Raise CorruptDataError for codes that are no values of an integer type below 64 bits."""
+    if pa.types.is_floating(kind) or kind.bit_width == 64 or not len(codes):
+        return
+    low, high = (0, 1) if pa.types.is_boolean(kind) else _integer_range(kind.bit_width)
+    insist(codes.min() >= low and codes.max() <= high)
+
+
+def _integer_range(bits: int) -> tuple[int, int]:
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def _has_bytes(kind: pa.DataType) -> bool:

@@ -19,7 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Reader, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, State
+from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel
 from noskew.kernel.ragged import Ragged, concat
