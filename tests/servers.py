@@ -147,7 +147,7 @@ class RedisServer(_Process):
 class RedisCluster:
     """Primaries without replicas, which share the slots evenly."""
 
-    def __init__(self, nodes: Sequence[RedisServer]) -> None:
+    def __init__(self, nodes: Sequence[_ClusterNode]) -> None:
         self.nodes = nodes
 
     @property
@@ -169,9 +169,11 @@ class RedisCluster:
             last = _SLOTS if at == len(self.nodes) - 1 else (at + 1) * share
             with node.client() as client:
                 client.execute_command("CLUSTER ADDSLOTSRANGE", at * share, last - 1)
+                # Only a node that knows no other may be given its epoch.
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", at + 1)
-                for other in self.nodes[at + 1 :]:
-                    client.execute_command("CLUSTER MEET", "127.0.0.1", other.port, other.bus_port)
+        with self.nodes[0].client() as client:
+            for other in self.nodes[1:]:
+                client.execute_command("CLUSTER MEET", "127.0.0.1", other.port, other.bus_port)
         wait_until(self._is_agreed, "the nodes of the cluster know each other", _START_TIMEOUT_S)
 
     def _is_agreed(self) -> bool:

@@ -147,6 +147,8 @@ class TestOneProcess:
             with forked() as child:
                 if child:
                     assert store.read([b"k"]) == [row(1)]
+                    # A slot of its own: the parent's would be given up under its feet.
+                    assert f"{os.getpid()} " in store._environment.handle.readers()
                     assert store.write([b"k", b"child"], [row(2), row(2)]) == 2
             assert store.read([b"k", b"child"]) == [row(2), row(2)]
             assert store.write([b"k"], [row(3)]) == 1

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from hiredis import ReplyError
 
 from noskew.errors import CorruptDataError, StoreConfigError, StoreUnavailableError
 from noskew.stores.online import open_store
-from noskew.stores.online._redis_routing import SLOTS, key_slot
+from noskew.stores.online._redis_routing import NOBODY, SLOTS, Job, key_slot
 from noskew.stores.online.redis import RedisStore
 from noskew.testing.online_store import OnlineStoreTests, row
 from tests import servers
@@ -236,6 +237,62 @@ class TestRouting:
             store.read([b"a", b"list"])
         with pytest.raises(CorruptDataError, match="WRONGTYPE"):
             store.write([b"a", b"list"], [row(1)] * 2)
+
+
+class TestJob:
+    """The routing alone: what the nodes say is given, nothing is sent."""
+
+    HERE, THERE = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
+
+    def job(self, *keys: bytes) -> tuple[Job, list[tuple[str, int]]]:
+        return Job(keys, [b"<%b>" % key for key in keys]), [self.HERE] * SLOTS
+
+    def test_replies_come_in_the_order_of_the_keys(self):
+        job, owners = self.job(b"a", b"b", b"c")
+        owners[key_slot(b"b")] = self.THERE
+        first, second = job.parts(owners)
+        assert (first.endpoint, first.commands, first.count) == (self.HERE, b"<a><c>", 2)
+        assert (second.endpoint, second.commands, second.count) == (self.THERE, b"<b>", 1)
+        job.absorb([first, second], [[b"A", b"C"], [b"B"]])
+        assert job.parts(owners) == []
+        assert job.replies == [b"A", b"B", b"C"]
+
+    def test_what_a_node_says_of_its_slot_beats_what_others_say(self):
+        job, owners = self.job(b"a", b"b")
+        parts = job.parts(owners)
+        moved = ReplyError(f"MOVED {key_slot(b'b')} 10.0.0.2:6379")
+        job.absorb(parts, [[b"A", moved]])
+        assert job.misrouted
+        job.correct(owners)  # as the other nodes described them: still the old owner
+        assert owners[key_slot(b"b")] == self.THERE
+        (again,) = job.parts(owners)
+        assert (again.endpoint, again.commands) == (self.THERE, b"<b>")
+        job.absorb([again], [[b"B"]])
+        assert job.replies == [b"A", b"B"]
+
+    def test_a_key_that_is_asked_for_elsewhere_changes_no_owner(self):
+        job, owners = self.job(b"a", b"b")
+        ask = ReplyError(f"ASK {key_slot(b'a')} 10.0.0.2:6379")
+        job.absorb(job.parts(owners), [[ask, b"B"]])
+        assert not job.misrouted
+        (again,) = job.parts(owners)
+        assert again.endpoint == self.THERE
+        assert again.commands.endswith(b"<a>")
+        assert again.count == 2
+        job.absorb([again], [[b"OK", b"A"]])
+        assert job.replies == [b"A", b"B"]
+
+    def test_a_node_without_a_name_is_where_it_was_asked(self):
+        job, owners = self.job(b"a")
+        job.absorb(job.parts(owners), [[ReplyError(f"MOVED {key_slot(b'a')} :6380")]])
+        job.correct(owners)
+        assert owners[key_slot(b"a")] == ("10.0.0.1", 6380)
+
+    def test_a_slot_of_nobody(self):
+        job, owners = self.job(b"a")
+        owners[key_slot(b"a")] = NOBODY
+        with pytest.raises(StoreUnavailableError, match=f"slot {key_slot(b'a')}"):
+            job.parts(owners)
 
 
 class TestOutage:

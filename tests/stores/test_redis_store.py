@@ -187,6 +187,20 @@ class TestConnections:
         before = len(client.client_list())
         assert asyncio.run(read_many()) == before + 1
 
+    def test_a_cancelled_read_costs_no_connection(self, store, client):
+        async def cancel_one() -> None:
+            await store.read_async([b"k"])
+            before = client.info("stats")["total_connections_received"]
+            tasks = [asyncio.ensure_future(store.read_async([b"%d" % i])) for i in range(10)]
+            await asyncio.sleep(0)
+            tasks[3].cancel()
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(result) for result in done].count(asyncio.CancelledError) == 1
+            await store.read_async([b"k"])
+            assert client.info("stats")["total_connections_received"] == before
+
+        asyncio.run(cancel_one())
+
     def test_closing_frees_every_connection(self, redis_url, client):
         before = len(client.client_list())
         store = RedisStore(redis_url)

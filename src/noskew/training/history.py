@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from noskew.definitions.service import FeatureService
@@ -22,6 +21,7 @@ from noskew.kernel.keys import buckets_of, encode_columns, integers
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.ragged import Ragged
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
+from noskew.training.keys import distinct_keys, positions, whole
 from noskew.training.tables import has_table, table_name
 from noskew.types import DType, Schema
 
@@ -90,7 +90,7 @@ def _check_rows(service: FeatureService, rows: pa.Table, event_time: str) -> _Ro
     when = conform_column(rows.column(event_time), DType("timestamp"), f"{what}, {event_time!r}")
     if when.null_count:
         raise SchemaMismatchError(f"{what}: {when.null_count} rows have no {event_time!r}")
-    return _Rows(rows, integers(_whole(when)))
+    return _Rows(rows, integers(whole(when)))
 
 
 def _features_of(service: FeatureService, view: FeatureView) -> set[str]:
@@ -109,7 +109,7 @@ def _view_answer(
     progress: Progress | None,
 ) -> dict[str, pa.Array]:
     keys_table = conform(asked.table, view.entity.keys, "rows")
-    columns = [_whole(keys_table.column(k)) for k in view.entity.keys]
+    columns = [whole(keys_table.column(k)) for k in view.entity.keys]
     keys, valid = encode_columns(columns)
     if not has_table(offline, view):
         nothing = np.full(len(asked.t), -1, np.int64)
@@ -160,31 +160,38 @@ class _Work:
         t = self.asked.t[index]
         at = pa.array(index)
         mine = [c.take(at) for c in self.columns]
-        unique, group = _distinct_keys(mine, list(self.view.entity.keys))
+        unique, group = distinct_keys(mine, list(self.view.entity.keys))
         table = self.offline.read(
             table_name(self.view),
             [*self.view.entity.keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *self._values()],
             bucket=bucket,
             where=Filter(
                 event_from=self._earliest(int(t.min())),
-                event_to=int(t.max()),
+                event_to=self._latest(int(t.max())),
                 known_to=self.known_at if isinstance(self.known_at, int) else None,
                 keys=unique,
             ),
             snapshot=self.snapshot,
         )
         events = Events.from_table(table, list(self.view.entity.keys))
-        entity = _match(unique, events.keys)[group]
+        entity = positions(unique, events.keys)[group]
         return historical(self.plan, events, entity, t, self.known_at)
 
     def _values(self) -> list[str]:
         wanted = [c for c in self.plan.columns if c not in self.view.entity.keys]
         return [*wanted, EVENT_ID] if self.view.source.event_id else wanted
 
+    def _latest(self, t: int) -> int | None:
+        """No event after this can matter to a row at ``t`` or earlier.
+
+        Where events have ids, any event can: it may make another one a duplicate.
+        """
+        return None if self.view.source.event_id else t
+
     def _earliest(self, t: int) -> int | None:
         """No event before this can matter to a row at ``t`` or later."""
         if self.view.source.event_id:
-            return None  # an earlier event may make a later one a duplicate
+            return None
         reach = 0
         for latest in self.plan.latest:
             if latest.max_age is None:
@@ -195,36 +202,6 @@ class _Work:
                 return None
             reach = max(reach, feature.window + feature.hop)
         return t - reach
-
-
-def _distinct_keys(
-    columns: Sequence[pa.Array], names: list[str]
-) -> tuple[pa.Table, NDArray[np.int64]]:
-    """The distinct keys of rows as a table, and which of them each row has."""
-    found = _single(columns).dictionary_encode()
-    group = found.indices.to_numpy().astype(np.int64)
-    first = np.full(len(found.dictionary), -1, np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    at = pa.array(first)
-    return pa.table({n: c.take(at) for n, c in zip(names, columns, strict=True)}), group
-
-
-def _match(wanted: pa.Table, held: pa.Table) -> NDArray[np.int64]:
-    """Where each wanted key stands in ``held``; −1 if it does not."""
-    if len(held) == 0:
-        return np.full(len(wanted), -1, np.int64)
-    names = wanted.column_names
-    ours = _single([_whole(wanted.column(n)) for n in names])
-    theirs = _single([_whole(held.column(n)) for n in names])
-    found = pc.index_in(ours, value_set=theirs)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _single(columns: Sequence[pa.Array]) -> pa.Array:
-    """Keys as one comparable column."""
-    if len(columns) == 1:
-        return columns[0]
-    return encode_columns(columns)[0].to_arrow(pa.binary())
 
 
 def _with_null_keys(answer: dict[str, pa.Array], valid: NDArray[np.bool_]) -> dict[str, pa.Array]:
@@ -242,9 +219,3 @@ def _no_events(view: FeatureView, plan: ViewPlan) -> Events:
     for name, kind in clocks.items():
         schema = schema.append(pa.field(name, DType(kind).to_arrow()))
     return Events.from_table(schema.empty_table(), list(view.entity.keys))
-
-
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column

@@ -18,6 +18,7 @@ from noskew.kernel.rows import RowLayout, pack, version_bytes
 from noskew.kernel.state import fold
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.stores.online.base import OnlineStore
+from noskew.training.keys import positions
 from noskew.training.tables import has_table, table_name
 
 #: Rows handed to the online store in one call.
@@ -143,7 +144,8 @@ class _Job:
 
 def _only(table: pa.Table, keys: pa.Table) -> pa.Table:
     """Rows of the wanted keys; a read may bring a superset."""
-    return table.join(keys, keys.column_names, join_type="left semi")
+    held = table.select(keys.column_names)
+    return table.filter(pa.array(positions(held, keys) >= 0))
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:
