@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -53,7 +54,7 @@ def ingest_in_parts(
     store: FeatureStore, view: FeatureView, facts: list[Fact], cuts: list[int]
 ) -> None:
     bounds = sorted({0, len(facts), *(c for c in cuts if c < len(facts))})
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         store.ingest(view.source.name, strategies.facts_to_table(view, facts[start:end]))
 
 
