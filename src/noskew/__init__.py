@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from noskew.definitions.view import FeatureView
     from noskew.errors import NoskewError
     from noskew.feature_store import FeatureStore
+    from noskew.serving.client import AsyncClient, Client
 
 __version__ = "0.1.0"
 
@@ -53,11 +54,12 @@ _HOMES = {
     "noskew.definitions.view": ("FeatureView",),
     "noskew.errors": ("NoskewError",),
     "noskew.feature_store": ("FeatureStore",),
+    "noskew.serving.client": ("AsyncClient", "Client"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - one line a kind
-    "FeatureStore",
+    "FeatureStore", "Client", "AsyncClient",
     "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
     "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
     "arrow", "pandas", "sql",

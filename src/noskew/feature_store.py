@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -101,6 +102,8 @@ class FeatureStore:
     @property
     def applied(self) -> Applied:
         """The definitions that are applied; what reads by name use."""
+        if str(self.root) not in sys.path:  # functions are imported by name when they run
+            sys.path.insert(0, str(self.root))
         return self.registry.current(self.config.project)
 
     def plan(self, desired: Project | None = None) -> Plan:
@@ -109,20 +112,25 @@ class FeatureStore:
         return plan(current, desired or self.load(), sizes=self._sizes(current.project))
 
     def apply(
-        self, desired: Project | Iterable[Any] | None = None, *, message: str = ""
+        self,
+        desired: Project | Iterable[Any] | None = None,
+        *,
+        base_version: int | None = None,
+        message: str = "",
     ) -> Applied:
         """Make ``desired`` (default: the project's files) the definitions that are served.
 
-        Raises ConflictError if somebody else applied meanwhile.
+        ``base_version``: that of the plan that was agreed to. Raises ConflictError if somebody
+        else applied since then.
         """
         wanted = desired if isinstance(desired, Project) else None
         if wanted is None:
             wanted = self.load() if desired is None else Project.of(desired)  # type: ignore[arg-type]
-        base = self.registry.head(self.config.project)
+        head = base_version if base_version is not None else self.registry.head(self.config.project)
         made = self.registry.apply(
             self.config.project,
             wanted,
-            base_version=base,
+            base_version=head,
             applied_at=self.clock.now(),
             applied_by=getpass.getuser(),
             message=message,
@@ -195,7 +203,7 @@ class FeatureStore:
     def _materialize(
         self, view: FeatureView, until: int, full: bool, progress: Callable[[int], None] | None
     ) -> Materialized:
-        key = f"{view.name}:{view.definition_hash}"
+        key = _key(view)
         held = None if full else self.registry.record(self.config.project, _MATERIALIZED, key)
         since = Since(held.data["until"], held.data["sequence"]) if held else None
         if since and until < since.until:
@@ -208,6 +216,11 @@ class FeatureStore:
         record = Record(_MATERIALIZED, key, data, self.clock.now())
         self.registry.put_record(self.config.project, record)
         return done
+
+    def materialized_until(self, view: FeatureView) -> int | None:
+        """The known time (µs) up to which a view's facts are online; None before the first run."""
+        held = self.registry.record(self.config.project, _MATERIALIZED, _key(view))
+        return int(held.data["until"]) if held else None
 
     # ---------------------------------------------------------------- data out
 
@@ -314,6 +327,11 @@ def _one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
     for view in views:
         found.setdefault(view.log_hash, view)
     return list(found.values())
+
+
+def _key(view: FeatureView) -> str:
+    """Names what was materialized: rows of different definitions never mix."""
+    return f"{view.name}:{view.definition_hash}"
 
 
 def _rooted(connector: Connector | None, root: Path) -> Connector | None:

@@ -1,0 +1,10 @@
+"""The command line: ``noskew``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command that was typed; the entry point of the ``noskew`` script."""
+    from noskew.cli.app import app
+
+    app(prog_name="noskew")

@@ -37,24 +37,26 @@ def split_float(x: float) -> tuple[int, int]:
 
 @kernel
 def float_span(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """The limbs ``[first, end)`` that hold every masked, finite value; (0, 1) for none."""
-    low, high = 1 << 30, -(1 << 30)
+    """Limbs ``[first, end)`` that hold every masked, finite value; (0, 1) for none."""
+    low, high = 1 << 30, -1
     for i in range(len(values)):
-        if mask[i] and np.isfinite(values[i]) and values[i] != 0.0:
-            m, e = split_float(values[i])
-            while m & 0xFF == 0:
-                m >>= 8
-                e += 8
-            while m & 1 == 0:
-                m >>= 1
-                e += 1
-            low = min(low, e)
-            while m != 0:
-                m >>= 1
-                e += 1
-            high = max(high, e)
-    if low > high:
+        if not mask[i]:
+            continue
+        bits = np.float64(values[i]).view(np.int64)
+        e = (bits >> 52) & 0x7FF
+        m = bits & 0xFFFFFFFFFFFFF
+        if e == 0x7FF or (e == 0 and m == 0):
+            continue
+        if e == 0:
+            e = np.int64(1)
+        else:
+            m |= 1 << 52
+        # The weight of the lowest set bit, read off its own exponent as a float.
+        bottom = np.float64(m & -m).view(np.int64) >> 52
+        low, high = min(low, int(e + bottom)), max(high, int(e))
+    if high < 0:
         return 0, 1
+    low, high = low - 1075 - 1023, high - 1075 + 53
     # One limb above the highest bit takes the carries.
     return low // 32, (high - 1) // 32 + 2
 

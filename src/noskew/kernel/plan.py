@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -71,6 +71,7 @@ class ViewPlan:
     windows: tuple[WindowFeature, ...]
     groups: tuple[Group, ...]
     exact_cap: int
+    schema: Schema  # of the view's columns
     ordered_rows: bool  # rows carry known time and sequence of the latest value, so can merge
 
     @cached_property
@@ -88,6 +89,11 @@ class ViewPlan:
         return tuple(found)
 
     @cached_property
+    def column_kinds(self) -> Mapping[str, pa.DataType]:
+        """The Arrow types of :attr:`columns`."""
+        return {c: self.schema[c].to_arrow() for c in self.columns}
+
+    @cached_property
     def group_of(self) -> Mapping[int, int]:
         """The position of the group of each hop."""
         return {group.hop: i for i, group in enumerate(self.groups)}
@@ -97,7 +103,7 @@ class ViewPlan:
         latest = tuple(f for f in self.latest if f.name in names)
         windows = tuple(f for f in self.windows if f.name in names)
         groups = _groups(windows)
-        return ViewPlan(self.keys, latest, windows, groups, self.exact_cap, self.ordered_rows)
+        return replace(self, latest=latest, windows=windows, groups=groups)
 
 
 def compile_view(view: FeatureView) -> ViewPlan:
@@ -115,6 +121,7 @@ def compile_view(view: FeatureView) -> ViewPlan:
         windows=tuple(windows),
         groups=_groups(tuple(windows)),
         exact_cap=view.exact_cap,
+        schema=view.columns,
         ordered_rows=view.source.stream is not None,
     )
 

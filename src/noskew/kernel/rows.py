@@ -8,6 +8,7 @@
     18   …   for views with latest features: event time (int64); known time and sequence where
              rows are merged; a bitmap of nulls; columns of fixed width; then the others
     …        for each group: how many tiles (uint32); their numbers; their states
+    …        pending events: see :mod:`noskew.kernel.pending`
 
 All integers but the version are little-endian. Columns of fixed width are at a fixed place, so a
 reader takes a thousand rows as one structured array. The rest is columnar within the row, in
@@ -26,15 +27,15 @@ from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
 from noskew.kernel import fixed_point, values
-from noskew.kernel.aggregates.base import Reader
-from noskew.kernel.aggregates.coded import pack_codes, unpack_codes
-from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE
+from noskew.kernel.cursors import Reader, arrow_values, insist, need, read_counts
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
-from noskew.kernel.plan import ViewPlan
+from noskew.kernel.pending import list_array, pack_array, pack_pending, unpack_array, unpack_pending
+from noskew.kernel.plan import Group, ViewPlan
 from noskew.kernel.ragged import Ragged, concat
-from noskew.kernel.state import Newest, Tiles, ViewState
+from noskew.kernel.state import Newest, Tiles, ViewState, empty, no_events
 
+_NONE = np.zeros(0, np.int64)
 FORMAT = 1
 HAS_NEWEST, HAS_PENDING = 1, 2
 HEADER = 18
@@ -88,6 +89,11 @@ class RowLayout:
         return np.dtype(fields)
 
     @cached_property
+    def no_pending(self) -> pa.Table:
+        """No pending events."""
+        return no_events(self.plan, 0).table
+
+    @cached_property
     def is_fixed(self) -> bool:
         """Whether every row without pending events has the length of its head."""
         return not self.variable and not self.plan.groups
@@ -115,14 +121,16 @@ def pack(layout: RowLayout, state: ViewState, version: bytes) -> Ragged:
             parts.append(_pack_numbers(tiles))
         parts += [s.pack(tiles.offsets) for s in tiles.states]
     if pending.any():
-        parts.append(_pack_pending(state, pending))
+        parts.append(pack_pending(layout.plan, state))
     return concat(parts)
 
 
 def unpack(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
     """The states of rows; None gives an entity without anything.
 
-    Raises CorruptDataError for bytes that :func:`pack` did not write.
+    Raises CorruptDataError for bytes that :func:`pack` did not write, as far as they can be
+    told: every block is within its row, and the row ends where its last block does. Damage
+    that keeps to that gives wrong values, never a crash.
     """
     plan = layout.plan
     raw = Ragged.from_list([row or b"" for row in rows])
@@ -130,17 +138,20 @@ def unpack(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
     head = read_heads(layout, raw)
     if (head["format"][there] != FORMAT).any():
         raise CorruptDataError(f"rows of an unknown format; this version reads format {FORMAT}")
-    at = raw.offsets[:-1] + layout.head.itemsize
-    at[~there] = 0
-    data = raw.data
+    insist((head["flags"] <= HAS_NEWEST | HAS_PENDING).all())
+    reader = Reader(raw.data, raw.offsets[:-1] + layout.head.itemsize, _NONE, raw.offsets[1:])
     if not there.all():
         # Absent rows read as empty ones: all counts zero, no blocks.
-        data, at = _with_blank(layout, data, at, there)
+        reader = _with_blank(layout, reader, there)
     newest = None
     if plan.latest:
-        newest = _read_newest(layout, head, there, data, at)
-    tiles = [_read_tiles(group, data, at) for group in plan.groups]
-    pending, offsets = _read_pending(layout, data, at, head["flags"] & HAS_PENDING > 0)
+        newest = _read_newest(layout, head, reader)
+    tiles = [_read_tiles(group, reader) for group in plan.groups]
+    pending, offsets = layout.no_pending, np.zeros(len(rows) + 1, np.int64)
+    has_pending = head["flags"] & HAS_PENDING > 0
+    if has_pending.any():
+        pending, offsets = unpack_pending(plan, reader, has_pending)
+    insist((reader.at == reader.end).all())
     return ViewState(newest, tiles, pending, offsets)
 
 
@@ -209,14 +220,14 @@ def fixed_values(column: pa.Array) -> NDArray[np.generic]:
         return np.ascontiguousarray(raw).view(f"V{width}")
     if pa.types.is_floating(kind):
         filled = column.fill_null(0.0) if column.null_count else column
-        return filled.to_numpy(zero_copy_only=False)
+        return values.one_nan(filled.to_numpy(zero_copy_only=False))
     return integers(column)
 
 
 def fixed_array(
     items: NDArray[np.generic], valid: NDArray[np.bool_], kind: pa.DataType
 ) -> pa.Array:
-    """The inverse of :func:`fixed_values`."""
+    """The inverse of :func:`fixed_values`. Raises CorruptDataError for what is no value."""
     mask = None if valid.all() else ~valid
     if pa.types.is_fixed_size_list(kind):
         raw = np.ascontiguousarray(items).view(np.uint8)
@@ -227,7 +238,10 @@ def fixed_array(
     if pa.types.is_decimal(kind):
         raw = np.ascontiguousarray(items).view(np.uint8)
         bits = None if mask is None else pa.array(valid).buffers()[1]
-        return pa.Array.from_buffers(kind, len(items), [bits, pa.py_buffer(raw)])
+        made = pa.Array.from_buffers(kind, len(items), [bits, pa.py_buffer(raw)])
+        with arrow_values():
+            made.validate(full=True)  # no more digits than the type has
+        return made
     if pa.types.is_boolean(kind):
         return pa.array(items.astype(bool), mask=mask)
     made = pa.array(np.ascontiguousarray(items), mask=mask)
@@ -236,45 +250,26 @@ def fixed_array(
 
 def _pack_variable(column: pa.Array) -> Ragged:
     n = len(column)
-    if pa.types.is_list(column.type):
-        counts = integers(pa.compute.list_value_length(column).fill_null(0))
-        slots = np.concatenate([[0], np.cumsum(counts)])
-        items = column.flatten()
-    else:
-        slots, items = np.arange(n + 1), column
-    some = values.valid_of(items)
-    codes, domain = values.encode(items)
-    there = np.concatenate([[0], np.cumsum(some)])[slots]
-    block = pack_codes(codes[some], some, domain, slots, there)
     if not pa.types.is_list(column.type):
-        return block
-    counted = Ragged(np.arange(0, 4 * n + 1, 4), np.diff(slots).astype("<u4").view(np.uint8))
-    return concat([counted, block])
+        return pack_array(column, np.arange(n + 1))
+    counts = integers(pa.compute.list_value_length(column).fill_null(0))
+    slots = np.concatenate([[0], np.cumsum(counts)])
+    counted = Ragged(np.arange(0, 4 * n + 1, 4), counts.astype("<u4").view(np.uint8))
+    return concat([counted, pack_array(column.flatten(), slots)])
 
 
-def _unpack_variable(
-    data: NDArray[np.uint8], at: NDArray[np.int64], valid: NDArray[np.bool_], kind: pa.DataType
-) -> pa.Array:
-    is_list = pa.types.is_list(kind)
-    counts = read_counts(data, at) if is_list else np.ones(len(at), np.int64)
-    item = kind.value_type if is_list else kind
-    codes, some, domain = unpack_codes(Reader(data, at, counts), item)
-    spread = np.zeros(len(some), np.int64)
-    spread[some] = codes
-    made = domain.decode(spread, some)
-    if not is_list:
-        return made
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    mask = None if valid.all() else pa.array(~valid)
-    return pa.ListArray.from_arrays(pa.array(offsets), made, mask=mask).cast(kind)
+def _unpack_variable(reader: Reader, valid: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_list(kind):
+        return unpack_array(reader.of(np.ones(len(valid), np.int64)), kind)
+    counts = read_counts(reader)
+    items = unpack_array(reader.of(counts), kind.value_type)
+    return list_array(items, np.concatenate([[0], np.cumsum(counts)]), valid, kind)
 
 
 def _read_newest(
     layout: RowLayout,
     head: NDArray[np.void],
-    there: NDArray[np.bool_],
-    data: NDArray[np.uint8],
-    at: NDArray[np.int64],
+    reader: Reader,
 ) -> Newest:
     has = head["flags"] & HAS_NEWEST > 0
     place = np.zeros((len(head), 3), np.int64)
@@ -289,7 +284,7 @@ def _read_newest(
         if i < len(layout.fixed):
             columns[name] = fixed_array(head[f"c{i}"], valid, kind)
         else:
-            columns[name] = _unpack_variable(data, at, valid, kind)
+            columns[name] = _unpack_variable(reader, valid, kind)
     return Newest(has, place, columns)
 
 
@@ -306,21 +301,21 @@ def _pack_numbers(tiles: Tiles) -> Ragged:
     return concat([Ragged(starts, first.astype("<i8").view(np.uint8)), block])
 
 
-def _read_tiles(group: object, data: NDArray[np.uint8], at: NDArray[np.int64]) -> Tiles:
-    from noskew.kernel.plan import Group
-
-    assert isinstance(group, Group)
-    counts = read_counts(data, at)
+def _read_tiles(group: Group, reader: Reader) -> Tiles:
+    counts = read_counts(reader)
+    # Tiles of a hop have different numbers, so a second one takes a byte at least; without a
+    # hop there is one tile. Checked first, since memory is set aside by these counts.
+    insist((counts <= (reader.end - reader.at if group.hop else 1)).all())
+    reader = reader.of(counts)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     if group.hop:
-        first = _read_firsts(data, at, counts)
-        steps, grid = fixed_point.unpack(data, at, counts)
+        first = _read_firsts(reader.data, reader.at, counts, reader.end)
+        steps, grid = fixed_point.unpack(reader)
         number = _join_limbs(steps, grid)
         number[offsets[:-1][counts > 0]] = first[counts > 0]
         number = _running(number, offsets)
     else:
         number = np.zeros(offsets[-1], np.int64)
-    reader = Reader(data, at, counts)
     return Tiles(offsets, number, [a.unpack(reader) for a in group.accumulators])
 
 
@@ -332,48 +327,12 @@ def _join_limbs(limbs: NDArray[np.int64], first: int) -> NDArray[np.int64]:
     return out
 
 
-def _pack_pending(state: ViewState, pending: NDArray[np.bool_]) -> Ragged:
-    """Pending events as an Arrow stream; they are rare, so plain beats small."""
-    pieces = []
-    bounds = state.pending_offsets.tolist()
-    for some, a, b in zip(pending.tolist(), bounds, bounds[1:], strict=False):
-        if not some:
-            pieces.append(b"")
-            continue
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, state.pending.schema) as writer:
-            writer.write_table(state.pending.slice(a, b - a))
-        pieces.append(sink.getvalue().to_pybytes())
-    return Ragged.from_list(pieces)
-
-
-def _read_pending(
-    layout: RowLayout, data: NDArray[np.uint8], at: NDArray[np.int64], has: NDArray[np.bool_]
-) -> tuple[pa.Table, NDArray[np.int64]]:
-    offsets = np.zeros(len(at) + 1, np.int64)
-    if not has.any():
-        empty = {c: pa.array([], pa.int64()) for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)}
-        return pa.table(empty), offsets
-    tables = []
-    for i in np.flatnonzero(has):
-        with pa.ipc.open_stream(pa.py_buffer(data[at[i] :])) as reader:
-            tables.append(reader.read_all())
-        offsets[i + 1] = len(tables[-1])
-    return pa.concat_tables(tables), np.cumsum(offsets)
-
-
-def _with_blank(
-    layout: RowLayout,
-    data: NDArray[np.uint8],
-    at: NDArray[np.int64],
-    there: NDArray[np.bool_],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _with_blank(layout: RowLayout, reader: Reader, there: NDArray[np.bool_]) -> Reader:
     """Point absent rows at a row of nothing, appended to the data."""
-    from noskew.kernel.state import empty
-
     blank = pack(layout, empty(layout.plan, 1), bytes(16)).data
-    at = np.where(there, at, len(data) + layout.head.itemsize)
-    return np.concatenate([data, blank]), at
+    data = np.concatenate([reader.data, blank])
+    at = np.where(there, reader.at, len(reader.data) + layout.head.itemsize)
+    return Reader(data, at, reader.counts, np.where(there, reader.end, len(data)))
 
 
 @kernel
@@ -387,20 +346,14 @@ def _copy_heads(
 
 
 @kernel
-def read_counts(data: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A uint32 from each row; moves the cursors on."""
-    out = np.zeros(len(at), np.int64)
-    for r in range(len(at)):
-        for b in range(4):
-            out[r] |= np.int64(data[at[r] + b]) << (8 * b)
-        at[r] += 4
-    return out
-
-
-@kernel
 def _read_firsts(
-    data: NDArray[np.uint8], at: NDArray[np.int64], counts: NDArray[np.int64]
+    data: NDArray[np.uint8],
+    at: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    end: NDArray[np.int64],
 ) -> NDArray[np.int64]:
+    for r in range(len(at)):
+        need(at[r], 8 if counts[r] else 0, end[r])
     out = np.zeros(len(at), np.int64)
     for r in range(len(at)):
         if counts[r] == 0:

@@ -68,11 +68,16 @@ def fold(plan: ViewPlan, events: Events, horizon: int) -> ViewState:
 
     All events must be known by the horizon (known time ≤ horizon).
     """
+    return _fold(plan, events, horizon, horizon)
+
+
+def _fold(plan: ViewPlan, events: Events, horizon: int, least: int) -> ViewState:
+    """The state at a horizon, with every tile that a read at ``least`` or later can reach."""
     starts, ends = events.offsets[:-1], events.offsets[1:]
     bound = np.full(len(starts), horizon, np.int64)
     upto = as_of.upper_bounds(events.event_time, starts, ends, bound)
     newest = _newest(plan, events, starts, upto) if plan.latest else None
-    tiles = [_fold_group(plan, group, events, starts, upto, horizon) for group in plan.groups]
+    tiles = [_fold_group(plan, group, events, starts, upto, least) for group in plan.groups]
     counts = np.concatenate([[0], np.cumsum(ends - upto)])
     later = _flatten(upto, ends)
     return ViewState(newest, tiles, _pending_table(plan, events, later), counts)
@@ -139,7 +144,7 @@ def finalise(plan: ViewPlan, state: ViewState, t: Index) -> dict[str, pa.Array]:
 
 def empty(plan: ViewPlan, size: int) -> ViewState:
     """The state of ``size`` entities without any event."""
-    return fold(plan, _no_events(plan, size), 0)
+    return fold(plan, no_events(plan, size), 0)
 
 
 # ------------------------------------------------------------------------------- folding
@@ -159,7 +164,7 @@ def _newest(plan: ViewPlan, events: Events, starts: Index, upto: Index) -> Newes
 
 
 def _fold_group(
-    plan: ViewPlan, group: Group, events: Events, starts: Index, upto: Index, horizon: int
+    plan: ViewPlan, group: Group, events: Events, starts: Index, upto: Index, least: int
 ) -> Tiles:
     if group.hop == 0:
         there = upto > starts
@@ -167,7 +172,7 @@ def _fold_group(
         number = np.zeros(offsets[-1], np.int64)
         lo, hi = starts[there], upto[there]
     else:
-        first = first_tile(horizon, group.reach, group.hop)
+        first = first_tile(least, group.reach, group.hop)
         edge = np.full(len(starts), first * group.hop, np.int64)
         lo = as_of.upper_bounds(events.event_time, starts, upto, edge)
         offsets, number, lo, hi = _tile_runs(tile_of(events.event_time, group.hop), lo, upto)
@@ -250,22 +255,12 @@ def _pending_table(plan: ViewPlan, events: Events, at: Index) -> pa.Table:
     return pa.table(columns | {c: events.column(c).take(index) for c in plan.columns})
 
 
-def _no_events(plan: ViewPlan, size: int) -> Events:
+def no_events(plan: ViewPlan, size: int) -> Events:
+    """No events of ``size`` entities."""
     none = np.zeros(0, np.int64)
-    kinds = {c: _column_kind(plan, c) for c in plan.columns}
+    kinds = {**dict.fromkeys((EVENT_TIME, KNOWN_TIME, SEQUENCE), pa.int64()), **plan.column_kinds}
     table = pa.table({c: pa.array([], kind) for c, kind in kinds.items()})
     return Events(table, pa.table({}), np.zeros(size + 1, np.int64), none, none, none)
-
-
-def _column_kind(plan: ViewPlan, column: str) -> pa.DataType:
-    if column in plan.latest_columns:
-        return plan.latest_columns[column]
-    for group in plan.groups:
-        for a in group.accumulators:
-            if getattr(a, "column", None) == column and hasattr(a, "kind"):
-                return a.kind
-    wheres = {getattr(a, "where", None) for g in plan.groups for a in g.accumulators}
-    return pa.bool_() if column in wheres else pa.float64()
 
 
 # ------------------------------------------------------------------------------- merging
@@ -299,7 +294,9 @@ def _merge_newest(parts: Sequence[tuple[Newest, Index]], size: int) -> Newest:
         c: pa.concat_arrays([n.columns[c] for n, _ in parts]).take(index)
         for c in parts[0][0].columns
     }
-    return Newest(good, np.where(good[:, None], place[np.maximum(best, 0)], 0), columns)
+    kept = np.zeros((size, 3), np.int64)
+    kept[good] = place[best[good]]
+    return Newest(good, kept, columns)
 
 
 @kernel
@@ -378,7 +375,7 @@ def _with_pending(plan: ViewPlan, state: ViewState, t: Index) -> ViewState:
     same = np.arange(len(state))
     # The least time keeps every tile that some entity can still reach.
     horizon = int(t.min())
-    added = fold(plan, reached, int(reached.event_time.max()))
+    added = _fold(plan, reached, int(reached.event_time.max()), horizon)
     rest = ViewState(
         state.newest, state.tiles, state.pending.slice(0, 0), np.zeros_like(state.pending_offsets)
     )

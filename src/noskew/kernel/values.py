@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -60,10 +61,7 @@ def codes_of_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
 def floats_of_codes(codes: NDArray[np.int64]) -> NDArray[np.float64]:
     """The inverse of :func:`codes_of_floats`; every NaN comes out canonical."""
     bits = codes ^ ((codes >> 63) & _SIGN)
-    values = bits.view(np.float64)
-    if np.isnan(values).any():
-        values = np.where(np.isnan(values), CANONICAL_NAN.view(np.float64), values)
-    return values
+    return one_nan(bits.view(np.float64))
 
 
 def valid_of(column: pa.Array) -> NDArray[np.bool_]:
@@ -77,7 +75,16 @@ def floats(column: pa.Array) -> NDArray[np.float64]:
     """A float column widened to float64; null gives 0.0."""
     if column.null_count:
         column = column.fill_null(0.0)
-    return column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # widening a signalling NaN is no fault of the caller's
+        return column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+
+
+def one_nan(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The floats with every NaN the same, so that equal values are equal bytes."""
+    nan = np.isnan(numbers)
+    if not nan.any():
+        return numbers
+    return np.where(nan, CANONICAL_NAN.view(np.float64).astype(numbers.dtype), numbers)
 
 
 def encode(column: pa.Array) -> tuple[NDArray[np.int64], Domain]:
@@ -100,8 +107,7 @@ def canonical(column: pa.Array) -> pa.Array:
     """The column with −0.0 as 0.0 and every NaN as one, for questions of equality."""
     if not pa.types.is_floating(column.type):
         return column
-    values = floats(column) + 0.0
-    values = np.where(np.isnan(values), CANONICAL_NAN.view(np.float64), values)
+    values = one_nan(floats(column) + 0.0)
     mask = None if column.null_count == 0 else ~valid_of(column)
     return pa.array(values, mask=mask).cast(column.type, safe=False)
 

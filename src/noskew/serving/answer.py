@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from noskew.kernel.rows import (
 from noskew.kernel.state import finalise
 from noskew.kernel.values import valid_of
 from noskew.serving import status
-from noskew.serving.request import ViewRequest
+from noskew.serving.request import ViewRequest, Wanted, is_number
 
 Codes = NDArray[np.uint8]
 #: Up to so many rows are unpacked one by one.
@@ -45,13 +46,29 @@ class ViewAnswer(ABC):
     def items(self, feature: str) -> list[Any]:
         """The values as Python objects, None for null."""
 
-    def lists(self, wanted: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+    def lists(self, wanted: Wanted) -> dict[str, list[Any]]:
         """Values as Python lists under their names in the answer: ``wanted`` is (name, feature)."""
         return {name: self.items(feature) for name, feature in wanted}
 
     def numpy(self, feature: str) -> NDArray[Any]:
         """The values as an array; see :func:`noskew.kernel.on_demand.to_numpy` for nulls."""
         return to_numpy(self.arrow(feature))
+
+    def array(self, feature: str) -> NDArray[Any] | None:
+        """The values as a NumPy array of numbers; None if they are others, or some are null."""
+        column = self.arrow(feature)
+        if column.null_count or not is_number(column.type):
+            return None
+        return column.to_numpy(zero_copy_only=False)
+
+    def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
+        """As :meth:`lists`, as arrays, if all are known at once to be finite; else None."""
+        return None
+
+    @property
+    @abstractmethod
+    def is_complete(self) -> bool:
+        """Whether it is known at once that every status of every feature is PRESENT."""
 
     @abstractmethod
     def statuses(self, feature: str) -> Codes:
@@ -76,6 +93,8 @@ def answer(
     ``unkeyed``: rows whose key has a null part. ``t``: the time asked for. ``stale``: the view
     is behind its freshness bound. Raises CorruptDataError for bytes that are not rows.
     """
+    if len(rows) <= _FEW and request.plain is not None and _are_plain(request, rows):
+        return PlainAnswer(request, rows, t, stale)
     if request.layout.is_fixed:
         fixed = FixedAnswer(request, rows, t, stale)
         if not fixed.has_pending:
@@ -113,7 +132,9 @@ class FixedAnswer(ViewAnswer):
         flags = self._head["flags"]
         self.has_pending = bool((flags & HAS_PENDING).any())
         self._all_newest = bool((flags & HAS_NEWEST).all())
-        self._no_nulls = self._all_newest and not self._head["nulls"].any()
+        self._any_null = np.bitwise_or.reduce(self._head["nulls"], axis=0).tolist()
+        self._no_nulls = self._all_newest and not any(self._any_null)
+        self._statuses: dict[tuple[int | None, int | None], Codes] = {}
 
     def _valid(self, feature: LatestFeature) -> NDArray[np.bool_] | None:
         """Which rows have a value; None: all."""
@@ -121,7 +142,7 @@ class FixedAnswer(ViewAnswer):
             return None
         valid = self._head["flags"] & HAS_NEWEST > 0
         if not self._no_nulls:
-            bit = self._request.layout.null_order.index(feature.column)
+            bit = self._request.null_bits[feature.column]
             valid &= (self._head["nulls"][:, bit // 8] >> (bit % 8)) & 1 == 0
         if feature.max_age is not None:
             valid &= self._fresh(feature.max_age)
@@ -131,17 +152,17 @@ class FixedAnswer(ViewAnswer):
         fresh: NDArray[np.bool_] = self._head["event_time"] >= self._t - max_age
         return fresh
 
-    def lists(self, wanted: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
-        plain = self._request.plain
-        if plain is None or not self._no_nulls or len(self._head) > _FEW:
-            return super().lists(wanted)
-        # A few rows of plain numbers: one unpack each beats one array operation a column.
-        rows = [plain.unpack(row) for row in self._rows]  # type: ignore[arg-type]
-        places = self._request.places
-        if len(rows) == 1:
-            only = rows[0]
-            return {name: [only[places[feature]]] for name, feature in wanted}
-        return {name: [r[places[feature]] for r in rows] for name, feature in wanted}
+    def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
+        block = self._request.doubles
+        if block is None or not self._no_nulls:
+            return None
+        where, places = block
+        rows = self._head.view(np.uint8).reshape(len(self._head), -1)
+        # One copy for all columns, instead of one each.
+        values = np.ascontiguousarray(rows[:, where].view("<f8").T)
+        if not np.isfinite(values).all():
+            return None
+        return {name: values[places[feature]] for name, feature in wanted}
 
     def numpy(self, feature: str) -> NDArray[Any]:
         spec, field = self._request.fields[feature]
@@ -172,7 +193,31 @@ class FixedAnswer(ViewAnswer):
             return values
         return [v if ok else None for v, ok in zip(values, valid.tolist(), strict=True)]
 
+    def array(self, feature: str) -> NDArray[Any] | None:
+        spec, field = self._request.fields[feature]
+        if feature not in self._request.numbers or self._valid(spec) is not None:
+            return None
+        return np.ascontiguousarray(self._head[field])
+
+    @property
+    def is_complete(self) -> bool:
+        return self._no_nulls and not self._stale and self._request.is_ageless
+
     def statuses(self, feature: str) -> Codes:
+        # Features without nulls of their own and of equal age share their statuses.
+        spec, _ = self._request.fields[feature]
+        bit = None if self._no_nulls else self._null_bit(spec.column)
+        codes = self._statuses.get((spec.max_age, bit))
+        if codes is None:
+            codes = self._statuses[spec.max_age, bit] = self._codes(feature)
+        return codes
+
+    def _null_bit(self, column: str) -> int | None:
+        """The column's place in the bitmap of nulls; None if no row has it null."""
+        bit = self._request.null_bits[column]
+        return bit if self._any_null[bit // 8] >> (bit % 8) & 1 else None
+
+    def _codes(self, feature: str) -> Codes:
         spec, _ = self._request.fields[feature]
         here = status.STALE if self._stale else status.PRESENT
         valid = self._valid(spec)
@@ -195,6 +240,69 @@ class FixedAnswer(ViewAnswer):
     @property
     def versions(self) -> list[tuple[int, int] | None]:
         return _versions(self._rows)
+
+
+class PlainAnswer(ViewAnswer):
+    """A few rows of numbers, none of them null: one unpack each, and no array at all.
+
+    What is seldom asked of so few rows is left to a :class:`FixedAnswer`.
+    """
+
+    def __init__(
+        self, request: ViewRequest, rows: Sequence[bytes | None], t: int, stale: bool
+    ) -> None:
+        self._request, self._rows, self._t, self._stale = request, rows, t, stale
+
+    @cached_property
+    def _whole(self) -> FixedAnswer:
+        return FixedAnswer(self._request, self._rows, self._t, self._stale)
+
+    def arrow(self, feature: str) -> pa.Array:
+        return self._whole.arrow(feature)
+
+    def items(self, feature: str) -> list[Any]:
+        return self._whole.items(feature)
+
+    def numpy(self, feature: str) -> NDArray[Any]:
+        return self._whole.numpy(feature)
+
+    def array(self, feature: str) -> NDArray[Any] | None:
+        return self._whole.array(feature)
+
+    def lists(self, wanted: Wanted) -> dict[str, list[Any]]:
+        unpack = self._request.plain.unpack  # type: ignore[union-attr]
+        rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
+        pick = wanted.of(self._request.places)
+        if len(rows) == 1:
+            return {n: [v] for n, v in zip(wanted.names, pick(rows[0]), strict=True)}
+        columns = pick(list(zip(*rows, strict=True)))
+        return {n: list(c) for n, c in zip(wanted.names, columns, strict=True)}
+
+    @property
+    def is_complete(self) -> bool:
+        return not self._stale
+
+    def statuses(self, feature: str) -> Codes:
+        return self._whole.statuses(feature)
+
+    @property
+    def event_times(self) -> NDArray[np.int64]:
+        times = [int.from_bytes(row[18:26], "little", signed=True) for row in self._rows]  # type: ignore[index]
+        return np.array(times, np.int64)
+
+    @property
+    def versions(self) -> list[tuple[int, int] | None]:
+        return _versions(self._rows)
+
+
+def _are_plain(request: ViewRequest, rows: Sequence[bytes | None]) -> bool:
+    """Whether every row is there, whole, without nulls and without pending events."""
+    width = request.layout.head.itemsize
+    marks, marked, nulls, none = request.blank
+    for row in rows:
+        if row is None or len(row) != width or row[marks] != marked or row[nulls] != none:
+            return False
+    return True
 
 
 class StateAnswer(ViewAnswer):
@@ -225,6 +333,12 @@ class StateAnswer(ViewAnswer):
 
     def items(self, feature: str) -> list[Any]:
         return self._values[feature].to_pylist()
+
+    @property
+    def is_complete(self) -> bool:
+        if self._stale or self._missing.any():
+            return False
+        return not any(column.null_count for column in self._values.values())
 
     def statuses(self, feature: str) -> Codes:
         here = status.STALE if self._stale else status.PRESENT

@@ -74,7 +74,8 @@ class OnlineFeatures(ABC):
         None in the object arrays of other types.
         """
         table = self.to_arrow()
-        return {name: _to_numpy(table.column(name).combine_chunks()) for name in table.column_names}
+        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+        return {name: nan_for_null(on_demand.to_numpy(c)) for name, c in columns.items()}
 
     def to_pandas(self) -> Any:
         """The features as a pandas DataFrame (needs the pandas extra)."""
@@ -99,11 +100,8 @@ class OnlineFeatures(ABC):
         return f"<{type(self).__name__} {self.service_name}: {size}>"
 
 
-def _to_numpy(column: pa.Array) -> NDArray[Any]:
-    kind = column.type
-    if pa.types.is_floating(kind):
-        return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    if pa.types.is_fixed_size_list(kind) and not column.null_count:
-        flat = _to_numpy(column.flatten())
-        return flat.reshape(len(column), kind.list_size)
-    return on_demand.to_numpy(column)  # type: ignore[no-any-return]
+def nan_for_null(values: NDArray[Any]) -> NDArray[Any]:
+    """Floats with NaN where they are masked; other arrays as they are."""
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind == "f":
+        return values.filled(np.nan)
+    return values

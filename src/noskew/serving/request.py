@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from noskew.errors import InputError, KeyTypeError, LimitError, nearest
 from noskew.kernel.keys import encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.online_keys import heartbeat_key, view_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
-from noskew.kernel.rows import RowLayout
+from noskew.kernel.rows import FORMAT, HAS_NEWEST, RowLayout
 from noskew.types import DType
 
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
@@ -45,18 +46,48 @@ class ViewRequest:
     @cached_property
     def numbers(self) -> frozenset[str]:
         """The features whose items in a head are Python numbers as they stand."""
-        return frozenset(name for name, (f, _) in self.fields.items() if _is_number(f.kind))
+        return frozenset(name for name, (f, _) in self.fields.items() if is_number(f.kind))
+
+    @cached_property
+    def null_bits(self) -> Mapping[str, int]:
+        """The place of each latest column in a row's bitmap of nulls."""
+        return {column: i for i, column in enumerate(self.layout.null_order)}
+
+    @cached_property
+    def is_ageless(self) -> bool:
+        """Whether no latest feature has an age."""
+        return all(f.max_age is None for f in self.plan.latest)
 
     @cached_property
     def plain(self) -> struct.Struct | None:
         """Unpacks a row whose features are all plain numbers without an age; else None."""
-        ageless = all(f.max_age is None for f in self.plan.latest)
-        if not self.layout.is_fixed or not ageless or len(self.numbers) != len(self.plan.latest):
+        if (
+            not self.layout.is_fixed
+            or not self.is_ageless
+            or len(self.numbers) != len(self.plan.latest)
+        ):
             return None
         head = self.layout.head
         before = head.fields["c0"][1]  # type: ignore[index]
         codes = [_CODES[head[f"c{i}"].str] for i in range(len(self.layout.fixed))]
         return struct.Struct(f"<{before}x{''.join(codes)}")
+
+    @cached_property
+    def blank(self) -> tuple[slice, bytes, slice, bytes]:
+        """Where a row without nulls and pending events shows it, and what stands there."""
+        head = self.layout.head
+        at, width = head.fields["nulls"][1], head["nulls"].itemsize  # type: ignore[index]
+        return slice(16, 18), bytes([FORMAT, HAS_NEWEST]), slice(at, at + width), bytes(width)
+
+    @cached_property
+    def doubles(self) -> tuple[slice, Mapping[str, int]] | None:
+        """Where all features stand in a row, and each one's number, if all are float64."""
+        places = self.places
+        kinds = {self.layout.head[f"c{i}"].str for i in range(len(self.layout.fixed))}
+        if self.plain is None or kinds != {"<f8"}:
+            return None
+        width = self.layout.head.itemsize
+        return slice(width - 8 * len(self.layout.fixed), width), places
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -95,7 +126,7 @@ class RequestPlan:
         """
         columns = rows if type(rows) is dict else as_columns(rows)
         if not columns and isinstance(rows, (list, tuple)):
-            columns = {name: [] for name in self.accepted}  # no rows need no names
+            columns = {n: [] for n in (*self.keys, *self.request_fields)}  # no rows, no names
         sizes = set()
         for name in columns:
             if name not in self.accepted:
@@ -128,8 +159,8 @@ class RequestPlan:
         """Store keys of all views' rows, view after view; None for a row with a null key."""
         if self._alone is not None:
             name = self._alone.keys[0]
-            return self._encoders[name](columns[name], self._alone.prefix)
-        parts = {name: encode(columns[name], b"") for name, encode in self._encoders.items()}
+            return self._encode(name, columns[name], self._alone.prefix)
+        parts = {name: self._encode(name, columns[name], b"") for name in self._encoders}
         out: list[bytes | None] = []
         for view in self.views:
             prefix = view.prefix
@@ -141,16 +172,43 @@ class RequestPlan:
         out += [v.heartbeat for v in self.views if v.heartbeat is not None]
         return out
 
+    def _encode(self, name: str, values: Sequence[Any], prefix: bytes) -> list[bytes | None]:
+        try:
+            return self._encoders[name](values, prefix)
+        except UnicodeEncodeError as error:
+            raise KeyTypeError(
+                f"the join key {name!r} must be {self.keys[name]}, got text with a lone surrogate, "
+                f"which no UTF-8 can hold"
+            ) from error
 
-def _stored(service: FeatureService) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+
+class Wanted(tuple[tuple[str, str], ...]):
+    """What an answer takes from one view of a plan: (name in the answer, feature), in order."""
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [name for name, _ in self]
+
+    def of(self, places: Mapping[str, int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """A function that picks the features, in order, from values at ``places``."""
+        pick: Callable[[Sequence[Any]], Sequence[Any]] | None = self.__dict__.get("pick")
+        if pick is None:
+            at = [places[feature] for _, feature in self]
+            pick = itemgetter(*at) if len(at) > 1 else lambda values: (values[at[0]],)
+            self.__dict__["pick"] = pick
+        return pick
+
+
+def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for c in service.columns:
         if isinstance(c.origin, FeatureView):
             found.setdefault(c.origin.name, []).append((c.name, c.feature))
-    return [(view, tuple(wanted)) for view, wanted in found.items()]
+    return [(view, Wanted(wanted)) for view, wanted in found.items()]
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type are plain integers or floats."""
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 

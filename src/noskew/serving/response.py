@@ -16,7 +16,7 @@ from noskew.kernel import on_demand
 from noskew.kernel.values import valid_of
 from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
-from noskew.serving.features import OnlineFeatures
+from noskew.serving.features import OnlineFeatures, nan_for_null
 from noskew.serving.request import RequestPlan
 
 
@@ -86,6 +86,16 @@ class OnlineResponse(OnlineFeatures):
             else:
                 columns[c.name] = self.computed[c.origin.name][c.feature]
         return pa.table(columns)
+
+    def to_numpy(self) -> dict[str, NDArray[Any]]:
+        out: dict[str, NDArray[Any]] = {}
+        for c in self._plan.service.columns:
+            if isinstance(c.origin, FeatureView):
+                values = self.answers[c.origin.name].numpy(c.feature)
+            else:
+                values = on_demand.to_numpy(self.computed[c.origin.name][c.feature])
+            out[c.name] = nan_for_null(values)
+        return out
 
     def status_codes(self) -> dict[str, NDArray[np.uint8]]:
         out = {}

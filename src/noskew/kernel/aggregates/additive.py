@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -49,10 +50,13 @@ class Additive(State):
             merged = _sum_ranges(self.matrix, lo, hi)
         else:
             # Differences of prefix sums: exact, since the integers are.
-            prefix = np.zeros((len(self.matrix) + 1, self.matrix.shape[1]), np.int64)
-            np.cumsum(self.matrix, axis=0, out=prefix[1:])
-            merged = _differences(prefix, lo, hi)
+            merged = _differences(self._prefix, lo, hi)
         return type(self)(merged, self.first, self.extra)
+
+    @cached_property
+    def _prefix(self) -> NDArray[np.int64]:
+        """Sums of the first 0, 1, … n states; kept, since windows ask again and again."""
+        return _prefix_sums(self.matrix)
 
     def take(self, index: Index) -> Self:
         return type(self)(self.matrix[index], self.first, self.extra)
@@ -163,6 +167,16 @@ def _sum_ranges(matrix: NDArray[np.int64], lo: Index, hi: Index) -> NDArray[np.i
         for k in range(lo[i], hi[i]):
             for c in range(width):
                 out[i, c] += matrix[k, c]
+    return out
+
+
+@kernel
+def _prefix_sums(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    n, width = matrix.shape
+    out = np.zeros((n + 1, width), np.int64)
+    for i in range(n):
+        for c in range(width):
+            out[i + 1, c] = out[i, c] + matrix[i, c]
     return out
 
 

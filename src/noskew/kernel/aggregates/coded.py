@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Index, Mask
-from noskew.kernel.cursors import Reader
+from noskew.kernel.cursors import Reader, arrow_values, insist, need
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
@@ -43,14 +43,8 @@ def unpack_codes(reader: Reader, kind: pa.DataType) -> tuple[NDArray[np.int64], 
         codes = _unpack_ints(reader.data, reader.at, present, reader.end)
         _check_range(codes, kind)
         return codes, some, Domain(kind)
-    if pa.types.is_decimal(kind):
-        raw = _unpack_decimals(reader.data, reader.at, present, reader.end)
-        made = pa.Array.from_buffers(kind, len(raw) // 16, [None, pa.py_buffer(raw)])
-    else:
-        pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present, reader.end))
-        with arrow_values():  # text must be UTF-8
-            made = pieces.to_arrow(pa.binary()).cast(kind)
-    codes, domain = values.encode(made)
+    pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present, reader.end))
+    codes, domain = values.encode(_from_bytes(pieces, kind))
     return codes, some, domain
 
 
@@ -82,8 +76,13 @@ def _bytes_of(array: pa.Array) -> Ragged:
 
 def _from_bytes(pieces: Ragged, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
-        return pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
-    return pieces.to_arrow(kind)
+        insist((pieces.lengths == 16).all())
+        made = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
+        with arrow_values():
+            made.validate(full=True)  # no more digits than the type has
+        return made
+    with arrow_values():  # this cast refuses text that is not UTF-8
+        return pieces.to_arrow(pa.binary()).cast(kind)
 
 
 @kernel
@@ -102,7 +101,11 @@ def _pack_bits(some: Mask, slots: Index) -> tuple[Index, NDArray[np.uint8]]:
 
 
 @kernel
-def _unpack_bits(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[Mask, Index]:
+def _unpack_bits(
+    data: NDArray[np.uint8], at: Index, counts: Index, end: Index
+) -> tuple[Mask, Index]:
+    for r in range(len(counts)):
+        need(at[r], (counts[r] + 7) // 8, end[r])
     some = np.zeros(counts.sum(), np.bool_)
     present = np.zeros(len(counts), np.int64)
     k = 0
@@ -141,11 +144,18 @@ def _pack_ints(codes: NDArray[np.int64], items: Index) -> tuple[Index, NDArray[n
 
 
 @kernel
-def _unpack_ints(data: NDArray[np.uint8], at: Index, present: Index) -> NDArray[np.int64]:
+def _unpack_ints(
+    data: NDArray[np.uint8], at: Index, present: Index, end: Index
+) -> NDArray[np.int64]:
+    for r in range(len(present)):
+        need(at[r], 1, end[r])
+        width = int(np.int64(data[at[r]]))
+        need(width, 1, 9)  # at most 8 bytes
+        need(at[r] + 1, width * present[r], end[r])
     out = np.zeros(present.sum(), np.int64)
     k = 0
     for r in range(len(present)):
-        width = np.int64(data[at[r]])
+        width = int(np.int64(data[at[r]]))
         p = at[r] + 1
         for _ in range(present[r]):
             code = np.int64(0)
@@ -163,8 +173,15 @@ def _unpack_ints(data: NDArray[np.uint8], at: Index, present: Index) -> NDArray[
 
 @kernel
 def _unpack_bytes(
-    data: NDArray[np.uint8], at: Index, present: Index
+    data: NDArray[np.uint8], at: Index, present: Index, end: Index
 ) -> tuple[Index, NDArray[np.uint8]]:
+    for r in range(len(present)):
+        need(at[r], 4 * present[r], end[r])
+        total = 4 * present[r]
+        for i in range(present[r]):
+            for b in range(4):
+                total += np.int64(data[at[r] + 4 * i + b]) << (8 * b)
+        need(at[r], total, end[r])
     offsets = np.zeros(present.sum() + 1, np.int64)
     k = 0
     for r in range(len(present)):

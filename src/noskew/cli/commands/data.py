@@ -1,0 +1,110 @@
+"""ingest, materialize, backfill, historical: moving data, with bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noskew.cli.console import out, session
+from noskew.cli.filling import run_ingest, run_materialize
+
+Views = Annotated[list[str] | None, typer.Argument(help="Names of views; default: all.")]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only facts known by then, e.g. 2013-12-01T12:00:00Z."),
+]
+
+
+def ingest(
+    ctx: typer.Context,
+    source: Annotated[str | None, typer.Argument(help="A source; default: all.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="A Parquet or CSV file or folder, not the source's own."),
+    ] = None,
+) -> None:
+    """Append new events of the sources to the offline tables.
+
+    Safe to repeat and to kill: what is there already is recognised by its content.
+    """
+    with session(ctx).store() as store:
+        run_ingest(store, source, file)
+
+
+def materialize(
+    ctx: typer.Context,
+    views: Views = None,
+    until: Until = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every entity, not only those with new facts.")
+    ] = False,
+) -> None:
+    """Bring the online store up to the facts that are known by now, or by --until."""
+    with session(ctx).store() as store:
+        run_materialize(store, views, until=until, full=full)
+
+
+def backfill(ctx: typer.Context, views: Views = None, until: Until = None) -> None:
+    """Rebuild views from their sources: ingest what is missing, then write all rows online.
+
+    The command to run after an apply that says "to backfill".
+    """
+    with session(ctx).store() as store:
+        project = store.applied.project
+        chosen = [project.view(n) for n in views] if views else list(project.views.values())
+        for source in sorted({v.source.name for v in chosen if v.source.batch is not None}):
+            run_ingest(store, source, None)
+        run_materialize(store, [v.name for v in chosen], until=until, full=True)
+
+
+def historical(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Argument(help="A feature service.")],
+    rows: Annotated[
+        str,
+        typer.Argument(help="A Parquet or CSV file, or a SELECT on DuckDB, with keys and times."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="row|TIME",
+            help="'row': what could have been served then; a time: what was known on that date; "
+            "default: all that is known now.",
+        ),
+    ] = None,
+    event_time: Annotated[
+        str, typer.Option(help="The column with the time of each row.")
+    ] = "event_timestamp",
+    save: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep it in the registry, to be rebuilt.")
+    ] = None,
+) -> None:
+    """Make a training set: the features of a service as of each row's own time."""
+    from noskew.cli.progress import Bars
+    from noskew.training.frames import to_arrow
+
+    asked = to_arrow(_rows(rows))
+    with session(ctx).store() as store:
+        chosen = store.applied.project.service(service)
+        with Bars({service: len(asked) * len(chosen.views)}) as bars:
+            made = store.get_historical_features(
+                asked, service, known_at=known_at, event_time=event_time, progress=bars
+            )
+        made.to_parquet(output)
+        if save:
+            store.save_training_set(save, made)
+    bars.rows = len(made)
+    bars.summary(f"{len(made):,} rows × {len(chosen.columns)} features")
+    out.print(f"wrote {output}" + (f", saved as {save} ({made.digest})" if save else ""))
+
+
+def _rows(text: str) -> str:
+    if text.lower().endswith(".csv"):
+        # Times without an offset are refused by noskew rather than guessed here.
+        quoted = text.replace("'", "''")
+        return f"SELECT * FROM read_csv('{quoted}')"
+    return text

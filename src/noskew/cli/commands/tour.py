@@ -1,0 +1,22 @@
+"""demo: the whole of it on real flights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    directory: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where the project is made.")
+    ] = Path("noskew-flights"),
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the flights of January and February.")
+    ] = False,
+) -> None:
+    """A tour on the 336,776 flights that left New York in 2013: define, train, serve, prove."""
+    from noskew.cli.demo.tour import run
+
+    run(directory, fast=fast)

@@ -1,0 +1,75 @@
+"""Ingest and materialize with bars, and a line that says what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from noskew.cli.console import err
+
+if TYPE_CHECKING:
+    from noskew.feature_store import FeatureStore
+    from noskew.training.ingest import IngestReport
+    from noskew.training.materialize import Materialized
+
+
+def run_ingest(
+    store: FeatureStore,
+    source: str | None = None,
+    file: Path | None = None,
+    *,
+    console: Console = err,
+) -> list[IngestReport]:
+    """Ingest with a bar for each offline table, then say what was done and what was refused."""
+    from noskew.cli import totals
+    from noskew.cli.progress import Bars
+
+    data: Any = _connector(file) if file else None
+    expected = totals.of_ingest(store, source)
+    if file:
+        expected = dict.fromkeys(expected, totals.rows_of(data, store.root))
+    with Bars(expected, console=console) as bars:
+        reports = store.ingest(source, data, progress=bars)
+    added = sum(r.rows for r in reports)
+    bars.summary(f"[b]ingest[/b] {added:,} new events into {_count(reports, 'offline table')}")
+    for report in reports:
+        for why, n in report.refused.items():
+            console.print(f"  [yellow]{n:,} rows left out[/yellow] of {report.view}: {why}")
+    if not reports:
+        err.print("  no view has a source with batch data; pass a file: ingest SOURCE --from FILE")
+    return reports
+
+
+def run_materialize(
+    store: FeatureStore,
+    views: Iterable[str] | None = None,
+    *,
+    until: Any = None,
+    full: bool = False,
+) -> list[Materialized]:
+    """Materialize with a bar for each view, then say what was done."""
+    from noskew.cli import totals
+    from noskew.cli.progress import Bars
+
+    names = list(views) if views else None
+    with Bars(totals.of_materialize(store, names)) as bars:
+        done = store.materialize(names, until=until, full=full, progress=bars)
+    changed, entities = sum(d.changed for d in done), sum(d.entities for d in done)
+    bars.summary(
+        f"[b]materialize[/b] {entities:,} rows ({changed:,} changed) of {_count(done, 'view')}"
+    )
+    return done
+
+
+def _connector(file: Path) -> Any:
+    from noskew.definitions.connectors import Csv, Parquet
+
+    is_csv = file.suffix == ".csv" or file.name.endswith(".csv.gz")
+    return (Csv if is_csv else Parquet)(str(file))
+
+
+def _count(things: list[Any], what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"

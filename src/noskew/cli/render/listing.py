@@ -1,0 +1,105 @@
+"""Tables of what is applied: services, views, sources, entities, on-demand functions, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rich import box
+from rich.table import Table
+
+from noskew.cli.totals import events_of
+from noskew.clock import to_datetime
+from noskew.definitions.project import Project
+from noskew.feature_store import FeatureStore
+
+
+def table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table in the style of this command line; ``numbers`` are set to the right."""
+    made = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column in columns:
+        right = column in numbers
+        made.add_column(column, justify="right" if right else "left", no_wrap=right)
+    made.columns[0].style = "bold"
+    return made
+
+
+def services(store: FeatureStore) -> Table:
+    made = table("Feature services", "service", "owner", "features", "keys", "asks for", "about",
+                 numbers=("features",))  # fmt: skip
+    for s in store.applied.project.services.values():
+        made.add_row(
+            s.name, s.owner, str(len(s.columns)), ", ".join(s.join_keys), ", ".join(s.request),
+            s.description,
+        )  # fmt: skip
+    return made
+
+
+def views(store: FeatureStore) -> Table:
+    made = table("Feature views", "view", "entity", "source", "owner", "features", "events",
+                 "online until", numbers=("features", "events"))  # fmt: skip
+    for v in store.applied.project.views.values():
+        events = events_of(store, v)
+        done = store.materialized_until(v) if v.online else None
+        until = "not online" if not v.online else minute(done) if done else "never"
+        made.add_row(
+            v.name, v.entity.name, v.source.name, v.owner, str(len(v.features)),
+            f"{events:,}" if events else "none yet", until,
+        )  # fmt: skip
+    return made
+
+
+def sources(store: FeatureStore) -> Table:
+    made = table("Sources", "source", "owner", "happened", "known", "columns", "batch", "stream",
+                 numbers=("columns",))  # fmt: skip
+    for s in store.applied.project.sources.values():
+        made.add_row(
+            s.name, s.owner, s.event_time, s.created or "when loaded", str(len(s.schema)),
+            s.batch.kind if s.batch else "", s.stream.kind if s.stream else "",
+        )  # fmt: skip
+    return made
+
+
+def entities(store: FeatureStore) -> Table:
+    project = store.applied.project
+    made = table("Entities", "entity", "keys", "owner", "views", "about")
+    for e in project.entities.values():
+        keys = ", ".join(f"{k}: {t}" for k, t in e.keys.items())
+        made.add_row(e.name, keys, e.owner, ", ".join(views_of(project, e.name)), e.description)
+    return made
+
+
+def on_demand(store: FeatureStore) -> Table:
+    made = table("On-demand functions", "name", "owner", "makes", "of", "function")
+    for f in store.applied.project.on_demand.values():
+        inputs = [n for s in f.inputs for n in s.names] + list(f.request)
+        made.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.function.path)
+    return made
+
+
+def versions(store: FeatureStore) -> Table:
+    made = table("Versions", "version", "applied", "by", "message", numbers=("version",))
+    for v in store.registry.history(store.config.project):
+        made.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
+    return made
+
+
+TABLES: Mapping[str, Callable[[FeatureStore], Table]] = {
+    "services": services,
+    "views": views,
+    "sources": sources,
+    "entities": entities,
+    "on-demand": on_demand,
+    "versions": versions,
+}
+
+
+def views_of(project: Project, entity: str) -> list[str]:
+    """The views that describe an entity."""
+    return [v.name for v in project.views.values() if v.entity.name == entity]
+
+
+def minute(micros: int) -> str:
+    """A time, to the minute: ``2013-12-01 12:00 UTC``."""
+    return f"{to_datetime(micros):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,194 @@
+"""What a worker answers from: the online store and the compiled services, kept up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+from noskew import config as configuration
+from noskew.clock import Clock
+from noskew.config import Config
+from noskew.definitions.project import Project
+from noskew.errors import NoskewError, StoreUnavailableError
+from noskew.registry.store import SqlRegistry
+from noskew.registry.versions import Applied
+from noskew.serving.http.compiled import Snapshot, is_remote
+from noskew.serving.http.metrics import Metrics
+from noskew.stores.online import open_store
+from noskew.stores.online.base import OnlineStore
+
+log = logging.getLogger("noskew.serving")
+#: How often the registry is asked for its version: at most so old is what is served.
+POLL_S = 1.0
+#: No row has this key; reading it shows whether a store answers.
+_NO_KEY = b"\x00readyz"
+
+
+class Backend:
+    """Opens the stores of a project, follows its registry, and keeps on when either fails.
+
+    A request takes :meth:`snapshot` once and uses nothing else, so that a new version of the
+    definitions is seen whole or not at all. The registry is only read by :meth:`follow`.
+    """
+
+    def __init__(self, root: Path, config: Config, clock: Clock, metrics: Metrics) -> None:
+        self._root, self._config, self._clock, self.metrics = root, config, clock, metrics
+        self._registry: SqlRegistry | None = None
+        self._store: OnlineStore | None = None
+        self._retired: list[OnlineStore] = []
+        self._applied = Applied(0, Project())
+        self._snapshot: Snapshot | None = None
+        self._compiled: tuple[int, OnlineStore | None] = (0, None)
+        self._lacking = "it is still starting"
+        self._told = ""
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there is something to answer from."""
+        return self._snapshot is not None
+
+    def snapshot(self) -> Snapshot:
+        """The current services. Raises StoreUnavailableError until there are any."""
+        if self._snapshot is None:
+            raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
+        return self._snapshot
+
+    async def check(self) -> None:
+        """Return if requests can be answered now, else raise StoreUnavailableError."""
+        self.snapshot()
+        store = self._store
+        assert store is not None
+        if is_remote(store):
+            await store.read_async([_NO_KEY])
+        else:
+            store.ping()
+
+    async def follow(self) -> None:
+        """Open what is not open, and take over what is applied, again and again until cancelled."""
+        while True:
+            await asyncio.to_thread(self.refresh)
+            self.metrics.flush()
+            # It must poll: a registry is a database, and tells nobody.
+            await asyncio.sleep(POLL_S)
+
+    def refresh(self) -> None:
+        """One round of :meth:`follow`; it raises nothing that a later round can mend."""
+        try:
+            self._open_store()
+            self._ask_registry()
+            self._take_over()
+        except NoskewError as error:
+            self._say(str(error))
+        except Exception:  # the thread that follows must live; what was served is served on
+            log.exception("following the registry failed")
+
+    def close(self) -> None:
+        """Close the stores. Only when no request is under way."""
+        self._snapshot = None
+        for opened in (*self._retired, self._store, self._registry):
+            if opened is not None:
+                opened.close()
+        self._store = self._registry = None
+
+    # ---------------------------------------------------------------- in the thread of refresh
+
+    def _open_store(self) -> None:
+        """Open the store if it is not open, or if its files were replaced.
+
+        Requests under way may still read the old one: it is closed with the worker.
+        """
+        old = self._store
+        if old is not None:
+            if is_remote(old):
+                return  # it connects again by itself
+            try:
+                return old.ping()
+            except StoreUnavailableError as error:
+                log.warning("opening the online store again: %s", error)
+        self._store = open_store(_for_reading(self._config.online.url, self._root))
+        if old is not None:
+            self._retired.append(old)
+
+    def _ask_registry(self) -> None:
+        """Take note of what is applied; if the registry is down, what was known stays."""
+        project = self._config.project
+        try:
+            if self._registry is None:
+                self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
+            if self._registry.head(project) != self._applied.version:
+                self._applied = self._registry.current(project)
+        except NoskewError as error:
+            self.metrics.registry_errors.inc()
+            self._say(f"the registry cannot be read: {error}")
+        else:
+            if self._applied.version == 0:
+                self._say(f"nothing is applied in the project {project!r}; run 'noskew apply'")
+
+    def _take_over(self) -> None:
+        """Compile and warm what is applied, then swap it in; the old is served meanwhile."""
+        store, applied = self._store, self._applied
+        wanted = (applied.version, store)
+        if applied.version == 0 or store is None or wanted == self._compiled:
+            return
+        if self._compiled[0] != applied.version:
+            _forget_functions(self._config.features, applied)
+        made = Snapshot(
+            applied,
+            store,
+            self._clock,
+            project=self._config.project,
+            max_rows=self._config.serve.max_rows,
+            metrics=self.metrics,
+        )
+        made.warm()
+        self._snapshot, self._compiled = made, wanted
+        # What is compiled lives as long as the worker: the collector need not look at it with
+        # every request's garbage, which takes a tenth of a second.
+        gc.collect()
+        gc.freeze()
+        self.metrics.registry_version.set(made.version)
+        self._told = ""
+        log.info("serving version %d: %d services", made.version, len(made.services))
+
+    def _say(self, lacking: str) -> None:
+        """Log what is lacking, once; and tell it to who asks before anything was compiled."""
+        self._lacking = lacking
+        if lacking != self._told:
+            log.warning("%s", lacking)
+            self._told = lacking
+
+
+def _for_reading(url: str, root: Path) -> str:
+    """The store's address, for reading only where that is an option of the store."""
+    url = _made_directory(url, root)
+    if not url.startswith("lmdb:") or "readonly=" in url:
+        return url
+    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
+    if not (path / "data.mdb").exists():
+        # Nothing was written yet: an empty store is there to be read until something is.
+        open_store(url).close()
+    return url + ("&" if "?" in url else "?") + "readonly=true"
+
+
+def _made_directory(url: str, root: Path) -> str:
+    made = configuration.anchor(url, root)
+    if made != url:
+        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _forget_functions(package: str, applied: Applied) -> None:
+    """Have the modules of on-demand functions imported again.
+
+    A module that was imported for an earlier version has the earlier code, while the digest of
+    a function is that of its source now. Functions already taken from it keep what they use.
+    """
+    importlib.invalidate_caches()
+    modules = {f.function.path.partition(":")[0] for f in applied.project.on_demand.values()}
+    for name in list(sys.modules):
+        if name in modules or name == package or name.startswith(package + "."):
+            del sys.modules[name]

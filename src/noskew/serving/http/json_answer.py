@@ -1,0 +1,195 @@
+"""Answers as JSON, columnar, so that every value can be had back bit for bit.
+
+::
+
+    {"service": "delay_model", "t": "2013-06-01T12:00:00Z",
+     "features": {"delay_mean_1h": [3.5, null], "carrier": ["UA", null]},
+     "statuses": {"delay_mean_1h": ["PRESENT", "MISSING"], "carrier": "PRESENT"},
+     "event_times": {"airport_delays": ["2013-06-01T11:58:00Z", null]}}
+
+The items of every list stand for the rows of the request, in its order. A feature whose rows
+all have one status has that instead of a list of it. ``?metadata=full`` adds ``"versions"``: for
+each view and row ``{"known_time": "…", "number": 3}`` or null.
+
+Values have the forms of :mod:`noskew.serving.http.json_rows`. ``null`` is null and nothing else:
+NaN and the infinities are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``. Numbers are
+the shortest that read back as the same float64 (float32 values are given as the float64 they
+equal, integers in full), so -0.0 and the last bit survive any parser that reads doubles.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from noskew.clock import MICROS_PER_SECOND, to_text
+from noskew.definitions.view import FeatureView
+from noskew.serving import status
+from noskew.serving.answer import ViewAnswer
+from noskew.serving.request import RequestPlan, Wanted
+from noskew.serving.response import OnlineResponse
+
+#: From so many rows on, a column goes to the encoder as an array.
+_MANY = 9
+_MOMENT = np.dtype("datetime64[us]")
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+
+
+class JsonAnswer:
+    """Writes answers of one service; what does not depend on the request is made once."""
+
+    def __init__(self, plan: RequestPlan) -> None:
+        self._plan = plan
+        self._head = b'{"service":' + orjson.dumps(plan.service.name) + b',"t":"'
+        self._present = orjson.dumps(dict.fromkeys(plan.names, status.NAMES[status.PRESENT]))
+        self._stored = plan.stored
+        self._computes = bool(plan.service.on_demand)
+
+    def encode(self, response: OnlineResponse, *, full: bool = False) -> bytes:
+        """The body of the answer."""
+        complete = not self._computes and all(a.is_complete for a in response.answers.values())
+        parts = [
+            self._head,
+            time_text(response.t).encode(),
+            b'","features":',
+            self._features(response, complete),
+            b',"statuses":',
+            self._present if complete else orjson.dumps(self._status_names(response)),
+            b',"event_times":',
+            dumps_times(response.event_micros()),
+        ]
+        if full:
+            versions = {n: _versions(v) for n, v in response.versions().items()}
+            parts += [b',"versions":', orjson.dumps(versions)]
+        parts.append(b"}")
+        return b"".join(parts)
+
+    def _features(self, response: OnlineResponse, complete: bool) -> bytes:
+        found: dict[str, Any] = {}
+        many = len(response) >= _MANY
+        sure = many and not self._computes
+        for view, wanted in self._stored:
+            answer = response.answers[view]
+            finite = answer.finite_arrays(wanted) if many else None
+            sure = sure and finite is not None
+            if finite is not None:
+                found.update(finite)
+            else:
+                found.update(_arrays(answer, wanted) if many else answer.lists(wanted))
+        if self._computes:
+            for c in self._plan.service.columns:
+                if not isinstance(c.origin, FeatureView):
+                    found[c.name] = response.computed[c.origin.name][c.feature].to_pylist()
+        if not self._plan.in_order:
+            found = {n: found[n] for n in self._plan.names}
+        if sure:
+            return orjson.dumps(found, option=_OPTIONS)
+        return dumps_values(found, nulls=0 if complete else None)
+
+    def _status_names(self, response: OnlineResponse) -> dict[str, Any]:
+        named: dict[int, Any] = {}  # columns often share one array of codes
+        out = {}
+        for name, codes in response.status_codes().items():
+            if id(codes) not in named:
+                named[id(codes)] = _names(codes)
+            out[name] = named[id(codes)]
+        return out
+
+
+def dumps_values(columns: Mapping[str, Any], nulls: int | None = None) -> bytes:
+    """Columns (lists, or arrays without nulls) as a JSON object; see the module's text.
+
+    ``nulls``: how many of the values are null; counted if not given.
+    """
+    out = orjson.dumps(columns, default=_other, option=_OPTIONS)
+    # The encoder writes NaN and infinities as null too. Where there are as many nulls as there
+    # should be, there were none (and no string with "null" in it); else each is looked at.
+    if nulls is None:
+        nulls = sum([c.count(None) for c in columns.values() if type(c) is list])
+    if out.count(b"null") == nulls:
+        return out
+    exact = {name: _exact(column) for name, column in columns.items()}
+    return orjson.dumps(exact, default=_other, option=_OPTIONS)
+
+
+def _arrays(answer: ViewAnswer, wanted: Wanted) -> dict[str, Any]:
+    """As :meth:`ViewAnswer.lists`, with arrays where no value is null."""
+    out: dict[str, Any] = {}
+    for name, feature in wanted:
+        array = answer.array(feature)
+        if array is None:
+            out[name] = answer.items(feature)
+        elif array.dtype == np.float32:
+            out[name] = array.astype(np.float64)
+        else:
+            out[name] = array
+    return out
+
+
+def _exact(value: Any) -> Any:
+    """The same with strings in place of floats that JSON has no literal for."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, np.ndarray):
+        return value if np.isfinite(value).all() else [_exact(v) for v in value.tolist()]
+    if isinstance(value, list):
+        return [_exact(v) for v in value]
+    return value
+
+
+def _other(value: Any) -> str:
+    """Values of types that the encoder does not know."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _names(codes: NDArray[np.uint8]) -> str | list[str]:
+    listed = codes.tolist()
+    if listed and listed.count(listed[0]) == len(listed):
+        return status.NAMES[listed[0]]
+    return [status.NAMES[c] for c in listed]
+
+
+def dumps_times(times: Mapping[str, NDArray[np.int64]]) -> bytes:
+    """Times (µs) by view as ISO 8601 with ``Z``; null where unknown (0)."""
+    try:
+        if all(len(micros) >= _MANY and micros.all() for micros in times.values()):
+            moments = {n: np.ascontiguousarray(m).view(_MOMENT) for n, m in times.items()}
+            return orjson.dumps(moments, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        pass  # before 1677 or after 2262: more than the encoder can hold
+    return orjson.dumps(
+        {n: [time_text(m) if m else None for m in micros.tolist()] for n, micros in times.items()}
+    )
+
+
+def time_text(micros: int) -> str:
+    """As :func:`noskew.clock.to_text`, in a third of the time for days that come again."""
+    seconds, micros = divmod(micros, MICROS_PER_SECOND)
+    day, seconds = divmod(seconds, 86_400)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{micros:06d}" if micros else ""
+    return f"{_day_text(day)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
+
+
+@lru_cache(4_096)
+def _day_text(day: int) -> str:
+    return to_text(day * 86_400 * MICROS_PER_SECOND)[:10]
+
+
+def _versions(versions: list[tuple[int, int] | None]) -> list[dict[str, Any] | None]:
+    return [None if v is None else {"known_time": to_text(v[0]), "number": v[1]} for v in versions]
