@@ -15,8 +15,9 @@ from noskew import config as configuration
 from noskew.clock import Clock, SystemClock, to_micros
 from noskew.config import Config
 from noskew.definitions.connectors import Connector, Csv, Frame, Parquet
+from noskew.definitions.identity import digest
 from noskew.definitions.loading import load_project
-from noskew.definitions.project import Project
+from noskew.definitions.project import Definition, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError
@@ -35,6 +36,7 @@ from noskew.training.ingest import IngestReport, ingest
 from noskew.training.materialize import Materialized, Since, materialize
 from noskew.training.tables import has_table, table_name
 from noskew.training.training_set import TrainingSet
+from noskew.types import check_name
 
 #: Told the name of a view and how many more rows of it are done.
 Progress = Callable[[str, int], None]
@@ -48,8 +50,10 @@ class FeatureStore:
     ----------
     root
         The project's directory; by default the nearest one upwards with ``noskew.toml``.
+    project
+        A name, to use a directory without ``noskew.toml``; everything else by default.
     config
-        Instead of reading ``noskew.toml``.
+        The whole configuration, instead of reading ``noskew.toml``.
     clock
         Where "now" comes from; a ``FixedClock`` replays the past.
     """
@@ -58,9 +62,12 @@ class FeatureStore:
         self,
         root: str | Path | None = None,
         *,
+        project: str | None = None,
         config: Config | None = None,
         clock: Clock | None = None,
     ) -> None:
+        if project is not None:
+            config = Config(project=check_name(project, "project"))
         given = Path(root) if root is not None else None
         self.root = (given or Path()).resolve() if config else configuration.find(given or Path())
         self.config = config or configuration.load(self.root)
@@ -80,7 +87,8 @@ class FeatureStore:
         warehouse = self.config.offline.warehouse
         if "://" not in warehouse:
             warehouse = str(self.root / warehouse)
-        return IcebergStore(self._anchored(self.config.offline.catalog), warehouse)
+        catalog = self._anchored(self.config.offline.catalog)
+        return IcebergStore(catalog, warehouse, namespace=_namespace(self.config.project))
 
     @cached_property
     def online(self) -> OnlineStore:
@@ -106,14 +114,19 @@ class FeatureStore:
             sys.path.insert(0, str(self.root))
         return self.registry.current(self.config.project)
 
-    def plan(self, desired: Project | None = None) -> Plan:
+    def plan(self, desired: Project | Definition | Iterable[Definition] | None = None) -> Plan:
         """What applying ``desired`` (default: the project's files) would change."""
         current = self.applied
-        return plan(current, desired or self.load(), sizes=self._sizes(current.project))
+        return plan(current, self._desired(desired), sizes=self._sizes(current.project))
+
+    def _desired(self, given: Project | Definition | Iterable[Definition] | None) -> Project:
+        if given is None:
+            return self.load()
+        return given if isinstance(given, Project) else Project.of(given)
 
     def apply(
         self,
-        desired: Project | Iterable[Any] | None = None,
+        desired: Project | Definition | Iterable[Definition] | None = None,
         *,
         base_version: int | None = None,
         message: str = "",
@@ -123,9 +136,7 @@ class FeatureStore:
         ``base_version``: that of the plan that was agreed to. Raises ConflictError if somebody
         else applied since then.
         """
-        wanted = desired if isinstance(desired, Project) else None
-        if wanted is None:
-            wanted = self.load() if desired is None else Project.of(desired)  # type: ignore[arg-type]
+        wanted = self._desired(desired)
         head = base_version if base_version is not None else self.registry.head(self.config.project)
         made = self.registry.apply(
             self.config.project,
@@ -164,7 +175,9 @@ class FeatureStore:
             project.source(source)
         if data is not None and source is None:
             raise InputError("say which source the data belongs to: ingest('name', data)")
-        connector = data if isinstance(data, Connector) or data is None else Frame(data)
+        connector = data
+        if data is not None and not isinstance(data, Connector):
+            connector = Frame(frames.to_arrow(data, f"data for {source!r}"))
         reports = []
         for view in _one_per_log(project.views.values()):
             if view.source.name != source and (source is not None or view.source.batch is None):
@@ -183,7 +196,7 @@ class FeatureStore:
 
     def materialize(
         self,
-        views: Iterable[str] | None = None,
+        views: str | Iterable[str] | None = None,
         *,
         until: Any = None,
         full: bool = False,
@@ -194,7 +207,8 @@ class FeatureStore:
         Only entities with facts learned since the last run are written, unless ``full``.
         """
         project = self.applied.project
-        chosen = [project.view(n) for n in views] if views is not None else project.views.values()
+        names = [views] if isinstance(views, str) else views
+        chosen = project.views.values() if names is None else [project.view(n) for n in names]
         bound = self.clock.now() if until is None else to_micros(until)
         return [
             self._materialize(v, bound, full, _for(progress, v.name)) for v in chosen if v.online
@@ -327,6 +341,13 @@ def _one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
     for view in views:
         found.setdefault(view.log_hash, view)
     return list(found.values())
+
+
+def _namespace(project: str) -> str:
+    """The project's tables in the catalog; catalogs do not tell capital letters apart."""
+    if project == project.lower():
+        return f"noskew_{project}"
+    return f"noskew_{project.lower()}_{digest(project)[:8]}"
 
 
 def _key(view: FeatureView) -> str:

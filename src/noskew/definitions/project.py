@@ -16,7 +16,7 @@ from noskew.errors import DefinitionError, unknown
 Definition = Entity | Source | FeatureView | OnDemand | FeatureService
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Project:
     """All definitions of a project. What views and services refer to is always included."""
 
@@ -27,12 +27,14 @@ class Project:
     services: Mapping[str, FeatureService] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, definitions: Iterable[Definition]) -> Project:
-        """Gather definitions and everything they refer to.
+    def of(cls, definitions: Definition | Iterable[Definition]) -> Project:
+        """Gather one definition or several, and everything they refer to.
 
         Raises DefinitionError if one name stands for two different definitions of a kind.
         """
         project = cls({}, {}, {}, {}, {})
+        if isinstance(definitions, Definition):
+            definitions = [definitions]
         for definition in definitions:
             project._add(definition)
         return project
@@ -58,6 +60,10 @@ class Project:
             _put(self.entities, item, "entity")
         else:
             raise DefinitionError(f"expected a definition, got {item!r}")
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in self.__slots__)
+        return f"<Project: {counts}>"
 
     def service(self, name: str) -> FeatureService:
         """The service of that name, or NotFoundError with the nearest names."""

@@ -134,6 +134,8 @@ class FeatureView:
         put(self, "description", description)
         put(self, "owner", owner)
         put(self, "tags", dict(tags or {}))
+        if isinstance(features, (str, Aggregation, Latest)):
+            raise DefinitionError(f"{what}: features must be a list; write features=[…]")
         put(self, "specs", tuple(self._spec(f, what) for f in features))
         self._check(what)
 

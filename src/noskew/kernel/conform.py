@@ -11,14 +11,21 @@ from noskew.types import DType, Schema
 
 #: A timestamp string must say its offset: it ends in Z, or in ±hh:mm.
 _OFFSET = r"(Z|z|[+-]\d{2}:?\d{2})$"
+_DAY = 86_400_000_000
+#: Types of time: the integer they are, and its least and greatest value.
+_RANGES = {
+    "timestamp": (pa.int64(), (MIN_TIME, MAX_TIME)),
+    "date": (pa.int32(), (MIN_TIME // _DAY, MAX_TIME // _DAY)),
+}
 
 
 def conform(table: pa.Table, schema: Schema, what: str) -> pa.Table:
     """The columns of ``schema``, in its order, in its Arrow types; other columns are left out.
 
     Conversions lose nothing: narrower to wider, integral floats to integers, dictionaries to
-    values, time units to microseconds (nanoseconds are cut off), a timestamp without a zone is
-    UTC, and a timestamp string must carry an offset.
+    values, time units to microseconds; a timestamp without a zone is UTC, and a timestamp string
+    must carry an offset. Two exceptions: float64 is rounded to float32 where that is declared
+    (out of its range is an error), and nanoseconds are cut off, towards 1970.
 
     Raises SchemaMismatchError, naming column, expected and found type, for a column that is
     absent or twice there, or whose values do not fit.
@@ -47,10 +54,10 @@ def conform_column(column: pa.ChunkedArray, kind: DType, what: str) -> pa.Chunke
             raise SchemaMismatchError(
                 f"{what}: expected {kind}, got {column.type}: {str(error).splitlines()[0]}"
             ) from error
-    if kind.kind == "timestamp":
-        _check_range(column, what)
-    elif kind.kind == "vector" and column.null_count < len(column):
+    if kind.kind == "vector" and column.null_count < len(column):
         _check_vector(column, what)
+    if (kind.item or kind).kind in _RANGES:
+        _check_range(column, kind, what)
     return column
 
 
@@ -64,12 +71,20 @@ def _converted(
         return _timestamps(column, want, what)
     if _family(have) != _family(want) and not _widens(column, have, want):
         raise SchemaMismatchError(f"{what}: expected {kind}, got {have}; convert it first")
-    return column.cast(want)
+    made = column.cast(want)
+    if have == pa.float64() and want == pa.float32() and _overflows(column, made):
+        raise SchemaMismatchError(f"{what}: expected float32, got a number beyond its range")
+    return made
+
+
+def _overflows(wide: pa.ChunkedArray, narrow: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.and_(pc.is_inf(narrow), pc.invert(pc.is_inf(wide)))).as_py())
 
 
 def _timestamps(column: pa.ChunkedArray, want: pa.DataType, what: str) -> pa.ChunkedArray:
     have = column.type
-    if pa.types.is_string(have) or pa.types.is_large_string(have):
+    if _family(have) == "string":
+        column = column.cast(pa.string())
         naive = pc.invert(pc.match_substring_regex(pc.utf8_trim_whitespace(column), _OFFSET))
         if pc.any(naive).as_py():
             example = column.filter(naive)[0].as_py()
@@ -83,10 +98,14 @@ def _timestamps(column: pa.ChunkedArray, want: pa.DataType, what: str) -> pa.Chu
             f"{what}: expected timestamp, got {have}; integers are not taken as times, since "
             f"their unit is unknown"
         )
-    if have.tz is None if pa.types.is_timestamp(have) else True:
-        column = column.cast(pa.timestamp("us"), safe=False)
+    # Unsafe casts wrap what is out of range, so only nanoseconds, which never are, go unsafely.
+    safe = not (pa.types.is_timestamp(have) and have.unit == "ns")
+    if pa.types.is_date(have):
+        column = column.cast(pa.timestamp("ms" if pa.types.is_date64(have) else "s"))
+    if not (pa.types.is_timestamp(have) and have.tz):
+        column = column.cast(pa.timestamp("us"), safe=safe)
         return pa.chunked_array([c.view(want) for c in column.chunks], want)
-    return column.cast(want, safe=False)
+    return column.cast(want, safe=safe)
 
 
 def _family(kind: pa.DataType) -> str:
@@ -116,11 +135,16 @@ def _widens(column: pa.ChunkedArray, have: pa.DataType, want: pa.DataType) -> bo
     return families <= lists and len(families) == 2
 
 
-def _check_range(column: pa.ChunkedArray, what: str) -> None:
-    low, high = pc.min_max(column.cast(pa.int64())).as_py().values()
-    if low is not None and not (low >= MIN_TIME and high <= MAX_TIME):
+def _check_range(column: pa.ChunkedArray, kind: DType, what: str) -> None:
+    kind = kind.item or kind
+    if pa.types.is_nested(column.type):
+        column = pa.chunked_array([c.flatten() for c in column.chunks], kind.to_arrow())
+    number, limits = _RANGES[kind.kind]
+    found = pc.min_max(pa.chunked_array([c.view(number) for c in column.chunks], number)).as_py()
+    low, high = found["min"], found["max"]
+    if low is not None and not (low >= limits[0] and high <= limits[1]):
         raise SchemaMismatchError(
-            f"{what}: a time is outside the years 1 to 9999 ({low}, {high} µs)"
+            f"{what}: a {kind} is outside the years 1 to 9999 ({low} to {high})"
         )
 
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
 from noskew.kernel import fixed_point, values
+from noskew.kernel.aggregates.coded import check_range
 from noskew.kernel.cursors import Reader, arrow_values, insist, need, read_counts
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
@@ -242,6 +243,7 @@ def fixed_array(
         with arrow_values():
             made.validate(full=True)  # no more digits than the type has
         return made
+    check_range(items, kind)
     if pa.types.is_boolean(kind):
         return pa.array(items.astype(bool), mask=mask)
     made = pa.array(np.ascontiguousarray(items), mask=mask)
@@ -274,6 +276,7 @@ def _read_newest(
     has = head["flags"] & HAS_NEWEST > 0
     place = np.zeros((len(head), 3), np.int64)
     place[:, 0] = head["event_time"]
+    check_range(place[:, 0], pa.timestamp("us"))
     if layout.plan.ordered_rows:
         place[:, 1], place[:, 2] = head["known_time"], head["sequence"]
     nulls = np.unpackbits(head["nulls"], axis=1, bitorder="little").astype(bool)

@@ -69,6 +69,9 @@ class Plan:
     def backfills(self) -> tuple[Change, ...]:
         return tuple(c for c in self.changes if c.backfill != "none")
 
+    def __str__(self) -> str:
+        return self.summary()
+
     def of(self, kind: str, name: str) -> Change | None:
         """The change of one definition, None if neither side has it."""
         return next((c for c in self.changes if (c.kind, c.name) == (kind, name)), None)

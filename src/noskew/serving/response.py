@@ -18,6 +18,7 @@ from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
 from noskew.serving.features import OnlineFeatures, nan_for_null
 from noskew.serving.request import RequestPlan
+from noskew.types import DType
 
 
 class OnlineResponse(OnlineFeatures):
@@ -62,7 +63,7 @@ class OnlineResponse(OnlineFeatures):
                     stored[s.view.name][name] = self.answers[s.view.name].arrow(name)
         fields = self._plan.request_fields
         rows = pa.table(
-            {n: _request_array(self._given[n], fields[n].kind) for n in fields}
+            {n: _request_array(self._given[n], fields[n]) for n in fields}
             or {"_": pa.nulls(self._n)}
         )
         return on_demand.compute(service, stored, rows)
@@ -114,10 +115,13 @@ class OnlineResponse(OnlineFeatures):
         return {name: a.versions for name, a in self.answers.items()}
 
 
-def _request_array(values: Sequence[Any], kind: str) -> pa.Array:
+def _request_array(values: Sequence[Any], kind: DType) -> pa.Array:
     """Request fields as Arrow; empty and all-null columns are left to be typed later."""
     try:
-        return pa.array(values)
+        made = pa.array(values)
+        if pa.types.is_list(made.type) and pa.types.is_null(made.type.value_type):
+            return pa.array(values, kind.to_arrow())  # lists without an item have no type
+        return made
     # Arrow raises Python's own for integers of more than 64 bits and for lone surrogates.
     except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0][:200]

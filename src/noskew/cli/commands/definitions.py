@@ -58,7 +58,7 @@ def apply(
                 f"{len(found.breaking)} of these changes break somebody who reads now: {names}. "
                 f"Nothing was applied; add --allow-breaking if that is meant."
             )
-        question = "\nApply breaking changes?" if found.breaking else "\nApply?"
+        question = "Apply breaking changes?" if found.breaking else "Apply?"
         if not yes and not confirm(question, flag="--yes"):
             err.print("Nothing was applied.")
             raise typer.Exit(1)
@@ -90,7 +90,7 @@ def diff(
             for n in (first, last)
         ]
     out.print(f"[dim]version {first} → version {last}[/dim]")
-    for line in plan_text.lines(compare(found[0], found[1].project)):
+    for line in plan_text.lines(compare(found[0], found[1].project), backfills=False):
         out.print(line, soft_wrap=True)
 
 

@@ -96,7 +96,7 @@ def _json(answer: OnlineResponse) -> str:
     import orjson
 
     data = {
-        "t": answer.t,
+        "t": to_text(answer.t),
         "values": answer.to_dict(),
         "statuses": answer.statuses(),
         "event_times": answer.event_times(),

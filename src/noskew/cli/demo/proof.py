@@ -27,7 +27,6 @@ _SINGLE_READS = 300
 #: Features of one flight that are shown.
 _SHOWN = ("airport_delay_6h", "carrier_delay_6h", "plane_last_delay", "wind_speed", "crosswind",
           "schedule_slack")  # fmt: skip
-_ARROW = "application/vnd.apache.arrow.stream"
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,8 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
     """Start ``noskew serve``, ask it about the same rows, and compare again."""
     import httpx
 
+    from noskew.serving.client import Client
+
     at = to_text(moment.t)
     say(f"[dim]$ noskew serve --at {at}[/dim]")
     began = perf_counter()
@@ -102,11 +103,15 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
         say(f"ready after {perf_counter() - began:.1f} s at {url}")
         address = f"{url}/features/{train.SERVICE}"
         _one(client, address, moment.asked.slice(_telling(expected), 1).to_pydict())
-        served, took = _all(client, address, moment)
+        with Client(url, timeout_s=30.0) as reader:
+            began = perf_counter()
+            answer = reader.get_online_features(train.SERVICE, moment.asked)
+            took = perf_counter() - began
+        served = answer.to_arrow()
         found = differences(expected, served)
         _insist(found, "HTTP")
         say(
-            f"\nArrow over HTTP: {len(served):,} rows × {served.num_columns} features in "
+            f"\nnoskew.Client, Arrow over HTTP: {len(served):,} rows × {served.num_columns} features in "
             f"{took * 1e3:,.0f} ms; [green]0 of {len(served) * served.num_columns:,} values "
             f"differ[/green] from the training set."
         )
@@ -139,20 +144,6 @@ def _one(client: Any, address: str, row: dict[str, list[Any]]) -> None:
         f"one flight as JSON, {len(data['features'])} features: "
         f"[cyan]{median(times) * 1e3:.2f} ms[/cyan] there and back (median of {_SINGLE_READS})"
     )
-
-
-def _all(client: Any, address: str, moment: Moment) -> tuple[pa.Table, float]:
-    from noskew.serving.http.arrow_answer import RemoteResponse
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, moment.asked.schema) as writer:
-        writer.write_table(moment.asked)
-    headers = {"content-type": _ARROW, "accept": _ARROW}
-    began = perf_counter()
-    answer = client.post(address, content=sink.getvalue().to_pybytes(), headers=headers)
-    took = perf_counter() - began
-    answer.raise_for_status()
-    return RemoteResponse(answer.content, moment.asked.to_pydict()).to_arrow(), took
 
 
 def _insist(found: dict[str, int], where: str) -> None:

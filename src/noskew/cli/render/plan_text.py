@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -15,16 +16,16 @@ _BACKFILL = {
 }
 
 
-def lines(plan: Plan) -> Iterator[Text]:
-    """The changes, a paragraph each, then the counts."""
+def lines(plan: Plan, *, backfills: bool = True) -> Iterator[Text]:
+    """The changes, a paragraph each, then the counts; ``backfills``: and what they cost."""
     if plan.is_empty:
         yield Text(f"Nothing to do: {len(plan.changes)} definitions are as applied.", "green")
         return
     for change in plan.changes:
         if change.action != "unchanged":
-            yield from _paragraph(change)
+            yield from _paragraph(change if backfills else replace(change, backfill="none"))
     yield Text()
-    yield _total(plan)
+    yield _total(plan, backfills=backfills)
 
 
 def _paragraph(change: Change) -> Iterator[Text]:
@@ -40,7 +41,7 @@ def _paragraph(change: Change) -> Iterator[Text]:
         yield Text(f"    backfill{size}: {_BACKFILL[change.backfill]}", style="cyan")
 
 
-def _total(plan: Plan) -> Text:
+def _total(plan: Plan, *, backfills: bool) -> Text:
     text = Text("Plan: ", style="bold")
     counts = {a: sum(c.action == a for c in plan.changes) for a in (*_LOOK, "unchanged")}
     parts = [
@@ -50,6 +51,6 @@ def _total(plan: Plan) -> Text:
     text.append_text(Text(", ").join(parts))
     if plan.breaking:
         text.append(f"; {len(plan.breaking)} breaking", style="bold red")
-    if plan.backfills:
+    if plan.backfills and backfills:
         text.append(f"; {len(plan.backfills)} to backfill", style="cyan")
     return text.append(".")

@@ -8,16 +8,21 @@ needs. Strings, bytes and decimals: ``uint32`` lengths, then the bytes (decimals
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Index, Mask
 from noskew.kernel.cursors import Reader, arrow_values, insist, need
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
+
+_DAY = 86_400_000_000
 
 
 def pack_codes(
@@ -41,23 +46,26 @@ def unpack_codes(reader: Reader, kind: pa.DataType) -> tuple[NDArray[np.int64], 
     some, present = _unpack_bits(reader.data, reader.at, reader.counts, reader.end)
     if not _has_bytes(kind):
         codes = _unpack_ints(reader.data, reader.at, present, reader.end)
-        _check_range(codes, kind)
+        check_range(codes, kind)
         return codes, some, Domain(kind)
     pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present, reader.end))
     codes, domain = values.encode(_from_bytes(pieces, kind))
     return codes, some, domain
 
 
-def _check_range(codes: NDArray[np.int64], kind: pa.DataType) -> None:
-    """Raise CorruptDataError for codes that are no values of an integer type below 64 bits."""
-    if pa.types.is_floating(kind) or kind.bit_width == 64 or not len(codes):
+def check_range(codes: NDArray[Any], kind: pa.DataType) -> None:
+    """Raise CorruptDataError for integers that are no values of the type."""
+    if not len(codes) or pa.types.is_floating(kind):
         return
-    low, high = (0, 1) if pa.types.is_boolean(kind) else _integer_range(kind.bit_width)
+    if pa.types.is_boolean(kind):
+        low, high = 0, 1
+    elif pa.types.is_timestamp(kind):
+        low, high = MIN_TIME, MAX_TIME
+    elif pa.types.is_date32(kind):
+        low, high = MIN_TIME // _DAY, MAX_TIME // _DAY
+    else:
+        low, high = -(1 << (kind.bit_width - 1)), (1 << (kind.bit_width - 1)) - 1
     insist(codes.min() >= low and codes.max() <= high)
-
-
-def _integer_range(bits: int) -> tuple[int, int]:
-    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
 def _has_bytes(kind: pa.DataType) -> bool:

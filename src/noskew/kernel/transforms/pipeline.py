@@ -71,9 +71,9 @@ class Pipeline:
             rows = self._filter(rows)
         made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
         row = made.column(ROW)
-        origin = rows.select(
-            [c for c in (source.event_time, source.created, source.event_id) if c]
-        ).take(row)
+        # One column may have several of these parts.
+        roles = dict.fromkeys((source.event_time, source.created, source.event_id))
+        origin = rows.select([c for c in roles if c]).take(row)
         columns = {c: self._column(c, made, rows, row) for c in self._view.columns}
         events = pa.table(columns)
         when = columns.get(source.event_time, origin.column(source.event_time))

@@ -6,13 +6,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
-from noskew.errors import DefinitionError, NoskewError, TransformError, unknown
+from noskew.errors import DefinitionError, InputError, NoskewError, TransformError, unknown
 from noskew.kernel.rows import pack, version_bytes
 from noskew.kernel.state import empty
 from noskew.registry.versions import Applied
@@ -63,11 +64,11 @@ class CompiledService:
         """
         for n in (1, _WARM_ROWS):
             kinds = {**self.plan.keys, **self.plan.request_fields}
-            response = self.reader.get({name: [_sample(k)] * n for name, k in kinds.items()})
             try:
+                response = self.reader.get({name: [_sample(k)] * n for name, k in kinds.items()})
                 self.json.encode(response, full=True)
                 self.arrow.encode(response)
-            except TransformError as error:
+            except (TransformError, InputError) as error:
                 # A function may fail on the values made up here and be right on real ones.
                 log.warning("service %s, while warming up: %s", self.service.name, error)
         for view in self.plan.views:
@@ -175,6 +176,7 @@ def is_remote(store: OnlineStore) -> bool:
 _SAMPLES: Mapping[str, Any] = {
     "bool": False, "float32": 0.0, "float64": 0.0, "string": "", "bytes": b"",
     "timestamp": datetime(2000, 1, 1, tzinfo=UTC), "date": date(2000, 1, 1),
+    "decimal": Decimal(0),
 }  # fmt: skip
 
 
