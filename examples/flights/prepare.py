@@ -15,8 +15,8 @@ could know it*, in UTC:
 ``reported_at`` of a flight, since its delay is known only when it is over:
 
 - landed: the moment it reached the gate. ``arr_time`` is a wall clock at the *destination* and
-  has no date, so it is the first such time at or after the departure. (For all 327,346 flights
-  with an arrival delay but one this agrees with that delay to the minute.)
+  has no date, so it is the first such time at or after the departure. (It agrees to the minute
+  with the arrival delay of all 327,346 flights that have one.)
 - departed, but never reached a gate we know of (diverted): a day after its departure.
 - cancelled: six hours after the scheduled departure. The data does not say when a flight was
   called off; later is the careful choice, as it can only make features poorer.
@@ -26,8 +26,10 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).resolve().parent
@@ -109,18 +111,22 @@ def first_after(
     """The first moment at or after ``start`` when the wall clock of ``zone`` shows ``clock``.
 
     ``clock`` is hours × 100 + minutes (2400 is midnight), ``midnight`` the local day of the
-    departure. Null where ``clock`` or ``start`` is null. An hour that a clock change repeats
-    is taken to be its first pass, one that it skips the moment of the change.
+    departure. Null where ``clock`` or ``start`` is null. A time that a clock change skips is
+    read on the clock before the change; one that it repeats may be meant twice.
     """
     shown = clock.astype("Float64")
     of_day = _minutes((shown // 100) * 60 + shown % 100)
     found = pd.Series(pd.NaT, index=start.index, dtype="datetime64[us, UTC]")
-    for day in ARRIVAL_DAYS:
+    for day, summer in product(ARRIVAL_DAYS, (True, False)):
         local = (midnight + pd.Timedelta(days=day) + of_day).astype("datetime64[us]")
         for name in zone.unique():
-            here = (zone == name) & found.isna()
+            here = (zone == name) & found.isna() & local.notna()
+            if not here.any():
+                continue
             moment = local[here].dt.tz_localize(
-                name, ambiguous=[True] * int(here.sum()), nonexistent="shift_forward"
+                name,
+                ambiguous=np.full(int(here.sum()), summer),
+                nonexistent=pd.Timedelta(hours=1),
             )
             moment = moment.dt.tz_convert("UTC")
             found[here] = moment.where(moment >= start[here])

@@ -144,7 +144,7 @@ def _check_range(column: pa.ChunkedArray, kind: DType, what: str) -> None:
     low, high = found["min"], found["max"]
     if low is not None and not (low >= limits[0] and high <= limits[1]):
         raise SchemaMismatchError(
-            f"{what}: a {kind} is outside the years 1 to 9999 ({low} to {high})"
+            f"{what}: a time is outside the years 1 to 9999 ({low} to {high})"
         )
 
 

@@ -93,7 +93,7 @@ def answer(
     ``unkeyed``: rows whose key has a null part. ``t``: the time asked for. ``stale``: the view
     is behind its freshness bound. Raises CorruptDataError for bytes that are not rows.
     """
-    if len(rows) <= _FEW and request.plain is not None and _are_plain(request, rows):
+    if 0 < len(rows) <= _FEW and request.plain is not None and _are_plain(request, rows):
         return PlainAnswer(request, rows, t, stale)
     if request.layout.is_fixed:
         fixed = FixedAnswer(request, rows, t, stale)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import base64
+import math
 import threading
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -16,6 +17,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from noskew.clock import to_micros, to_text
 from noskew.errors import NoskewError, StoreUnavailableError, missing_extra
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import MEDIA_TYPE, RemoteResponse
@@ -225,9 +227,7 @@ def _encode(rows: Any, columns: Mapping[str, list[Any]]) -> tuple[bytes, str]:
     try:
         table = pa.table({name: _array(values) for name, values in columns.items()})
     except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError):
-        # A value without a form in JSON becomes an object, which is no value of any type.
-        text = json.dumps({"rows": columns}, default=lambda v: {type(v).__name__: str(v)})
-        return text.encode(), JSON
+        return orjson.dumps({"rows": {n: _as_json(v) for n, v in columns.items()}}), JSON
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -250,6 +250,37 @@ def _array(values: list[Any]) -> pa.Array:
     if not arrow_rows.is_accepted(array.type):
         raise TypeError(f"values of the Arrow type {array.type}")
     return array
+
+
+def _as_json(values: list[Any]) -> list[Any]:
+    """A column in the forms of JSON; what has none becomes an object, no value of any type."""
+    mixed = len({_kind(v) for v in values if v is not None}) > 1
+    return [_json_value(v, mixed) for v in values]
+
+
+def _json_value(value: Any, mixed: bool) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return _as_json(list(value))
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    try:
+        if value is None or isinstance(value, (bool, str, int)):
+            orjson.dumps(value)  # not so integers of more than 64 bits, and lone surrogates
+            return value
+    except orjson.JSONEncodeError:
+        return {type(value).__name__: ascii(value)}
+    if isinstance(value, bytes) and not mixed:
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal) and not mixed:
+        return format(value, "f")
+    if isinstance(value, datetime) and not mixed:
+        return to_text(to_micros(value))
+    if isinstance(value, date) and not mixed:
+        return value.isoformat()
+    return {type(value).__name__: ascii(value)[:80]}
 
 
 def _kind(value: Any) -> int:

@@ -111,7 +111,7 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
         found = differences(expected, served)
         _insist(found, "HTTP")
         say(
-            f"\nnoskew.Client, Arrow over HTTP: {len(served):,} rows × {served.num_columns} features in "
+            f"\nnoskew.Client: {len(served):,} rows × {served.num_columns} features as Arrow in "
             f"{took * 1e3:,.0f} ms; [green]0 of {len(served) * served.num_columns:,} values "
             f"differ[/green] from the training set."
         )

