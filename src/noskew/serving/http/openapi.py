@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
-import noskew
 from noskew.config import ServeConfig
 from noskew.definitions.service import FeatureService
 from noskew.serving import status
@@ -47,7 +47,7 @@ def openapi(services: Mapping[str, FeatureService], limits: ServeConfig) -> Sche
         "openapi": "3.1.0",
         "info": {
             "title": "noskew feature server",
-            "version": noskew.__version__,
+            "version": version("noskew"),
             "description": (
                 "Features of a project's services, as of now. Values in JSON: null is null and "
                 "nothing else; NaN and the infinities are the strings NaN, Infinity and "
