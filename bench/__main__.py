@@ -1,0 +1,132 @@
+"""``python -m bench [names…] [--quick] [--peers] [--long]``: measure, print, write the JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import result
+from bench.result import Result
+from bench.targets import TARGETS
+
+HERE = Path(__file__).resolve().parent
+SECTIONS = ("import", "bytes_per_feature", "online", "http", "materialize", "historical")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; ``quick`` is a tenth of the data, for a look while working."""
+
+    events: int
+    rows: int
+    loads: int
+    runs: int
+    seconds: float
+
+
+FULL = Size(events=10_000_000, rows=1_000_000, loads=1_000_000, runs=5, seconds=0.3)
+QUICK = Size(events=1_000_000, rows=100_000, loads=100_000, runs=3, seconds=0.15)
+
+
+def main() -> None:
+    args = _arguments()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    size = QUICK if args.quick else FULL
+    start = time.perf_counter()
+    results: list[Result] = []
+    for section in SECTIONS:
+        if not args.names or any(n.startswith((section, f"growth.{section}")) for n in args.names):
+            for found in _run(section, size):
+                results.append(found)
+                _say(start, found)
+    if args.long:
+        results += _long(start)
+    path = HERE / "results" / ("quick.json" if args.quick or args.names else "latest.json")
+    result.write(path, results, TARGETS)
+    if args.peers:
+        _add_peers(results, size, args.quick)
+        result.write(path, results, TARGETS)
+    result.show(results, TARGETS)
+    spent = time.perf_counter() - start
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+          f"Python {platform.python_version()}; {spent:.0f} s; written to {path}")  # fmt: skip
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"sections: {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data, fewer runs")
+    parser.add_argument("--peers", action="store_true", help="Feast beside noskew")
+    parser.add_argument("--long", action="store_true", help="100 M events too: 10 minutes more")
+    args = parser.parse_args()
+    for name in args.names:
+        if not name.startswith(SECTIONS):
+            parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
+    return args
+
+
+def _say(start: float, found: Result) -> None:
+    value = found.skipped or result.shown(found.value, found.unit)
+    limit = "" if found.ratio is None else f"  ({found.ratio:.2f}× its limit)"
+    print(f"{time.perf_counter() - start:5.0f} s  {found.name}: {value}{limit}", flush=True)
+
+
+def _run(section: str, size: Size) -> Iterator[Result]:
+    # Imported when they are needed: what `historical` measures must not meet a large parent.
+    if section == "import":
+        from bench import startup
+
+        yield from startup.run(size.runs)
+    elif section == "bytes_per_feature":
+        from bench import redis_memory
+
+        yield from redis_memory.run()
+    elif section == "online":
+        from bench import growth, online
+
+        found = []
+        for line in online.run(["lmdb", "redis"], runs=size.runs, seconds=size.seconds):
+            found.append(line)
+            yield line
+        yield from growth.online(found)
+    elif section == "http":
+        from bench import http
+
+        yield from http.run(runs=size.runs, seconds=10 * size.seconds)
+    elif section == "materialize":
+        from bench import growth
+
+        yield from growth.materialize(size.loads, size.runs)
+    else:
+        from bench import growth
+
+        yield from growth.historical(size.events, size.rows, size.runs)
+
+
+def _long(start: float) -> list[Result]:
+    from bench import growth
+
+    found = list(growth.hundred_million())
+    for line in found:
+        _say(start, line)
+    return found
+
+
+def _add_peers(results: list[Result], size: Size, quick: bool) -> None:
+    from bench.peers import driver
+
+    if not driver.available():
+        raise SystemExit("Feast is not installed in .venv-feast; run: make bench-peers")
+    by_name = {r.name: r for r in results}
+    driver.fill(by_name, quick=quick, events=size.events, rows=size.rows, loads=size.loads)
+
+
+if __name__ == "__main__":
+    main()

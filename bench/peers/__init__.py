@@ -1,0 +1,1 @@
+"""Other systems doing the same jobs, each in an environment of its own."""

@@ -1,0 +1,63 @@
+"""What each figure has to reach. A benchmark is never made easier to pass one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.result import Target
+
+
+def _ratio(most: float) -> Target:
+    return Target("ratio", most=most)
+
+
+def _most(value: float) -> Target:
+    return Target("value", most=value)
+
+
+def _peer(least: float, peer: str) -> Target:
+    return Target("peer", least=least, peer=peer)
+
+
+_GROWTH = (_most(11.0),)
+#: "Flat" memory, with room for what differs from run to run.
+_FLAT = (_most(1.2),)
+
+TARGETS: Mapping[str, tuple[Target, ...]] = {
+    "online.lmdb.1x50": (_most(25e-6),),
+    "online.lmdb.1000x50": (_ratio(2.5),),
+    "online.lmdb.1000x50.dict": (_ratio(2.5),),
+    "online.redis.1x50": (_ratio(2.0),),
+    "online.redis.1000x50": (_ratio(1.6),),
+    "online.redis.1000x50.dict": (_ratio(1.6), _peer(60, "feast"), _peer(25, "feast precomputed")),
+    "http.1x50": (_ratio(2.0), Target("value", least=8_000), _peer(25, "feast")),
+    "http.100x50": (_ratio(2.0), Target("value", least=1_500), _peer(100, "feast")),
+    "http.1x50.p99": (_most(10e-3),),
+    "http.100x50.p99": (_most(10e-3),),
+    "historical.latest.1m": (_ratio(1.5), _peer(10, "feast")),
+    "historical.latest.1m.memory": (_ratio(0.5),),
+    "historical.latest.10k": (_ratio(1.5),),
+    "historical.windows.1m": (_ratio(0.5),),
+    "materialize.lmdb.1m": (_ratio(2.0),),
+    "materialize.redis.1m": (_ratio(3.0), _peer(8, "feast")),
+    "bytes_per_feature.10": (_most(22),),
+    "bytes_per_feature.50": (_most(11),),
+    "import": (_most(0.5),),
+    "import.help": (_most(0.7),),
+    "growth.online.lmdb.rows": _GROWTH,
+    "growth.online.redis.rows": _GROWTH,
+    "growth.http.rows": _GROWTH,
+    "growth.latest.rows": _GROWTH,
+    "growth.latest.events": _GROWTH,
+    "growth.windows.rows": _GROWTH,
+    "growth.windows.events": _GROWTH,
+    "growth.materialize.lmdb.rows": _GROWTH,
+    "growth.materialize.redis.rows": _GROWTH,
+    "growth.latest.rows.memory": _FLAT,
+    "growth.latest.events.memory": _FLAT,
+    "growth.windows.rows.memory": _FLAT,
+    "growth.windows.events.memory": _FLAT,
+    "growth.materialize.lmdb.rows.memory": _FLAT,
+    "growth.materialize.redis.rows.memory": _FLAT,
+    "historical.latest.100m.memory": (_most(4 * 2**30),),
+}
