@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +42,18 @@ def main() -> None:
     size = QUICK if args.quick else FULL
     start = time.perf_counter()
     results: list[Result] = []
+    failed = False
     for section in SECTIONS:
-        if not args.names or any(n.startswith((section, f"growth.{section}")) for n in args.names):
+        if args.names and not any(n.startswith(section) for n in args.names):
+            continue
+        try:
             for found in _run(section, size):
                 results.append(found)
                 _say(start, found)
+        except Exception as error:  # noqa: BLE001 - the other sections are worth having
+            failed = True
+            traceback.print_exc()
+            results.append(Result(section, None, "", skipped=f"failed: {error!s:.200}"))
     if args.long:
         results += _long(start)
     path = HERE / "results" / ("quick.json" if args.quick or args.names else "latest.json")
@@ -57,6 +65,9 @@ def main() -> None:
     spent = time.perf_counter() - start
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
           f"Python {platform.python_version()}; {spent:.0f} s; written to {path}")  # fmt: skip
+
+    if failed:
+        raise SystemExit("a section failed")
 
 
 def _arguments() -> argparse.Namespace:

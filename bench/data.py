@@ -34,6 +34,7 @@ WINDOWS = {"1h": 3_600_000_000, "1d": 86_400_000_000, "30d": 30 * 86_400_000_000
 HOPS = {name: default_hop(width) for name, width in WINDOWS.items()}
 UTC = pa.timestamp("us", "UTC")
 _SOURCE = Path(ns.__file__).parent
+_DIGEST = "NOSKEW_BENCH_TABLES"
 #: Code that cannot change what a stored table looks like. Any other change makes them again.
 _HARMLESS = {"cli", "serving", "streaming", "web", "testing", "online"}
 
@@ -216,9 +217,15 @@ def stored_files(shape: Shape) -> list[str]:
 
 @cache
 def _digest() -> str:
-    """A digest of the code that shapes stored tables, and of this file."""
+    """A digest of the code that shapes stored tables, and of this file.
+
+    The processes of one run share it, so that an edit meanwhile cannot pull tables from under it.
+    """
+    if held := os.environ.get(_DIGEST):
+        return held
     found = hashlib.blake2b(digest_size=6)
     code = (p for p in _SOURCE.rglob("*.py") if not _HARMLESS & set(p.parent.parts))
     for path in [Path(__file__), *sorted(code)]:
         found.update(path.read_bytes())
-    return found.hexdigest()
+    os.environ[_DIGEST] = found.hexdigest()
+    return os.environ[_DIGEST]

@@ -23,7 +23,7 @@ async def app(scope: Any, protocol: Any) -> None:
     ids = orjson.loads(await protocol())["rows"]["entity_id"]
     with _environment.begin() as transaction:
         if len(ids) == 1:
-            raw = transaction.get(ids[0].to_bytes(8, "big"))
+            raw = transaction.get(ids[0].to_bytes(8, "big"), b"")
             columns: Any = np.frombuffer(raw, np.float64).reshape(1, FEATURES).T.tolist()
         else:
             found = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])

@@ -69,7 +69,7 @@ def _lmdb(stack: ExitStack, runs: int, seconds: float) -> Iterator[Result]:
     def read(ids: list[int]) -> list[bytes]:
         with bare.begin() as transaction:
             if len(ids) == 1:
-                return [transaction.get(ids[0].to_bytes(8, "big"))]
+                return [transaction.get(ids[0].to_bytes(8, "big"), b"")]
             found = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])
         return [row for _, row in found]
 
@@ -96,7 +96,8 @@ def _redis(stack: ExitStack, runs: int, seconds: float) -> Iterator[Result]:
 
     def read_raw(ids: list[int]) -> list[bytes]:
         """Without redis-py: packed by hiredis, sent by the socket."""
-        connection.sendall(hiredis.pack_command((b"MGET", *[b"e:%d" % i for i in ids])))
+        command: Any = (b"MGET", *[b"e:%d" % i for i in ids])
+        connection.sendall(hiredis.pack_command(command))
         while (found := reader.gets()) is False:
             reader.feed(connection.recv(1 << 16))
         return found  # type: ignore[no-any-return]

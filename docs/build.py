@@ -78,7 +78,7 @@ def pages() -> dict[str, str]:
              "noskew.training.materialize:Materialized",
              "noskew.registry.plan:Plan",
              "noskew.registry.plan:Change",
-             "SystemClock", "FixedClock"],
+             "SystemClock", "FixedClock", "Client", "AsyncClient"],
         ),
         "configuration.md": _configuration(),
         "commands.md": _commands(),

@@ -25,7 +25,7 @@ _SLOTS = 16_384
 _Server = TypeVar("_Server", bound="_Process")
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
     """Return once ``condition()`` is true. It polls: other processes cannot notify this one."""
     deadline = time.monotonic() + timeout_s
     never = threading.Event()

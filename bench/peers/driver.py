@@ -68,8 +68,9 @@ def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
 def _serve(results: Mapping[str, Result], loaded: int, seconds: float) -> None:
     port = free_port()
     command = [
-        *(str(_BIN / "feast"), "-c", str(_folder()), "serve", "-h", "127.0.0.1", "-p", str(port)),
-        *("--no-access-log", "-w", "1", "--max-requests", "0", "-r", "3600"),
+        *(str(_BIN / "feast"), "-c", str(_folder("reads")), "serve"),
+        *("-h", "127.0.0.1", "-p", str(port), "--no-access-log"),
+        *("-w", "1", "--max-requests", "0", "-r", "3600"),
     ]
     url = f"http://127.0.0.1:{port}/get-online-features"
     references = [f"newest:{n}" for n in data.names(FEATURES)]
@@ -111,7 +112,8 @@ def _history(results: Mapping[str, Result], events: int, rows: int) -> None:
 
 def _feast(task: str, redis: str | None, **given: Any) -> dict[str, Any]:
     """Run one task in Feast's environment."""
-    asked = {"task": task, "folder": str(_folder()), "features": data.names(10)} | given
+    folder = _folder("reads" if task in ("load", "online") else task)
+    asked = {"task": task, "folder": str(folder), "features": data.names(10)} | given
     if redis:
         asked["redis"] = redis
     done = subprocess.run(
@@ -124,9 +126,10 @@ def _feast(task: str, redis: str | None, **given: Any) -> dict[str, Any]:
     return answer
 
 
-def _folder() -> Path:
-    path = data.workdir() / "feast"
-    path.mkdir(exist_ok=True)
+def _folder(project: str) -> Path:
+    """Feast's project for some tasks. A precomputed service would slow every other's writes."""
+    path = data.workdir() / "feast" / project
+    path.mkdir(exist_ok=True, parents=True)
     return path
 
 

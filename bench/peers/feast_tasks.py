@@ -21,7 +21,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 from feast import (
     Entity,
     FeatureService,
@@ -54,7 +53,7 @@ def open_store(task: Task, *, offline: str = "duckdb") -> FeatureStore:
         "auth": {"type": "no_auth"},
         "materialization": {"online_write_batch_size": 10_000},
     }
-    (folder / "feature_store.yaml").write_text(yaml.safe_dump(config))
+    (folder / "feature_store.yaml").write_text(json.dumps(config))  # JSON is YAML
     return FeatureStore(repo_path=str(folder))
 
 

@@ -16,17 +16,20 @@ from tests.servers import free_port, wait_until
 _RUN = """
 import sys
 from noskew.serving.server import serve
-root, port, workers, at = sys.argv[1:]
-serve(root, port=int(port), workers=int(workers), at=int(at) if at else None)
+root, host, port, workers, at = sys.argv[1:]
+serve(root, host, int(port), int(workers), insecure=host == "0.0.0.0", at=int(at) if at else None)
 """
 
 
 class FeatureServer:
     """``serve`` of a project, in a process of its own."""
 
-    def __init__(self, root: Path, *, workers: int = 1, at: int | None = None) -> None:
+    def __init__(
+        self, root: Path, *, host: str = "127.0.0.1", workers: int = 1, at: int | None = None
+    ) -> None:
         self.root, self.port = root, free_port()
-        self._arguments = [str(root), str(self.port), str(workers), "" if at is None else str(at)]
+        moment = "" if at is None else str(at)
+        self._arguments = [str(root), host, str(self.port), str(workers), moment]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -36,6 +39,11 @@ class FeatureServer:
     @property
     def log(self) -> str:
         return (self.root / "server.log").read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         with (self.root / "server.log").open("ab") as log:
@@ -77,9 +85,9 @@ class FeatureServer:
     def stop(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
-        self._process.terminate()
+        self.signal(signal.SIGINT)
         try:
-            self._process.wait(40)
+            assert self.wait() == 0, self.log
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -90,9 +98,14 @@ class FeatureServer:
 
 @contextmanager
 def running(
-    root: Path, *, workers: int = 1, at: int | None = None, ready: bool = True
+    root: Path,
+    *,
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    at: int | None = None,
+    ready: bool = True,
 ) -> Iterator[FeatureServer]:
-    server = FeatureServer(root, workers=workers, at=at)
+    server = FeatureServer(root, host=host, workers=workers, at=at)
     try:
         server.start()
         if ready:

@@ -1,179 +1,204 @@
-"""Checks that SQL is row-wise and deterministic, so that batching cannot change a value."""
+"""Checks that SQL is row-wise and deterministic, so that batching cannot change a value.
+
+What is judged is DuckDB's own parse of the statement, and what runs is written from that same
+parse, so nothing can mean one thing to the check and another to the engine. The lists say what
+is allowed, not what is refused: a construct nobody thought of is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from noskew.definitions.sql_engine import output_columns, parse
+from noskew.definitions.sql_functions import FORBIDDEN, VALUE_FUNCTIONS, why_not
 from noskew.errors import TransformError
-from noskew.types import Schema, from_arrow
+from noskew.types import Schema
 
-if TYPE_CHECKING:
-    from sqlglot import exp
+#: What stands for the source in the filter of a source.
+FILTERED = "source_rows"
 
-#: Name of the column that carries each row's position through a transform.
-ROW = "_row"
-#: Functions whose value depends on something else than the row: time, chance, session, place.
-FORBIDDEN_FUNCTIONS = frozenset(
+Node = Mapping[str, Any]
+#: Classes of expressions that look at one row.
+_ROW_WISE = frozenset(
     """
-    now today current_date current_time current_timestamp current_localtime localtime
-    current_localtimestamp localtimestamp get_current_time get_current_timestamp
-    transaction_timestamp clock_timestamp statement_timestamp age random rand setseed uuid
-    gen_random_uuid uuidv4 uuidv7 nextval currval txid_current current_user current_role
-    session_user user
-    current_database current_catalog current_schema current_schemas current_setting
-    current_query pg_typeof version getenv getvariable read_csv read_csv_auto read_parquet
-    read_json read_json_auto read_text read_blob glob parquet_scan sniff_csv row_number query
-    query_table generate_series_table stats hash alias write_log
+    BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA
+    LAMBDA_REF OPERATOR STAR TYPE
     """.split()
 )
+_REASONS: Mapping[str, str] = {
+    "WINDOW": "a window function looks at other rows",
+    "SUBQUERY": "a subquery may stand in FROM only",
+    "PARAMETER": "parameters have no value here",
+    "ORDER_MODIFIER": "ORDER BY has no meaning for single rows",
+    "LIMIT_MODIFIER": "LIMIT depends on the batch",
+    "LIMIT_PERCENT_MODIFIER": "LIMIT depends on the batch",
+    "DISTINCT_MODIFIER": "DISTINCT looks at other rows",
+    "SET_OPERATION_NODE": "set operations combine batches",
+    "RECURSIVE_CTE_NODE": "recursion looks at other rows",
+    "JOIN": "a join looks at other rows; join features in a service instead",
+    "EXPRESSION_LIST": "VALUES is not the source",
+    "EMPTY": "it selects from nothing",
+    "PIVOT": "PIVOT looks at other rows",
+    "TABLE_FUNCTION": "a table function is not the source",
+    "SHOW_REF": "it is no SELECT from the source",
+    "GROUPING_FUNCTION": "GROUP BY looks at many rows",
+}
 
 
 def check_transform(sql: str, source_name: str, columns: Schema, what: str) -> Schema:
     """The output columns of a ``SELECT`` over the source, with their types.
 
     Raises TransformError unless it is one SELECT (CTEs and subqueries in FROM are fine) from
-    the source alone, without aggregate, window function, DISTINCT, ORDER BY, LIMIT, set
-    operation, join, sampling, subquery expression, or a function that reads time, chance,
-    session or files.
+    the source alone that makes at most one row of each: no aggregate, window function, DISTINCT,
+    ORDER BY, LIMIT, set operation, join, sampling, unnesting, subquery expression, or function
+    that reads time, chance, session or files.
     """
-    from sqlglot import exp
-
-    tree = _parse(sql, what)
-    if not isinstance(tree, exp.Select):
-        raise TransformError(f"{what}: expected one SELECT statement, got {_kind(tree)}")
-    _refuse(tree, what)
-    _check_tables(tree, source_name, what)
-    return _describe(tree.sql(dialect="duckdb"), source_name, columns, what)
+    tree = parse(sql, what)
+    _Check(source_name, columns, what).select(tree, frozenset())
+    return output_columns(tree, source_name, columns, what)
 
 
 def check_expression(sql: str, columns: Schema, what: str) -> None:
     """Raise TransformError unless ``sql`` is a row-wise boolean expression over ``columns``."""
-    from sqlglot import exp
-
-    tree = _parse(f"SELECT ({sql}) AS keep FROM source_rows", what)
-    if not isinstance(tree, exp.Select):
-        raise TransformError(f"{what}: expected an expression, got {_kind(tree)}")
-    _refuse(tree, what)
-    found = _describe(tree.sql(dialect="duckdb"), "source_rows", columns, what)
+    tree = parse(f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}", what)
+    _Check(FILTERED, columns, what).select(tree, frozenset())
+    if len(tree["select_list"]) != 1:
+        raise TransformError(f"{what}: expected one expression, got {len(tree['select_list'])}")
+    # As it will run: what closes the parenthesis early may mean something else there.
+    _Check(FILTERED, columns, what).select(parse(filter_statement(sql), what), frozenset())
+    found = output_columns(tree, FILTERED, columns, what)
     if found["keep"].kind != "bool":
         raise TransformError(f"{what}: expected a true/false expression, it is {found['keep']}")
 
 
-def with_row_numbers(sql: str) -> str:
-    """The same SELECT with the column ``_row`` passed through every level of it."""
-    from sqlglot import exp, parse_one
-
-    tree = parse_one(sql, dialect="duckdb")
-    for select in tree.find_all(exp.Select):
-        if select.is_star:  # the star brings it
-            continue
-        select.select(exp.column(ROW, quoted=True), copy=False)
-    return tree.sql(dialect="duckdb")
+def filter_statement(expression: str) -> str:
+    """The SELECT that keeps the rows of :data:`FILTERED` for which an expression is true."""
+    return f"SELECT 1 AS keep FROM {FILTERED} WHERE (\n{expression}\n)"
 
 
-def _parse(sql: str, what: str) -> exp.Expr:
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    try:
-        trees = sqlglot.parse(sql, dialect="duckdb")
-    except SqlglotError as error:
-        raise TransformError(f"{what}: the SQL cannot be read: {error}") from error
-    if len(trees) != 1 or trees[0] is None:
-        raise TransformError(f"{what}: expected one SELECT statement, got {len(trees)}")
-    return trees[0]
+# --------------------------------------------------------------------------------- the rules
 
 
-def _refuse(tree: exp.Expr, what: str) -> None:
-    """Raise TransformError at the first construct that looks beyond one row."""
-    from sqlglot import exp
+class _Check:
+    """Raises TransformError at the first construct that looks beyond one row of the source."""
 
-    reasons: Mapping[type[exp.Expr], str] = {
-        exp.AggFunc: "an aggregate looks at many rows; use features=[ns.mean(…)] for that",
-        exp.Window: "a window function looks at other rows",
-        exp.Distinct: "DISTINCT looks at other rows",
-        exp.Order: "ORDER BY has no meaning for single rows",
-        exp.Limit: "LIMIT depends on the batch",
-        exp.Offset: "OFFSET depends on the batch",
-        exp.Group: "GROUP BY looks at many rows",
-        exp.Having: "HAVING looks at many rows",
-        exp.Qualify: "QUALIFY looks at other rows",
-        exp.SetOperation: "set operations combine batches",
-        exp.Join: "a join looks at other rows; join features in a service instead",
-        exp.TableSample: "sampling depends on chance",
-        exp.Exists: "a subquery expression looks at other rows",
-        exp.Placeholder: "parameters have no value here",
-        exp.Star: "",
-    }
-    for node in tree.walk():
-        for kind, reason in reasons.items():
-            if isinstance(node, kind) and reason:
+    def __init__(self, source_name: str, columns: Schema, what: str) -> None:
+        self._source, self._columns, self._what = source_name.lower(), columns, what
+        self._nested = False
+
+    def select(self, node: Node, ctes: frozenset[str]) -> None:
+        if node["type"] != "SELECT_NODE":
+            self._refuse(node["type"])
+        self._only_a_plain_select(node)
+        for entry in node["cte_map"]["map"]:
+            self._nested = True
+            self.select(_inner(entry["value"]), ctes)
+            ctes |= {entry["key"].lower()}
+        self._table(node["from_table"], ctes)
+        table = _alias(node["from_table"])
+        for expression in [*node["select_list"], node["where_clause"]]:
+            if expression and expression["class"] == "STAR":
+                self._star(expression, table)
+                self._expression(expression["replace_list"], table)
+            else:
+                self._expression(expression, table)
+
+    def _only_a_plain_select(self, node: Node) -> None:
+        for modifier in node["modifiers"]:
+            self._refuse(modifier["type"])
+        if node["group_expressions"] or node["group_sets"] or node["having"]:
+            self._refuse("GROUP BY", "it looks at many rows")
+        if node["aggregate_handling"] != "STANDARD_HANDLING":
+            self._refuse("GROUP BY", "it looks at many rows")
+        if node["qualify"]:
+            self._refuse("QUALIFY", "it looks at other rows")
+        if node["sample"]:
+            self._refuse("SAMPLE", "sampling depends on chance")
+
+    def _table(self, table: Node, ctes: frozenset[str]) -> None:
+        if table["sample"]:
+            self._refuse("SAMPLE", "sampling depends on chance")
+        if table["type"] == "SUBQUERY":
+            self._nested = True
+            self.select(_inner(table["subquery"]), ctes)
+        elif table["type"] != "BASE_TABLE":
+            self._refuse(table["type"])
+        else:
+            name = table["table_name"]
+            qualified = table["schema_name"] or table["catalog_name"] or table.get("at_clause")
+            if qualified or name.lower() not in ctes | {self._source}:
                 raise TransformError(
-                    f"{what}: {_kind(node)} is refused: {reason}. Transforms are row-wise"
+                    f"{self._what}: it selects from {name!r}; a transform selects from its "
+                    f"source, {self._source!r}, alone"
                 )
-        if isinstance(node, exp.Subquery) and not isinstance(node.parent, (exp.From, exp.CTE)):
-            raise TransformError(
-                f"{what}: a subquery may stand in FROM only; transforms are row-wise"
-            )
-        if isinstance(node, exp.In) and node.args.get("query"):
-            raise TransformError(f"{what}: IN (SELECT …) looks at other rows")
-        name = _function_name(node)
-        if name in FORBIDDEN_FUNCTIONS:
-            raise TransformError(
-                f"{what}: {name}() is refused: its value depends on more than the row"
-            )
 
+    def _expression(self, root: object, table: str) -> None:
+        for node in _nodes(root):
+            kind = node["class"]
+            if kind not in _ROW_WISE:
+                self._refuse(kind)
+            if node["type"] in _REASONS:
+                self._refuse(node["type"])
+            if kind == "FUNCTION":
+                self._function(node)
+            elif kind == "COLUMN_REF":
+                self._column(node["column_names"], table)
+            elif kind == "STAR":
+                self._refuse("*", "inside an expression it means all columns of the engine's table")
 
-def _function_name(node: exp.Expr) -> str:
-    from sqlglot import exp
+    def _function(self, node: Node) -> None:
+        name = node["function_name"].lower()
+        if reason := why_not(name):
+            self._refuse(f"{name}()", reason)
+        constants = {str(n.get("value", n.get("literal"))) for n in _nodes(node, "CONSTANT")}
+        if any("reservoir" in c.lower() for c in constants if "aggr" in name):
+            self._refuse(f"{name}() with sampling", FORBIDDEN)
 
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower()
-    if isinstance(node, exp.Func):
-        return node.sql_name().lower()
-    if isinstance(node, exp.Column) and not node.table and isinstance(node.this, exp.Identifier):
-        # `current_user` and its like are functions although they look like columns.
-        name = node.name.lower()
-        return name if not node.this.quoted and name.startswith(("current_", "session_")) else ""
-    return ""
+    def _column(self, names: list[str], table: str) -> None:
+        # `current_date` and its like are functions although they look like columns, and the
+        # table's own name is its whole row, unless there is a column of that name; with several
+        # levels, one of them may lack it.
+        name = names[0].lower()
+        if len(names) == 1 and (name in VALUE_FUNCTIONS or name == table):
+            known = name in {c.lower() for c in self._columns}
+            if self._nested or not known:
+                hint = f"; for the column write {table or 'table'}.{name}" if known else ""
+                self._refuse(name, FORBIDDEN + hint)
 
+    def _star(self, node: Node, table: str) -> None:
+        if node["columns"] or node["expr"]:
+            self._refuse("COLUMNS(…)", "name the columns, or write *")
+        if node["relation_name"] and node["relation_name"].lower() != table:
+            self._refuse(f"{node['relation_name']}.*", f"the table is called {table!r}")
 
-def _check_tables(tree: exp.Expr, source_name: str, what: str) -> None:
-    from sqlglot import exp
-
-    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for table in tree.find_all(exp.Table):
-        if table.name != source_name and table.name not in ctes:
-            raise TransformError(
-                f"{what}: it selects from {table.sql()!r}; a transform selects from its source, "
-                f"{source_name!r}, alone"
-            )
-        if not isinstance(table.this, exp.Identifier) or table.db:
-            raise TransformError(f"{what}: {table.sql()!r} is not the source {source_name!r}")
-
-
-def _describe(sql: str, source_name: str, columns: Schema, what: str) -> Schema:
-    """Types of the output, by running the query on no rows."""
-    import duckdb
-
-    connection = duckdb.connect(config={"enable_external_access": "false"})
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register(source_name, columns.arrow.empty_table())
-        found = connection.sql(sql).to_arrow_table().schema
-    except duckdb.Error as error:
-        message = str(error).splitlines()[0]
+    def _refuse(self, construct: str, reason: str = "") -> None:
+        reason = reason or _REASONS.get(construct, "it is not known to look at one row only")
+        name = construct.removesuffix("_MODIFIER").removesuffix("_NODE").replace("_", " ")
         raise TransformError(
-            f"{what}: DuckDB refuses it: {message}. Columns of {source_name!r}: {columns}"
-        ) from error
-    finally:
-        connection.close()
-    if len(set(found.names)) != len(found.names):
-        twice = sorted({n for n in found.names if found.names.count(n) > 1})
-        raise TransformError(f"{what}: the output has the column {twice[0]!r} twice")
-    return Schema({f.name: from_arrow(f.type) for f in found}, where=f"{what}, column")
+            f"{self._what}: {name if construct.isupper() else construct} is refused: {reason}. "
+            f"Transforms are row-wise"
+        )
 
 
-def _kind(node: exp.Expr) -> str:
-    return type(node).__name__.upper()
+def _nodes(root: object, kind: str | None = None) -> Iterator[Node]:
+    """Every expression in an expression, itself included."""
+    if isinstance(root, Mapping):
+        if "class" in root and (kind is None or root["class"] == kind):
+            yield root
+        for value in root.values():
+            yield from _nodes(value, kind)
+    elif isinstance(root, list):
+        for value in root:
+            yield from _nodes(value, kind)
+
+
+def _inner(value: Node) -> Node:
+    """The query of a CTE or of a subquery."""
+    node: Node = value.get("query_node") or value.get("query", value)
+    inner: Node = node.get("node", node)
+    return inner
+
+
+def _alias(table: Node) -> str:
+    return str(table["alias"] or table.get("table_name", "")).lower()

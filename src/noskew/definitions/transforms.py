@@ -108,7 +108,8 @@ def sql(text: str) -> SqlTransform:
 def pandas(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> FunctionTransform:
     """A function from DataFrame to DataFrame; ``schema`` declares its output columns.
 
-    It must be row-wise: the output of a row may depend on that row alone.
+    It must be row-wise: the output of a row may depend on that row alone. Integers and bools
+    arrive as pandas' types that hold nulls (``Int64``, ``boolean``), whether there are any or not.
     """
     return _function("pandas", function, schema)
 

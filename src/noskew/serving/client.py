@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
 import threading
 from collections.abc import Mapping
@@ -17,7 +16,6 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from noskew.clock import to_micros, to_text
 from noskew.errors import NoskewError, StoreUnavailableError, missing_extra
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import MEDIA_TYPE, RemoteResponse
@@ -252,34 +250,19 @@ def _array(values: list[Any]) -> pa.Array:
     return array
 
 
-def _as_json(values: list[Any]) -> list[Any]:
-    """A column in the forms of JSON; what has none becomes an object, no value of any type."""
-    mixed = len({_kind(v) for v in values if v is not None}) > 1
-    return [_json_value(v, mixed) for v in values]
-
-
-def _json_value(value: Any, mixed: bool) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
+def _as_json(value: Any) -> Any:
+    """The same, if JSON has it; else an object, which is no value of any type."""
     if isinstance(value, (list, tuple, np.ndarray)):
-        return _as_json(list(value))
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+        return [_as_json(v) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
     try:
         if value is None or isinstance(value, (bool, str, int)):
             orjson.dumps(value)  # not so integers of more than 64 bits, and lone surrogates
             return value
     except orjson.JSONEncodeError:
-        return {type(value).__name__: ascii(value)}
-    if isinstance(value, bytes) and not mixed:
-        return base64.b64encode(value).decode()
-    if isinstance(value, Decimal) and not mixed:
-        return format(value, "f")
-    if isinstance(value, datetime) and not mixed:
-        return to_text(to_micros(value))
-    if isinstance(value, date) and not mixed:
-        return value.isoformat()
+        pass
+    if isinstance(value, float) and math.isfinite(value):
+        return value
     return {type(value).__name__: ascii(value)[:80]}
 
 

@@ -12,9 +12,7 @@ def demo(
     directory: Annotated[
         Path, typer.Option("--dir", metavar="DIR", help="Where the project is made.")
     ] = Path("noskew-flights"),
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Only the flights of January and February.")
-    ] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Only the first 40,000 flights.")] = False,
 ) -> None:
     """A tour on the 336,776 flights that left New York in 2013: define, train, serve, prove."""
     from noskew.cli.demo.tour import run

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
-from noskew.definitions.sql_check import ROW
+from noskew.definitions.sql_engine import ROW
 from noskew.definitions.transforms import FunctionTransform
 from noskew.errors import TransformError, missing_extra
 from noskew.kernel.conform import conform
@@ -24,23 +27,37 @@ class FunctionEngine:
         if len(rows) != len(made) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(batch)):
             raise TransformError(f"{self._what}: its rows cannot be traced to those of the batch")
         out = conform(made, self._transform.schema, f"{self._what}, output")
-        return out.append_column(ROW, pa.array(rows))
+        out = out.append_column(ROW, pa.array(rows))
+        # As the SQL engine does: what the function sorts by must not order its events.
+        return out if (np.diff(rows) > 0).all() else out.sort_by(ROW)
+
+    def _call(self, batch: Any) -> Any:
+        try:
+            return self._transform.call(batch)
+        except Exception as error:
+            raise TransformError(f"{self._what}: {type(error).__name__}: {error}") from error
 
     def _pandas(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         try:
             import pandas
         except ImportError as error:
             raise missing_extra("pandas", "pandas", "ns.pandas") from error
-        frame = batch.to_pandas()
-        made = self._transform.call(frame)
+        # Plain integers become floats, and bools objects, in batches that have a null, so that
+        # the same row would give another value there; these types hold nulls themselves.
+        nullable = {pa.bool_(): pandas.BooleanDtype(), **dict(_integers(pandas))}
+        made = self._call(batch.to_pandas(types_mapper=nullable.get))
         if not isinstance(made, pandas.DataFrame):
             raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
         if made.index.dtype.kind != "i" or not made.index.is_unique:
             raise TransformError(f"{self._what}: keep the index; it says which row a row is from")
-        return pa.Table.from_pandas(made, preserve_index=False), made.index.to_numpy(np.int64)
+        try:
+            table = pa.Table.from_pandas(made, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise TransformError(f"{self._what}: {error}") from error
+        return table, made.index.to_numpy(np.int64)
 
     def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
-        made = self._transform.call(batch)
+        made = self._call(batch)
         if not isinstance(made, pa.Table):
             raise TransformError(
                 f"{self._what}: expected a pyarrow.Table, got {type(made).__name__}"
@@ -51,3 +68,8 @@ class FunctionEngine:
                 f"function keeps every row (filter in the source, or use ns.sql)"
             )
         return made, np.arange(len(batch))
+
+
+def _integers(pandas: Any) -> Iterator[tuple[pa.DataType, Any]]:
+    for bits in (8, 16, 32, 64):
+        yield getattr(pa, f"int{bits}")(), getattr(pandas, f"Int{bits}Dtype")()

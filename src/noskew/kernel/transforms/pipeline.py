@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.definitions.sql_check import ROW
+from noskew.definitions.sql_engine import ROW
 from noskew.definitions.transforms import SqlTransform, Transform, installed_engine
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, TransformError
 from noskew.kernel import values
-from noskew.kernel.conform import conform
+from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME
 from noskew.kernel.keys import buckets_of, encode_columns, integers
 from noskew.kernel.transforms.functions import FunctionEngine
@@ -89,8 +89,8 @@ class Pipeline:
         self, name: str, made: pa.Table, rows: pa.Table, row: pa.ChunkedArray
     ) -> pa.ChunkedArray:
         found = made.column(name) if name in made.column_names else rows.column(name).take(row)
-        kind = self._view.columns[name].to_arrow()
-        return found if found.type == kind else found.cast(kind)
+        what = f"feature view {self._view.name!r}, column {name!r}"
+        return conform_column(found, self._view.columns[name], what)
 
     def _sort_out(self, events: pa.Table, buckets: int) -> Sorted:
         """Leave out rows without a time or a key, and those dated too far in the future."""

@@ -8,14 +8,27 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from noskew.definitions.sql_check import ROW, with_row_numbers
+from noskew.definitions.sql_check import FILTERED, filter_statement
+from noskew.definitions.sql_engine import ROW, with_row_numbers
 from noskew.errors import TransformError
 
-_SOURCE = "source_rows"
+_local = threading.local()
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """One a thread, for all statements: each costs tens of milliseconds and some memory."""
+    if not hasattr(_local, "connection"):
+        # External access is off: a transform reads its source and nothing else.
+        made = duckdb.connect(config={"enable_external_access": "false", "threads": 2})
+        made.execute("SET TimeZone = 'UTC'")
+        made.execute("SET python_enable_replacements = false")
+        _local.connection = made
+    held: duckdb.DuckDBPyConnection = _local.connection
+    return held
 
 
 class SqlEngine:
-    """One compiled SELECT. Threads each get a connection of their own.
+    """One SELECT, checked before, on batches. Safe to share by threads.
 
     The answer has the query's columns and ``_row``, the position in the batch of the row it
     was made from; rows come in that order.
@@ -25,20 +38,10 @@ class SqlEngine:
         self._sql = with_row_numbers(text)
         self._table = table
         self._what = what
-        self._local = threading.local()
-
-    @property
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        if not hasattr(self._local, "connection"):
-            # External access is off: a transform reads its source and nothing else.
-            made = duckdb.connect(config={"enable_external_access": "false", "threads": 2})
-            made.execute("SET TimeZone = 'UTC'")
-            self._local.connection = made
-        return self._local.connection
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.append_column(ROW, pa.array(np.arange(len(batch))))
-        connection = self._connection
+        connection = _connection()
         connection.register(self._table, rows)
         try:
             made = connection.sql(self._sql).to_arrow_table()
@@ -54,9 +57,7 @@ class FilterEngine:
     """A source's filter: which rows of a batch are events."""
 
     def __init__(self, expression: str, what: str) -> None:
-        self._select = SqlEngine(
-            f"SELECT 1 AS keep FROM {_SOURCE} WHERE ({expression})", _SOURCE, what
-        )
+        self._select = SqlEngine(filter_statement(expression), FILTERED, what)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return batch.take(self._select(batch).column(ROW))

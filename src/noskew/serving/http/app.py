@@ -65,7 +65,12 @@ class App:
     # ---------------------------------------------------------------- called by granian
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Before the first request: start to open stores and to follow the registry."""
+        """Before the first request: open stores and compile services, and begin to follow them.
+
+        The socket is not there yet, so that no request meets a worker that is still starting;
+        what cannot be opened now is tried again while it answers that it is not ready.
+        """
+        self._backend.refresh()
         self._poll = loop.create_task(self._backend.follow())
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as at
 
 from noskew.errors import LimitError
@@ -34,6 +35,7 @@ def parse(body: bytes, max_rows: int) -> pa.Table:
                 f"{table.num_rows} rows in one request; at most {max_rows} are answered"
             )
         table.validate(full=True)
+        _check_nulls(table, len(body))
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, (Refusal, LimitError)):
             raise
@@ -48,9 +50,7 @@ def is_accepted(kind: pa.DataType) -> bool:
     """Whether columns of an Arrow type are taken: scalars and lists of them."""
     if any(is_list(kind) for is_list in _LISTS):
         kind = kind.value_type
-    elif at.is_null(kind):
-        return True
-    return any(is_kind(kind) for is_kind in _SCALARS)
+    return at.is_null(kind) or any(is_kind(kind) for is_kind in _SCALARS)
 
 
 def _check_type(field: pa.Field) -> None:
@@ -60,6 +60,15 @@ def _check_type(field: pa.Field) -> None:
             f"the column {field.name[:80]!r} is of the Arrow type {str(field.type)[:80]}; send "
             f"scalars or lists of them, not encoded as dictionaries or views",
         )
+
+
+def _check_nulls(table: pa.Table, most: int) -> None:
+    """Refuse lists of nulls, which take no bytes, with more items than the body has bytes."""
+    for column in table.columns:
+        if any(is_list(column.type) for is_list in _LISTS) and at.is_null(column.type.value_type):
+            items = pc.sum(pc.list_value_length(column)).as_py() or 0
+            if items > most:
+                raise Refusal(400, f"a column of the body stands for {items} nulls")
 
 
 def _refuse_compression(body: bytes) -> None:

@@ -1,0 +1,137 @@
+"""SQL as DuckDB reads it: parse a SELECT, carry row numbers through it, say what it gives."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from noskew.errors import DefinitionError, TransformError
+from noskew.types import Schema, from_arrow
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Name of the column that carries each row's position through a transform.
+ROW = "_row"
+
+
+def with_row_numbers(sql: str) -> str:
+    """The same SELECT with the column ``_row`` passed through every level of it.
+
+    Meant for statements that :func:`noskew.definitions.sql_check.check_transform` accepts.
+    """
+    return _numbered(parse(sql, "transform"))
+
+
+_local = threading.local()
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """One a thread: opening one takes longer than everything else here."""
+    import duckdb
+
+    if not hasattr(_local, "connection"):
+        made = duckdb.connect(config={"enable_external_access": "false", "threads": 1})
+        made.execute("SET TimeZone = 'UTC'")
+        made.execute("SET python_enable_replacements = false")
+        _local.connection = made
+    held: duckdb.DuckDBPyConnection = _local.connection
+    return held
+
+
+@lru_cache(maxsize=4_096)
+def _call(function: str, text: str) -> str:
+    cast = "::JSON" if function == "json_deserialize_sql" else ""
+    ((found,),) = _connection().execute(f"SELECT {function}(?{cast})", [text]).fetchall()
+    return str(found)
+
+
+def parse(sql: str, what: str) -> dict[str, Any]:
+    """The one SELECT that a text is, as DuckDB's tree."""
+    found = json.loads(_call("json_serialize_sql", sql))
+    if found["error"]:
+        message = str(found["error_message"]).splitlines()[0]
+        if found["error_type"] == "not implemented":
+            message = "expected one SELECT statement"
+        raise TransformError(f"{what}: the SQL is refused: {message}")
+    if len(found["statements"]) != 1:
+        count = len(found["statements"])
+        raise TransformError(f"{what}: expected one SELECT statement, got {count}")
+    if _mentions_row(found):
+        raise TransformError(f"{what}: the name {ROW!r} is reserved")
+    node: dict[str, Any] = found["statements"][0]["node"]
+    return node
+
+
+def _mentions_row(tree: object) -> bool:
+    if isinstance(tree, Mapping):
+        return any(_mentions_row(v) for v in tree.values())
+    if isinstance(tree, list):
+        return any(_mentions_row(v) for v in tree)
+    return isinstance(tree, str) and tree.lower() == ROW
+
+
+def _numbered(tree: dict[str, Any]) -> str:
+    _add_row(tree)
+    statement = {"node": tree, "named_param_map": []}
+    return _call("json_deserialize_sql", json.dumps({"error": False, "statements": [statement]}))
+
+
+def _add_row(node: Any) -> None:
+    """Put ``_row`` into every SELECT list that has no star to bring it."""
+    if isinstance(node, dict):
+        for value in list(node.values()):
+            _add_row(value)
+        if node.get("type") == "SELECT_NODE" and not any(
+            item["class"] == "STAR" for item in node["select_list"]
+        ):
+            row = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [ROW]}
+            node["select_list"].append(row)
+    elif isinstance(node, list):
+        for value in node:
+            _add_row(value)
+
+
+def output_columns(tree: dict[str, Any], source_name: str, columns: Schema, what: str) -> Schema:
+    """Names and types of the output, of the statement as it will run."""
+    import duckdb
+
+    try:
+        found = _describe(_numbered(tree), source_name, columns)
+    except duckdb.Error as error:
+        message = str(error).splitlines()[0]
+        raise TransformError(
+            f"{what}: DuckDB refuses it: {message}. Columns of {source_name!r}: {columns}"
+        ) from error
+    names = [name for name, _ in found]
+    if len(set(names)) != len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        raise TransformError(f"{what}: the output has the column {twice[0]!r} twice")
+    if ROW not in names:
+        raise TransformError(f"{what}: its rows cannot be traced to those of {source_name!r}")
+    made = {}
+    for name, kind in found:
+        try:
+            made[name] = None if name == ROW else from_arrow(kind)
+        except DefinitionError as error:
+            raise TransformError(f"{what}, column {name!r}: {error}") from error
+    del made[ROW]
+    return Schema(made, where=f"{what}, column")
+
+
+@lru_cache(maxsize=4_096)
+def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, Any], ...]:
+    """Names and Arrow types of the output, by running the query on no rows."""
+    import pyarrow as pa
+
+    connection = _connection()
+    empty = columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()
+    connection.register(source_name, empty)
+    try:
+        found = connection.sql(sql).to_arrow_table().schema
+    finally:
+        connection.unregister(source_name)
+    return tuple((field.name, field.type) for field in found)

@@ -1,0 +1,68 @@
+"""Which of DuckDB's functions depend on their arguments alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+FORBIDDEN = "its value depends on more than the row"
+#: Words that DuckDB takes for functions where no column has that name.
+VALUE_FUNCTIONS = frozenset(
+    """
+    current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user current_localtime current_localtimestamp localtime localtimestamp session_user
+    user
+    """.split()
+)
+#: DuckDB calls these consistent; they read the clock (age of one argument), or depend on its
+#: version, on the plan, or on names.
+_INCONSTANT = frozenset(
+    """
+    age current_localtime current_localtimestamp hash create_sort_key version alias
+    json_serialize_plan json_serialize_sql json_deserialize_sql getenv index_key
+    """.split()
+)
+#: Macros made of consistent functions; besides these, those named list_… and array_….
+_MACROS = frozenset(
+    """
+    nullif fmod fdiv if split_part days_in_month date_add md5_number_lower md5_number_upper
+    map_contains_entry map_contains_value json ifnull
+    """.split()
+)
+
+
+def why_not(name: str) -> str:
+    """Why a function (in lower case) may not stand in a transform; empty if it may."""
+    kind = _kinds().get(name)
+    if kind == "pure":
+        return ""
+    if kind == "aggregate":
+        return "an aggregate looks at many rows; use features=[ns.mean(…)] for that"
+    if name == "unnest" or kind == "table":
+        return "it makes several rows of one"
+    return FORBIDDEN if kind else "DuckDB has no such function"
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> Mapping[str, str]:
+    """What each of DuckDB's functions is: pure, aggregate, table or other."""
+    import duckdb
+
+    with duckdb.connect(config={"enable_external_access": "false", "threads": 1}) as connection:
+        rows = connection.execute(
+            "SELECT lower(function_name), list(function_type), list(stability) "
+            "FROM duckdb_functions() GROUP BY ALL"
+        ).fetchall()
+    return {name: _kind(name, set(types), set(levels)) for name, types, levels in rows}
+
+
+def _kind(name: str, types: set[str], levels: set[str | None]) -> str:
+    if types & {"aggregate"}:
+        return "aggregate"
+    if name in _INCONSTANT or name.startswith("__"):
+        return "other"
+    if types <= {"scalar", "table"} and "scalar" in types:
+        return "pure" if levels <= {"CONSISTENT", None} else "other"
+    if types == {"macro"}:
+        return "pure" if name in _MACROS or name.startswith(("list_", "array_")) else "other"
+    return "table" if "table" in types or "table_macro" in types else "other"
