@@ -56,7 +56,9 @@ def main() -> None:
             results.append(Result(section, None, "", skipped=f"failed: {error!s:.200}"))
     if args.long:
         results += _long(start)
-    path = HERE / "results" / ("quick.json" if args.quick or args.names else "latest.json")
+    # Only a whole run at full size is the record.
+    kind = "quick" if args.quick else "partial" if args.names else "latest"
+    path = HERE / "results" / f"{kind}.json"
     result.write(path, results, TARGETS)
     if args.peers:
         _add_peers(results, size, args.quick)

@@ -81,18 +81,35 @@ def _source_digest(source: str, name: str, what: str) -> str:
                 if isinstance(node, ast.Name) and node.id not in seen and node.id in defined:
                     seen.add(node.id)
                     queue.append(node.id)
-    texts = [ast.get_source_segment(source, s) or "" for s in statements if id(s) in needed]
+    texts = [_text(source, s) for s in statements if id(s) in needed]
     return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
 
 
-def _bound_names(statement: ast.stmt) -> list[str]:
-    """The module-level names that a statement defines."""
+def _text(source: str, statement: ast.stmt) -> str:
+    """The source of a statement, its decorators included."""
+    parts = [*getattr(statement, "decorator_list", []), statement]
+    return "\n".join(ast.get_source_segment(source, part) or "" for part in parts)
+
+
+def _bound_names(statement: ast.stmt) -> set[str]:
+    """The module-level names that a statement defines or changes, in branches too."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [statement.name]
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return [(a.asname or a.name).split(".")[0] for a in statement.names]
-    return [
-        node.id
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
+        return {statement.name}
+    found = set()
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {(a.asname or a.name).split(".")[0] for a in node.names}
+        elif isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(
+            node.ctx, ast.Store
+        ):
+            found |= {n.id for n in ast.walk(_base(node)) if isinstance(n, ast.Name)}
+    return found
+
+
+def _base(target: ast.expr) -> ast.expr:
+    """What an assignment changes: ``a`` of ``a.b[c] = …``."""
+    while isinstance(target, (ast.Attribute, ast.Subscript)):
+        target = target.value
+    return target

@@ -108,9 +108,9 @@ class _Check:
         for modifier in node["modifiers"]:
             self._refuse(modifier["type"])
         if node["group_expressions"] or node["group_sets"] or node["having"]:
-            self._refuse("GROUP BY", "it looks at many rows")
+            self._refuse("GROUP", "GROUP BY looks at many rows")
         if node["aggregate_handling"] != "STANDARD_HANDLING":
-            self._refuse("GROUP BY", "it looks at many rows")
+            self._refuse("GROUP", "GROUP BY looks at many rows")
         if node["qualify"]:
             self._refuse("QUALIFY", "it looks at other rows")
         if node["sample"]:
@@ -175,10 +175,9 @@ class _Check:
     def _refuse(self, construct: str, reason: str = "") -> None:
         reason = reason or _REASONS.get(construct, "it is not known to look at one row only")
         name = construct.removesuffix("_MODIFIER").removesuffix("_NODE").replace("_", " ")
-        raise TransformError(
-            f"{self._what}: {name if construct.isupper() else construct} is refused: {reason}. "
-            f"Transforms are row-wise"
-        )
+        name = name if construct.isupper() else construct
+        end = ". Transforms are row-wise" if construct.isupper() or "many rows" in reason else ""
+        raise TransformError(f"{self._what}: {name} is refused: {reason}{end}")
 
 
 def _nodes(root: object, kind: str | None = None) -> Iterator[Node]:

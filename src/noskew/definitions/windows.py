@@ -30,8 +30,10 @@ def window_list(window: Duration | Iterable[Duration] | None, what: str) -> tupl
     """One window, several, or None (all of history), in microseconds; checked, order kept."""
     if window is None or isinstance(window, (int, str, timedelta)):
         windows: list[Duration | None] = [window]
-    else:
+    elif isinstance(window, Iterable):
         windows = list(window)
+    else:
+        raise DefinitionError(f"{what}: expected a duration such as '1h', got {window!r}")
     found = tuple(None if w is None else _positive(w, what) for w in windows)
     if not found or len(set(found)) != len(found):
         raise DefinitionError(f"{what}: windows must be given, each once, got {window!r}")

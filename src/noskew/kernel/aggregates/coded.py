@@ -89,8 +89,10 @@ def _from_bytes(pieces: Ragged, kind: pa.DataType) -> pa.Array:
         with arrow_values():
             made.validate(full=True)  # no more digits than the type has
         return made
+    insist(len(pieces.data) < 1 << 31)
+    buffers = [None, pa.py_buffer(pieces.offsets.astype(np.int32)), pa.py_buffer(pieces.data)]
     with arrow_values():  # this cast refuses text that is not UTF-8
-        return pieces.to_arrow(pa.binary()).cast(kind)
+        return pa.Array.from_buffers(pa.binary(), len(pieces), buffers).cast(kind)
 
 
 @kernel
