@@ -103,3 +103,30 @@ def test_late_facts_are_never_missed(tmp_path: Path) -> None:
         assert (done.entities, done.changed) == (1, 1)
         answer = store.get_online_features("model", {"origin": ["EWR", "JFK"]})
         assert answer.to_dict()["wind"] == [3.0, 7.0]
+
+
+def test_another_online_store_is_filled_whole(tmp_path: Path) -> None:
+    clock = ns.FixedClock("2013-06-01T12:10:00Z")
+    for place in ("first", "second"):
+        config = Config(project="flights", online=OnlineConfig(url=f"lmdb:///{place}"))
+        with ns.FeatureStore(tmp_path, config=config, clock=clock) as store:
+            store.apply(SERVICE)
+            store.ingest("readings", ROWS)
+            (done,) = store.materialize()
+            assert done.entities == 1
+            assert store.get_online_features("model", {"origin": ["JFK"]}).to_dict()["wind"] == [
+                7.0
+            ]
+            (again,) = store.materialize()
+            assert again.entities == 0
+
+
+def test_an_online_store_that_lost_its_rows_is_filled_again(tmp_path: Path) -> None:
+    clock = ns.FixedClock("2013-06-01T12:10:00Z")
+    with ns.FeatureStore(tmp_path, project="flights", clock=clock) as store:
+        store.apply(SERVICE)
+        store.ingest("readings", ROWS)
+        store.materialize()
+        store.online.delete([key for key, _ in store.online.scan()])
+        (done,) = store.materialize()
+        assert (done.entities, done.changed) == (1, 1)

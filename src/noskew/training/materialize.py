@@ -14,7 +14,7 @@ from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Eve
 from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, version_bytes
+from noskew.kernel.rows import RowLayout, pack, version_bytes, version_of
 from noskew.kernel.state import fold
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.stores.online.base import OnlineStore
@@ -61,9 +61,12 @@ def materialize(
     later than its ``until``, and those that were ingested after it whatever their known time,
     so late and corrected rows are never missed. Writes are versioned by ``until`` and the
     table's snapshot: repeating a run, or running it after a kill, changes nothing that is
-    right already, and readers are never blocked.
+    right already, and readers are never blocked. An online store that does not say that it
+    holds what ``since`` covers (another one, or one that was emptied) is filled whole.
     """
     prefix = view_prefix(project, view.definition_hash)
+    if since is not None and not _covers(online, prefix, since):
+        since = None
     number, entities, changed, sequence = 0, 0, 0, since.sequence if since else -1
     if has_table(offline, view):
         info = offline.info(table_name(view))
@@ -80,6 +83,12 @@ def materialize(
     online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
     online.sync()
     return Materialized(view.name, until, number, sequence, entities, changed)
+
+
+def _covers(online: OnlineStore, prefix: bytes, since: Since) -> bool:
+    """Whether this very store holds an earlier run: its heartbeat is as late as ``since``."""
+    (row,) = online.read([heartbeat_key(prefix)])
+    return row is not None and version_of(row)[0] >= since.until
 
 
 class _Job:
