@@ -28,7 +28,7 @@ PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: setup ## a tour on real flights: define, plan, train, stream, serve, prove that nothing differs
+demo: setup ## a tour on real flights: define, plan, train, serve, prove that nothing differs
 	$(BIN)/noskew demo $(ARGS)
 
 test: setup services ## all tests, in random order (ARGS="-k name -x", WORKERS=0, PROFILE=nightly)

@@ -289,7 +289,7 @@ def quantile(
     q: float,
     **options: Unpack[Options],
 ) -> Aggregation:
-    """The value of rank ``⌊q·(n−1)⌋``, within 0.78 % of it; NaN is ignored. No rows: null."""
+    """The value of rank ``⌊q·(n−1)⌋``, within 1/128 of it; NaN is ignored. No rows: null."""
     if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
         raise DefinitionError(f"quantile({column!r}): q must be 0 to 1, got {q!r}")
     return _make("quantile", column, options, q=float(q))

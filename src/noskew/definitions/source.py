@@ -9,6 +9,7 @@ from typing import Any
 from noskew.clock import duration_micros
 from noskew.definitions import connectors
 from noskew.definitions.connectors import Connector
+from noskew.definitions.engines import installed_engine
 from noskew.definitions.sql_check import check_expression
 from noskew.definitions.windows import Duration
 from noskew.errors import DefinitionError, nearest
@@ -42,6 +43,8 @@ class Source:
         Connectors, such as ``ns.Parquet("data/")`` and ``ns.Kafka("topic")``.
     max_future
         Events further ahead of their known time than this are quarantined.
+    engine
+        What runs the filter; leave it out. The registry gives back the one that was applied.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Source:
     batch: Connector | None = field(default=None, compare=False)
     stream: Connector | None = field(default=None, compare=False)
     max_future: int = 0
+    engine: str = ""
     description: str = ""
     owner: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Source:
         batch: Connector | None = None,
         stream: Connector | None = None,
         max_future: Duration = DEFAULT_MAX_FUTURE,
+        engine: str = "",
         description: str = "",
         owner: str = "",
         tags: Mapping[str, str] | None = None,
@@ -83,6 +88,7 @@ class Source:
         put(self, "batch", batch)
         put(self, "stream", stream)
         put(self, "max_future", duration_micros(max_future))
+        put(self, "engine", engine or (installed_engine("sql") if filter else ""))
         put(self, "description", description)
         put(self, "owner", owner)
         put(self, "tags", dict(tags or {}))
@@ -123,6 +129,7 @@ class Source:
 
     def identity(self) -> dict[str, Any]:
         """What can change a value; where the data is at the moment is not part of it."""
+        engine = {"engine": self.engine} if self.filter else {}
         return {
             "name": self.name,
             "schema": list(self.schema.texts().items()),
@@ -131,6 +138,7 @@ class Source:
             "event_id": self.event_id,
             "filter": self.filter,
             "max_future": self.max_future,
+            **engine,
         }
 
     def to_dict(self) -> dict[str, Any]:

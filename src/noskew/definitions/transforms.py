@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from noskew.definitions.engines import installed_engine
 from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.sql_check import check_transform
-from noskew.errors import DefinitionError, TransformError, missing_extra
+from noskew.errors import DefinitionError, TransformError
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -77,20 +77,6 @@ class FunctionTransform:
 
 
 Transform = SqlTransform | FunctionTransform
-_ENGINES = {"sql": "duckdb", "pandas": "pandas", "arrow": "pyarrow"}
-
-
-def installed_engine(kind: str) -> str:
-    """The library that runs transforms of a kind, and its major version: ``duckdb-2``.
-
-    It is part of what a value is. A definition keeps the engine it was made with; a process
-    that has another refuses to run it. Raises MissingExtraError if there is none.
-    """
-    library = _ENGINES[kind]
-    try:
-        return f"{library}-{version(library).split('.')[0]}"
-    except PackageNotFoundError as error:
-        raise missing_extra(library, kind, f"ns.{kind}") from error
 
 
 def sql(text: str) -> SqlTransform:

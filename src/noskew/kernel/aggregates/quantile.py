@@ -3,7 +3,7 @@
 The bucket of a number is its sign and the leading 17 bits of its magnitude (11 of exponent,
 6 of fraction), so the mapping is a shift: no logarithm, the same on every machine. A bucket
 ``[lo, hi)`` is at most 1/64 wide relative to ``lo``; its value ``2·lo·hi/(lo+hi)`` is within
-1/129 (0.78 %) of everything in it. Merging adds counts and never collapses buckets.
+1/128 (0.79 %) of every normal number in it. Merging adds counts and never collapses buckets.
 
 Source: Masson, Rim, Lee, "DDSketch" (VLDB 2019), with the linearly interpolated mapping.
 """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.definitions.engines import installed_engine
 from noskew.definitions.sql_engine import ROW
-from noskew.definitions.transforms import SqlTransform, Transform, installed_engine
+from noskew.definitions.transforms import SqlTransform
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, TransformError
 from noskew.kernel import values
@@ -42,8 +44,8 @@ class Pipeline:
         self._view, self._source = view, view.source
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
-        if view.transform is not None:
-            _check_engine(view.transform, what)
+        for kind, engine in _engines(view):
+            _check_engine(kind, engine, what)
         if isinstance(view.transform, SqlTransform):
             self._engine = SqlEngine(view.transform.text, view.source.name, what)
         elif view.transform is not None:
@@ -113,14 +115,23 @@ class Pipeline:
         return Sorted(kept, {why: n for why, n in refused.items() if n})
 
 
-def _check_engine(transform: Transform, what: str) -> None:
+def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:
+    """The kinds of engine that a view runs on, and the engine of each that it was made with."""
+    if view.source.filter:
+        yield "sql", view.source.engine
+    if isinstance(view.transform, SqlTransform):
+        yield "sql", view.transform.engine
+    elif view.transform is not None:
+        yield view.transform.kind, view.transform.engine
+
+
+def _check_engine(kind: str, engine: str, what: str) -> None:
     """Refuse to run a definition on another engine than the one that gave it its meaning."""
-    kind = "sql" if isinstance(transform, SqlTransform) else transform.kind
     found = installed_engine(kind)
-    if found != transform.engine:
+    if found != engine:
         raise TransformError(
-            f"{what} was applied with {transform.engine} and {found} is installed, which may "
-            f"compute other values; plan and apply it again, or install {transform.engine}"
+            f"{what} was applied with {engine} and {found} is installed, which may "
+            f"compute other values; plan and apply it again, or install {engine}"
         )
 
 
