@@ -67,16 +67,19 @@ def test_a_killed_append_is_all_or_nothing(tmp_path: Path, spawner: ForkServerCo
         code, calls = run_append(spawner, whole, 0)
         assert code == 0
         everything = bits(store.read("facts", columns))
-    # Evenly spread, and closer together at the end, where the commit is.
+    # Evenly spread, and closer together at the end, where the commit is. No two runs make the
+    # same number of calls (a cache, a thread), so one of the last points may lie behind the end.
     points = [1 + calls * number // KILLS for number in range(KILLS)]
     points += [calls - 4**number for number in range(2, 7)]
     outcomes = set()
+    kills = 0
     for number, kill_at in enumerate(points):
         home = tmp_path / f"killed{number}"
         with open_store(home) as store:
             store.create(simple())
             code, _ = run_append(spawner, home, kill_at)
-            assert code == -signal.SIGKILL, "runs differ by a few calls at most"
+            assert code in (0, -signal.SIGKILL)
+            kills += code != 0
             committed = store.committed("facts", crashing_append.TOKEN)
             outcomes.add(committed is not None)
             assert bits(store.read("facts", columns)) == (everything if committed else nothing)
@@ -85,6 +88,7 @@ def test_a_killed_append_is_all_or_nothing(tmp_path: Path, spawner: ForkServerCo
             assert bits(store.read("facts", columns)) == everything
             present = {str(path) for path in table_files(home) if path.suffix == ".parquet"}
             assert present == set(store.files("facts")), "the repeat removes what the kill left"
+    assert kills >= KILLS, "points before the end must kill"
     assert outcomes == {True, False}, "the points must lie on both sides of the commit"
 
 
