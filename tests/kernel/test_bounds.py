@@ -90,3 +90,28 @@ def test_upper_bounds_count_what_is_not_after(events: list[int], asked: list[int
         np.array(asked),
     )  # fmt: skip
     assert found.tolist() == [sum(e <= t for e in events) for t in asked]
+
+
+@given(
+    st.lists(st.lists(st.integers(-200, 200), max_size=30), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(-210, 210)), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 2, 7, 60, 250])), max_size=4),
+)
+def test_window_starts_are_where_the_events_inside_begin(
+    entities: list[list[int]], rows: list[tuple[int, int]], windows: list[tuple[int, int]]
+) -> None:
+    """Windows in any order of width and hop, several entities beside each other."""
+    events = [sorted(e) for e in entities]
+    offsets = np.cumsum([0, *map(len, events)])
+    times = np.array([x for e in events for x in e], np.int64)
+    at = np.array([e % len(events) for e, _ in rows])
+    t = np.array([x for _, x in rows], np.int64)
+    lo, end = offsets[at], offsets[at + 1]
+    hi = upper_bounds(times, lo, end, t)
+    asked = np.array(windows, np.int64).reshape(-1, 2)
+    found = bounds.window_starts(times, lo, hi, t, asked)
+    for (window, hop), starts in zip(windows, found.tolist(), strict=True):
+        for i, start in enumerate(starts):
+            edge = bounds.window_start(int(t[i]), window, hop)
+            before = sum(x <= min(edge, int(t[i])) for x in events[at[i]])
+            assert start == lo[i] + before

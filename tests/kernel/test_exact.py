@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
 from noskew.kernel import exact, fixed_point
+from noskew.kernel.aggregates.count import count_values
+from noskew.kernel.aggregates.limbs import SPECIALS, Additive, unpack_additive
+from noskew.kernel.aggregates.running import Counted, Running
 from noskew.kernel.aggregates.sum import quotients
 from noskew.kernel.aggregates.variance import _variances
 from noskew.kernel.cursors import Reader
@@ -48,7 +51,7 @@ def bits(x: float) -> bytes:
 def lifted(values: Sequence[float]) -> tuple[NDArray[np.int64], int]:
     numbers, mask = np.array(values, np.float64), np.ones(len(values), bool)
     first, end = exact.float_span(numbers, mask)
-    return exact.lift_floats(numbers, mask, first, end - first), first
+    return exact.lift_floats(numbers, first, end - first), first
 
 
 def worth(limbs: NDArray[np.int64], first: int) -> Fraction:
@@ -62,8 +65,7 @@ def worth(limbs: NDArray[np.int64], first: int) -> Fraction:
 def test_lifted_floats_are_worth_themselves(values: list[float]) -> None:
     matrix, first = lifted(values)
     for row, value in zip(matrix, values, strict=True):
-        assert worth(row[:-3], first) == Fraction(value)
-        assert not row[-3:].any()
+        assert worth(row, first) == Fraction(value)
 
 
 @given(floats)
@@ -77,14 +79,99 @@ def test_lifted_squares_are_exact(values: list[float]) -> None:
 
 
 @given(longs)
-def test_lifted_integers_and_their_squares_are_exact(values: list[int]) -> None:
+def test_lifted_squares_of_integers_are_exact(values: list[int]) -> None:
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
-    for row, square, value in zip(
-        exact.lift_integers(numbers, mask), exact.lift_integer_squares(numbers, mask), values,
-        strict=True,
-    ):  # fmt: skip
-        assert worth(row[:-3], 0) == value
+    squares = exact.lift_integer_squares(numbers, mask)
+    for square, value in zip(squares, values, strict=True):
         assert worth(square, 0) == value**2
+
+
+def all_ranges(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    lo, hi = np.triu_indices(n + 1)
+    return lo.astype(np.int64), hi.astype(np.int64)
+
+
+@given(st.one_of(floats, st.lists(st.floats(-1e9, 1e9, width=32), min_size=1, max_size=40)))
+@example([2.0**62, -(2.0**-52)])  # the most that 128 bits hold, and a sum that is negative
+@example([2.0**63, 2.0**-53])  # one more: limbs
+@example([-1.0, 0.0, -0.0, 1.0])
+@example([0.0])
+@example([LEAST, -LEAST])
+def test_sums_of_every_range_of_floats_are_exact(values: list[float]) -> None:
+    """By words or by limbs, as lifted or taken apart and put together again."""
+    lo, hi = all_ranges(len(values))
+    running = Running.of_floats(np.array(values))
+    parts = [running.take(np.array([k])) for k in range(len(values))]
+    for lifted_form in (running, Additive.concat(parts)):
+        sums = lifted_form.merge(lo, hi)
+        for row, a, b in zip(sums.limbs, lo, hi, strict=True):
+            assert worth(row, sums.first) == sum(map(Fraction, values[a:b]), Fraction(0))
+        assert sums.specials is None
+
+
+def test_most_floats_go_by_words() -> None:
+    """Prices, fractions and counts of ordinary size; the fallback is for the others."""
+    for scale in (1.0, 1e-3, 1e6, 1e12):
+        assert isinstance(Running.of_floats(np.linspace(scale / 99, scale, 1000)), Running)
+    assert isinstance(Running.of_floats(np.array([1e-9, 1e30])), Additive)
+
+
+@given(longs)
+@example([LONG_MIN] * 8)
+@example([LONG_MAX] * 8)
+def test_sums_of_every_range_of_integers_are_exact(values: list[int]) -> None:
+    lo, hi = all_ranges(len(values))
+    sums = Running.of_integers(np.array(values, np.int64)).merge(lo, hi)
+    for row, a, b in zip(sums.limbs, lo, hi, strict=True):
+        assert worth(row, sums.first) == sum(values[a:b])
+        assert abs(row).max() < 2**32
+
+
+@given(st.lists(st.sampled_from([1.5, -2.0, 1e200, math.nan, math.inf, -math.inf]), min_size=1,
+                max_size=6))  # fmt: skip
+def test_numbers_that_are_not_finite_are_counted_beside_the_sum(values: list[float]) -> None:
+    """In sums by words and by limbs (1e200 beside 1.5) alike, and through bytes."""
+    lo, hi = all_ranges(len(values))
+    sums = Running.of_floats(np.array(values)).merge(lo, hi)
+    groups = np.arange(len(sums) + 1)
+    packed = sums.pack(groups)
+    reader = Reader(packed.data, packed.offsets[:-1].copy(), np.diff(groups), packed.offsets[1:])
+    expected = [float(sum(values[a:b])) for a, b in zip(lo, hi, strict=True)]
+    for form in (sums, unpack_additive(reader, SPECIALS)):
+        found = quotients(form, np.ones(len(lo), np.int64))
+        for x, y in zip(found, expected, strict=True):
+            assert (math.isnan(x) and math.isnan(y)) or math.isfinite(y) or x == y
+
+
+@given(st.lists(st.booleans(), max_size=8))
+def test_counts_of_every_range(mask: list[bool]) -> None:
+    lo, hi = all_ranges(len(mask))
+    counts = count_values(Counted.of(np.array(mask, bool)).merge(lo, hi))
+    assert counts.tolist() == [sum(mask[a:b]) for a, b in zip(lo, hi, strict=True)]
+
+
+MOST = 2**63 - 2**31  # in a limb: 2^31 times 2^32 − 1
+limbs_of_any_size = st.lists(
+    st.one_of(st.integers(-(2**62), 2**62), st.integers(-3, 3),
+              st.sampled_from([MOST, -MOST, 2**30, 2**30 - 1, 2**32 - 1])),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@given(limbs_of_any_size, st.integers(-36, 31), st.sampled_from([1, 2, 3, 7, 10, 2**32 - 1]))
+@example([0, 0, 2**62 - 1, 2**30 - 1], 0, 1)  # the most that goes by words
+@example([0, 0, 2**62], 0, 3)
+@example([1, 0, 0, 2**29], -2, 3)  # sticky by the very last bit
+@example([2**32 - 1, 2**32 - 1, -1], 0, 1)  # −1 by carries
+@example([2**11, 2**31 + 1], -34, 1)  # half of the least subnormal, and more
+def test_words_and_digits_round_alike(limbs: list[int], first: int, divisor: int) -> None:
+    """Numbers go by words up to 2^127 and by digits above; both are the nearest, ties to even."""
+    number = worth(np.array(limbs, object), first)
+    expected = rounded(number / divisor) if number else 0.0
+    state = Additive(np.array([limbs], np.int64), first)
+    assert bits(quotients(state, np.array([divisor]))[0]) == bits(expected)
+    wide = Additive(np.array([[0, 0, 0, *limbs, 0, 0]], np.int64), first - 3)
+    assert bits(quotients(wide, np.array([divisor]))[0]) == bits(expected)
 
 
 @given(floats, st.sampled_from([1, 2, 3, 7, 10, 2**31 - 1]))
@@ -102,7 +189,7 @@ def test_lifted_integers_and_their_squares_are_exact(values: list[int]) -> None:
 def test_quotients_are_rounded_once(values: list[float], divisor: int) -> None:
     matrix, first = lifted(values)
     total = matrix.sum(axis=0, keepdims=True)
-    found = quotients(total, first, np.array([divisor]))[0]
+    found = quotients(Additive(total, first), np.array([divisor]))[0]
     expected = rounded(sum(map(Fraction, values), Fraction(0)) / divisor)
     assert bits(found) == bits(expected)
 
@@ -118,7 +205,7 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
     values = values if len(values) > 1 else values * 2
     matrix, first = lifted(values)
     numbers, mask = np.array(values, np.float64), np.ones(len(values), bool)
-    width = 2 * (matrix.shape[1] - 3) + 2
+    width = 2 * matrix.shape[1] + 2
     squares = exact.lift_float_squares(numbers, mask, 2 * first, width)
     found = _variances(
         matrix.sum(axis=0, keepdims=True), first, squares.sum(axis=0, keepdims=True), 2 * first,
@@ -135,14 +222,24 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
 def test_variances_of_integers(values: list[int]) -> None:
     values = values if len(values) > 1 else values * 2
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
-    sums, squares = exact.lift_integers(numbers, mask), exact.lift_integer_squares(numbers, mask)
+    sums = Running.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
+    squares = exact.lift_integer_squares(numbers, mask)
     found = _variances(
-        sums.sum(axis=0, keepdims=True), 0, squares.sum(axis=0, keepdims=True), 0,
+        sums.limbs, 0, squares.sum(axis=0, keepdims=True), 0,
         np.array([len(values)]),
     )[0]  # fmt: skip
     mean = Fraction(sum(values), len(values))
     spread = sum(((v - mean) ** 2 for v in values), Fraction(0))
     assert bits(found) == bits(rounded(spread / (len(values) - 1)))
+
+
+def test_large_numbers_beside_small_ones_change_nothing() -> None:
+    """Rows by words, by digits, with divisor 0 and without a number, in one call."""
+    small, large, none = [3, 0, 0, 0, 0], [1, 0, 0, 0, 7], [0, 0, 0, 0, 0]
+    rows = Additive(np.array([small, large, small, none, large, large]), 0)
+    found = quotients(rows, np.array([2, 1, 0, 5, 0, 3]))
+    whole = Fraction(1) + 7 * Fraction(2) ** 128
+    assert found.tolist() == [1.5, float(whole), 0.0, 0.0, 0.0, float(whole / 3)]
 
 
 def test_limbs_have_room_for_two_to_the_31_values() -> None:
@@ -156,12 +253,13 @@ def test_limbs_have_room_for_two_to_the_31_values() -> None:
         matrix, first = lifted([value])
         assert abs(matrix).max() < 2**32
         total = matrix * np.int64(count)
-        assert worth(total[0, :-3], first) == Fraction(value) * count
-        found = quotients(total, first, np.array([1]))[0]
+        assert worth(total[0], first) == Fraction(value) * count
+        found = quotients(Additive(total, first), np.array([1]))[0]
         assert bits(found) == bits(rounded(Fraction(value) * count))
     one = np.ones(1, bool)
     for number in (LONG_MIN, LONG_MAX, -1, 2**32 - 1):
-        assert abs(exact.lift_integers(np.array([number]), one)).max() <= 2**32
+        running = Running.of_integers(np.array([number]))
+        assert abs(running.take(np.zeros(1, np.int64)).limbs).max() < 2**32
         assert abs(exact.lift_integer_squares(np.array([number]), one)).max() < 4 * 2**32
 
 

@@ -125,11 +125,21 @@ def test_columns_encode_as_keys_do(data: st.DataObject) -> None:
     sliced = [pa.concat_arrays([c.slice(0, 1), c]).slice(min(1, len(c))) for c in columns]
     for given_columns in (columns, sliced):
         raw, valid = encode_columns(given_columns)
+        assert encode_columns(given_columns, b"view")[0].to_list() == [
+            b"view" + key for key in raw.to_list()
+        ]
         for found, ok, key in zip(raw.to_list(), valid, rows, strict=True):
             assert ok == (None not in key)
             if ok:
                 converters = [part_converter(k, "k") for k in kinds]
                 assert found == encode_key([c(v) for c, v in zip(converters, key, strict=True)])
+
+
+def test_a_prefix_is_no_part_of_a_long_key() -> None:
+    # The first is as long as a key may be, and only longer with the prefix.
+    for parts in (["x" * (MAX_ENCODED - 2), "x" * 1_000], ["x" * 1_000, "short"]):
+        found, _ = encode_columns([pa.array(parts)], b"p" * 8)
+        assert found.to_list() == [b"p" * 8 + encode_key([part]) for part in parts]
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.binary(max_size=9))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -52,6 +53,10 @@ def run(view: FeatureView, rows: Sequence[dict[str, Any]], known_time: int = 100
     return Pipeline(view)(batch, known_time=known_time, buckets=4)
 
 
+def counts(made: Sorted) -> dict[str, int]:
+    return {why: len(rows) for why, rows in made.refused.items()}
+
+
 def row(user_id: int | None = 1, at: int = 0, **cells: Any) -> dict[str, Any]:
     return {"user_id": user_id, "at": to_datetime(at), **cells}
 
@@ -86,23 +91,20 @@ def test_any_batching_and_order_of_rows_gives_the_same_events(
 
     singly = [run([r]) for r in rows]
     expected = [event for made in singly for event in made.events.to_pylist()]
-    counted: dict[str, int] = {}
-    for made in singly:
-        for why, n in made.refused.items():
-            counted[why] = counted.get(why, 0) + n
+    counted = {(why, i) for i, made in enumerate(singly) for why in made.refused}
 
     order = data.draw(st.permutations(range(len(rows))))
     bounds = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
     found: dict[int, list[dict[str, Any]]] = {}
-    refused: dict[str, int] = {}
+    refused: set[tuple[str, int]] = set()
     for a, b in zip([0, *bounds], [*bounds, len(rows)], strict=True):
         made = run([rows[i] for i in order[a:b]])
-        kept = [i for i in order[a:b] if singly[i].events.num_rows]
-        # Events come in the order of their rows.
+        some = order[a:b]
+        kept = [i for i in some if singly[i].events.num_rows]
+        assert [some[at] for at in made.row] == kept, "each event is traced to its row"
         for i, event in zip(kept, made.events.to_pylist(), strict=True):
             found[i] = [event]
-        for why, n in made.refused.items():
-            refused[why] = refused.get(why, 0) + n
+        refused |= {(why, some[at]) for why, rows_ in made.refused.items() for at in rows_}
     assert [event for i in range(len(rows)) for event in found.get(i, [])] == expected
     assert refused == counted
 
@@ -112,8 +114,41 @@ def test_null_keys_and_future_events_are_counted_and_left_out() -> None:
     late = 100 * S + 300 * S
     made = run(view, [row(None), row(1, late), row(1, late + 1), row(None, late + 1), row(2)])
     assert made.events.column("user_id").to_pylist() == [1, 2]
-    assert made.refused == {"null key": 2, "future event time": 1}
+    assert counts(made) == {"null key": 2, "future event time": 1}
     assert run(view, [row()]).refused == {}
+
+
+def test_each_row_may_have_a_known_time_of_its_own() -> None:
+    view = make_view(max_future=1, filter="n > 0")
+    batch = pa.Table.from_pylist(
+        [row(1, 5, n=1), row(2, 5, n=0), row(3, 5, n=1), row(4, 5, n=1)],
+        schema=view.source.schema.arrow,
+    )
+    known = np.array([9, 8, 3, 4])
+    made = Pipeline(view)(batch, known_time=known, buckets=1)
+    assert made.events.column("user_id").to_pylist() == [1, 4]
+    assert made.events.column("_known_time").cast(pa.int64()).to_pylist() == [9, 4]
+    assert made.row.tolist() == [0, 3]
+    assert {why: at.tolist() for why, at in made.refused.items()} == {"future event time": [2]}
+
+
+def test_of_a_stream_the_log_says_when_events_became_known() -> None:
+    view = make_view(created="made", max_future="1s")
+    batch = pa.Table.from_pylist([row(at=5 * S, made=to_datetime(0))],
+                                 schema=view.source.schema.arrow)  # fmt: skip
+    made = Pipeline(view, streamed=True)(batch, known_time=5 * S, buckets=1)
+    assert made.events.column("_known_time").cast(pa.int64()).to_pylist() == [5 * S]
+
+
+def test_rows_without_an_event_time_fail_a_batch_or_are_named() -> None:
+    view = make_view()
+    rows = [row(1), {**row(2), "at": None}, {**row(None), "at": None}]
+    with pytest.raises(SchemaMismatchError, match="2 rows have no event time"):
+        run(view, rows)
+    batch = pa.Table.from_pylist(rows, schema=view.source.schema.arrow)
+    made = Pipeline(view, streamed=True)(batch, known_time=0, buckets=1)
+    assert made.events.column("user_id").to_pylist() == [1]
+    assert counts(made) == {"no event time": 1, "null key": 1}
 
 
 def test_a_null_in_any_part_of_a_key_is_a_null_key() -> None:
@@ -121,7 +156,7 @@ def test_a_null_in_any_part_of_a_key_is_a_null_key() -> None:
     entity = ns.Entity("pair", {"user_id": int, "s": str})
     view = ns.FeatureView("view", entity=entity, source=source, features=["n"])
     made = run(view, [row(s=None), row(None, s="a"), row(s="")])
-    assert made.refused == {"null key": 2}
+    assert counts(made) == {"null key": 2}
     assert made.events.column("s").to_pylist() == [""]
 
 
@@ -137,7 +172,7 @@ def test_the_created_column_is_the_known_time_and_where_null_the_load_time_is() 
 def test_future_is_judged_by_the_created_column() -> None:
     view = make_view(created="made", max_future="1s")
     made = run(view, [row(at=5 * S, made=to_datetime(0)), row(at=S, made=to_datetime(0))])
-    assert made.refused == {"future event time": 1}
+    assert counts(made) == {"future event time": 1}
 
 
 def test_the_filter_keeps_what_is_true_and_nothing_else() -> None:

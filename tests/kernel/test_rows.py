@@ -97,7 +97,8 @@ def test_a_row_of_windows_byte_for_byte() -> None:
         + "00000200 0200 2c01"  # sums, in two bytes each
         + "00"  # nothing but finite numbers
     )
-    assert row.hex() == VERSION.hex() + "0100" + (count + tiles).replace(" ", "")
+    newest = struct.pack("<q", minute + 2).hex()
+    assert row.hex() == VERSION.hex() + "0101" + newest + (count + tiles).replace(" ", "")
 
 
 def test_an_entity_of_nulls_alone_differs_from_none_at_all() -> None:

@@ -17,8 +17,8 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, pack, unpack, version_bytes
-from noskew.kernel.state import ViewState, empty, finalise, fold, merge
-from noskew.testing.reference import Fact, Key, historical
+from noskew.kernel.state import Newest, ViewState, empty, finalise, fold, merge, settle
+from noskew.testing.reference import Fact, Key, event_time, historical
 from noskew.testing.strategies import EVENT_ID, Case, assert_same, cases, facts_to_table
 from tests.kernel.paths import encoded, events_of, fact, make_view
 
@@ -64,12 +64,24 @@ class Folder:
     def check(self, state: ViewState, facts: Sequence[Fact], t: Sequence[int]) -> None:
         """The state's answers are the reference's; those of the last key are those of no rows."""
         found = pa.table(finalise(self.plan, state, np.array(t, np.int64)))
+        newest = settle(self.plan, state, np.array(t, np.int64)).newest
+        assert times_of(newest) == [
+            *(event_time(self.view, facts, key, at) for key, at in zip(self.keys, t, strict=False)),
+            None,
+        ]
         rows = list(zip(self.keys, t, strict=False))
         expected = historical(self.view, facts, rows)
         if rows:
             expected += historical(self.view, [], [(self.keys[0], t[-1])])
             rows.append((self.keys[0], t[-1]))
             assert_same(expected, found, self.view, rows=rows, facts=facts)
+
+
+def times_of(newest: Newest) -> list[int | None]:
+    """Event times; None for a key without an event, which must say 0."""
+    pairs = zip(newest.event_time.tolist(), newest.there.tolist(), strict=True)
+    assert not newest.event_time[~newest.there].any()
+    return [at if there else None for at, there in pairs]
 
 
 def known_by(facts: Sequence[Fact], horizon: int) -> list[Fact]:
@@ -194,6 +206,44 @@ def one(view: FeatureView, state: ViewState, t: Sequence[int]) -> dict[str, list
     plan = compile_view(view)
     found = finalise(plan, state, np.array(t, np.int64))
     return {name: column.to_pylist() for name, column in found.items()}
+
+
+# ---------------------------------------------------------------- event times
+
+
+def test_the_event_time_of_aggregates_is_that_of_the_newest_event_whatever_the_window() -> None:
+    view = make_view(ns.count(window="10s"), ns.sum("x", where="ok"))
+    facts = [
+        fact(2 * S),
+        fact(7 * S, sequence=1),  # null and false: it counts for no feature
+        fact(5 * S, known=90 * S, sequence=2),
+        fact(100 * S, known=90 * S, sequence=3),  # pending until its time comes
+        fact(200 * S, known=90 * S, key=(2,), sequence=4),
+    ]
+    folder = Folder(view, facts)
+    whole = folder.state(facts, 90 * S)
+    singly = folder.merge([folder.fold([f], 90 * S) for f in reversed(facts)], 90 * S)
+    for state in (whole, singly[0], folder.repacked(singly)[0]):
+        for t, first, second in [(90, 7, None), (99, 7, None), (100, 100, None), (200, 100, 200)]:
+            asked = np.full(3, t * S)
+            expected = [None if at is None else at * S for at in (first, second, None)]
+            assert times_of(settle(folder.plan, state, asked).newest) == expected
+        assert finalise(folder.plan, state, asked)["count_10s"].to_pylist() == [0, 1, 0]
+    assert folder.rows(whole) == folder.rows(singly[0])
+
+
+def test_rows_of_aggregates_carry_eight_bytes_for_their_event_time() -> None:
+    layout = RowLayout(replace(compile_view(make_view(ns.count())), ordered_rows=True))
+    assert layout.head.itemsize == 16 + 1 + 1 + 8
+
+
+def test_features_come_in_the_order_of_the_plan() -> None:
+    windows = [ns.count(window="1h"), ns.count(window="10s"), ns.mean("x", window="1h")]
+    view = make_view(*windows, ns.latest("x"), ns.mean("x", window="10s"))
+    state = fold(compile_view(view), events_of(view, [fact(1)]), 1)
+    assert list(finalise(compile_view(view), state, np.array([1]))) == [
+        "x", "count_1h", "count_10s", "x_mean_1h", "x_mean_10s",
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- counter-examples, once found

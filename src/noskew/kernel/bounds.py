@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noskew.kernel.jit import inline
+from noskew.kernel.jit import inline, kernel
 
 T = TypeVar("T", int, NDArray[np.int64])
 
@@ -42,3 +42,58 @@ def first_tile(t: T, window: int, hop: int) -> T:
 
 window_start_at = inline(window_start)
 tile_of_at = inline(tile_of)
+
+
+@kernel
+def window_starts(
+    times: NDArray[np.int64],
+    lo: NDArray[np.int64],
+    hi: NDArray[np.int64],
+    t: NDArray[np.int64],
+    windows: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The first position in ``lo:hi`` inside each of several windows at ``t``.
+
+    Parameters
+    ----------
+    times
+        int64, shape (n,): event times, ascending within each range.
+    lo, hi, t
+        int64, shape (rows,); ``times[lo:hi]`` are the row's events up to ``t``.
+    windows
+        int64, shape (k, 2): width and hop of each, best in ascending order of width.
+
+    Returns
+    -------
+    int64, shape (k, rows): ``hi`` where a window has no events. All windows of a row are looked
+    for together, outwards from the row's time, so that near ones are found in a step or two.
+    """
+    out = np.empty((len(windows), len(t)), np.int64)
+    for i in range(len(t)):
+        end, reached = hi[i], t[i]
+        for w in range(len(windows)):
+            edge = window_start_at(t[i], windows[w, 0], windows[w, 1])
+            if edge > reached:  # inside the window before, which has a longer hop
+                end = hi[i]
+            end = _start_before(times, lo[i], end, edge)
+            out[w, i], reached = end, edge
+    return out
+
+
+@inline
+def _start_before(times: NDArray[np.int64], lo: int, hi: int, edge: int) -> int:
+    """The first position in ``lo:hi`` after ``edge``, by steps back from hi that grow."""
+    step = 1
+    while hi - step >= lo:
+        if times[hi - step] <= edge:
+            lo = hi - step + 1
+            break
+        hi -= step
+        step *= 8
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if times[middle] <= edge:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo

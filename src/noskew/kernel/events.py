@@ -22,12 +22,15 @@ EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_seq
 class Events:
     """Events sorted by (entity, event time, known time, sequence), with their columns.
 
+    ``order``, if given, says where in ``table`` each event is; columns are then put in order
+    when they are asked for, so that those of which few values are wanted never are.
+
     Attributes
     ----------
     offsets
         int64, shape (entities + 1,): entity e has the events ``offsets[e]:offsets[e + 1]``.
     event_time, known_time, sequence
-        int64, shape (n,).
+        int64, shape (n,). Known time and sequence are only there if the table has them.
     keys
         One row an entity, in order: the key columns.
     """
@@ -38,15 +41,17 @@ class Events:
         keys: pa.Table,
         offsets: NDArray[np.int64],
         event_time: NDArray[np.int64],
-        known_time: NDArray[np.int64],
-        sequence: NDArray[np.int64],
+        known_time: NDArray[np.int64] | None,
+        sequence: NDArray[np.int64] | None,
+        order: NDArray[np.int64] | None = None,
     ) -> None:
-        self.table = table
         self.keys = keys
         self.offsets = offsets
         self.event_time = event_time
-        self.known_time = known_time
-        self.sequence = sequence
+        self._given = table
+        self._order = order
+        self._known_time = known_time
+        self._sequence = sequence
         self._columns: dict[str, pa.Array] = {}
         self._codes: dict[str, tuple[NDArray[np.int64], values.Domain]] = {}
 
@@ -60,7 +65,11 @@ class Events:
         Sorted input (by keys, then time) is recognised and not sorted again. With a column
         ``_event_id`` (int64, nullable), of the events of one entity with the same id only the
         least by (known time, sequence) is kept.
+
+        Without ``_sequence`` the table is in order as it is, and has neither ids nor doubts.
         """
+        if SEQUENCE not in table.column_names:
+            return cls._in_order(table, keys)
         clocks = [_int64(table, c) for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)]
         columns = [_array(table, k) for k in keys]
         starts = _run_starts(columns)
@@ -71,20 +80,56 @@ class Events:
         if EVENT_ID in table.column_names:
             order = _drop_duplicates(table, columns, starts, clocks, order)
         if order is not None:
-            table = table.take(pa.array(order))
+            at = pa.array(order)
             clocks = [c[order] for c in clocks]
-            columns = [_array(table, k) for k in keys]
+            columns = [c.take(at) for c in columns]
             starts = _run_starts(columns)
+        offsets = np.append(starts, len(columns[0])).astype(np.int64)
+        event, known, sequence = clocks
+        firsts = _firsts(keys, columns, starts)
+        return cls(table, firsts, offsets, event, known, sequence, order)
+
+    @classmethod
+    def _in_order(cls, table: pa.Table, keys: Sequence[str]) -> Events:
+        columns = [_array(table, k) for k in keys]
+        starts = _run_starts(columns)
+        event_time = _int64(table, EVENT_TIME)
+        known_time = _int64(table, KNOWN_TIME) if KNOWN_TIME in table.column_names else None
         offsets = np.append(starts, len(table)).astype(np.int64)
-        first = pa.array(starts)
-        unique = pa.table({k: c.take(first) for k, c in zip(keys, columns, strict=True)})
-        return cls(table, unique, offsets, *clocks)
+        return cls(table, _firsts(keys, columns, starts), offsets, event_time, known_time, None)
+
+    @property
+    def known_time(self) -> NDArray[np.int64]:
+        """When the store learned of each event."""
+        assert self._known_time is not None, f"the table was read without {KNOWN_TIME}"
+        return self._known_time
+
+    @property
+    def sequence(self) -> NDArray[np.int64]:
+        """The order of arrival."""
+        assert self._sequence is not None, f"the table was read without {SEQUENCE}"
+        return self._sequence
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns, in the order of the events."""
+        return self._given if self._order is None else self._given.take(pa.array(self._order))
 
     def column(self, name: str) -> pa.Array:
         """A column as one contiguous Arrow array."""
         if name not in self._columns:
-            self._columns[name] = _array(self.table, name)
+            found = _array(self._given, name)
+            if self._order is not None:
+                found = found.take(pa.array(self._order))
+            self._columns[name] = found
         return self._columns[name]
+
+    def pick(self, name: str, at: pa.Array) -> pa.Array:
+        """The values of a column at some events; null where ``at`` (int64) is null."""
+        if self._order is None or name in self._columns:
+            return self.column(name).take(at)
+        where = pa.array(self._order).take(at)
+        return _array(self._given, name).take(where)
 
     def codes(self, name: str) -> tuple[NDArray[np.int64], values.Domain]:
         """Order-preserving codes of a column and what they mean."""
@@ -114,10 +159,21 @@ class Events:
         counts = np.zeros(len(self.offsets), np.int64)
         np.cumsum(np.add.reduceat(np.append(keep, False).astype(np.int64), self.offsets[:-1])
                   * (np.diff(self.offsets) > 0), out=counts[1:])  # fmt: skip
-        return Events(
-            self.table.filter(pa.array(keep)), self.keys, counts,
-            self.event_time[keep], self.known_time[keep], self.sequence[keep],
-        )  # fmt: skip
+        known_time = None if self._known_time is None else self._known_time[keep]
+        sequence = None if self._sequence is None else self._sequence[keep]
+        if self._order is None:
+            table, order = self._given.filter(pa.array(keep)), None
+        else:
+            table, order = self._given, self._order[keep]
+        return Events(table, self.keys, counts, self.event_time[keep], known_time, sequence, order)
+
+
+def _firsts(
+    keys: Sequence[str], columns: Sequence[pa.Array], starts: NDArray[np.int64]
+) -> pa.Table:
+    """The key of each run, once."""
+    at = pa.array(starts)
+    return pa.table({k: c.take(at) for k, c in zip(keys, columns, strict=True)})
 
 
 def _array(table: pa.Table, name: str) -> pa.Array:

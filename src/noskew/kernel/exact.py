@@ -4,15 +4,13 @@ A sum is a fixed-point integer on one grid: limb ``j`` holds the bits of weight 
 to ``2^(32·j+31)``. A batch uses the limbs ``[first, first + width)`` that its values need (two
 or three for ordinary data; 68 would hold every float64). Limbs are int64 and may be negative
 or carry-laden: 2^31 of them add up without overflow, so sums, differences and prefix sums are
-plain integer arithmetic, limb by limb, and only :func:`round_quotient` carries and rounds.
+plain integer arithmetic, limb by limb; only :mod:`noskew.kernel.rounding` carries and rounds.
 
 Source: the long accumulator of Kulisch (2013), on 32-bit digits as in Neal, "Fast exact
 summation using small and large superaccumulators" (2015).
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,8 @@ from noskew.kernel.jit import inline, kernel
 Limbs = NDArray[np.int64]
 _LOW = np.int64(0xFFFFFFFF)
 _FRACTION = np.uint64((1 << 52) - 1)
+#: A float64 as int64, without its sign; from infinity on it is no finite number.
+_MAGNITUDE, _INFINITE = np.int64((1 << 63) - 1), np.int64(0x7FF << 52)
 
 
 @inline
@@ -33,6 +33,29 @@ def split_float(x: float) -> tuple[int, int]:
     if e == 0:
         return int(m), -1074
     return int(m | np.int64(1 << 52)), int(e - 1075)
+
+
+@kernel
+def float_range(bits: NDArray[np.int64]) -> tuple[int, int, bool]:
+    """Exponents ``2^low`` of the lowest bit and ``2^high`` above the highest, and "not finite".
+
+    ``bits`` are float64 values seen as int64. The lowest bit is that of a full fraction, so the
+    range may be wider than the values need; (0, 0) if none is other than zero. "Not finite" is
+    whether there is a NaN or an infinity; these have no part in the range.
+    """
+    least, most, all_most = _INFINITE, np.int64(0), np.int64(0)
+    for i in range(len(bits)):
+        # Selections and no branches: this loop runs eight values at a time.
+        magnitude = bits[i] & _MAGNITUDE
+        all_most = max(all_most, magnitude)
+        finite = magnitude if magnitude < _INFINITE else np.int64(0)
+        most = max(most, finite)
+        least = min(least, finite if finite > 0 else _INFINITE)
+    if most == 0:
+        return 0, 0, bool(all_most >= _INFINITE)
+    low = max(least >> 52, np.int64(1)) - 1075
+    high = max(most >> 52, np.int64(1)) - 1075 + 53
+    return int(low), int(high), bool(all_most >= _INFINITE)
 
 
 @kernel
@@ -80,22 +103,14 @@ def _place(limbs: Limbs, piece: np.uint64, bit: int, negative: bool) -> None:
 
 
 @kernel
-def lift_floats(
-    values: NDArray[np.float64], mask: NDArray[np.bool_], first: int, width: int
-) -> Limbs:
-    """Each value as limbs, shape (n, width + 3); the last three count NaN, +Inf and −Inf."""
-    out = np.zeros((len(values), width + 3), np.int64)
+def lift_floats(values: NDArray[np.float64], first: int, width: int) -> Limbs:
+    """Each finite value as limbs, shape (n, width); others are zero."""
+    out = np.zeros((len(values), width), np.int64)
     for i in range(len(values)):
-        if not mask[i]:
-            continue
         x = values[i]
-        if np.isnan(x):
-            out[i, width] = 1
-        elif np.isinf(x):
-            out[i, width + (1 if x > 0 else 2)] = 1
-        elif x != 0.0:
+        if x != 0.0 and np.isfinite(x):
             m, e = split_float(x)
-            _place(out[i, :width], np.uint64(m), e - 32 * first, x < 0)
+            _place(out[i], np.uint64(m), e - 32 * first, x < 0)
     return out
 
 
@@ -118,17 +133,6 @@ def lift_float_squares(
         _place(out[i], np.uint64(low * low), bit, False)
         _place(out[i], np.uint64(2 * high * low), bit + 27, False)
         _place(out[i], np.uint64(high * high), bit + 54, False)
-    return out
-
-
-@kernel
-def lift_integers(values: NDArray[np.int64], mask: NDArray[np.bool_]) -> Limbs:
-    """Each integer as limbs 0 and 1, shape (n, 5): the layout of :func:`lift_floats`."""
-    out = np.zeros((len(values), 5), np.int64)
-    for i in range(len(values)):
-        if mask[i]:
-            out[i, 0] = values[i] & _LOW
-            out[i, 1] = values[i] >> 32
     return out
 
 
@@ -168,102 +172,3 @@ def carry(limbs: Limbs, digits: NDArray[np.uint64]) -> bool:
         if attempt == 1:
             break
     return negative
-
-
-@inline
-def _round_digits(digits: NDArray[np.uint64], bit0: int, sticky: bool) -> float:
-    """``Σ digits · 2^bit0`` (plus something below, if sticky) as the nearest even float64."""
-    top = len(digits) - 1
-    while top >= 0 and digits[top] == 0:
-        top -= 1
-    if top < 0:
-        return 0.0
-    length = 0
-    while length < 32 and (digits[top] >> np.uint64(length)) != 0:
-        length += 1
-    # The leading 64 bits, and whether any bit follows.
-    word = np.uint64(digits[top]) << np.uint64(64 - length)
-    filled = length
-    j = top - 1
-    while j >= 0 and filled < 64:
-        if filled + 32 <= 64:
-            word |= digits[j] << np.uint64(64 - filled - 32)
-        else:
-            word |= digits[j] >> np.uint64(filled + 32 - 64)
-            if digits[j] & np.uint64((1 << (filled - 32)) - 1):
-                sticky = True
-        filled += 32
-        j -= 1
-    while j >= 0 and not sticky:
-        sticky = digits[j] != 0
-        j -= 1
-    exponent = bit0 + 32 * top + length - 64  # weight of the word's lowest bit
-    if exponent + 63 > 1023:
-        return np.inf
-    drop = 11 if exponent + 63 >= -1022 else 11 + (-1022 - (exponent + 63))
-    if drop > 64:
-        return 0.0
-    kept = np.uint64(0) if drop == 64 else word >> np.uint64(drop)
-    half = np.uint64(1) << np.uint64(drop - 1)
-    rest = (
-        word if drop == 64 else word & np.uint64((np.uint64(1) << np.uint64(drop)) - np.uint64(1))
-    )
-    if rest > half or (rest == half and (sticky or (kept & np.uint64(1)) == 1)):
-        kept += np.uint64(1)
-    return math.ldexp(float(kept), exponent + drop)
-
-
-@inline
-def divide(digits: NDArray[np.uint64], divisor: int) -> bool:
-    """Divide digits by ``divisor`` (1 to 2^32 − 1) in place; True if a remainder is left."""
-    rest = np.uint64(0)
-    d = np.uint64(divisor)
-    for j in range(len(digits) - 1, -1, -1):
-        part = (rest << np.uint64(32)) | digits[j]
-        digits[j] = part // d
-        rest = part % d
-    return rest != 0
-
-
-@inline
-def round_quotient(limbs: Limbs, first: int, divisor: int) -> float:
-    """``Σ limbs / divisor``, rounded once to the nearest even float64; a zero sum is +0.0."""
-    # Four digits below the point give the quotient at least 96 significant bits.
-    digits = np.zeros(len(limbs) + 2 + 4, np.uint64)
-    negative = carry(limbs, digits[4:])
-    sticky = False
-    if divisor != 1:
-        sticky = divide(digits, divisor)
-    value = _round_digits(digits, 32 * (first - 4), sticky)
-    return -value if negative else value
-
-
-@inline
-def round_variance(sums: Limbs, first: int, squares: Limbs, squares_first: int, n: int) -> float:
-    """``(n·Σx² − (Σx)²) / (n·(n−1))`` rounded once, for n ≥ 2."""
-    s = np.zeros(len(sums) + 2, np.uint64)
-    carry(sums, s)
-    q = np.zeros(len(squares) + 2, np.uint64)
-    carry(squares, q)
-    low = min(2 * first, squares_first)
-    high = max(2 * first + 2 * len(s), squares_first + len(q) + 1)
-    total = np.zeros(high - low + 1, np.int64)
-    at = squares_first - low
-    for j in range(len(q)):
-        part = q[j] * np.uint64(n)
-        total[at + j] += np.int64(part & np.uint64(0xFFFFFFFF))
-        total[at + j + 1] += np.int64(part >> np.uint64(32))
-    at = 2 * first - low
-    for i in range(len(s)):
-        if s[i] != 0:
-            for j in range(len(s)):
-                part = s[i] * s[j]
-                total[at + i + j] -= np.int64(part & np.uint64(0xFFFFFFFF))
-                total[at + i + j + 1] -= np.int64(part >> np.uint64(32))
-    # Six digits below the point: two divisors of 32 bits leave 96 bits and more.
-    digits = np.zeros(len(total) + 1 + 6, np.uint64)
-    carry(total, digits[6:])
-    sticky = divide(digits, n)
-    if divide(digits, n - 1):
-        sticky = True
-    return _round_digits(digits, 32 * (low - 6), sticky)

@@ -20,6 +20,7 @@ HEADER = 4
 #: Bytes of the grid that a sum can have: squares of float64 reach from 2^−2148 to 2^2048, and
 #: 2^31 of them five bytes further. A block that claims more is damaged.
 LOWEST, HIGHEST = -272, 272
+_HALF_WORD, _HALF_LIMB = 1 << 62, 1 << 29
 
 
 def pack(limbs: NDArray[np.int64], first: int, groups: NDArray[np.int64]) -> Ragged:
@@ -91,6 +92,30 @@ def _byte(digits: NDArray[np.uint64], b: int) -> int:
     return int(np.int64((digits[b // 4] >> np.uint64(8 * (b % 4))) & np.uint64(0xFF)))
 
 
+@inline
+def _as_word(limbs: NDArray[np.int64]) -> tuple[bool, int]:
+    """Whether an integer is one of 63 bits, as most are, and that integer."""
+    high = np.int64(0)
+    for j in range(1, len(limbs)):
+        if limbs[j] != 0:
+            if j > 1:
+                return False, 0
+            high = limbs[j]
+    fits = -_HALF_WORD < limbs[0] < _HALF_WORD and -_HALF_LIMB < high < _HALF_LIMB
+    return bool(fits), int(limbs[0] + (high << 32)) if fits else 0
+
+
+@inline
+def _word_extent(word: int) -> tuple[int, int]:
+    """The lowest byte in use, and the highest that two's complement needs; word is not 0."""
+    bottom, top = 0, 0
+    while (word >> (8 * bottom)) & 0xFF == 0:
+        bottom += 1
+    while top < 7 and (word >> (8 * top + 7)) != 0 and (word >> (8 * top + 7)) != -1:
+        top += 1
+    return bottom, top
+
+
 @kernel
 def _extents(
     limbs: NDArray[np.int64], groups: NDArray[np.int64]
@@ -102,13 +127,23 @@ def _extents(
     for g in range(n):
         low, high = 1 << 30, -1
         for i in range(groups[g], groups[g + 1]):
+            short, word = _as_word(limbs[i])
+            if short:
+                if word != 0:
+                    bottom, top = _word_extent(word)
+                    low, high = min(low, bottom), max(high, top)
+                continue
             negative = carry(limbs[i], digits)
-            b = 4 * len(digits) - 1
-            while b >= 0 and _byte(digits, b) == 0:
+            b, bottom = len(digits) - 1, 0
+            while b >= 0 and digits[b] == 0:
                 b -= 1
             if b < 0:
                 continue
-            bottom = 0
+            while digits[bottom] == 0:
+                bottom += 1
+            b, bottom = 4 * b + 3, 4 * bottom
+            while _byte(digits, b) == 0:
+                b -= 1
             while _byte(digits, bottom) == 0:
                 bottom += 1
             # One more byte where the sign would not fit: −128 fits one, 128 does not.
@@ -138,6 +173,12 @@ def _fill(
         data[p + 2], data[p + 3] = np.uint8(widths[g] & 0xFF), np.uint8(widths[g] >> 8)
         p += 4
         for i in range(groups[g], groups[g + 1]):
+            short, word = _as_word(limbs[i])
+            if short:
+                for b in range(lows[g], lows[g] + widths[g]):
+                    data[p] = np.uint8((word >> min(8 * b, 63)) & 0xFF)
+                    p += 1
+                continue
             negative = carry(limbs[i], digits)
             borrow = 1
             for b in range(widths[g]):

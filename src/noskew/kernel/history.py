@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from noskew.definitions.windows import EXACT_HOP
 from noskew.kernel import as_of
-from noskew.kernel.aggregates.base import State
-from noskew.kernel.bounds import window_start
+from noskew.kernel.aggregates.base import Accumulator, Lifted, State
+from noskew.kernel.bounds import window_starts
 from noskew.kernel.events import Events
 from noskew.kernel.plan import LatestFeature, ViewPlan, WindowFeature
 
@@ -74,11 +74,12 @@ def _answer(
         newest = np.where(newest >= lo, newest, -1)
         for age, features in _by_age(plan.latest).items():
             at = _not_older(events, newest, t, age)
-            out |= {f.name: events.column(f.column).take(at) for f in features}
-    ranges = _Ranges(events, lo, hi, t, known_by_row)
-    lifted: dict[object, State] = {}
+            out |= {f.name: events.pick(f.column, at) for f in features}
+    ranges = _Ranges(plan, events, lo, hi, t, known_by_row)
+    lifted: dict[Accumulator, Lifted] = {}
+    merged: dict[object, State] = {}
     for feature in plan.windows:
-        out[feature.name] = _window_value(plan, feature, events, ranges, lifted)
+        out[feature.name] = _window_value(plan, feature, events, ranges, lifted, merged)
     order = [*(f.name for f in plan.latest), *(f.name for f in plan.windows)]
     return {name: out[name] for name in order}
 
@@ -101,21 +102,24 @@ def _not_older(events: Events, newest: Index, t: Index, max_age: int | None) -> 
 class _Ranges:
     """Which events each row's window covers; worked out once for each (window, hop)."""
 
-    def __init__(self, events: Events, lo: Index, hi: Index, t: Index, by_row: bool) -> None:
+    def __init__(
+        self, plan: ViewPlan, events: Events, lo: Index, hi: Index, t: Index, by_row: bool
+    ) -> None:
         self._events, self._lo, self._hi, self._t, self._by_row = events, lo, hi, t, by_row
-        self._starts: dict[tuple[int | None, int], Index] = {}
+        windows = sorted({(f.window, f.hop) for f in plan.windows if f.window is not None})
+        sizes = np.array(windows, np.int64).reshape(-1, 2)
+        self._starts: dict[tuple[int, int], Index] = {}
+        if windows:
+            starts = window_starts(events.event_time, lo, hi, t, sizes)
+            self._starts = dict(zip(windows, starts, strict=True))
         self._known: dict[tuple[int | None, int], tuple[Index, Index, Index]] = {}
 
     def start(self, window: int | None, hop: int) -> Index:
         if window is None:
             return self._lo
-        if (window, hop) not in self._starts:
-            edge = window_start(self._t, window, hop)
-            times = self._events.event_time
-            self._starts[window, hop] = as_of.upper_bounds(times, self._lo, self._hi, edge)
         return self._starts[window, hop]
 
-    def merge(self, state: State, window: int | None, hop: int) -> State:
+    def merge(self, state: Lifted, window: int | None, hop: int) -> State:
         """The merge of the states of the events in each row's window."""
         lo = self.start(window, hop)
         if not self._by_row:
@@ -127,7 +131,7 @@ class _Ranges:
         rest = state.take(index).merge(offsets[:-1], offsets[1:])
         n = len(lo)
         pairs = np.arange(2 * n).reshape(2, n).T.reshape(-1)
-        both = type(state).concat([head, rest]).take(pairs)
+        both = type(head).concat([head, rest]).take(pairs)
         return both.merge(np.arange(0, 2 * n, 2), np.arange(2, 2 * n + 2, 2))
 
     def events_in(self, window: int | None, hop: int) -> Index:
@@ -150,16 +154,17 @@ def _window_value(
     feature: WindowFeature,
     events: Events,
     ranges: _Ranges,
-    lifted: dict[object, State],
+    lifted: dict[Accumulator, Lifted],
+    merged: dict[object, State],
 ) -> pa.Array:
     states = []
     for accumulator in feature.aggregate.accumulators:
         place = (accumulator, feature.window, feature.hop)
-        if place not in lifted:
+        if place not in merged:
             if accumulator not in lifted:
                 lifted[accumulator] = accumulator.lift(events)
-            lifted[place] = ranges.merge(lifted[accumulator], feature.window, feature.hop)
-        states.append(lifted[place])
+            merged[place] = ranges.merge(lifted[accumulator], feature.window, feature.hop)
+        states.append(merged[place])
     value = feature.aggregate.finalise(*states)
     if feature.hop == EXACT_HOP:
         value = null_where(value, ranges.events_in(feature.window, EXACT_HOP) > plan.exact_cap)

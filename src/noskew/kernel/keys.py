@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from noskew.errors import KeyTypeError
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.jit import kernel
-from noskew.kernel.ragged import Ragged, concat
+from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.types import DType
 
 MAX_ENCODED = 480
@@ -66,20 +66,24 @@ def shorten(key: bytes) -> bytes:
     return _LONG + hashlib.blake2b(key, digest_size=32).digest()
 
 
-def encode_columns(columns: Sequence[pa.Array]) -> tuple[Ragged, NDArray[np.bool_]]:
+def encode_columns(
+    columns: Sequence[pa.Array], prefix: bytes = b""
+) -> tuple[Ragged, NDArray[np.bool_]]:
     """Keys of n rows given as one Arrow array a part, and which rows have no null part.
 
-    A row with a null part gets some key; it must not be used.
+    ``prefix`` is put before each key, and is no part of it. A row with a null part gets some
+    key; it must not be used.
     """
     valid = np.ones(len(columns[0]), bool)
-    parts = []
     for column in columns:
         if column.null_count:
             valid &= column.is_valid().to_numpy(zero_copy_only=False)
-        parts.append(_encode_array(column))
+    lead = len(prefix)
+    # The first part takes it along; a pass of its own would cost as much as all the parts.
+    parts = [_encode_array(c, b"" if i else prefix) for i, c in enumerate(columns)]
     keys = concat(parts)
-    if len(keys) and int(keys.lengths.max()) > MAX_ENCODED:
-        keys = Ragged.from_list([shorten(k) for k in keys.to_list()])
+    if len(keys) and int(keys.lengths.max()) > lead + MAX_ENCODED:
+        keys = Ragged.from_list([prefix + shorten(k[lead:]) for k in keys.to_list()])
     return keys, valid
 
 
@@ -177,12 +181,13 @@ def _prefix(size: int) -> bytes:
     return bytes(out)
 
 
-def _encode_array(column: pa.Array) -> Ragged:
+def _encode_array(column: pa.Array, prefix: bytes) -> Ragged:
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         pieces = Ragged.from_arrow(column)
-        return Ragged(*_prefix_bytes(pieces.offsets, pieces.data))
-    return Ragged(*_encode_integers(integers(column), np.zeros(0, np.uint8)))
+        encoded = Ragged(*_prefix_bytes(pieces.offsets, pieces.data))
+        return concat([repeat(prefix, len(encoded)), encoded]) if prefix else encoded
+    return Ragged(*_encode_integers(integers(column), np.frombuffer(prefix, np.uint8)))
 
 
 def integers(column: pa.Array) -> NDArray[np.int64]:

@@ -63,6 +63,21 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Question:
+    """The features of one window and hop: what to merge, and how to make values of it.
+
+    ``accumulators`` are places in the group; ``features`` say at which of them their own stand.
+    """
+
+    group: int
+    window: int | None
+    hop: int
+    accumulators: tuple[int, ...]
+    features: tuple[tuple[WindowFeature, tuple[int, ...]], ...]
+    every: int  # where an exact window's count of events stands; −1 for others
+
+
+@dataclass(frozen=True)
 class ViewPlan:
     """Everything the kernel needs to know of a view."""
 
@@ -73,6 +88,11 @@ class ViewPlan:
     exact_cap: int
     schema: Schema  # of the view's columns
     ordered_rows: bool  # rows carry known time and sequence of the latest value, so can merge
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features: latest values, then aggregates."""
+        return (*(f.name for f in self.latest), *(f.name for f in self.windows))
 
     @cached_property
     def latest_columns(self) -> Mapping[str, pa.DataType]:
@@ -97,6 +117,17 @@ class ViewPlan:
     def group_of(self) -> Mapping[int, int]:
         """The position of the group of each hop."""
         return {group.hop: i for i, group in enumerate(self.groups)}
+
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """The window features, put together by window and hop."""
+        together: dict[tuple[int, int | None], list[WindowFeature]] = {}
+        for feature in self.windows:
+            together.setdefault((feature.hop, feature.window), []).append(feature)
+        return tuple(
+            _question(self.groups, self.group_of[hop], window, features)
+            for (hop, window), features in together.items()
+        )
 
     def restrict(self, names: set[str]) -> ViewPlan:
         """A plan for some of the features, for reading the past (not for rows)."""
@@ -124,6 +155,16 @@ def compile_view(view: FeatureView) -> ViewPlan:
         schema=view.columns,
         ordered_rows=view.source.stream is not None,
     )
+
+
+def _question(
+    groups: tuple[Group, ...], at: int, window: int | None, features: list[WindowFeature]
+) -> Question:
+    group = groups[at]
+    every = group.accumulators.index(EVERY_EVENT) if group.hop == EXACT_HOP else -1
+    places = [(f, tuple(group.indices(f.aggregate))) for f in features]
+    needed = {i for _, indices in places for i in indices} | ({every} - {-1})
+    return Question(at, window, group.hop, tuple(sorted(needed)), tuple(places), every)
 
 
 def _groups(windows: tuple[WindowFeature, ...]) -> tuple[Group, ...]:

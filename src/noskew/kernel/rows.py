@@ -4,9 +4,10 @@
 
     0   16   version: known time (big-endian, sign flipped), then offset or snapshot number
     16   1   format of the row, 1
-    17   1   flags: 1 = a newest row is there, 2 = pending events follow at the end
-    18   …   for views with latest features: event time (int64); known time and sequence where
-             rows are merged; a bitmap of nulls; columns of fixed width; then the others
+    17   1   flags: 1 = a newest event is there, 2 = pending events follow at the end
+    18   8   event time of the newest event (int64)
+    26   …   for views with latest features: its known time and sequence where rows are merged;
+             a bitmap of nulls; columns of fixed width; then the others
     …        for each group: how many tiles (uint32); their numbers; their states
     …        pending events: see :mod:`noskew.kernel.pending`
 
@@ -25,22 +26,29 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
-from noskew.kernel import fixed_point, values
+from noskew.kernel import values
 from noskew.kernel.aggregates.coded import check_range
-from noskew.kernel.cursors import Reader, arrow_values, insist, need, read_counts
+from noskew.kernel.cursors import Reader, arrow_values, insist, read_counts
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
 from noskew.kernel.pending import list_array, pack_array, pack_pending, unpack_array, unpack_pending
 from noskew.kernel.plan import Group, ViewPlan
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.state import Newest, Tiles, ViewState, empty, no_events
+from noskew.kernel.sums import Sums, add_up
+from noskew.kernel.tile_numbers import pack_numbers, read_numbers
 
 _NONE = np.zeros(0, np.int64)
 FORMAT = 1
 HAS_NEWEST, HAS_PENDING = 1, 2
-HEADER = 18
 _SIGN = 1 << 63
+NEVER = -(1 << 63)
+_MOMENT = pa.timestamp("us")
+_MARK = b"\xffnoskew\n"
+_MARKED = int.from_bytes(_MARK, "little")
+_NO_ROW = bytes(8)  # the version of something known never
 
 
 def version_bytes(known_time: int, number: int) -> bytes:
@@ -48,9 +56,30 @@ def version_bytes(known_time: int, number: int) -> bytes:
     return (known_time + _SIGN).to_bytes(8, "big") + number.to_bytes(8, "big")
 
 
+def versions(known_time: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.void]:
+    """:func:`version_bytes` of many rows: int64 of shape (n,) each to V16 of shape (n,)."""
+    both = np.empty((len(known_time), 2), ">u8")
+    both[:, 0] = known_time.view(np.uint64) ^ np.uint64(_SIGN)
+    both[:, 1] = number.view(np.uint64)
+    return both.view("V16").reshape(-1)
+
+
 def version_of(row: bytes) -> tuple[int, int]:
     """(known time, number) of a row."""
     return int.from_bytes(row[:8], "big") - _SIGN, int.from_bytes(row[8:16], "big")
+
+
+def known_times(rows: Sequence[bytes | None]) -> NDArray[np.int64]:
+    """The known time of each row: int64, shape (rows,); :data:`NEVER` where there is none.
+
+    Raises CorruptDataError for one outside the years 1 to 9999.
+    """
+    raw = b"".join([_NO_ROW if row is None else row[:8] for row in rows])
+    insist(len(raw) == 8 * len(rows))
+    known = (np.frombuffer(raw, ">u8").astype(np.uint64) ^ np.uint64(_SIGN)).view(np.int64)
+    told = np.count_nonzero((known >= MIN_TIME) & (known <= MAX_TIME))
+    insist(told == len(rows) - rows.count(None))
+    return known
 
 
 @dataclass(frozen=True)
@@ -79,8 +108,8 @@ class RowLayout:
     def head(self) -> np.dtype[np.void]:
         """The part of a row that is at a fixed place, as a structured type."""
         fields: list[tuple[str, object]] = [("version", "V16"), ("format", "u1"), ("flags", "u1")]
+        fields.append(("event_time", "<i8"))
         if self.plan.latest:
-            fields.append(("event_time", "<i8"))
             if self.plan.ordered_rows:
                 fields += [("known_time", "<i8"), ("sequence", "<i8")]
             fields.append(("nulls", "u1", ((len(self.null_order) + 7) // 8,)))  # type: ignore[arg-type]
@@ -90,9 +119,24 @@ class RowLayout:
         return np.dtype(fields)
 
     @cached_property
+    def spaced(self) -> np.dtype[np.void]:
+        """As :attr:`head`, with a mark behind it."""
+        return np.dtype([*self.head.descr, ("mark", "<u8")])
+
+    @cached_property
     def no_pending(self) -> pa.Table:
         """No pending events."""
         return no_events(self.plan, 0).table
+
+    @cached_property
+    def sums(self) -> Sums | None:
+        """How to ask the windows of rows without unpacking them, where they only add up."""
+        return Sums(self.plan) if add_up(self.plan) else None
+
+    @cached_property
+    def blank(self) -> NDArray[np.uint8]:
+        """A row of nothing."""
+        return pack(self, empty(self.plan, 1), bytes(16)).data
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -100,26 +144,25 @@ class RowLayout:
         return not self.variable and not self.plan.groups
 
 
-def pack(layout: RowLayout, state: ViewState, version: bytes) -> Ragged:
-    """One row for each entity of a state."""
+def pack(layout: RowLayout, state: ViewState, version: bytes | NDArray[np.void]) -> Ragged:
+    """One row for each entity of a state, of one version or (see :func:`versions`) one each."""
     n = len(state)
     pending = np.diff(state.pending_offsets) > 0
     head = np.zeros(n, layout.head)
-    head["version"] = np.frombuffer(version, "V16")[0]
+    head["version"] = np.frombuffer(version, "V16")[0] if isinstance(version, bytes) else version
     head["format"] = FORMAT
     head["flags"] = np.where(pending, HAS_PENDING, 0)
     width = layout.head.itemsize
     parts = []
-    if state.newest is not None:
-        _fill_newest(layout, head, state.newest)
-        parts += [_pack_variable(state.newest.columns[c]) for c in layout.variable]
+    _fill_newest(layout, head, state.newest)
+    parts += [_pack_variable(state.newest.columns[c]) for c in layout.variable]
     raw = np.ascontiguousarray(head).view(np.uint8).reshape(-1)
     parts.insert(0, Ragged(np.arange(0, n * width + 1, width), raw))
     for group, tiles in zip(layout.plan.groups, state.tiles, strict=True):
         counts = np.diff(tiles.offsets).astype("<u4").view(np.uint8)
         parts.append(Ragged(np.arange(0, 4 * n + 1, 4), counts))
         if group.hop:
-            parts.append(_pack_numbers(tiles))
+            parts.append(pack_numbers(tiles.offsets, tiles.number))
         parts += [s.pack(tiles.offsets) for s in tiles.states]
     if pending.any():
         parts.append(pack_pending(layout.plan, state))
@@ -133,27 +176,56 @@ def unpack(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
     told: every block is within its row, and the row ends where its last block does. Damage
     that keeps to that gives wrong values, never a crash.
     """
-    plan = layout.plan
-    raw = Ragged.from_list([row or b"" for row in rows])
-    there = raw.lengths > 0
-    head = read_heads(layout, raw)
-    if (head["format"][there] != FORMAT).any():
-        raise CorruptDataError(f"rows of an unknown format; this version reads format {FORMAT}")
-    insist((head["flags"] <= HAS_NEWEST | HAS_PENDING).all())
-    reader = Reader(raw.data, raw.offsets[:-1] + layout.head.itemsize, _NONE, raw.offsets[1:])
-    if not there.all():
-        # Absent rows read as empty ones: all counts zero, no blocks.
-        reader = _with_blank(layout, reader, there)
-    newest = None
-    if plan.latest:
-        newest = _read_newest(layout, head, reader)
+    plan, opened = layout.plan, open_rows(layout, rows)
+    reader = opened.reader
+    newest = read_newest(layout, opened)
     tiles = [_read_tiles(group, reader) for group in plan.groups]
     pending, offsets = layout.no_pending, np.zeros(len(rows) + 1, np.int64)
-    has_pending = head["flags"] & HAS_PENDING > 0
+    has_pending = opened.head["flags"] & HAS_PENDING > 0
     if has_pending.any():
         pending, offsets = unpack_pending(plan, reader, has_pending)
     insist((reader.at == reader.end).all())
     return ViewState(newest, tiles, pending, offsets)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Rows with their heads read: what follows is where the reader's cursors are."""
+
+    head: NDArray[np.void]
+    reader: Reader
+
+
+def open_rows(layout: RowLayout, rows: Sequence[bytes | None]) -> Opened:
+    """Read the heads of rows; absent rows read as rows of nothing."""
+    insist(b"" not in rows)
+    raw = Ragged.from_list([row or b"" for row in rows])
+    head = read_heads(layout, raw)
+    reader = Reader(raw.data, raw.offsets[:-1] + layout.head.itemsize, _NONE, raw.offsets[1:])
+    formats = head["format"]
+    if (formats != FORMAT).any():
+        there = raw.lengths > 0
+        if (formats[there] != FORMAT).any():
+            raise CorruptDataError(f"rows of an unknown format; this version reads format {FORMAT}")
+        reader = _with_blank(layout, reader, there)
+    insist((head["flags"] <= HAS_NEWEST | HAS_PENDING).all())
+    return Opened(head, reader)
+
+
+def join_heads(layout: RowLayout, rows: Sequence[bytes | None]) -> NDArray[np.void] | None:
+    """The heads of rows that are nothing else, and all there; None for others.
+
+    A mark between the rows stands where it should only if every row has the right length:
+    looking at those costs a tenth of asking each row for its own.
+    """
+    try:
+        joined = _MARK.join([*rows, b""])  # type: ignore[list-item]
+    except TypeError:
+        return None
+    if len(joined) != layout.spaced.itemsize * len(rows):
+        return None
+    heads = np.frombuffer(joined, layout.spaced)
+    return heads if (heads["mark"] == _MARKED).all() else None
 
 
 def read_heads(layout: RowLayout, raw: Ragged) -> NDArray[np.void]:
@@ -191,7 +263,9 @@ def _field(kind: pa.DataType) -> object:
 
 def _fill_newest(layout: RowLayout, head: NDArray[np.void], newest: Newest) -> None:
     head["flags"] |= newest.there.astype(np.uint8) * HAS_NEWEST
-    head["event_time"] = newest.place[:, 0]
+    head["event_time"] = newest.event_time
+    if not layout.plan.latest:
+        return
     if layout.plan.ordered_rows:
         head["known_time"], head["sequence"] = newest.place[:, 1], newest.place[:, 2]
     bits = np.zeros((len(head), 8 * head["nulls"].shape[1]), np.uint8)
@@ -268,15 +342,15 @@ def _unpack_variable(reader: Reader, valid: NDArray[np.bool_], kind: pa.DataType
     return list_array(items, np.concatenate([[0], np.cumsum(counts)]), valid, kind)
 
 
-def _read_newest(
-    layout: RowLayout,
-    head: NDArray[np.void],
-    reader: Reader,
-) -> Newest:
+def read_newest(layout: RowLayout, opened: Opened) -> Newest:
+    """The newest event of each row; moves the cursors past it."""
+    head, reader = opened.head, opened.reader
     has = head["flags"] & HAS_NEWEST > 0
     place = np.zeros((len(head), 3), np.int64)
     place[:, 0] = head["event_time"]
-    check_range(place[:, 0], pa.timestamp("us"))
+    check_range(place[:, 0], _MOMENT)
+    if not layout.plan.latest:
+        return Newest(has, place, {})
     if layout.plan.ordered_rows:
         place[:, 1], place[:, 2] = head["known_time"], head["sequence"]
     nulls = np.unpackbits(head["nulls"], axis=1, bitorder="little").astype(bool)
@@ -291,49 +365,22 @@ def _read_newest(
     return Newest(has, place, columns)
 
 
-def _pack_numbers(tiles: Tiles) -> Ragged:
-    """Tile numbers: the first as int64, the others as differences, as narrow as they fit."""
-    n = len(tiles.offsets) - 1
-    there = np.diff(tiles.offsets) > 0
-    first = tiles.number[tiles.offsets[:-1][there]]
-    starts = np.zeros(n + 1, np.int64)
-    np.cumsum(there * 8, out=starts[1:])
-    steps = np.diff(tiles.number, prepend=0)
-    steps[tiles.offsets[:-1][there]] = 0
-    block = fixed_point.pack(steps.reshape(-1, 1), 0, tiles.offsets)
-    return concat([Ragged(starts, first.astype("<i8").view(np.uint8)), block])
-
-
 def _read_tiles(group: Group, reader: Reader) -> Tiles:
-    counts = read_counts(reader)
-    # Tiles of a hop have different numbers, so a second one takes a byte at least; without a
-    # hop there is one tile. Checked first, since memory is set aside by these counts.
-    insist((counts <= (reader.end - reader.at if group.hop else 1)).all())
-    reader = reader.of(counts)
-    offsets = np.concatenate([[0], np.cumsum(counts)])
     if group.hop:
-        first = _read_firsts(reader.data, reader.at, counts, reader.end)
-        steps, grid = fixed_point.unpack(reader)
-        number = _join_limbs(steps, grid)
-        number[offsets[:-1][counts > 0]] = first[counts > 0]
-        number = _running(number, offsets)
+        counts, offsets, number = read_numbers(reader.data, reader.at, reader.end)
+        reader = reader.of(counts)
     else:
+        counts = read_counts(reader)
+        insist((counts <= 1).all())
+        reader = reader.of(counts)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
         number = np.zeros(offsets[-1], np.int64)
     return Tiles(offsets, number, [a.unpack(reader) for a in group.accumulators])
 
 
-def _join_limbs(limbs: NDArray[np.int64], first: int) -> NDArray[np.int64]:
-    out = np.zeros(len(limbs), np.int64)
-    for j in range(limbs.shape[1]):
-        if 0 <= first + j <= 1:
-            out += limbs[:, j] << (32 * (first + j))
-    return out
-
-
 def _with_blank(layout: RowLayout, reader: Reader, there: NDArray[np.bool_]) -> Reader:
     """Point absent rows at a row of nothing, appended to the data."""
-    blank = pack(layout, empty(layout.plan, 1), bytes(16)).data
-    data = np.concatenate([reader.data, blank])
+    data = np.concatenate([reader.data, layout.blank])
     at = np.where(there, reader.at, len(reader.data) + layout.head.itemsize)
     return Reader(data, at, reader.counts, np.where(there, reader.end, len(data)))
 
@@ -346,33 +393,3 @@ def _copy_heads(
         if offsets[i + 1] > offsets[i]:
             for b in range(width):
                 out[i, b] = data[offsets[i] + b]
-
-
-@kernel
-def _read_firsts(
-    data: NDArray[np.uint8],
-    at: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    end: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    for r in range(len(at)):
-        need(at[r], 8 if counts[r] else 0, end[r])
-    out = np.zeros(len(at), np.int64)
-    for r in range(len(at)):
-        if counts[r] == 0:
-            continue
-        word = np.uint64(0)
-        for b in range(8):
-            word |= np.uint64(data[at[r] + b]) << np.uint64(8 * b)
-        out[r] = np.int64(word)
-        at[r] += 8
-    return out
-
-
-@kernel
-def _running(steps: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    out = steps.copy()
-    for e in range(len(offsets) - 1):
-        for i in range(offsets[e] + 1, offsets[e + 1]):
-            out[i] += out[i - 1]
-    return out

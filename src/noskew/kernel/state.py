@@ -3,7 +3,8 @@
 A state is a function of the set of events alone, and of the *horizon*: the known time up to
 which the log has been read. Events whose own time lies after the horizon are *pending*: kept
 as they are until the horizon passes them, so that a read between the two sees exactly the
-events that have happened. Tiles that no read at or after the horizon can reach are dropped.
+events that have happened. Tiles that no read at or after the horizon can reach are dropped;
+the place of the newest event is kept whatever its age, since answers tell its time (SPEC §7).
 """
 
 from __future__ import annotations
@@ -30,11 +31,19 @@ Index = NDArray[np.int64]
 
 @dataclass
 class Newest:
-    """The newest row of each entity, and its place in time; ``place[:, 0]`` is event time."""
+    """The newest event of each entity up to the horizon: its place in time and its values.
+
+    Rows of views without latest features keep of the place the event time alone.
+    """
 
     there: NDArray[np.bool_]
-    place: Index  # shape (n, 3): event time, known time, sequence
-    columns: dict[str, pa.Array]
+    place: Index  # shape (n, 3): event time, known time, sequence; zeros where not there
+    columns: dict[str, pa.Array]  # those of latest features
+
+    @property
+    def event_time(self) -> Index:
+        """Each entity's newest event time; 0 where it has none."""
+        return self.place[:, 0]
 
 
 @dataclass
@@ -50,11 +59,11 @@ class Tiles:
 class ViewState:
     """States of n entities.
 
-    ``newest`` is None for a view without latest features; ``tiles`` has one item a group.
-    ``pending`` holds events after the horizon, with ``pending_offsets`` by entity.
+    ``tiles`` has one item a group. ``pending`` holds events after the horizon, with
+    ``pending_offsets`` by entity.
     """
 
-    newest: Newest | None
+    newest: Newest
     tiles: list[Tiles]
     pending: pa.Table
     pending_offsets: Index
@@ -63,38 +72,37 @@ class ViewState:
         return len(self.pending_offsets) - 1
 
 
-def fold(plan: ViewPlan, events: Events, horizon: int) -> ViewState:
-    """The state of every entity of ``events`` at a horizon.
+def fold(plan: ViewPlan, events: Events, horizon: int | Index) -> ViewState:
+    """The state of every entity of ``events`` at a horizon, one for all or one for each.
 
-    All events must be known by the horizon (known time ≤ horizon).
+    All events of an entity must be known by its horizon (known time ≤ horizon).
     """
-    return _fold(plan, events, horizon, horizon)
-
-
-def _fold(plan: ViewPlan, events: Events, horizon: int, least: int) -> ViewState:
-    """The state at a horizon, with every tile that a read at ``least`` or later can reach."""
     starts, ends = events.offsets[:-1], events.offsets[1:]
-    bound = np.full(len(starts), horizon, np.int64)
-    upto = as_of.upper_bounds(events.event_time, starts, ends, bound)
-    newest = _newest(plan, events, starts, upto) if plan.latest else None
-    tiles = [_fold_group(plan, group, events, starts, upto, least) for group in plan.groups]
+    each = _each(horizon, len(starts))
+    upto = as_of.upper_bounds(events.event_time, starts, ends, each)
+    newest = _newest(plan, events, starts, upto)
+    tiles = [_fold_group(plan, group, events, starts, upto, each) for group in plan.groups]
     counts = np.concatenate([[0], np.cumsum(ends - upto)])
     later = _flatten(upto, ends)
     return ViewState(newest, tiles, _pending_table(plan, events, later), counts)
 
 
+def _each(horizon: int | Index, size: int) -> Index:
+    return np.full(size, horizon, np.int64) if isinstance(horizon, int) else horizon
+
+
 def merge(
-    plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], size: int, horizon: int
+    plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], size: int, horizon: int | Index
 ) -> ViewState:
     """Merge states of several origins or batches.
 
     ``parts``: states, and for each of their entities which of the ``size`` entities of the
-    result it is (int64). The horizon is at least that of every part.
+    result it is (int64). The horizon, one for all or one for each entity of the result, is at
+    least that of every part.
     """
+    horizon = _each(horizon, size)
     parts = [*parts, *_settle(plan, parts, horizon)]
-    newest = None
-    if plan.latest:
-        newest = _merge_newest([(s.newest, at) for s, at in parts if s.newest is not None], size)
+    newest = _merge_newest([(s.newest, at) for s, at in parts], size)
     tiles = [
         _merge_tiles(plan, group, [(s.tiles[g], at) for s, at in parts], size, horizon)
         for g, group in enumerate(plan.groups)
@@ -103,42 +111,54 @@ def merge(
     return ViewState(newest, tiles, pending, offsets)
 
 
+def settle(plan: ViewPlan, state: ViewState, t: Index) -> ViewState:
+    """The state with the pending events that each entity's time has reached folded in.
+
+    ``t`` as for :func:`finalise`. The result is for asking at ``t``: it keeps no pending events.
+    """
+    if not len(state.pending):
+        return state
+    events = _pending_events(state)
+    times = np.repeat(t, np.diff(state.pending_offsets))
+    reached = events.select(events.event_time <= times)
+    none = np.zeros_like(state.pending_offsets)
+    rest = ViewState(state.newest, state.tiles, state.pending.slice(0, 0), none)
+    if not len(reached):
+        return rest
+    same = np.arange(len(state))
+    merged = merge(plan, [(rest, same), (fold(plan, reached, t), same)], len(state), t)
+    return ViewState(merged.newest, merged.tiles, rest.pending, none)
+
+
 def finalise(plan: ViewPlan, state: ViewState, t: Index) -> dict[str, pa.Array]:
     """The value of every feature for every entity at ``t`` (int64, shape (n,)).
 
     ``t`` must not be before the state's horizon. Entities without anything get the "no rows"
     values. Equal, bit for bit, to the history of the same events known by ``t``.
     """
-    if len(state.pending):
-        state = _with_pending(plan, state, t)
+    state = settle(plan, state, t)
+    out = latest_values(plan, state.newest, t)
+    for asked in plan.questions:
+        tiles = state.tiles[asked.group]
+        lo, hi = _window_from(tiles, asked.window, asked.hop, t), tiles.offsets[1:]
+        merged = {i: tiles.states[i].merge(lo, hi) for i in asked.accumulators}
+        for feature, places in asked.features:
+            out[feature.name] = feature.aggregate.finalise(*[merged[i] for i in places])
+        if asked.hop == EXACT_HOP:
+            over = count_values(merged[asked.every]) > plan.exact_cap  # type: ignore[arg-type]
+            for feature, _ in asked.features:
+                out[feature.name] = null_where(out[feature.name], over)
+    return {name: out[name] for name in plan.names}
+
+
+def latest_values(plan: ViewPlan, newest: Newest, t: Index) -> dict[str, pa.Array]:
+    """The latest features of each entity at ``t``."""
     out: dict[str, pa.Array] = {}
-    newest = state.newest
     for latest in plan.latest:
-        assert newest is not None
         good = newest.there
         if latest.max_age is not None:
-            good = good & (newest.place[:, 0] >= t - latest.max_age)
+            good = good & (newest.event_time >= t - latest.max_age)
         out[latest.name] = null_where(newest.columns[latest.column], ~good)
-    merged: dict[object, State] = {}
-    for feature in plan.windows:
-        g = plan.group_of[feature.hop]
-        group, tiles = plan.groups[g], state.tiles[g]
-        lo = _window_from(tiles, feature.window, feature.hop, t)
-        hi = tiles.offsets[1:]
-        wanted = [*feature.aggregate.accumulators]
-        if feature.hop == EXACT_HOP:
-            wanted.append(EVERY_EVENT)
-        for accumulator in wanted:
-            place = (accumulator, feature.window, feature.hop)
-            if place not in merged:
-                held = tiles.states[group.accumulators.index(accumulator)]
-                merged[place] = held.merge(lo, hi)
-        states = [merged[a, feature.window, feature.hop] for a in wanted]
-        if feature.hop == EXACT_HOP:
-            over = count_values(states.pop()) > plan.exact_cap  # type: ignore[arg-type]
-            out[feature.name] = null_where(feature.aggregate.finalise(*states), over)
-        else:
-            out[feature.name] = feature.aggregate.finalise(*states)
     return out
 
 
@@ -164,7 +184,7 @@ def _newest(plan: ViewPlan, events: Events, starts: Index, upto: Index) -> Newes
 
 
 def _fold_group(
-    plan: ViewPlan, group: Group, events: Events, starts: Index, upto: Index, least: int
+    plan: ViewPlan, group: Group, events: Events, starts: Index, upto: Index, horizon: Index
 ) -> Tiles:
     if group.hop == 0:
         there = upto > starts
@@ -172,9 +192,8 @@ def _fold_group(
         number = np.zeros(offsets[-1], np.int64)
         lo, hi = starts[there], upto[there]
     else:
-        first = first_tile(least, group.reach, group.hop)
-        edge = np.full(len(starts), first * group.hop, np.int64)
-        lo = as_of.upper_bounds(events.event_time, starts, upto, edge)
+        first = first_tile(horizon, group.reach, group.hop)
+        lo = as_of.upper_bounds(events.event_time, starts, upto, first * group.hop)
         offsets, number, lo, hi = _tile_runs(tile_of(events.event_time, group.hop), lo, upto)
     states = [a.lift(events).merge(lo, hi) for a in group.accumulators]
     return _keep_newest(plan, group, Tiles(offsets, number, states))
@@ -267,14 +286,15 @@ def no_events(plan: ViewPlan, size: int) -> Events:
 
 
 def _settle(
-    plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], horizon: int
+    plan: ViewPlan, parts: Sequence[tuple[ViewState, Index]], horizon: Index
 ) -> list[tuple[ViewState, Index]]:
     """Pending events that the horizon has passed, folded into states of their own."""
     settled = []
     for state, at in parts:
         if len(state.pending):
             events = _pending_events(state)
-            settled.append((fold(plan, events.select(events.event_time <= horizon), horizon), at))
+            times = np.repeat(horizon[at], np.diff(state.pending_offsets))
+            settled.append((fold(plan, events.select(events.event_time <= times), horizon[at]), at))
     return settled
 
 
@@ -320,13 +340,14 @@ def _after(place: Index, a: int, b: int) -> bool:
 
 
 def _merge_tiles(
-    plan: ViewPlan, group: Group, parts: Sequence[tuple[Tiles, Index]], size: int, horizon: int
+    plan: ViewPlan, group: Group, parts: Sequence[tuple[Tiles, Index]], size: int, horizon: Index
 ) -> Tiles:
     entity = np.concatenate([np.repeat(at, np.diff(t.offsets)) for t, at in parts])
     number = np.concatenate([t.number for t, _ in parts])
     order = np.lexsort((number, entity))
     if group.hop:
-        order = order[number[order] >= first_tile(horizon, group.reach, group.hop)]
+        first = first_tile(horizon, group.reach, group.hop)
+        order = order[number[order] >= first[entity[order]]]
     entity, number = entity[order], number[order]
     starts = np.flatnonzero(
         np.append(True, (entity[1:] != entity[:-1]) | (number[1:] != number[:-1]))[: len(entity)]
@@ -341,14 +362,14 @@ def _merge_tiles(
 
 
 def _merge_pending(
-    parts: Sequence[tuple[ViewState, Index]], size: int, horizon: int
+    parts: Sequence[tuple[ViewState, Index]], size: int, horizon: Index
 ) -> tuple[pa.Table, Index]:
     tables = [s.pending for s, _ in parts]
     entity = np.concatenate([np.repeat(at, np.diff(s.pending_offsets)) for s, at in parts])
     together = pa.concat_tables(tables)
     clock = [together.column(c).to_numpy() for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)]
     order = np.lexsort((clock[2], clock[1], clock[0], entity))
-    order = order[clock[0][order] > horizon]
+    order = order[clock[0][order] > horizon[entity[order]]]
     offsets = np.searchsorted(entity[order], np.arange(size + 1)).astype(np.int64)
     return together.take(pa.array(order)), offsets
 
@@ -363,21 +384,3 @@ def _window_from(tiles: Tiles, window: int | None, hop: int, t: Index) -> Index:
     # The first tile whose number is not before the window: the last smaller one, plus one.
     before = first_tile(t, window, hop) - 1
     return as_of.upper_bounds(tiles.number, tiles.offsets[:-1], tiles.offsets[1:], before)
-
-
-def _with_pending(plan: ViewPlan, state: ViewState, t: Index) -> ViewState:
-    """The state with the pending events that each entity's time has reached folded in."""
-    events = _pending_events(state)
-    times = np.repeat(t, np.diff(state.pending_offsets))
-    reached = events.select(events.event_time <= times)
-    if not len(reached):
-        return state
-    same = np.arange(len(state))
-    # The least time keeps every tile that some entity can still reach.
-    horizon = int(t.min())
-    added = _fold(plan, reached, int(reached.event_time.max()), horizon)
-    rest = ViewState(
-        state.newest, state.tiles, state.pending.slice(0, 0), np.zeros_like(state.pending_offsets)
-    )
-    merged = merge(plan, [(rest, same), (added, same)], len(state), horizon)
-    return ViewState(merged.newest, merged.tiles, rest.pending, rest.pending_offsets)

@@ -3,7 +3,7 @@
 A :class:`State` holds n states of one kind, in arrays. There are four operations, and the
 whole of folding, merging, sliding windows and finalising is written in them:
 
-- ``Accumulator.lift(events)``: one state an event;
+- ``Accumulator.lift(events)``: one state an event, in the form that is merged fastest;
 - ``state.merge(lo, hi)``: for each i the merge of the states ``lo[i]:hi[i]``;
 - ``State.concat(states)`` and ``state.take(index)``: put together and pick;
 - ``state.pack(groups)`` and ``Accumulator.unpack(reader)``: to bytes and back.
@@ -30,23 +30,33 @@ Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-class State(ABC):
-    """n states, each the summary of some set of events."""
+class Lifted(ABC):
+    """The states of n single events: what can be asked of them before they are merged."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def merge(self, lo: Index, hi: Index) -> Self:
+    def merge(self, lo: Index, hi: Index) -> State:
         """For each i, the merge of the states ``lo[i]:hi[i]`` (none of them: the empty state).
 
-        States that keep the order of events need ranges whose states follow in time, or were
-        put together by :meth:`concat`, which makes them sort by themselves.
+        ``lo <= hi``. States that keep the order of events need ranges whose states follow in
+        time, or were put together by :meth:`State.concat`, which makes them sort by themselves.
         """
 
     @abstractmethod
-    def take(self, index: Index) -> Self:
+    def take(self, index: Index) -> State:
         """The states at these positions."""
+
+
+class State(Lifted):
+    """n states, each the summary of some set of events."""
+
+    @abstractmethod
+    def merge(self, lo: Index, hi: Index) -> Self: ...
+
+    @abstractmethod
+    def take(self, index: Index) -> Self: ...
 
     @classmethod
     @abstractmethod
@@ -65,7 +75,7 @@ class Accumulator(ABC):
     """
 
     @abstractmethod
-    def lift(self, events: Events) -> State:
+    def lift(self, events: Events) -> Lifted:
         """One state for each event."""
 
     @abstractmethod

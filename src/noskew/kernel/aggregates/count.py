@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.additive import Additive, Count
+from noskew.kernel.aggregates.additive import Count
 from noskew.kernel.aggregates.base import Accumulator, Aggregate
+from noskew.kernel.aggregates.limbs import Additive
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class CountOf(Aggregate):
 def count_values(counts: Additive) -> NDArray[np.int64]:
     """The counts themselves: int64, shape (n,)."""
     limbs, first = counts.limbs, counts.first
+    if first == 0 and limbs.shape[1] == 1:
+        return limbs[:, 0]
     total = np.zeros(len(counts), np.int64)
     for j in range(limbs.shape[1]):
         if 0 <= first + j <= 1:  # a count fits the first two limbs

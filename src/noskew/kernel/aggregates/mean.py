@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from noskew.kernel.aggregates.additive import Additive, Count, Sum
+from noskew.kernel.aggregates.additive import Count, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
+from noskew.kernel.aggregates.limbs import Additive
 from noskew.kernel.aggregates.sum import quotients
 
 
@@ -25,4 +26,4 @@ class MeanOf(Aggregate):
 
     def finalise(self, counts: Additive, sums: Additive) -> pa.Array:
         n = count_values(counts)
-        return nullable(quotients(sums.matrix, sums.first, n), n > 0)
+        return nullable(quotients(sums, n), n > 0)

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.additive import Additive, Count, Sum
+from noskew.kernel.aggregates.additive import Count, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.exact import carry, round_quotient
-from noskew.kernel.jit import inline, kernel
+from noskew.kernel.aggregates.limbs import Additive
+from noskew.kernel.exact import carry
+from noskew.kernel.jit import kernel
+from noskew.kernel.rounding import round_quotient, round_words, two_words
 
 _CONTEXT = Context(prec=40)
 
@@ -34,37 +36,60 @@ class SumOf(Aggregate):
         some = count_values(counts) > 0
         if pa.types.is_floating(self.kind):
             ones = np.ones(len(sums), np.int64)
-            return nullable(quotients(sums.matrix, sums.first, ones), some)
+            return nullable(quotients(sums, ones), some)
         if pa.types.is_decimal(self.kind):
             return _decimals(sums, some, self.kind)
-        totals, fits = _integers(np.ascontiguousarray(sums.limbs), sums.first)
+        totals, fits = _integers(sums.limbs, sums.first)
         return nullable(totals, some & fits)
 
 
-@inline
-def special(matrix: NDArray[np.int64], i: int) -> float:
-    """NaN or ±Inf where row i met one (IEEE), else 0.0."""
-    c = matrix.shape[1] - 3
-    if matrix[i, c] > 0 or (matrix[i, c + 1] > 0 and matrix[i, c + 2] > 0):
-        return np.nan
-    if matrix[i, c + 1] > 0:
-        return np.inf
-    return -np.inf if matrix[i, c + 2] > 0 else 0.0
+def quotients(sums: Additive, divisors: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each sum divided by its divisor, rounded once; 0.0 where the divisor is 0."""
+    found, large = _quotients(sums.limbs, sums.first, divisors)
+    if large:  # not from the kernel: most processes never compile it
+        _large_quotients(sums.limbs, sums.first, divisors, found)
+    if sums.specials is None:
+        return found
+    special = special_values(sums.specials)
+    return np.where((special != 0.0) & (divisors != 0), special, found)
+
+
+def special_values(specials: NDArray[np.int64]) -> NDArray[np.float64]:
+    """NaN or ±Inf where a sum met one (IEEE), else 0.0."""
+    nan, above, below = (specials > 0).T
+    out = np.where(above, np.inf, np.where(below, -np.inf, 0.0))
+    out[nan | (above & below)] = np.nan
+    return out
 
 
 @kernel
-def quotients(
-    matrix: NDArray[np.int64], first: int, divisors: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Each sum divided by its divisor, rounded once; 0.0 where the divisor is 0."""
-    out = np.zeros(len(matrix), np.float64)
-    for i in range(len(matrix)):
-        if divisors[i] == 0:
-            continue
-        out[i] = special(matrix, i)
-        if out[i] == 0.0:
-            out[i] = round_quotient(matrix[i, : matrix.shape[1] - 3], first, divisors[i])
-    return out
+def _quotients(
+    limbs: NDArray[np.int64], first: int, divisors: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], bool]:
+    """The quotients of numbers that fit words, and whether there are others."""
+    out = np.zeros(len(limbs), np.float64)
+    large = False
+    for i in range(len(limbs)):
+        if divisors[i] != 0:
+            high, low, fits = two_words(limbs[i])
+            if fits:
+                out[i] = round_words(high, low, first, divisors[i])
+            large |= not fits
+    return out, large
+
+
+@kernel
+def _large_quotients(
+    limbs: NDArray[np.int64],
+    first: int,
+    divisors: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None:
+    """Write the quotients of the others. In the loop above they would slow it down for all."""
+    digits = np.empty(limbs.shape[1] + 6, np.uint64)
+    for i in range(len(limbs)):
+        if divisors[i] != 0 and not two_words(limbs[i])[2]:
+            out[i] = round_quotient(limbs[i], first, divisors[i], digits)
 
 
 @kernel

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.additive import Additive, Count, Squares, Sum
+from noskew.kernel.aggregates.additive import Count, Squares, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.aggregates.sum import special
-from noskew.kernel.exact import round_variance
+from noskew.kernel.aggregates.limbs import Additive
+from noskew.kernel.aggregates.sum import special_values
 from noskew.kernel.jit import kernel
+from noskew.kernel.rounding import round_variance
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class VarianceOf(Aggregate):
 
     def finalise(self, counts: Additive, sums: Additive, squares: Additive) -> pa.Array:
         n = count_values(counts)
-        limbs = np.ascontiguousarray(squares.limbs)
-        found = _variances(sums.matrix, sums.first, limbs, squares.first, n)
+        found = _variances(sums.limbs, sums.first, squares.limbs, squares.first, n)
+        if sums.specials is not None:
+            found[special_values(sums.specials) != 0.0] = np.nan  # NaN, too, is unequal to 0.0
         return nullable(np.sqrt(found) if self.root else found, n > 1)
 
 
@@ -46,11 +48,6 @@ def _variances(
 ) -> NDArray[np.float64]:
     out = np.zeros(len(sums), np.float64)
     for i in range(len(sums)):
-        if counts[i] < 2:
-            continue
-        if special(sums, i) != 0.0:  # NaN, too, is unequal to 0.0
-            out[i] = np.nan
-        else:
-            limbs = sums[i, : sums.shape[1] - 3]
-            out[i] = round_variance(limbs, first, squares[i], squares_first, counts[i])
+        if counts[i] >= 2:
+            out[i] = round_variance(sums[i], first, squares[i], squares_first, counts[i])
     return out

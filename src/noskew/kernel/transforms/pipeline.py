@@ -27,21 +27,29 @@ _UTC = pa.timestamp("us", "UTC")
 
 @dataclass
 class Sorted:
-    """What became of the rows of a batch: events, and how many were refused and why."""
+    """What became of the rows of a batch.
+
+    ``row`` has the source row of each event (int64, ascending); ``refused`` those of the events
+    that were left out, by the reason.
+    """
 
     events: pa.Table
-    refused: dict[str, int] = field(default_factory=dict)
+    row: NDArray[np.int64]
+    refused: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 class Pipeline:
     """The transform of a view, ready to run on batches. Safe to share by threads.
 
     It is row-wise: which events come out of a row does not depend on the batch around it.
+    ``streamed``: the log says when a row became known, not its created column, and a row without
+    an event time is refused instead of failing the batch.
     """
 
-    def __init__(self, view: FeatureView) -> None:
+    def __init__(self, view: FeatureView, *, streamed: bool = False) -> None:
         what = f"feature view {view.name!r}"
         self._view, self._source = view, view.source
+        self._streamed = streamed
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
         for kind, engine in _engines(view):
@@ -57,20 +65,25 @@ class Pipeline:
         made = self._view.columns.arrow
         return made.append(pa.field(EVENT_ID, pa.int64())) if self._source.event_id else made
 
-    def __call__(self, batch: pa.Table, *, known_time: int, buckets: int) -> Sorted:
+    def __call__(
+        self, batch: pa.Table, *, known_time: int | NDArray[np.int64], buckets: int
+    ) -> Sorted:
         """The events of a batch of source rows.
 
-        ``known_time`` stands in where the source has no created column, or null in it. The
-        result has the view's columns, ``_event_time``, ``_known_time``, ``_bucket`` and, for a
-        source with event ids, ``_event_id`` (a hash).
+        ``known_time`` (one, or one for each row) stands in where the source has no created
+        column, or null in it. The events have the view's columns, ``_event_time``,
+        ``_known_time``, ``_bucket`` and, for a source with event ids, ``_event_id`` (a hash).
+        Rows without a key or an event time, or dated further ahead of their known time than
+        the source allows, are refused.
 
         Raises SchemaMismatchError for columns that do not fit, and TransformError when the
         transform fails.
         """
         source = self._source
         rows = conform(batch, source.schema, f"source {source.name!r}")
-        if self._filter is not None:
-            rows = self._filter(rows)
+        kept = self._filter(rows) if self._filter else None
+        if kept is not None:
+            rows = rows.take(kept)
         made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
         row = made.column(ROW)
         # One column may have several of these parts.
@@ -79,13 +92,15 @@ class Pipeline:
         columns = {c: self._column(c, made, rows, row) for c in self._view.columns}
         events = pa.table(columns)
         when = columns.get(source.event_time, origin.column(source.event_time))
-        known = pa.chunked_array([pa.array(np.full(len(events), known_time)).view(_UTC)])
-        if source.created:
+        at = integers(_whole(row if kept is None else kept.take(row)))
+        stamp = np.full(len(at), known_time) if isinstance(known_time, int) else known_time[at]
+        known = pa.chunked_array([pa.array(stamp).view(_UTC)])
+        if source.created and not self._streamed:
             known = pa.compute.coalesce(origin.column(source.created), known)
         events = events.append_column(EVENT_TIME, when).append_column(KNOWN_TIME, known)
         if source.event_id:
             events = events.append_column(EVENT_ID, _identify(origin.column(source.event_id)))
-        return self._sort_out(events, buckets)
+        return self._sort_out(events, at, buckets)
 
     def _column(
         self, name: str, made: pa.Table, rows: pa.Table, row: pa.ChunkedArray
@@ -94,25 +109,29 @@ class Pipeline:
         what = f"feature view {self._view.name!r}, column {name!r}"
         return conform_column(found, self._view.columns[name], what)
 
-    def _sort_out(self, events: pa.Table, buckets: int) -> Sorted:
+    def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Sorted:
         """Leave out rows without a time or a key, and those dated too far in the future."""
-        if events.column(EVENT_TIME).null_count:
+        undated = ~values.valid_of(_whole(events.column(EVENT_TIME)))
+        if undated.any() and not self._streamed:
             raise SchemaMismatchError(
-                f"source {self._source.name!r}: {events.column(EVENT_TIME).null_count} rows have "
+                f"source {self._source.name!r}: {undated.sum()} rows have "
                 f"no event time ({self._source.event_time!r}); filter them out with filter=…"
             )
         columns = [_whole(events.column(k)) for k in self._view.entity.keys]
         keys, has_key = encode_columns(columns)
         ahead = _micros(events, EVENT_TIME) - _micros(events, KNOWN_TIME)
-        future = ahead > self._source.max_future
+        future = ~undated & (ahead > self._source.max_future)
         events = events.append_column(BUCKET, pa.array(buckets_of(keys, buckets)))
         refused = {
-            "null key": int((~has_key).sum()),
-            "future event time": int((future & has_key).sum()),
+            "null key": ~has_key,
+            "no event time": undated & has_key,
+            "future event time": future & has_key,
         }
-        keep = has_key & ~future
-        kept = events if keep.all() else events.filter(pa.array(keep))
-        return Sorted(kept, {why: n for why, n in refused.items() if n})
+        keep = has_key & ~future & ~undated
+        if keep.all():
+            return Sorted(events, row)
+        kept = events.filter(pa.array(keep))
+        return Sorted(kept, row[keep], {why: row[at] for why, at in refused.items() if at.any()})
 
 
 def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:

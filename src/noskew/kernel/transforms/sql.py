@@ -54,10 +54,10 @@ class SqlEngine:
 
 
 class FilterEngine:
-    """A source's filter: which rows of a batch are events."""
+    """A source's filter: the positions of the rows of a batch that are events, ascending."""
 
     def __init__(self, expression: str, what: str) -> None:
         self._select = SqlEngine(filter_statement(expression), FILTERED, what)
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        return batch.take(self._select(batch).column(ROW))
+    def __call__(self, batch: pa.Table) -> pa.ChunkedArray:
+        return self._select(batch).column(ROW)
