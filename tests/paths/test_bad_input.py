@@ -301,7 +301,7 @@ def test_a_saved_training_set_that_was_changed_is_found_out(tmp_path: Path) -> N
         store.apply([SERVICE])
         store.ingest("departures", departures())
         rows = {"origin": ["JFK"], "event_timestamp": [NOON], "label": np.array([1.0])}
-        store.save_training_set("first", store.get_historical_features(rows, "delay_model"))
+        store.get_historical_features(rows, "delay_model").save("first")
         assert store.rebuild_training_set("first").to_arrow().num_rows == 1
         (path,) = (tmp_path / ".noskew" / "training_sets").rglob("*.parquet")
         table = pq.read_table(path)

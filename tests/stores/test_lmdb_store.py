@@ -18,10 +18,10 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from noskew.stores.boot import boot_id
 from noskew.stores.online import open_store
-from noskew.stores.online._unsynced import boot_id
 from noskew.stores.online.lmdb import LmdbStore
-from noskew.testing.online_store import OnlineStoreTests, row, version_of
+from noskew.testing.online_store import OnlineStoreTests, batch_of, row, version_of
 from tests.stores import lmdb_writer
 
 SMALL_MAP = 1 << 18
@@ -328,6 +328,34 @@ def test_a_full_disk_loses_nothing(small_disk):
         assert len(list(store.scan())) == len(written) + 1
 
 
+def test_a_full_disk_ends_a_load(small_disk):
+    keys = [b"%05d" % i for i in range(20_000)]
+    rows = [row(2, bytes(1_000))] * len(keys)
+    (small_disk / "ballast").write_bytes(bytes(1 << 20))
+    with LmdbStore(small_disk / "lmdb") as store:
+        store.write(keys[:1], [row(1)])
+        with pytest.raises(StoreFullError, match="no space left"):
+            store.load(batch_of(keys[at::10], rows[at::10]) for at in range(10))
+        assert version_of(store.read(keys[:1])[0]) in (1, 2)
+        (small_disk / "ballast").unlink()
+        assert store.write([b"again"], [row(1, bytes(20_000))]) == 1
+
+
+LOAD_FOR_EVER = """
+import sys
+from itertools import count
+from noskew.stores.online.lmdb import LmdbStore
+from noskew.testing.online_store import batch_of, row
+from tests.stores.lmdb_writer import row_of
+with LmdbStore(sys.argv[1]) as store:
+    for number in count(int(sys.argv[2])):
+        keys = [b"%06d" % i for i in range(100_000)]
+        rows = [row_of(key, number) for key in keys]
+        print(number, flush=True)
+        store.load(batch_of(keys[at::8], rows[at::8]) for at in range(8))
+"""
+
+
 class TestKill:
     """Whatever moment a writer is killed at, what it acknowledged is there and whole."""
 
@@ -341,6 +369,32 @@ class TestKill:
             with LmdbStore(tmp_path, map_size=lmdb_writer.MAP_SIZE) as store:
                 self.check(store, writer, acknowledged)
                 assert store.write([b"after the kill"], [row(round_number)]) == 1
+
+    def test_kill_9_in_a_load(self, tmp_path):
+        """It leaves each key at one of two versions, and a load that is repeated mends that."""
+        keys = [b"%06d" % i for i in range(100_000)]
+        with LmdbStore(tmp_path) as store:
+            command = [sys.executable, "-c", LOAD_FOR_EVER, str(tmp_path), "1"]
+            root = Path(__file__).parents[2]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+                # The first load is over, and the second has begun to be seen.
+                while version_of(store.read(keys[:1])[0] or row(0)) < 2:
+                    assert process.poll() is None
+                process.kill()
+            versions = [version_of(found) for found in store.read(keys)]
+            assert {*versions} <= {1, 2, 3}
+            newest = max(versions)
+            assert store.read(keys) == [
+                lmdb_writer.row_of(k, v) for k, v in zip(keys, versions, strict=True)
+            ]
+            assert {path.name for path in tmp_path.iterdir()} <= {
+                "data.mdb",
+                "lock.mdb",
+                "unsynced",
+            }
+            again = batch_of(keys, [lmdb_writer.row_of(k, newest) for k in keys])
+            assert store.load([again]) == sum(v < newest for v in versions)
+            assert {version_of(found) for found in store.read(keys)} == {newest}
 
     def test_others_go_on_when_a_writer_is_killed(self, tmp_path):
         with LmdbStore(tmp_path, map_size=lmdb_writer.MAP_SIZE) as store:

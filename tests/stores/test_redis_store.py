@@ -24,7 +24,7 @@ from noskew.errors import (
 )
 from noskew.stores.online import open_store
 from noskew.stores.online.redis import RedisStore
-from noskew.testing.online_store import OnlineStoreTests, row
+from noskew.testing.online_store import OnlineStoreTests, batch_of, row
 from tests import servers
 
 
@@ -222,6 +222,62 @@ class TestConnections:
         keys = [b"%d" % i for i in range(12_345)]
         store.write(keys, [row(1, key) for key in keys])
         assert asyncio.run(store.read_async(keys)) == [row(1, key) for key in keys]
+
+
+class TestFirstLoad:
+    """Rows whose keys seem to be new are written by a command that is cheaper than the script."""
+
+    KEYS = tuple(b"%05d" % i for i in range(2_500))
+
+    def calls(self, client):
+        stats = client.info("commandstats")
+        return {name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
+                for name in ("msetnx", "evalsha")}  # fmt: skip
+
+    def test_new_rows_need_no_script(self, store, client):
+        client.config_resetstat()
+        assert store.write(self.KEYS, [row(1)] * 2_500) == 2_500
+        assert self.calls(client) == {"msetnx": 3, "evalsha": 0}
+        assert store.write(self.KEYS, [row(2)] * 2_500) == 2_500
+        assert self.calls(client)["msetnx"] == 3
+        assert store.read(self.KEYS) == [row(2)] * 2_500
+
+    def test_only_parts_that_hold_known_keys_do(self, store, client):
+        store.write([self.KEYS[1_001]], [row(7)])
+        client.config_resetstat()
+        assert store.write(self.KEYS, [row(1)] * 2_500) == 2_499
+        assert self.calls(client) == {"msetnx": 3, "evalsha": 1}
+        assert store.read([self.KEYS[1_001]]) == [row(7)]
+
+    def test_a_foreign_value_among_new_keys_is_noticed(self, store, client):
+        client.rpush(self.KEYS[1_001], b"foreign")
+        with pytest.raises(CorruptDataError, match="WRONGTYPE"):
+            store.write(self.KEYS, [row(1)] * 2_500)
+        assert client.lrange(self.KEYS[1_001], 0, -1) == [b"foreign"]
+
+    def test_a_user_without_the_right_to_it_uses_the_script(self, store, client, redis_server):
+        client.acl_setuser(
+            "narrow", enabled=True, passwords=["+pw"], keys=["*"],
+            commands=["+@read", "+@write", "+@scripting", "+info", "-msetnx"],
+        )  # fmt: skip
+        with RedisStore(f"redis://narrow:pw@127.0.0.1:{redis_server.port}/0") as narrow:
+            assert narrow.write(self.KEYS, [row(1)] * 2_500) == 2_500
+        client.acl_deluser("narrow")
+
+    def test_an_outage_ends_a_load(self):
+        keys = [b"%05d" % i for i in range(30_000)]
+        with servers.redis_server() as server, RedisStore(server.url) as store:
+
+            def batches():
+                yield batch_of(keys[:10_000], [row(1)] * 10_000)
+                server.stop()
+                yield batch_of(keys[10_000:], [row(1)] * 20_000)
+
+            with pytest.raises(StoreUnavailableError):
+                store.load(batches())
+            server.start()
+            store.load([batch_of(keys, [row(1)] * 30_000)])
+            assert store.read(keys) == [row(1)] * 30_000
 
 
 class TestForeignData:

@@ -22,6 +22,10 @@ holds for every aggregate, counts and lists too.
 
 Filters. Rows whose ``where`` column is anything but true (false, null) do not count.
 
+Event time. An answer's event time is the greatest event_time ≤ t among the entity's counted
+facts, whatever their values and however far back: a window may hold none of them. None where
+there is no such fact, and for a null key.
+
 Never seen. An entity without an admitted fact (of any event time) gives the aggregates' values
 of no rows and null latest values, all MISSING. Online at ``t`` that is: no fact of the key with
 known_time ≤ t. A seen entity without a row in reach gives the same values; their status is
@@ -117,6 +121,16 @@ def statuses(
     """The status of each feature online at ``t``."""
     outcomes = explain(view, facts, [(key, t)], known_at=t)[0]
     return {name: outcome.status for name, outcome in outcomes.items()}
+
+
+def event_time(view: FeatureView, facts: Sequence[Fact], key: Key | None, t: int) -> int | None:
+    """The event time of the online answer at ``t``: that of the newest event behind it."""
+    _check(view, facts, [(key, t)], t)
+    if key is None or any(part is None for part in key):
+        return None
+    admitted = [f for f in facts if f.key == key and f.known_time <= t]
+    times = [f.event_time for f in _without_duplicates(view, admitted) if f.event_time <= t]
+    return max(times) if times else None
 
 
 def explain(

@@ -116,6 +116,10 @@ class Case(NamedTuple):
     facts: list[Fact]
     rows: list[Row]
 
+    def __repr__(self) -> str:
+        # Whole, for the report of a failure: a view shows itself in a line.
+        return f"Case({self.view.identity()!r}, facts={self.facts!r}, rows={self.rows!r})"
+
 
 @st.composite
 def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,18 +18,22 @@ from noskew.kernel import on_demand
 from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import KnownAt, historical
-from noskew.kernel.keys import buckets_of, encode_columns, integers
+from noskew.kernel.keys import integers
 from noskew.kernel.plan import ViewPlan, compile_view
-from noskew.kernel.ragged import Ragged
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
-from noskew.training.keys import distinct_keys, positions, whole
+from noskew.training.answer import Answer
+from noskew.training.asked import Asking, Buckets, Found
+from noskew.training.keys import whole
 from noskew.training.tables import has_table, table_name
 from noskew.types import DType, Schema
 
 #: The column of the caller's rows that says when each asks.
 DEFAULT_EVENT_TIME = "event_timestamp"
 #: Buckets worked on at a time; the kernel and the readers let go of the interpreter's lock.
-_THREADS = 2
+#: Each decodes for itself and holds some tens of megabytes, so that more would cost memory.
+_THREADS = max(2, min(4, os.cpu_count() or 2))
+#: A choice of events that keeps more than this share is not worth copying them for.
+_WORTH_SELECTING = 0.5
 
 
 @dataclass(frozen=True)
@@ -110,72 +115,98 @@ def _view_answer(
 ) -> dict[str, pa.Array]:
     keys_table = conform(asked.table, view.entity.keys, "rows")
     columns = [whole(keys_table.column(k)) for k in view.entity.keys]
-    keys, valid = encode_columns(columns)
+    nothing = _no_events(view, plan)
+    kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
+    answer = Answer(kinds, len(asked.t))
     if not has_table(offline, view):
-        nothing = np.full(len(asked.t), -1, np.int64)
-        return _with_null_keys(historical(plan, _no_events(view, plan), nothing, asked.t), valid)
+        rows = Buckets(columns, 1).keyed
+        answer.put(rows, historical(plan, nothing, np.full(len(rows), -1), asked.t[rows]))
+        return answer.finish()
     info = offline.info(table_name(view), snapshot=snapshot)
-    # Rows without a key match nothing: they go behind the last bucket.
-    buckets = np.where(valid, buckets_of(keys, info.spec.buckets), info.spec.buckets)
-    order = np.argsort(buckets, kind="stable")
-    ends = np.searchsorted(buckets[order], np.arange(info.spec.buckets + 2))
-    work = _Work(view, plan, asked, offline, columns, keys, known_at, info.snapshot)
+    work = _Work(view, plan, asked, offline, columns, known_at, info.snapshot, nothing, answer)
 
-    def one(bucket: int) -> dict[str, pa.Array]:
-        index = order[ends[bucket] : ends[bucket + 1]]
-        answer = work.bucket(bucket, index)
+    def one(item: tuple[int, NDArray[np.int64]]) -> None:
+        work.bucket(*item)
         if progress:
-            progress(len(index))
-        return answer
+            progress(len(item[1]))
 
-    asked_for = [b for b in range(info.spec.buckets) if ends[b + 1] > ends[b]]
     with ThreadPoolExecutor(_THREADS) as pool:
-        parts = list(pool.map(one, asked_for))
-    unkeyed = order[ends[-2] :]
-    if len(unkeyed) or not parts:
-        none = np.full(len(unkeyed), -1, np.int64)
-        parts.append(historical(plan, _no_events(view, plan), none, asked.t[unkeyed]))
-    back = np.empty(len(order), np.int64)
-    back[order] = np.arange(len(order))
-    place = pa.array(back)
-    together = {n: pa.concat_arrays([p[n] for p in parts]).take(place) for n in parts[0]}
-    return _with_null_keys(together, valid)
+        for _ in pool.map(one, Buckets(columns, info.spec.buckets)):
+            pass
+    return answer.finish()
 
 
 @dataclass(frozen=True)
 class _Work:
-    """One view's question, answered a bucket at a time."""
+    """One view's question, answered a bucket at a time, and in each a slice at a time."""
 
     view: FeatureView
     plan: ViewPlan
     asked: _Rows
     offline: OfflineStore
     columns: Sequence[pa.Array]
-    keys: Ragged
     known_at: KnownAt
     snapshot: int | None
+    nothing: Events
+    answer: Answer
 
-    def bucket(self, bucket: int, index: NDArray[np.int64]) -> dict[str, pa.Array]:
-        """The answer for the rows at ``index``, all of one bucket."""
-        t = self.asked.t[index]
-        at = pa.array(index)
-        mine = [c.take(at) for c in self.columns]
-        unique, group = distinct_keys(mine, list(self.view.entity.keys))
-        table = self.offline.read(
+    def bucket(self, bucket: int, rows: NDArray[np.int64]) -> None:
+        """Answer the rows, all of one bucket."""
+        names = list(self.view.entity.keys)
+        asking = Asking(self.columns, names, rows)
+        times = self.asked.t[rows]
+        earliest, latest = self._earliest(int(times.min())), self._latest(int(times.max()))
+        known_to = self.known_at if isinstance(self.known_at, int) else None
+        where = Filter(event_from=earliest, event_to=latest, known_to=known_to, keys=asking.keys)
+        for table in self.offline.scan(
             table_name(self.view),
-            [*self.view.entity.keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *self._values()],
+            [*names, *self._columns()],
             bucket=bucket,
-            where=Filter(
-                event_from=self._earliest(int(t.min())),
-                event_to=self._latest(int(t.max())),
-                known_to=self.known_at if isinstance(self.known_at, int) else None,
-                keys=unique,
-            ),
+            where=where,
             snapshot=self.snapshot,
-        )
-        events = Events.from_table(table, list(self.view.entity.keys))
-        entity = positions(unique, events.keys)[group]
-        return historical(self.plan, events, entity, t, self.known_at)
+        ):
+            self._slice(Events.from_table(table, names), asking, where)
+            del table  # or it was held while the next one is read
+        if self.plan.windows:
+            rest = asking.rest()
+            self._put(self.nothing, rest, np.full(len(rest), -1))
+
+    def _slice(self, events: Events, asking: Asking, where: Filter) -> None:
+        found = asking.of(events.keys)
+        if len(found.rows):
+            self._put(self._needed(events, found, where), found.rows, found.entity)
+
+    def _put(self, events: Events, rows: NDArray[np.int64], entity: NDArray[np.int64]) -> None:
+        t = self.asked.t[rows]
+        self.answer.put(rows, historical(self.plan, events, entity, t, self.known_at))
+
+    def _needed(self, events: Events, found: Found, where: Filter) -> Events:
+        """Without the events that cannot matter, where each costs something and they are many.
+
+        Latest values look up the few that they need; aggregates look at every one.
+        """
+        if not self.plan.windows:
+            return events
+        wanted = np.zeros(len(events.keys), bool)
+        wanted[found.entity] = True
+        keep = np.repeat(wanted, np.diff(events.offsets))
+        if where.event_from is not None:
+            keep &= events.event_time >= where.event_from
+        if where.event_to is not None:
+            keep &= events.event_time <= where.event_to
+        return events.select(keep) if keep.mean() < _WORTH_SELECTING else events
+
+    def _columns(self) -> list[str]:
+        """What to read beside the keys.
+
+        Ties of latest values are decided by the order of the table, so the clocks that made
+        it are only read where something asks for them.
+        """
+        if self.plan.windows or self.view.source.event_id:
+            clocks = [EVENT_TIME, KNOWN_TIME, SEQUENCE]
+        else:
+            clocks = [EVENT_TIME] if self.known_at is None else [EVENT_TIME, KNOWN_TIME]
+        return [*clocks, *self._values()]
 
     def _values(self) -> list[str]:
         wanted = [c for c in self.plan.columns if c not in self.view.entity.keys]
@@ -202,14 +233,6 @@ class _Work:
                 return None
             reach = max(reach, feature.window + feature.hop)
         return t - reach
-
-
-def _with_null_keys(answer: dict[str, pa.Array], valid: NDArray[np.bool_]) -> dict[str, pa.Array]:
-    """SPEC §2: a row with a null in its key has null features."""
-    if valid.all():
-        return answer
-    at = pa.array(np.arange(len(valid)), mask=~valid)
-    return {name: values.take(at) for name, values in answer.items()}
 
 
 def _no_events(view: FeatureView, plan: ViewPlan) -> Events:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from noskew.clock import Clock
 from noskew.definitions import connectors
+from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
 from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.stores.offline.base import OfflineStore, Progress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
-from noskew.training.tables import table_spec
+from noskew.training import frames
+from noskew.training import progress as telling
+from noskew.training.tables import one_per_log, table_spec
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
@@ -34,6 +40,31 @@ class IngestReport:
     refused: dict[str, int] = field(default_factory=dict)
 
 
+def fed_by(project: Project, source: str | None) -> list[FeatureView]:
+    """One view for each offline table that an ingest of ``source`` fills; None: all with data.
+
+    Raises NotFoundError for a source that is not in the project.
+    """
+    views = one_per_log(project.views.values())
+    if source is None:
+        return [v for v in views if v.source.batch is not None]
+    return [v for v in views if v.source.name == project.source(source).name]
+
+
+def connector_of(data: Any, source: str | None) -> connectors.Connector | None:
+    """A caller's data as a connector: itself, or a frame of it; None stands for none.
+
+    Raises InputError if it is not said whose data it is.
+    """
+    if data is None:
+        return None
+    if source is None:
+        raise InputError("say which source the data belongs to: ingest('name', data)")
+    if isinstance(data, connectors.Connector):
+        return data
+    return connectors.Frame(frames.to_arrow(data, f"data for {source!r}"))
+
+
 def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchSource:
     """The reader of a connector. ``schema`` types the columns of files that have no types."""
     if isinstance(connector, connectors.Frame):
@@ -48,6 +79,27 @@ def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchS
             raise ConfigError(f"set the environment variable {variable} to the connection string")
         options["dsn"] = os.environ[variable]
     return open_source(kind, options)
+
+
+def ingest_all(
+    views: Iterable[FeatureView],
+    offline: OfflineStore,
+    clock: Clock,
+    *,
+    root: Path,
+    buckets: int,
+    connector: connectors.Connector | None = None,
+    progress: telling.Progress | None = None,
+) -> list[IngestReport]:
+    """Ingest each view from ``connector``, else from its source's own, with paths from ``root``."""
+    found = []
+    for view in views:
+        own = view.source.batch.rooted(root) if view.source.batch else None
+        told = telling.of_one(progress, view.name)
+        found.append(
+            ingest(view, offline, clock, buckets=buckets, connector=connector or own, progress=told)
+        )
+    return found
 
 
 def ingest(
@@ -112,6 +164,6 @@ class _Ingest:
             if progress:
                 progress(batch.num_rows)
 
-    def _count(self, refused: Mapping[str, int]) -> None:
-        for why, n in refused.items():
-            self.refused[why] = self.refused.get(why, 0) + n
+    def _count(self, refused: Mapping[str, NDArray[np.int64]]) -> None:
+        for why, rows in refused.items():
+            self.refused[why] = self.refused.get(why, 0) + len(rows)

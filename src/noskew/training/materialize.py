@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
-from noskew.kernel.keys import integers
+from noskew.kernel.keys import encode_columns, integers
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, pack, version_bytes, version_of
 from noskew.kernel.state import fold
-from noskew.stores.offline.base import Filter, OfflineStore, Progress
+from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore
-from noskew.training.keys import positions
+from noskew.training.keys import positions, whole
 from noskew.training.tables import has_table, table_name
 
-#: Rows handed to the online store in one call.
-WRITE_ROWS = 10_000
+#: Events that are folded at once: few enough for their copies to stay in a few megabytes.
+PART_EVENTS = 16_384
+
+_Batches = Iterator[pa.RecordBatch]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,12 @@ class Materialized:
     sequence: int
     entities: int
     changed: int
+
+    def __repr__(self) -> str:
+        return (
+            f"<Materialized {self.view} until {to_text(self.until)}: {self.entities:,} rows, "
+            f"{self.changed:,} changed>"
+        )
 
 
 def materialize(
@@ -70,16 +80,10 @@ def materialize(
     number, entities, changed, sequence = 0, 0, 0, since.sequence if since else -1
     if has_table(offline, view):
         info = offline.info(table_name(view))
-        number = info.snapshot_number
-        job = _Job(view, offline, until, since, info.snapshot)
-        for bucket in range(info.spec.buckets):
-            events, seen, scanned = job.bucket(bucket)
-            sequence = max(sequence, seen)
-            for keys, rows in job.rows(events, prefix, version_bytes(until, number)):
-                changed += online.write(keys, rows)
-                entities += len(keys)
-            if progress:
-                progress(scanned)
+        job = _Job(view, offline, info, until, since)
+        batches = job.batches(prefix)
+        changed = online.load(batches if progress is None else _told(job, batches, progress))
+        number, entities, sequence = info.snapshot_number, job.entities, job.sequence
     online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
     online.sync()
     return Materialized(view.name, until, number, sequence, entities, changed)
@@ -91,75 +95,115 @@ def _covers(online: OnlineStore, prefix: bytes, since: Since) -> bool:
     return row is not None and version_of(row)[0] >= since.until
 
 
+def _told(job: _Job, batches: _Batches, progress: Progress) -> _Batches:
+    """The batches; the events looked at for each are reported when its rows were taken."""
+    told = 0
+    for batch in batches:
+        yield batch
+        progress(job.scanned - told)
+        told = job.scanned
+    progress(job.scanned - told)
+
+
 class _Job:
+    """The rows of a view: read, folded and packed some entities at a time.
+
+    While :meth:`batches` is read, ``scanned`` counts the events that were looked at,
+    ``sequence`` is the greatest of them, and ``entities`` counts the rows that were made.
+    """
+
     def __init__(
         self,
         view: FeatureView,
         offline: OfflineStore,
+        info: TableInfo,
         until: int,
         since: Since | None,
-        snapshot: int | None,
     ) -> None:
+        self.scanned, self.entities = 0, 0
+        self.sequence = since.sequence if since else -1
+        self._buckets, self._snapshot = info.spec.buckets, info.snapshot
+        self._version = version_bytes(until, info.snapshot_number)
         self._keys = list(view.entity.keys)
         self._plan = compile_view(view)
         self._layout = RowLayout(self._plan)
         self._table, self._offline = table_name(view), offline
-        self._until, self._since, self._snapshot = until, since, snapshot
+        self._until, self._since = until, since
         values = [c for c in self._plan.columns if c not in view.entity.keys]
         ids = [EVENT_ID] if view.source.event_id else []
         self._columns = [*self._keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values, *ids]
 
-    def bucket(self, bucket: int) -> tuple[Events, int, int]:
-        """Events of the entities to write, the greatest sequence, and events looked at."""
-        where = Filter(known_to=self._until)
+    def batches(self, prefix: bytes) -> _Batches:
+        """Keys and packed rows of the entities to write."""
+        for bucket in range(self._buckets):
+            for table in self._facts(bucket):
+                for events in _parts(Events.from_table(table, self._keys)):
+                    yield self._packed(events, prefix)
+
+    def _packed(self, events: Events, prefix: bytes) -> pa.RecordBatch:
+        keys, _ = encode_columns([whole(events.keys.column(k)) for k in self._keys], prefix)
+        rows = pack(self._layout, fold(self._plan, events, self._until), self._version)
+        self.entities += len(keys)
+        columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
+        return pa.RecordBatch.from_arrays(columns, ["key", "row"])
+
+    def _facts(self, bucket: int) -> Iterator[pa.Table]:
+        """All facts known by then of some entities to write, and of some more, in turn."""
+        changed = None
         if self._since is not None:
-            changed, sequence, scanned = self._changed_keys(bucket)
+            changed = self._changed_keys(bucket, self._since)
             if len(changed) == 0:
-                empty = self._read(bucket, Filter(known_to=self._until, known_from=self._until + 1))
-                return Events.from_table(empty, self._keys), sequence, scanned
-            where = Filter(known_to=self._until, keys=changed)
-            events = Events.from_table(_only(self._read(bucket, where), changed), self._keys)
-            return events, sequence, scanned
-        table = self._read(bucket, where)
-        return Events.from_table(table, self._keys), _greatest(table), len(table)
+                return
+        for table in self._scan(bucket, self._columns, changed):
+            if changed is None:
+                self._look(table)
+                wanted = table
+            else:
+                here = positions(table.select(self._keys), changed) >= 0
+                wanted = table.filter(pa.array(here))
+            if len(wanted):
+                yield wanted
 
-    def _read(self, bucket: int, where: Filter) -> pa.Table:
-        return self._offline.read(
-            self._table, self._columns, bucket=bucket, where=where, snapshot=self._snapshot
-        )
-
-    def _changed_keys(self, bucket: int) -> tuple[pa.Table, int, int]:
+    def _changed_keys(self, bucket: int, since: Since) -> pa.Table:
         """The distinct keys that have facts the earlier run did not see."""
-        assert self._since is not None
-        table = self._offline.read(
-            self._table, [*self._keys, KNOWN_TIME, SEQUENCE], bucket=bucket,
-            where=Filter(known_to=self._until), snapshot=self._snapshot,
+        found = []
+        for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE]):
+            self._look(table)
+            known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
+            new = (known > since.until) | (sequence > since.sequence)
+            keys = table.filter(pa.array(new)).select(self._keys)
+            found.append(keys.group_by(self._keys).aggregate([]))
+        return pa.concat_tables(found) if found else pa.table({})
+
+    def _scan(
+        self, bucket: int, columns: list[str], keys: pa.Table | None = None
+    ) -> Iterator[pa.Table]:
+        """The facts of a bucket that were known by then, some entities at a time."""
+        where = Filter(known_to=self._until, keys=keys)
+        for table in self._offline.scan(
+            self._table, columns, bucket=bucket, where=where, snapshot=self._snapshot
+        ):
+            known = _numbers(table, KNOWN_TIME) <= self._until
+            yield table if known.all() else table.filter(pa.array(known))
+
+    def _look(self, table: pa.Table) -> None:
+        """Take note of facts."""
+        self.scanned += len(table)
+        if len(table):
+            self.sequence = max(self.sequence, int(_numbers(table, SEQUENCE).max()))
+
+
+def _parts(events: Events) -> Iterator[Events]:
+    """The events of about PART_EVENTS, and of whole entities, at a time; nothing is copied."""
+    offsets = events.offsets
+    cuts = np.searchsorted(offsets, np.arange(0, len(events), PART_EVENTS))
+    for a, b in pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist()):
+        lo, hi = int(offsets[a]), int(offsets[b])
+        yield Events(
+            events.table.slice(lo, hi - lo), events.keys.slice(a, b - a), offsets[a : b + 1] - lo,
+            events.event_time[lo:hi], events.known_time[lo:hi], events.sequence[lo:hi],
         )  # fmt: skip
-        known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
-        new = (known > self._since.until) | (sequence > self._since.sequence)
-        keys = table.filter(pa.array(new)).select(self._keys)
-        return keys.group_by(self._keys).aggregate([]), _greatest(table), len(table)
-
-    def rows(
-        self, events: Events, prefix: bytes, version: bytes
-    ) -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Keys and packed rows, at most WRITE_ROWS at a time."""
-        state = fold(self._plan, events, self._until)
-        keys = [prefix + k for k in events.encoded_keys().to_list()]
-        rows = pack(self._layout, state, version).to_list()
-        for i in range(0, len(keys), WRITE_ROWS):
-            yield keys[i : i + WRITE_ROWS], rows[i : i + WRITE_ROWS]
-
-
-def _only(table: pa.Table, keys: pa.Table) -> pa.Table:
-    """Rows of the wanted keys; a read may bring a superset."""
-    held = table.select(keys.column_names)
-    return table.filter(pa.array(positions(held, keys) >= 0))
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return integers(table.column(name).combine_chunks())
-
-
-def _greatest(table: pa.Table) -> int:
-    return int(_numbers(table, SEQUENCE).max()) if len(table) else -1
+    return integers(whole(table.column(name)))

@@ -1,29 +1,120 @@
-"""Saved training sets: content on disk, how it was made in the registry, proof by digest."""
+"""Training sets of a project: made, saved with proof by digest, and built again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
-from noskew.errors import CorruptDataError, InputError
+from noskew.errors import CorruptDataError
+from noskew.kernel.history import KnownAt
 from noskew.registry.state import TrainingSet as Saved
 from noskew.registry.store import SqlRegistry
-from noskew.stores.offline.base import OfflineStore
+from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.training.hindsight import warn_of_hindsight
 from noskew.training.history import historical_features
+from noskew.training.tables import has_table, table_name
 from noskew.training.training_set import TrainingSet, table_digest
 from noskew.types import check_name
 
 
-def spec_of(
+@dataclass(frozen=True, slots=True)
+class TrainingSets:
+    """The training sets of one project: content in files below ``root``, the rest recorded."""
+
+    project: str
+    root: Path
+    registry: SqlRegistry
+    offline: OfflineStore
+    clock: Clock
+
+    def make(
+        self,
+        service: FeatureService,
+        rows: pa.Table,
+        *,
+        event_time: str,
+        known_at: KnownAt,
+        progress: Progress | None = None,
+    ) -> TrainingSet:
+        """The features of a service as of each row's time, from the latest snapshots.
+
+        Warns where ``known_at="row"`` asks for a time before anything was known.
+        """
+        snapshots = {
+            table_name(v): self.offline.info(table_name(v)).snapshot
+            for v in service.views
+            if has_table(self.offline, v)
+        }
+        table = historical_features(
+            service, rows, self.offline,
+            event_time=event_time, known_at=known_at, snapshots=snapshots, progress=progress,
+        )  # fmt: skip
+        if known_at == "row":
+            warn_of_hindsight(service, rows, event_time, self.offline)
+        return TrainingSet(table, _spec_of(service, event_time, known_at, snapshots), self)
+
+    def save(self, name: str, made: TrainingSet, *, replace: bool) -> None:
+        """Write the content, then record it: a set that is recorded is complete."""
+        digest = made.digest
+        path = self._path(name, digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        pq.write_table(made.table, partial)
+        partial.replace(path)
+        record = Saved(name, made.spec, digest, self.clock.now())
+        self.registry.save_training_set(self.project, record, replace=replace)
+
+    def load(self, name: str) -> TrainingSet:
+        """The saved content. Raises CorruptDataError if it is not what was saved."""
+        held = self.registry.training_set(self.project, name)
+        try:
+            table = pq.read_table(self._path(name, held.digest))
+        except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
+            raise CorruptDataError(
+                f"the content of training set {name!r} cannot be read: {error}; rebuild it"
+            ) from error
+        return self._checked(table, held)
+
+    def rebuild(self, name: str) -> TrainingSet:
+        """Compute the features again, from the recorded definitions and snapshots."""
+        held = self.registry.training_set(self.project, name)
+        spec = held.spec
+        service = Project.from_dict(spec["definitions"]).service(spec["service"])
+        rows = self.load(name).table.drop_columns([c.name for c in service.columns])
+        table = historical_features(
+            service, rows, self.offline,
+            event_time=spec["event_time"],
+            known_at=spec["known_at"],
+            snapshots=spec["snapshots"],
+        )  # fmt: skip
+        return self._checked(table, held)
+
+    def _checked(self, table: pa.Table, held: Saved) -> TrainingSet:
+        found = table_digest(table)
+        if found != held.digest:
+            raise CorruptDataError(
+                f"training set {held.name!r}: the content has the digest {found}, it was saved "
+                f"with {held.digest}"
+            )
+        return TrainingSet(table, held.spec, self)
+
+    def _path(self, name: str, digest: str) -> Path:
+        folder = self.root / ".noskew" / "training_sets" / check_name(self.project, "project")
+        return folder / f"{check_name(name, 'training set')}-{digest}.parquet"
+
+
+def _spec_of(
     service: FeatureService,
     event_time: str,
-    known_at: str | int | None,
+    known_at: KnownAt,
     snapshots: Mapping[str, int | None],
 ) -> dict[str, Any]:
     """How a training set is made, as JSON data; the definitions are in it, whole."""
@@ -35,72 +126,3 @@ def spec_of(
         "known_at": known_at,
         "snapshots": dict(snapshots),
     }
-
-
-def save(
-    registry: SqlRegistry,
-    project: str,
-    root: Path,
-    name: str,
-    made: TrainingSet,
-    *,
-    created_at: int,
-    replace: bool,
-) -> None:
-    """Write the content, then record it: a set that is recorded is complete."""
-    if not made.spec:
-        raise InputError("only a training set made by get_historical_features can be saved")
-    digest = made.digest
-    path = _path(root, project, name, digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pq.write_table(made.table, partial)
-    partial.replace(path)
-    registry.save_training_set(project, Saved(name, made.spec, digest, created_at), replace=replace)
-
-
-def load(registry: SqlRegistry, project: str, root: Path, name: str) -> TrainingSet:
-    """The saved content. Raises CorruptDataError if it is not what was saved."""
-    held = registry.training_set(project, name)
-    path = _path(root, project, name, held.digest)
-    try:
-        table = pq.read_table(path)
-    except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
-        raise CorruptDataError(
-            f"the content of training set {name!r} cannot be read: {error}; rebuild it"
-        ) from error
-    return _checked(TrainingSet(table, held.spec), held.digest, name)
-
-
-def rebuild(
-    registry: SqlRegistry, project: str, root: Path, name: str, offline: OfflineStore
-) -> TrainingSet:
-    """Compute the features again, from the recorded definitions and snapshots."""
-    held = registry.training_set(project, name)
-    before = load(registry, project, root, name).table
-    spec = held.spec
-    service = Project.from_dict(spec["definitions"]).service(spec["service"])
-    rows = before.drop_columns([c.name for c in service.columns])
-    table = historical_features(
-        service,
-        rows,
-        offline,
-        event_time=spec["event_time"],
-        known_at=spec["known_at"],
-        snapshots=spec["snapshots"],
-    )
-    return _checked(TrainingSet(table, spec), held.digest, name)
-
-
-def _checked(made: TrainingSet, digest: str, name: str) -> TrainingSet:
-    found = table_digest(made.table)
-    if found != digest:
-        raise CorruptDataError(
-            f"training set {name!r}: the content has the digest {found}, it was saved with {digest}"
-        )
-    return made
-
-
-def _path(root: Path, project: str, name: str, digest: str) -> Path:
-    folder = root / ".noskew" / "training_sets" / check_name(project, "project")
-    return folder / f"{check_name(name, 'training set')}-{digest}.parquet"

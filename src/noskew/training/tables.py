@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
@@ -23,3 +25,21 @@ def table_spec(view: FeatureView, buckets: int) -> TableSpec:
 def has_table(offline: OfflineStore, view: FeatureView) -> bool:
     """Whether anything was ever ingested for the view."""
     return table_name(view) in offline.tables()
+
+
+def events_of(offline: OfflineStore, view: FeatureView) -> int:
+    """Events in the view's table; 0 if there is none."""
+    return offline.info(table_name(view)).rows if has_table(offline, view) else 0
+
+
+def sizes(offline: OfflineStore, views: Iterable[FeatureView]) -> dict[str, int]:
+    """Events by source, of the views that have a table: how much a backfill would read."""
+    return {v.source.name: events_of(offline, v) for v in views if has_table(offline, v)}
+
+
+def one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
+    """One view for each offline table: those that share their events share the table."""
+    found: dict[str, FeatureView] = {}
+    for view in views:
+        found.setdefault(view.log_hash, view)
+    return list(found.values())

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noskew.clock import to_text
+from noskew.errors import InputError
 from noskew.stores.sources.digest import ContentDigest
 from noskew.training import frames
 
 
-@dataclass(frozen=True)
+class Keeper(Protocol):
+    """Where training sets are saved: the store that made them."""
+
+    def save(self, name: str, made: TrainingSet, *, replace: bool) -> None: ...
+
+
+@dataclass(frozen=True, repr=False)
 class TrainingSet:
     """The answer of ``get_historical_features``.
 
@@ -24,6 +32,7 @@ class TrainingSet:
 
     table: pa.Table
     spec: Mapping[str, Any] = field(default_factory=dict)
+    keeper: Keeper | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -32,6 +41,20 @@ class TrainingSet:
     def digest(self) -> str:
         """A digest of names, types and values; equal content has equal digests."""
         return table_digest(self.table)
+
+    def save(self, name: str, *, replace: bool = False) -> None:
+        """Keep it under a name: its content, and how to build it again.
+
+        The same content again changes nothing. Raises InputError if other content has the name
+        and ``replace`` is not set, or if no feature store made this training set.
+        """
+        if self.keeper is None or not self.spec:
+            raise InputError(
+                f"no feature store made this training set, so nobody could build it again; save "
+                f"what store.get_historical_features(…) gives, or write this one to a file with "
+                f"to_parquet('{name}.parquet')"
+            )
+        self.keeper.save(name, self, replace=replace)
 
     def to_arrow(self) -> pa.Table:
         """The rows as an Arrow table."""
@@ -50,7 +73,13 @@ class TrainingSet:
         pq.write_table(self.table, path)
 
     def __repr__(self) -> str:
-        return f"<TrainingSet {len(self.table)} rows × {len(self.table.column_names)} columns>"
+        shown = f"{len(self.table):,} rows × {self.table.num_columns} columns"
+        if self.spec:
+            shown += f" of {self.spec['service']}"
+        known_at = self.spec.get("known_at")
+        if known_at is not None:
+            shown += f", known_at={known_at if known_at == 'row' else to_text(known_at)}"
+        return f"<TrainingSet: {shown}>"
 
 
 def table_digest(table: pa.Table) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -145,6 +145,30 @@ class OfflineStore(ABC):
         sequence); there is no order between runs. Column order is that of ``columns``. Types
         are the schema's (no dictionary, no large_ variants unless declared).
         """
+
+    def scan(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        bucket: int,
+        where: Filter | None = None,
+        snapshot: int | None = None,
+    ) -> Iterator[pa.Table]:
+        """The named columns of a bucket in slices: no key is in two of them.
+
+        Memory is bounded by a few megabytes and the facts of one key, not by the bucket.
+        ``where`` only serves to skip: any other facts of the bucket may come as well, and
+        ``where.keys`` may be ignored.
+
+        In a slice, rows come as one run per file, each sorted as in :meth:`read`. If the bucket
+        may have several runs, the columns known time and sequence are there, asked for or not:
+        they say how the runs interleave. So a slice without them is in order as it is.
+
+        Errors are raised while the slices are read, those of :meth:`read`.
+        """
+        columns = list(dict.fromkeys([*columns, KNOWN_TIME, SEQUENCE]))
+        yield self.read(table, columns, bucket=bucket, snapshot=snapshot)
 
     @abstractmethod
     def files(self, table: str, *, bucket: int | None = None) -> list[str]:

@@ -259,16 +259,23 @@ def summary_of(snapshot: Snapshot | None) -> dict[str, str]:
 
 
 def _url(uri: str) -> URL:
+    """The catalog's database. Messages never repeat the address: it may hold a password."""
+    advice = "expected 'sqlite:///path/catalog.db' or 'postgresql://user:password@host/database'"
     try:
         url = make_url(uri)
-    except ArgumentError as error:
-        raise ConfigError(
-            "the offline store's catalog is not a database URI; expected for example "
-            "'sqlite:///catalog.db' or 'postgresql://user@host/database'"
-        ) from error
-    if url.get_backend_name() in ("postgresql", "postgres"):
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"the offline store's catalog is not a database URI; {advice}") from None
+    if backend in ("postgresql", "postgres"):
+        if "@" in f"{url.host}{url.database}":
+            raise ConfigError(
+                "the address of the offline store's catalog has a second '@'; write %40 for one in "
+                "a password"
+            )
         return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    if backend != "sqlite":
+        raise ConfigError(f"no catalog of the offline store on {backend!r}; {advice}")
+    if url.database in (None, "", ":memory:"):
         raise ConfigError("the offline store's catalog must be a file, not SQLite in memory")
     return url
 

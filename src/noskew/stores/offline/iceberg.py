@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ from noskew.errors import (
 )
 from noskew.stores.offline import columns as layouts
 from noskew.stores.offline.base import (
+    KNOWN_TIME,
+    SEQUENCE,
     Commit,
     Filter,
     OfflineStore,
@@ -153,6 +155,43 @@ class IcebergStore(OfflineStore):
             return pa.concat_tables(pieces)
         fields = [plan.layout.field(name).remove_metadata() for name in columns]
         return pa.schema(fields).empty_table()
+
+    def scan(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        bucket: int,
+        where: Filter | None = None,
+        snapshot: int | None = None,
+    ) -> Iterator[pa.Table]:
+        from noskew.stores.offline.parquet import batch_rows, scan_file
+        from noskew.stores.offline.slices import orderly, slices
+
+        plan = self._plan(table, snapshot)
+        keys = plan.spec.keys
+        _check_columns(columns, plan.layout, table)
+        files = list(plan.files(bucket, where))
+        if len(files) > 1:
+            columns = list(dict.fromkeys([*columns, KNOWN_TIME, SEQUENCE]))
+        if not all(orderly(plan.layout.field(key).type) for key in keys):
+            yield self.read(table, columns, bucket=bucket, snapshot=snapshot)
+            return
+        needed = list(dict.fromkeys([*keys, *columns]))
+        rows = batch_rows(len(needed), len(files))
+
+        def as_declared(batch: pa.Table) -> pa.Table:
+            return layouts.declared(batch, plan.layout, needed)
+
+        def as_asked(table: pa.Table) -> pa.Table:
+            return table.select(columns)
+
+        # By map: the variable of a loop would hold a table while the next one is read.
+        runs = [
+            map(as_declared, scan_file(plan.io, file, needed, where, keys, rows=rows))
+            for file in files
+        ]
+        yield from map(as_asked, slices(runs, keys, least=rows // 2))
 
     def files(self, table: str, *, bucket: int | None = None) -> list[str]:
         return [file.path for file in self._plan(table, None).files(bucket)]

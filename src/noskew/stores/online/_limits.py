@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
 from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def check_keys(keys: Sequence[bytes]) -> None:
     """Raise InputError unless every key is 1 to MAX_KEY_BYTES bytes long."""
-    lengths = list(map(len, keys))
+    # A set of lengths is small whatever the number of keys, and half the work of a list.
+    lengths = set(map(len, keys))
     if lengths and not (min(lengths) > 0 and max(lengths) <= MAX_KEY_BYTES):
-        at = next(i for i, n in enumerate(lengths) if not 0 < n <= MAX_KEY_BYTES)
+        at = next(i for i, key in enumerate(keys) if not 0 < len(key) <= MAX_KEY_BYTES)
         raise InputError(
-            f"key {at} has {lengths[at]} bytes; a key has 1 to {MAX_KEY_BYTES} bytes: "
+            f"key {at} has {len(keys[at])} bytes; a key has 1 to {MAX_KEY_BYTES} bytes: "
             f"shorten the join keys, or hash them before they are used as a key"
         )
 
@@ -24,13 +29,24 @@ def check_rows(keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
     if len(keys) != len(rows):
         raise InputError(f"expected one row for each key, got {len(keys)} keys, {len(rows)} rows")
     check_keys(keys)
-    lengths = list(map(len, rows))
-    if lengths and min(lengths) < VERSION_BYTES:
-        at = next(i for i, n in enumerate(lengths) if n < VERSION_BYTES)
+    if min(set(map(len, rows)), default=VERSION_BYTES) < VERSION_BYTES:
+        at = next(i for i, row in enumerate(rows) if len(row) < VERSION_BYTES)
         raise InputError(
-            f"row {at} has {lengths[at]} bytes; a row starts with its version "
+            f"row {at} has {len(rows[at])} bytes; a row starts with its version "
             f"of {VERSION_BYTES} bytes"
         )
+
+
+def check_batch(keys: pa.Array, rows: pa.Array) -> None:
+    """As ``check_rows``, for columns of type ``large_binary``."""
+    import pyarrow.compute as pc
+
+    if not len(keys):
+        return
+    found = pc.min_max(pc.binary_length(keys)).as_py()
+    least = pc.min(pc.binary_length(rows)).as_py()
+    if not 0 < found["min"] <= found["max"] <= MAX_KEY_BYTES or least < VERSION_BYTES:
+        check_rows(keys.to_pylist(), rows.to_pylist())
 
 
 def greatest_by_key(keys: Sequence[bytes], rows: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -46,9 +62,13 @@ def greatest_by_key(keys: Sequence[bytes], rows: Sequence[bytes]) -> dict[bytes,
     return greatest
 
 
-def check_stored(rows: Iterable[bytes | None], place: str) -> None:
+def check_stored(rows: Sequence[bytes | None], place: str) -> None:
     """Raise CorruptDataError if a stored row is too short to be one of ours."""
-    shortest = min([len(row) for row in rows if row is not None], default=VERSION_BYTES)
+    try:
+        lengths = set(map(len, cast("Sequence[bytes]", rows)))
+    except TypeError:  # some are absent
+        lengths = {len(row) for row in rows if row is not None}
+    shortest = min(lengths, default=VERSION_BYTES)
     if shortest < VERSION_BYTES:
         raise short_row(place, shortest)
 

@@ -79,6 +79,16 @@ def pack_batch(keys: Sequence[bytes], rows: Sequence[bytes]) -> bytes:
     return pack(b"EVALSHA", _MANY_SHA, len(keys), *keys, *rows)
 
 
+def pack_new(keys: Sequence[bytes], rows: Sequence[bytes]) -> bytes:
+    """The packed command that writes rows of distinct keys if none of them is there.
+
+    Its reply is 1 if it did, else 0.
+    """
+    words = [b"MSETNX", *keys, *rows]
+    words[1::2], words[2::2] = keys, rows
+    return pack(*words)
+
+
 def pack_each(keys: Sequence[bytes], rows: Sequence[bytes]) -> list[bytes]:
     """A packed command for each row (see LOAD_ONE)."""
     return [

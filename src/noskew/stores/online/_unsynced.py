@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from noskew.stores.boot import boot_id
+
 _NAME = "unsynced"
 
 
@@ -59,11 +60,3 @@ class UnsyncedMark:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def boot_id() -> str:
-    """Identifies this boot of the machine; the same text for ever where the system has none."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return "unknown"

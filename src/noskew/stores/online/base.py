@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Every row starts with this many bytes: its version, big-endian, compared as bytes.
 VERSION_BYTES = 16
 #: The longest key a store must take (the limit of LMDB as distributed).
 MAX_KEY_BYTES = 511
+#: Rows of a load that are written in one call.
+LOAD_ROWS = 10_000
 
 
 class OnlineStore(ABC):
@@ -55,6 +60,17 @@ class OnlineStore(ABC):
         Raises StoreFullError when there is no space left; nothing stored before is lost.
         """
 
+    def load(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """As :meth:`write` of all rows of ``batches``, in the way that suits a great many.
+
+        A batch has two columns, keys and rows, of type ``large_binary`` and without nulls; its
+        rows may come in any order. Batches are taken one by one in the thread of the caller,
+        and memory stays bounded however many there are. A row may be seen at any time after its
+        batch was taken; all are when this returns. When it raises, be it for an error of
+        ``batches``, any subset of the rows may have been stored.
+        """
+        return sum(self.write(keys, rows) for keys, rows in lists(batches))
+
     @abstractmethod
     def delete(self, keys: Sequence[bytes]) -> int:
         """Remove keys; absent ones are skipped. Returns how many were there."""
@@ -91,3 +107,11 @@ class OnlineStore(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Keys and rows of the batches of a load, at most LOAD_ROWS at a time."""
+    for batch in batches:
+        for at in range(0, len(batch), LOAD_ROWS):
+            keys, rows = batch.slice(at, LOAD_ROWS).columns
+            yield keys.to_pylist(), rows.to_pylist()

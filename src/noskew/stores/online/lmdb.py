@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
+from operator import lt
+from typing import TYPE_CHECKING
 
 import lmdb
 
 from noskew.stores.online import _lmdb_environment as environments
 from noskew.stores.online._limits import (
+    check_batch,
     check_keys,
     check_rows,
     check_stored,
@@ -19,6 +23,11 @@ from noskew.stores.online._limits import (
 )
 from noskew.stores.online._lmdb_environment import Environment, Transaction, translate
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from noskew.stores.online._key_order import KeyOrder
 
 #: Address space reserved at first; it doubles when full. The file only holds what is used.
 DEFAULT_MAP_SIZE = 1 << 30
@@ -81,12 +90,26 @@ class LmdbStore(OnlineStore):
     def write(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
         check_rows(keys, rows)
         environment = self._writable()
-        # In the order of the tree, each page is visited and copied once.
-        items = sorted(greatest_by_key(keys, rows).items())
-        return sum(
-            environment.write(partial(_put, items=items[at : at + _ROWS_PER_TRANSACTION]))
-            for at in range(0, len(items), _ROWS_PER_TRANSACTION)
-        )
+        return _put_all(environment, keys, rows)
+
+    def load(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """As the contract says. Rows are put in order first: see ``KeyOrder``.
+
+        That takes space for a second copy of them in the directory of the store meanwhile, so
+        that none of them may be seen before the last batch was taken.
+        """
+        from noskew.stores.online._key_order import KeyOrder
+
+        environment = self._writable()
+        changed = 0
+        with KeyOrder(environment.path) as order:
+            for batch in batches:
+                check_batch(batch.column(0), batch.column(1))
+                _gather(order, batch, environment)
+            for chunk in _chunks(order, environment):
+                keys, rows = chunk.columns
+                changed += _put_all(environment, keys.to_pylist(), rows.to_pylist())
+        return changed
 
     def delete(self, keys: Sequence[bytes]) -> int:
         check_keys(keys)
@@ -127,24 +150,50 @@ class LmdbStore(OnlineStore):
         return environment
 
 
-def _put(transaction: Transaction, items: list[tuple[bytes, bytes]]) -> int:
-    """Put those of ``items``, ordered and of distinct keys, that are newer; count them."""
+def _gather(order: KeyOrder, batch: pa.RecordBatch, environment: Environment) -> None:
+    try:
+        order.add(batch)
+    except OSError as error:
+        raise translate(error, environment.path) from error
+
+
+def _chunks(order: KeyOrder, environment: Environment) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from order.chunks()
+    except OSError as error:
+        raise translate(error, environment.path) from error
+
+
+def _put_all(environment: Environment, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
+    """Put the rows that are newer; count them."""
+    if not all(map(lt, keys, islice(keys, 1, None))):
+        # In the order of the tree, each page is visited and copied once.
+        items = sorted(greatest_by_key(keys, rows).items())
+        keys, rows = [key for key, _ in items], [row for _, row in items]
+    step = _ROWS_PER_TRANSACTION
+    return sum(
+        environment.write(partial(_put, keys=keys[at : at + step], rows=rows[at : at + step]))
+        for at in range(0, len(keys), step)
+    )
+
+
+def _put(transaction: Transaction, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
+    """Put those rows of distinct keys, in order, that are newer; count them."""
     cursor = transaction.cursor()
     added = 0
-    sample = items[:: len(items) // _SAMPLE + 1]
-    if not any(map(cursor.set_key, [key for key, _ in sample])):
+    if not any(map(cursor.set_key, keys[:: len(keys) // _SAMPLE + 1])):
         # Probably all new, as in a first load: putting without looking first saves a quarter.
-        asked, added = cursor.putmulti(items, overwrite=False)
+        asked, added = cursor.putmulti(zip(keys, rows, strict=True), overwrite=False)
         if added == asked:
             return added
     newer = []
-    for item, held in zip(items, map(transaction.get, [key for key, _ in items]), strict=True):
+    for key, row, held in zip(keys, rows, map(transaction.get, keys), strict=True):
         if held is not None:
             if len(held) < VERSION_BYTES:
                 raise short_row("the LMDB store", len(held))
-            if held[:VERSION_BYTES] >= item[1][:VERSION_BYTES]:
+            if held[:VERSION_BYTES] >= row[:VERSION_BYTES]:
                 continue
-        newer.append(item)
+        newer.append((key, row))
     cursor.putmulti(newer)
     return added + len(newer)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from noskew.stores.online._limits import check_keys, check_rows, closed, greatest_by_key
 from noskew.stores.online._redis_address import parse_address
 from noskew.stores.online._redis_cluster import ClusterRedis
 from noskew.stores.online._redis_server import RedisServer
 from noskew.stores.online._redis_single import SingleRedis
-from noskew.stores.online.base import OnlineStore
+from noskew.stores.online.base import OnlineStore, lists
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DEFAULT_TIMEOUT_S = 2.0
 
@@ -55,6 +60,17 @@ class RedisStore(OnlineStore):
         check_rows(keys, rows)
         greatest = greatest_by_key(keys, rows)
         return self._opened().write(list(greatest), list(greatest.values()))
+
+    def load(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """As the contract says. Rows are sent while the next ones are made."""
+        with ThreadPoolExecutor(1, thread_name_prefix="noskew-redis") as sender:
+            changed = 0
+            under_way: Future[int] | None = None
+            for keys, rows in lists(batches):
+                if under_way is not None:
+                    changed += under_way.result()
+                under_way = sender.submit(self.write, keys, rows)
+            return changed + (under_way.result() if under_way is not None else 0)
 
     def delete(self, keys: Sequence[bytes]) -> int:
         check_keys(keys)
