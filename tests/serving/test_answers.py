@@ -24,7 +24,7 @@ from noskew.clock import to_datetime, to_micros, to_text
 from noskew.serving import status
 from noskew.serving.features import OnlineFeatures
 from noskew.serving.http.arrow_answer import MEDIA_TYPE
-from noskew.serving.http.json_answer import dumps_times, dumps_values, time_text
+from noskew.serving.http.json_answer import dumps_times, dumps_values
 from noskew.types import DType
 from tests.serving import shop
 from tests.serving.conftest import Served
@@ -212,7 +212,22 @@ def test_times_are_written_as_the_clock_writes_them(times: list[int], unit: int)
     micros = np.array([t // unit * unit for t in times], np.int64)
     told = orjson.loads(dumps_times({"view": micros}))["view"]
     assert told == [to_text(t) if t else None for t in micros.tolist()]
-    assert [time_text(t) for t in micros.tolist()] == [to_text(t) for t in micros.tolist()]
+
+
+@pytest.mark.parametrize("item", [*shop.ASKED, "\N{SNOWMAN}"])
+def test_one_row_is_answered_as_among_others(served: Served, item: str | None):
+    url = f"{served.url}/features/plain"
+    one = httpx.post(url, json={"rows": {"id": [item]}}).json()
+    full = httpx.post(f"{url}?metadata=full", json={"rows": {"id": [item]}}).json()
+    assert full.pop("versions")
+    assert full == one
+    many = httpx.post(url, json={"rows": {"id": [item] * 20}}).json()
+    assert list(one) == list(many)
+    assert (one["service"], one["t"]) == (many["service"], many["t"])
+    assert one["statuses"] == many["statuses"]
+    for part in ("features", "event_times"):
+        assert {n: v * 20 for n, v in one[part].items()} == many[part]
+        assert list(one[part]) == list(many[part])
 
 
 # --- helpers

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from noskew.clock import to_text
 from tests.serving import shop
 from tests.serving.conftest import Served
 
@@ -50,6 +51,17 @@ def test_a_service_may_be_named(served: Served, full: bool):
     assert made["metadata"]["feature_names"] == ["id", *names]
     here = served.store.get_online_features("plain", {"id": ["a"]}).to_dict()
     assert [r["values"] for r in made["results"]] == list(here.values())
+
+
+@pytest.mark.parametrize("view", ["latest", "aged", "watched", "windows"])
+def test_a_row_without_an_event_time_has_that_of_the_epoch(served: Served, view: str):
+    feature = {"latest": "text", "aged": "fresh", "watched": "watched_i64", "windows": "events"}
+    made = ask(served, features=[f"{view}:{feature[view]}"], entities={"id": shop.ASKED})
+    answer = served.store.get_online_features("everything", {"id": shop.ASKED})
+    times = [to_text(m) if m else EPOCH for m in answer.event_micros()[view].tolist()]
+    assert made["results"][1]["event_timestamps"] == times
+    asked = dict(zip(shop.ASKED, made["results"][1]["event_timestamps"], strict=True))
+    assert asked["never seen"] == asked[None] == EPOCH
 
 
 def test_stale_values_are_present_and_nan_is_a_string(served: Served):

@@ -11,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
+from noskew.kernel.asking import ask
+from noskew.kernel.cursors import insist
 from noskew.kernel.history import null_where
 from noskew.kernel.on_demand import to_numpy
 from noskew.kernel.plan import LatestFeature
@@ -21,11 +24,11 @@ from noskew.kernel.rows import (
     HAS_NEWEST,
     HAS_PENDING,
     fixed_array,
+    join_heads,
+    known_times,
     read_heads,
-    unpack,
     version_of,
 )
-from noskew.kernel.state import finalise
 from noskew.kernel.values import valid_of
 from noskew.serving import status
 from noskew.serving.request import ViewRequest, Wanted, is_number
@@ -65,6 +68,10 @@ class ViewAnswer(ABC):
         """As :meth:`lists`, as arrays, if all are known at once to be finite; else None."""
         return None
 
+    def whole_row(self, wanted: Wanted) -> tuple[int, tuple[Any, ...]] | None:
+        """Event time and values of the only row, if all are known at once to be PRESENT numbers."""
+        return None
+
     @property
     @abstractmethod
     def is_complete(self) -> bool:
@@ -77,7 +84,11 @@ class ViewAnswer(ABC):
     @property
     @abstractmethod
     def event_times(self) -> NDArray[np.int64]:
-        """The event time of each row's newest event; 0 where unknown."""
+        """The event time of each row's newest event up to the time asked for; 0 where none.
+
+        int64, microseconds, shape (rows,). The newest by event time of all events that the row
+        has folded, whether or not a window still holds it or a filter let it count.
+        """
 
     @property
     @abstractmethod
@@ -89,6 +100,10 @@ def answer(
     request: ViewRequest, rows: Sequence[bytes | None], unkeyed: Sequence[int], t: int, stale: bool
 ) -> ViewAnswer:
     """Decode the rows of one view.
+
+    A row is asked at ``t``, or at its own known time if that is later: when the clock that
+    gave ``t`` is behind, the row holds facts that ``t`` could not know, and what it says is
+    right as of the time when it was made. Values, ages and event times all keep to that.
 
     ``unkeyed``: rows whose key has a null part. ``t``: the time asked for. ``stale``: the view
     is behind its freshness bound. Raises CorruptDataError for bytes that are not rows.
@@ -110,31 +125,32 @@ class FixedAnswer(ViewAnswer):
     ) -> None:
         self._request, self._rows, self._t, self._stale = request, rows, t, stale
         layout = request.layout
-        width = layout.head.itemsize
-        try:
-            # The common case: every row is there and has the length of a head.
-            joined = b"".join(rows)  # type: ignore[arg-type]
-            whole = len(joined) == width * len(rows)
-        except TypeError:
-            whole = False
-        if whole:
-            self._head = np.frombuffer(joined, layout.head)
-            self._there: NDArray[np.bool_] | None = None
-        else:
+        self._there: NDArray[np.bool_] | None = None
+        head = join_heads(layout, rows)
+        whole = head is not None
+        if head is None:
+            insist(b"" not in rows)
             raw = Ragged.from_list([row or b"" for row in rows])
-            self._head = read_heads(layout, raw)
+            head = read_heads(layout, raw)
             self._there = raw.lengths > 0
+        self._head = head
         formats = self._head["format"]
         if (formats != FORMAT).any() and (
             self._there is None or (formats[self._there] != FORMAT).any()
         ):
             raise CorruptDataError(f"rows of an unknown format; this version reads {FORMAT}")
         flags = self._head["flags"]
-        self.has_pending = bool((flags & HAS_PENDING).any())
-        self._all_newest = bool((flags & HAS_NEWEST).all())
+        some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
+        insist(some <= HAS_NEWEST | HAS_PENDING)
+        self.has_pending = bool(some & HAS_PENDING)
+        # What follows a head is pending events; there is nothing else to follow it.
+        width = layout.head.itemsize
+        insist(whole or self.has_pending or (raw.lengths[self._there] == width).all())
+        self._all_newest = bool(every & HAS_NEWEST)
         self._any_null = np.bitwise_or.reduce(self._head["nulls"], axis=0).tolist()
         self._no_nulls = self._all_newest and not any(self._any_null)
         self._statuses: dict[tuple[int | None, int | None], Codes] = {}
+        self._freshness: dict[int, NDArray[np.bool_]] = {}
 
     def _valid(self, feature: LatestFeature) -> NDArray[np.bool_] | None:
         """Which rows have a value; None: all."""
@@ -149,8 +165,15 @@ class FixedAnswer(ViewAnswer):
         return valid
 
     def _fresh(self, max_age: int) -> NDArray[np.bool_]:
-        fresh: NDArray[np.bool_] = self._head["event_time"] >= self._t - max_age
+        fresh = self._freshness.get(max_age)  # features of a view mostly share one age
+        if fresh is None:
+            fresh = self._freshness[max_age] = self.event_times >= self._times - max_age
         return fresh
+
+    @cached_property
+    def _times(self) -> NDArray[np.int64]:
+        """The time each row is asked at; see :func:`answer`."""
+        return np.maximum(known_times(self._rows), self._t)
 
     def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
         block = self._request.doubles
@@ -232,9 +255,10 @@ class FixedAnswer(ViewAnswer):
             codes[~self._there] = status.MISSING
         return codes
 
-    @property
+    @cached_property
     def event_times(self) -> NDArray[np.int64]:
-        times: NDArray[np.int64] = self._head["event_time"]
+        times: NDArray[np.int64] = np.ascontiguousarray(self._head["event_time"])
+        insist(not len(times) or (times.min() >= MIN_TIME and times.max() <= MAX_TIME))
         return times
 
     @property
@@ -269,6 +293,13 @@ class PlainAnswer(ViewAnswer):
     def array(self, feature: str) -> NDArray[Any] | None:
         return self._whole.array(feature)
 
+    def whole_row(self, wanted: Wanted) -> tuple[int, tuple[Any, ...]] | None:
+        if self._stale or len(self._rows) != 1:
+            return None
+        row: bytes = self._rows[0]  # type: ignore[assignment]
+        values = self._request.plain.unpack(row)  # type: ignore[union-attr]
+        return _event_time(row), tuple(wanted.of(self._request.places)(values))
+
     def lists(self, wanted: Wanted) -> dict[str, list[Any]]:
         unpack = self._request.plain.unpack  # type: ignore[union-attr]
         rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
@@ -287,12 +318,18 @@ class PlainAnswer(ViewAnswer):
 
     @property
     def event_times(self) -> NDArray[np.int64]:
-        times = [int.from_bytes(row[18:26], "little", signed=True) for row in self._rows]  # type: ignore[index]
-        return np.array(times, np.int64)
+        return np.array([_event_time(row) for row in self._rows], np.int64)  # type: ignore[arg-type]
 
     @property
     def versions(self) -> list[tuple[int, int] | None]:
         return _versions(self._rows)
+
+
+def _event_time(row: bytes) -> int:
+    """The event time in the head of a row."""
+    time = int.from_bytes(row[18:26], "little", signed=True)
+    insist(MIN_TIME <= time <= MAX_TIME)
+    return time
 
 
 def _are_plain(request: ViewRequest, rows: Sequence[bytes | None]) -> bool:
@@ -317,11 +354,8 @@ class StateAnswer(ViewAnswer):
         stale: bool,
     ) -> None:
         self._request, self._rows, self._stale = request, rows, stale
-        self._state = unpack(request.layout, rows)
-        # A row can be known later than this clock says; its tiles then end at that time.
-        known = [0 if row is None else version_of(row)[0] for row in rows]
-        self._t = np.maximum(np.array(known, np.int64), t)
-        self._values = finalise(request.plan, self._state, self._t)
+        asked = ask(request.layout, rows, t)
+        self._t, self._newest, self._values = asked.t, asked.newest, asked.values
         self._missing = np.array([row is None for row in rows], bool)
         if unkeyed:
             null = np.zeros(len(rows), bool)
@@ -346,18 +380,16 @@ class StateAnswer(ViewAnswer):
         codes = np.where(valid, here, status.NULL).astype(np.uint8)
         ages = {f.name: f.max_age for f in self._request.plan.latest}
         max_age = ages.get(feature)
-        if max_age is not None and self._state.newest is not None:
-            newest = self._state.newest
-            old = newest.there & (newest.place[:, 0] < self._t - max_age)
+        if max_age is not None:
+            newest = self._newest
+            old = newest.there & (newest.event_time < self._t - max_age)
             codes[old & ~valid] = status.EXPIRED
         codes[self._missing] = status.MISSING
         return codes
 
     @property
     def event_times(self) -> NDArray[np.int64]:
-        if self._state.newest is not None:
-            return self._state.newest.place[:, 0]
-        return np.zeros(len(self._rows), np.int64)
+        return self._newest.event_time
 
     @property
     def versions(self) -> list[tuple[int, int] | None]:
@@ -365,4 +397,5 @@ class StateAnswer(ViewAnswer):
 
 
 def _versions(rows: Sequence[bytes | None]) -> list[tuple[int, int] | None]:
+    known_times(rows)  # refuses what is no time
     return [None if row is None else version_of(row) for row in rows]

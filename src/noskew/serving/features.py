@@ -55,7 +55,7 @@ class OnlineFeatures(ABC):
 
     @abstractmethod
     def event_micros(self) -> dict[str, NDArray[np.int64]]:
-        """For each view the event time of each row's newest event; int64 µs, 0 where unknown."""
+        """As :meth:`event_times`, in int64 µs since the epoch; 0 where there is none."""
 
     @abstractmethod
     def versions(self) -> dict[str, list[tuple[int, int] | None]]:
@@ -89,7 +89,12 @@ class OnlineFeatures(ABC):
         }
 
     def event_times(self) -> dict[str, list[Any]]:
-        """For each view the event time of each row's newest event; None where unknown."""
+        """For each view and row the event time of the newest event behind the answer.
+
+        It is the greatest event time up to the time asked for of all events that the view's
+        row has folded, whether or not a window still holds that event; None where there is
+        none, as for an entity never seen.
+        """
         return {
             name: [to_datetime(x) if x else None for x in micros.tolist()]
             for name, micros in self.event_micros().items()

@@ -238,6 +238,8 @@ def _encoder(kind: DType, name: str) -> Encoder:
     bound = 1 << (int(kind.kind[3:]) - 1)
 
     def in_bulk(values: Sequence[Any], prefix: bytes) -> list[bytes | None]:
+        if len(values) == 1 and type(values[0]) is int and -bound <= values[0] < bound:
+            return [prefix + encode_part(values[0])]  # an integer needs no shortening
         if len(values) < 16 or set(map(type, values)) != {int}:
             return one_by_one(values, prefix)
         try:

@@ -16,13 +16,12 @@ from noskew.config import ServeConfig
 from noskew.errors import InputError, NoskewError, NotFoundError, StoreError
 from noskew.serving.http import arrow_answer, arrow_rows, feast, json_rows, metrics
 from noskew.serving.http.backend import Backend
-from noskew.serving.http.body import read_body
+from noskew.serving.http.body import Bodies
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.description import description, summary
 from noskew.serving.http.openapi import openapi
 from noskew.serving.http.problem import JSON, Headers, Refusal, problem
 from noskew.serving.request import shown
-from noskew.serving.response import OnlineResponse
 
 log = logging.getLogger("noskew.serving")
 
@@ -44,6 +43,7 @@ _HTML_HEADERS: Final = [
 ]
 #: Feast's own examples send no media type, which curl turns into that of a form.
 _FORM: Final = "application/x-www-form-urlencoded"
+_NATIVE: Final = (JSON, arrow_answer.MEDIA_TYPE)
 
 
 class App:
@@ -51,7 +51,8 @@ class App:
 
     def __init__(self, backend: Backend, limits: ServeConfig) -> None:
         self._backend, self._limits, self._metrics = backend, limits, backend.metrics
-        self._poll: asyncio.Task[None] | None = None
+        self._bodies = Bodies(limits.max_body_bytes, limits.body_timeout_s)
+        self._tasks: list[asyncio.Task[None]] = []
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._feast),
             "/services": ("GET", self._services),
@@ -71,13 +72,16 @@ class App:
         what cannot be opened now is tried again while it answers that it is not ready.
         """
         self._backend.refresh()
-        self._poll = loop.create_task(self._backend.follow())
+        self._tasks = [
+            loop.create_task(self._backend.follow()),
+            loop.create_task(self._bodies.watch()),
+        ]
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """After the last request was answered: let go of the stores."""
-        if self._poll is not None:
-            self._poll.cancel()
-            loop.run_until_complete(asyncio.gather(self._poll, return_exceptions=True))
+        for task in self._tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
         self._metrics.flush()
         self._backend.close()
 
@@ -106,13 +110,16 @@ class App:
         service = None
         try:
             _expect_method(scope, "POST")
-            snapshot = self._backend.snapshot()
-            service = snapshot.service(name)
+            service = self._backend.snapshot().service(name)
             headers = scope.headers
             wants_arrow = _wants_arrow(headers.get("accept"))
-            rows = await self._rows(headers, scope, proto, service)
+            kind = _body_kind(headers, _NATIVE)
             full = _metadata(scope.query_string)
-            response = await _read(service, rows)
+            body = await self._bodies.read(headers, proto)
+            rows = self._rows(kind, body, service)
+            # A local store answers in microseconds, less than a switch of tasks would take.
+            reader = service.reader
+            response = await reader.get_async(rows) if service.is_remote else reader.get(rows)
             if wants_arrow:
                 answer: Answer = (200, _ARROW_HEADERS, service.arrow.encode(response))
             else:
@@ -125,10 +132,8 @@ class App:
             service.meter.add(len(response), start)
         return answer
 
-    async def _rows(self, headers: Any, scope: Any, proto: Any, service: CompiledService) -> Any:
+    def _rows(self, kind: str, body: bytes, service: CompiledService) -> Any:
         """The rows of a request to the native route, in a form that a reader takes."""
-        kind = _body_kind(headers, (JSON, arrow_answer.MEDIA_TYPE))
-        body = await read_body(scope, proto, self._limits.max_body_bytes)
         if kind == arrow_answer.MEDIA_TYPE:
             return arrow_rows.parse(body, self._limits.max_rows).to_pydict()
         data = json_rows.parse(body)
@@ -144,10 +149,11 @@ class App:
         start, service = perf_counter(), None
         try:
             _body_kind(scope.headers, (JSON, _FORM))
-            body = await read_body(scope, proto, self._limits.max_body_bytes)
+            body = await self._bodies.read(scope.headers, proto)
             request = feast.parse(body)
             service = feast.service_of(request, self._backend.snapshot())
-            response = await _read(service, service.json_rows.columns(request.entities))
+            rows, reader = service.json_rows.columns(request.entities), service.reader
+            response = await reader.get_async(rows) if service.is_remote else reader.get(rows)
             answer = (200, _JSON_HEADERS, feast.encode(response, service, request.features))
         except NoskewError as error:
             answer = self._problem(error, service)
@@ -229,13 +235,6 @@ class App:
         elif service is None and isinstance(error, NotFoundError) and self._backend.is_compiled:
             valid = self._backend.snapshot().services
         return problem(error, valid)
-
-
-async def _read(service: CompiledService, rows: Any) -> OnlineResponse:
-    # A local store answers in microseconds, less than a switch of tasks would take.
-    if service.is_remote:
-        return await service.reader.get_async(rows)
-    return service.reader.get(rows)
 
 
 def _expect_method(scope: Any, method: str) -> None:

@@ -1,8 +1,9 @@
-"""Reading request bodies: never more of one than the limit, whatever the headers say."""
+"""Reading request bodies: never more of one than the limit, and never for longer than allowed."""
 
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError
@@ -16,35 +17,86 @@ _PATIENCE = 8
 _PATIENCE_S = 5.0
 
 
-async def read_body(scope: Any, proto: Any, limit: int) -> bytes:
-    """The whole body of a request.
+class Bodies:
+    """Reads bodies of at most ``limit`` bytes that arrive within ``timeout_s``. One for a worker.
 
-    Raises LimitError if it has more than ``limit`` bytes, Refusal (400) if it ends too early.
+    A timer for each request would cost as much as all else that is done to read a body. Those
+    that are waited for are noted instead, and :meth:`watch` gives up on the old ones.
     """
-    headers = scope.headers
-    length = headers.get("content-length")
-    try:
-        if length is None:
-            return await _read_stream(proto.__aiter__(), limit)
-        if int(length) <= limit:
-            body: bytes = await proto()
-            return body
-        if "expect" not in headers and int(length) <= limit * _PATIENCE:
-            await _discard(proto.__aiter__(), limit * _PATIENCE)
-    except (ProtocolClosed, ProtocolError) as error:
-        raise Refusal(400, f"the body did not arrive whole: {error}") from error
-    raise _too_large(limit, f"it says content-length: {length[:40]}")
 
+    def __init__(self, limit: int, timeout_s: float) -> None:
+        self._limit, self._timeout_s = limit, timeout_s
+        self._since: dict[Any, float] = {}  # oldest first
 
-async def _read_stream(chunks: Any, limit: int) -> bytes:
-    """A body of unknown length, chunk by chunk."""
-    body = bytearray()
-    while (chunk := await _next(chunks)) is not None:
-        body += chunk
-        if len(body) > limit:
-            await _discard(chunks, limit * _PATIENCE)
-            raise _too_large(limit, "it was sent in chunks")
-    return bytes(body)
+    async def read(self, headers: Any, proto: Any) -> bytes:
+        """The whole body of a request.
+
+        Raises LimitError if it has too many bytes, Refusal if it ends too early (400) or does
+        not end in time (408).
+        """
+        length = headers.get("content-length")
+        if length is None or int(length) > self._limit:
+            return await self._read_unusual(headers, proto, length)
+        waiting = proto()
+        self._since[waiting] = monotonic()
+        try:
+            body: bytes = await waiting
+        except asyncio.CancelledError:
+            if waiting in self._since:
+                raise
+            raise self._too_slow() from None
+        except (ProtocolClosed, ProtocolError) as error:
+            raise _broken(error) from error
+        finally:
+            self._since.pop(waiting, None)
+        return body
+
+    async def watch(self) -> None:
+        """Give up on bodies that take too long, until cancelled."""
+        while True:
+            await asyncio.sleep(min(1.0, self._timeout_s / 4))
+            oldest = monotonic() - self._timeout_s
+            late = [waiting for waiting, since in self._since.items() if since < oldest]
+            for waiting in late:
+                del self._since[waiting]
+                waiting.cancel()
+
+    async def _read_unusual(self, headers: Any, proto: Any, length: str | None) -> bytes:
+        """A body whose length is not known, or is too large."""
+        chunks = proto.__aiter__()
+        try:
+            if length is None:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._read_chunks(chunks)
+            if "expect" not in headers and int(length) <= self._limit * _PATIENCE:
+                await _discard(chunks, self._limit * _PATIENCE)
+        except TimeoutError:
+            raise self._too_slow() from None
+        except (ProtocolClosed, ProtocolError) as error:
+            raise _broken(error) from error
+        raise self._too_large(f"it says content-length: {length[:40]}")
+
+    async def _read_chunks(self, chunks: Any) -> bytes:
+        body = bytearray()
+        while (chunk := await _next(chunks)) is not None:
+            body += chunk
+            if len(body) > self._limit:
+                await _discard(chunks, self._limit * _PATIENCE)
+                raise self._too_large("it was sent in chunks")
+        return bytes(body)
+
+    def _too_large(self, how: str) -> LimitError:
+        return LimitError(
+            f"the body of this request is too large ({how}); at most {self._limit} bytes are "
+            f"taken: send fewer rows in each request, or raise serve.max_body_bytes in noskew.toml"
+        )
+
+    def _too_slow(self) -> Refusal:
+        return Refusal(
+            408,
+            f"the body did not arrive within {self._timeout_s:g} s; send smaller ones, or raise "
+            f"serve.body_timeout_s in noskew.toml",
+        )
 
 
 async def _next(chunks: Any) -> bytes | None:
@@ -67,8 +119,5 @@ async def _discard(chunks: Any, most: int) -> None:
         return
 
 
-def _too_large(limit: int, how: str) -> LimitError:
-    return LimitError(
-        f"the body of this request is too large ({how}); at most {limit} bytes are taken: send "
-        f"fewer rows in each request, or raise serve.max_body_bytes in noskew.toml"
-    )
+def _broken(error: Exception) -> Refusal:
+    return Refusal(400, f"the body did not arrive whole: {error}")

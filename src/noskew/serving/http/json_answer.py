@@ -22,15 +22,15 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from noskew.clock import MICROS_PER_SECOND, to_text
+from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
 from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
@@ -41,6 +41,7 @@ from noskew.serving.response import OnlineResponse
 _MANY = 9
 _MOMENT = np.dtype("datetime64[us]")
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_EPOCH = datetime(1970, 1, 1)
 
 
 class JsonAnswer:
@@ -48,18 +49,23 @@ class JsonAnswer:
 
     def __init__(self, plan: RequestPlan) -> None:
         self._plan = plan
-        self._head = b'{"service":' + orjson.dumps(plan.service.name) + b',"t":"'
+        self._head = b'{"service":' + orjson.dumps(plan.service.name) + b',"t":'
         self._present = orjson.dumps(dict.fromkeys(plan.names, status.NAMES[status.PRESENT]))
         self._stored = plan.stored
         self._computes = bool(plan.service.on_demand)
+        self._whole_row = _whole_row(plan)
 
     def encode(self, response: OnlineResponse, *, full: bool = False) -> bytes:
         """The body of the answer."""
+        if len(response) == 1 and not full and self._whole_row is not None:
+            body = self._one_row(response, self._whole_row)
+            if body is not None:
+                return body
         complete = not self._computes and all(a.is_complete for a in response.answers.values())
         parts = [
             self._head,
-            time_text(response.t).encode(),
-            b'","features":',
+            orjson.dumps(_moment(response.t), option=_OPTIONS),
+            b',"features":',
             self._features(response, complete),
             b',"statuses":',
             self._present if complete else orjson.dumps(self._status_names(response)),
@@ -94,6 +100,25 @@ class JsonAnswer:
             return orjson.dumps(found, option=_OPTIONS)
         return dumps_values(found, nulls=0 if complete else None)
 
+    def _one_row(self, response: OnlineResponse, body: bytes) -> bytes | None:
+        """The answer for one row of finite numbers, all of them present; None for another.
+
+        The commonest request: its values are put between names made ready, which takes half the
+        time of going through the columns.
+        """
+        values: tuple[Any, ...] = ()
+        moments = [_moment(response.t)]
+        for view, wanted in self._stored:
+            row = response.answers[view].whole_row(wanted)
+            if row is None or row[0] == 0:
+                return None
+            moments.append(_moment(row[0]))
+            values += row[1]
+        if not math.isfinite(sum(values)):  # as it is with any NaN or infinity among them
+            return None
+        t, *times = orjson.dumps(moments, option=_OPTIONS)[1:-1].split(b",")
+        return body % (t, *orjson.dumps(values)[1:-1].split(b","), *times)
+
     def _status_names(self, response: OnlineResponse) -> dict[str, Any]:
         named: dict[int, Any] = {}  # columns often share one array of codes
         out = {}
@@ -102,6 +127,25 @@ class JsonAnswer:
                 named[id(codes)] = _names(codes)
             out[name] = named[id(codes)]
         return out
+
+
+def _whole_row(plan: RequestPlan) -> bytes | None:
+    """An answer for one row, all present, with ``%b`` for its time, values and event times.
+
+    None for a service whose columns do not stand view after view, or are computed.
+    """
+    views = [view for view, _ in plan.stored]
+    if plan.service.on_demand or not plan.in_order or views != [v.view.name for v in plan.views]:
+        return None
+    mark = "\0"  # in no name
+    told = {
+        "service": plan.service.name,
+        "t": mark,
+        "features": {name: [mark] for name in plan.names},
+        "statuses": dict.fromkeys(plan.names, status.NAMES[status.PRESENT]),
+        "event_times": {view: [mark] for view in views},
+    }
+    return orjson.dumps(told).replace(b"%", b"%%").replace(orjson.dumps(mark), b"%b")
 
 
 def dumps_values(columns: Mapping[str, Any], nulls: int | None = None) -> bytes:
@@ -170,25 +214,14 @@ def dumps_times(times: Mapping[str, NDArray[np.int64]]) -> bytes:
             moments = {n: np.ascontiguousarray(m).view(_MOMENT) for n, m in times.items()}
             return orjson.dumps(moments, option=_OPTIONS)
     except orjson.JSONEncodeError:
-        pass  # before 1677 or after 2262: more than the encoder can hold
-    return orjson.dumps(
-        {n: [time_text(m) if m else None for m in micros.tolist()] for n, micros in times.items()}
-    )
+        pass  # before 1677 or after 2262: more than the encoder can hold in an array
+    listed = {n: [_moment(m) if m else None for m in ms.tolist()] for n, ms in times.items()}
+    return orjson.dumps(listed, option=_OPTIONS)
 
 
-def time_text(micros: int) -> str:
-    """As :func:`noskew.clock.to_text`, in a third of the time for days that come again."""
-    seconds, micros = divmod(micros, MICROS_PER_SECOND)
-    day, seconds = divmod(seconds, 86_400)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{micros:06d}" if micros else ""
-    return f"{_day_text(day)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
-
-
-@lru_cache(4_096)
-def _day_text(day: int) -> str:
-    return to_text(day * 86_400 * MICROS_PER_SECOND)[:10]
+def _moment(micros: int) -> datetime:
+    """A time as what the encoder writes as ISO 8601 with ``Z``; years 1 to 9999."""
+    return _EPOCH + timedelta(0, 0, micros)
 
 
 def _versions(versions: list[tuple[int, int] | None]) -> list[dict[str, Any] | None]:

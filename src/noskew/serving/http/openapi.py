@@ -20,6 +20,7 @@ _PROBLEMS = {
     "400": "The body is not what its media type says.",
     "404": "No such service; the answer lists those that are.",
     "406": "Neither JSON nor Arrow would be accepted.",
+    "408": "The body did not arrive in time.",
     "413": "The body has too many bytes, or too many rows.",
     "415": "The body is of another media type, or compressed.",
     "422": "A join key or request field is absent, unknown or of the wrong type.",
@@ -193,7 +194,7 @@ def _feast_path(services: Mapping[str, FeatureService]) -> Schema:
             "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
             "responses": {
                 "200": _json("One result for each name, join keys first.", answer),
-                **_problems("400", "404", "413", "415", "422", "503"),
+                **_problems("400", "404", "408", "413", "415", "422", "503"),
             },
         }
     }
