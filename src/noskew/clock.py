@@ -139,7 +139,7 @@ def _parse(text: str) -> datetime:
     if parsed.tzinfo is None:
         raise InputError(
             f"the time {text!r} has no offset, so it could mean any of 24 hours; "
-            f"write {text + 'Z'!r} for UTC or add an offset such as '+02:00'"
+            f"write {parsed.isoformat() + 'Z'!r} for UTC or add an offset such as '+02:00'"
         )
     return parsed
 

@@ -1,43 +1,71 @@
-"""Configuration: ``noskew.toml``, found from the working directory upwards."""
+"""Configuration: ``noskew.toml``, found from the working directory upwards.
+
+``${NAME}`` in a value stands for the environment variable of that name, ``$$`` for one ``$``.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from noskew.errors import ConfigError
+from noskew.redaction import masked, masked_settings
 from noskew.types import check_name
 
 FILE = "noskew.toml"
+_DOLLAR = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 
 
-class RegistryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the configuration. What is shown of it has no password in it."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, _shown(getattr(self, name))) for name in self.__struct_fields__]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    return masked_settings(value) if isinstance(value, Mapping) else value
+
+
+class RegistryConfig(_Section, frozen=True, forbid_unknown_fields=True):
     """``[registry]``: an SQLAlchemy URL; SQLite paths are relative to the file."""
 
     url: str = "sqlite:///.noskew/registry.db"
 
 
-class OfflineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OfflineConfig(_Section, frozen=True, forbid_unknown_fields=True):
     """``[offline]``: the Iceberg catalog, where its files are, buckets of new tables.
 
     A bucket is what one step of a training set holds in memory: choose it so that a
-    bucket is a few million events.
+    bucket is a few million events. ``[offline.properties]`` are settings of pyiceberg, such as
+    those of an object store.
     """
 
     catalog: str = "sqlite:///.noskew/catalog.db"
     warehouse: str = ".noskew/warehouse"
     buckets: int = 16
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class OnlineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OnlineConfig(_Section, frozen=True, forbid_unknown_fields=True):
     """``[online]``: the address of the online store; LMDB paths are relative to the file."""
 
     url: str = "lmdb:///.noskew/online"
 
 
-class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServeConfig(_Section, frozen=True, forbid_unknown_fields=True):
     """``[serve]``: the HTTP server and its limits."""
 
     host: str = "127.0.0.1"
@@ -45,9 +73,10 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     max_rows: int = 10_000
     max_body_bytes: int = 8_388_608
+    body_timeout_s: int = 30
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Config(_Section, frozen=True, forbid_unknown_fields=True):
     """A project's configuration. Every part has a default that needs nothing but files."""
 
     project: str
@@ -74,22 +103,74 @@ def find(start: Path) -> Path:
 
 
 def load(root: Path) -> Config:
-    """Read ``noskew.toml`` of a project. Raises ConfigError that names the key at fault."""
+    """Read ``noskew.toml`` of a project, with environment variables put in.
+
+    Raises ConfigError that names the key at fault, and never a value.
+    """
     path = root / FILE
     try:
-        config = msgspec.toml.decode(path.read_bytes(), type=Config)
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no {FILE} in {str(root)!r}; run 'noskew init'") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{FILE} is not valid TOML: {error}") from error
+    offline = given.get("offline")
+    if isinstance(offline, dict) and isinstance(offline.get("properties"), dict):
+        offline["properties"] = dict(_flat(offline["properties"]))
+    try:
+        config = msgspec.convert(_with_environment(given, Config, ()), Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{FILE}: {error}") from error
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
-        raise ConfigError(f"{FILE} is not valid TOML: {error}") from error
     check_name(config.project, f"{FILE}, project")
     if not 1 <= config.offline.buckets <= 4_096:
         raise ConfigError(
             f"{FILE}: offline.buckets must be 1 to 4096, got {config.offline.buckets}"
         )
     return config
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Pairs of a nested table: TOML takes ``s3.endpoint = …`` for a table ``s3``.
+
+    Numbers and bools become the text that pyiceberg reads.
+    """
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, bool):
+            yield prefix + name, str(value).lower()
+        else:
+            yield prefix + name, str(value) if isinstance(value, (int, float)) else value
+
+
+def _with_environment(value: Any, kind: Any, where: tuple[str, ...]) -> Any:
+    """The value at a key, with variables put in; ``kind`` is the type declared for it."""
+    if isinstance(value, dict):
+        is_section = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        kinds = {f.name: f.type for f in msgspec.structs.fields(kind)} if is_section else {}
+        return {k: _with_environment(v, kinds.get(k), (*where, k)) for k, v in value.items()}
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    made = _DOLLAR.sub(lambda found: _variable(found, ".".join(where)), value)
+    return int(made) if kind is int and made.isdecimal() else made
+
+
+def _variable(found: re.Match[str], key: str) -> str:
+    """What stands for ``${NAME}`` or ``$$``. Messages name key and variable, never a value."""
+    if found[0] == "$$":
+        return "$"
+    name = found[1]
+    if name is None:
+        raise ConfigError(
+            f"{FILE}: {key} has a '$' that is neither ${{NAME}}, an environment variable, nor $$, "
+            f"one '$'"
+        )
+    if name not in os.environ:
+        raise ConfigError(
+            f"{FILE}: {key} needs the environment variable {name}, which is not set; set it, or "
+            f"write $${{{name}}} if no variable is meant"
+        )
+    return os.environ[name]
 
 
 def anchor(url: str, root: Path) -> str:

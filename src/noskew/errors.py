@@ -11,17 +11,21 @@ NoskewError
 │   └── LimitError                        too many rows, too large a body
 ├── ConfigError (ValueError)              noskew.toml, an address, an option
 ├── MissingExtraError (ImportError)       an optional library is not installed
+├── ConflictError                         somebody else changed it first; look again and repeat
 ├── RegistryError
-│   ├── ConflictError                     somebody else applied first; plan again
 │   └── CertificateError                  a definition without proof
 └── StoreError
+    ├── NotMaterializedError              a view whose rows are not online yet
     ├── StoreUnavailableError             down, unreachable, timed out: a retry can help
     ├── StoreFullError                    no space left; nothing was lost, a retry can help after
     ├── CorruptDataError                  bytes that are not what we wrote
+    ├── FencedError                       another worker took this one's place
+    ├── OffsetLostError                   a log no longer holds, or never held, an offset
     └── StoreConfigError                  the store is set up so that it would lose data
 
 ``error.retryable`` says whether the same call may succeed later without a change by the
-caller. HTTP status codes come from :data:`HTTP_STATUS`, a table over this tree.
+caller. HTTP status codes come from :data:`HTTP_STATUS`, a table over this tree. Warnings are
+:class:`NoskewWarning`, which a filter of :mod:`warnings` can silence or turn into errors.
 """
 
 from __future__ import annotations
@@ -76,14 +80,14 @@ class MissingExtraError(NoskewError, ImportError):
     """An optional library is not installed; the message names the extra to install."""
 
 
-class RegistryError(NoskewError):
-    """The registry refused or could not do what was asked."""
-
-
-class ConflictError(RegistryError):
-    """Somebody else changed the registry since the plan was made."""
+class ConflictError(NoskewError):
+    """Somebody else changed a registry, a table or a source's rows meanwhile; nothing was done."""
 
     retryable = True
+
+
+class RegistryError(NoskewError):
+    """The registry refused or could not do what was asked."""
 
 
 class CertificateError(RegistryError):
@@ -92,6 +96,10 @@ class CertificateError(RegistryError):
 
 class StoreError(NoskewError):
     """A store failed. What was acknowledged before is kept."""
+
+
+class NotMaterializedError(StoreError):
+    """The online store does not hold a view yet; the message says which command fills it."""
 
 
 class StoreUnavailableError(StoreError):
@@ -110,8 +118,36 @@ class CorruptDataError(StoreError):
     """Stored bytes are not what noskew writes: truncated, foreign or damaged."""
 
 
+class FencedError(StoreError):
+    """Somebody else took over what this worker was working on; nothing was changed."""
+
+
+class OffsetLostError(StoreError):
+    """A log was asked to go on at an offset that it does not hold.
+
+    Attributes
+    ----------
+    partition, offset
+        What was asked for.
+    begin, end
+        The offsets that the partition holds: ``begin`` is the first, ``end`` the next to come.
+    """
+
+    def __init__(self, message: str, *, partition: int, offset: int, begin: int, end: int) -> None:
+        super().__init__(message)
+        self.partition, self.offset, self.begin, self.end = partition, offset, begin, end
+
+
 class StoreConfigError(StoreError, ValueError):
     """The store is configured so that rows could be lost (for example an evicting Redis)."""
+
+
+class NoskewWarning(UserWarning):
+    """Something that is allowed and probably not meant; the message says what to do about it."""
+
+
+class HindsightWarning(NoskewWarning):
+    """``known_at="row"`` asks for times before a source without ``created`` was loaded."""
 
 
 #: Most specific first: the first class that matches an error gives its HTTP status.
@@ -120,6 +156,7 @@ HTTP_STATUS: tuple[tuple[type[NoskewError], int], ...] = (
     (LimitError, 413),
     (InputError, 422),
     (ConflictError, 409),
+    (NotMaterializedError, 503),
     (StoreUnavailableError, 503),
     (StoreFullError, 503),
     (NoskewError, 500),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -394,3 +395,85 @@ def test_doctor_outside_of_a_project(tmp_path: Path) -> None:
     assert answer.code == 1
     assert "✗ configuration" in answer.out
     assert "noskew init" in answer.out
+
+
+# ---------------------------------------------------------------- compact, prune
+
+
+def test_compact_says_how_many_files_there_were_and_are(shop: Path, tmp_path: Path) -> None:
+    orders = pq.read_table(shop / "data" / "orders.parquet")
+    pq.write_table(orders.slice(0, 100), tmp_path / "more.parquet")
+    ok("-C", shop, "ingest", "orders", "--from", tmp_path / "more.parquet")
+    answer = ok("-C", shop, "compact")
+    told = re.search(r"compact (\d+) files of 1 offline table are (\d+) now", answer.told)
+    assert told, answer.told
+    before, after = map(int, told.groups())
+    assert before > after
+    assert f"customer_orders: {before} → {after} files" in answer.out
+    again = ok("-C", shop, "compact", "customer_orders")
+    assert f"customer_orders: {after} → {after} files" in again.out
+    assert "Did you mean 'customer_orders'" in run("-C", shop, "compact", "customer_order").told
+
+
+def test_prune_asks_and_removes_only_what_is_not_applied(shop: Path) -> None:
+    assert "Nothing to remove" in ok("-C", shop, "prune").told
+    before = values(shop)
+    edit(shop, 'window=["1d", "7d"], name="orders"', 'window=["1d", "7d", "14d"], name="orders"')
+    ok("-C", shop, "apply", "--yes")
+    ok("-C", shop, "materialize")
+    refused = run("-C", shop, "prune")
+    assert refused.code == 1
+    assert "say --yes" in refused.told
+    count = re.search(r"- (\d+) rows of customer_orders [0-9a-f]{32}", refused.out)
+    assert count is not None
+    assert int(count[1]) > 0
+    assert f"Removed {count[1]} rows" in ok("-C", shop, "prune", "--yes").out
+    assert "Nothing to remove" in ok("-C", shop, "prune").told
+    assert before.items() <= values(shop).items()
+
+
+# ---------------------------------------------------------------- what users are told
+
+
+def test_get_before_materialize_names_the_command(tmp_path: Path) -> None:
+    ok("init", tmp_path / "new")
+    ok("-C", tmp_path / "new", "apply", "--yes")
+    answer = run("-C", tmp_path / "new", "get", *QUESTION)
+    assert answer.code == 1
+    assert "run 'noskew materialize customer_orders'" in answer.told
+
+
+def test_a_cold_kernel_is_announced_once(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cold"))
+    for words in (("ingest",), ("materialize",), ("get", *QUESTION)):
+        assert ok("-C", shop, *words).told.count("compiling kernels, once per machine") == 1
+    (tmp_path / "cold").mkdir()
+    (tmp_path / "cold" / "fold.nbi").touch()
+    assert "compiling kernels" not in ok("-C", shop, "ingest").told
+
+
+def test_a_warning_is_a_sentence_without_a_place_in_the_code(shop: Path, tmp_path: Path) -> None:
+    edit(shop, '    created="recorded_at",\n', "")
+    ok("-C", shop, "apply", "--yes", "--allow-breaking")
+    ok("-C", shop, "ingest")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        answer = ok("-C", shop, "historical", "checkout", shop / "data" / "questions.parquet",
+                    "-o", tmp_path / "out.parquet", "--known-at", "row")  # fmt: skip
+    assert 'warning: known_at="row" gives nulls to rows from before' in answer.told
+    assert ".py" not in answer.told
+
+
+def test_show_hides_the_secrets_of_a_connector(shop: Path) -> None:
+    edit(
+        shop, 'ns.Parquet("data/orders.parquet")',
+        'ns.Iceberg("a.b", {"uri": "postgresql://me:hunter2@h/d", "s3.secret-access-key": '
+        '"hunter2", "type": "sql"})',
+    )  # fmt: skip
+    ok("-C", shop, "apply", "--yes")
+    answer = ok("-C", shop, "show", "orders")
+    assert "'type': 'sql'" in answer.out
+    assert "postgresql://***@h/d" in answer.out
+    assert "hunter2" not in answer.out

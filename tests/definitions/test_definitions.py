@@ -124,6 +124,26 @@ def test_a_view_has_a_hop_for_windows_that_set_none() -> None:
     assert hops == {"count_1h": 30_000_000, "x_sum_1h": 300_000_000, "x_mean": 0}
 
 
+def test_the_hop_of_an_aggregation_wins_even_if_it_is_the_default_one() -> None:
+    given = view(ns.count(window="1h", hop="1min"), hop="30s")
+    assert given.features["count_1h"].hop == hop_of(H, None, "w") == 60_000_000
+    assert view(ns.count(window=["1h", None]), hop="30s").features["count_1h"].hop == 30_000_000
+
+
+def test_equal_hops_are_one_definition_wherever_they_are_set() -> None:
+    plain = view(ns.count(window="1h"))
+    for same in (
+        view(ns.count(window="1h", hop="1min")),
+        view(ns.count(window="1h"), hop="60s"),
+        view(ns.count(window="1h", hop="1min"), hop="30s"),
+    ):
+        assert same.definition_hash == plain.definition_hash
+        assert same.to_dict() == plain.to_dict()
+        again = ns.FeatureView.from_dict(same.to_dict(), entity=same.entity, source=same.source)
+        assert again.definition_hash == plain.definition_hash
+    assert view(ns.count(window="1h"), hop="30s").definition_hash != plain.definition_hash
+
+
 @pytest.mark.parametrize(
     "window", [0, -1, "", "1y", "h", [], ["1h", "60min"], ["1h", None, None], 1.5]
 )

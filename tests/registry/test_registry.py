@@ -92,6 +92,7 @@ def test_who_planned_from_an_older_version_is_refused(registry: SqlRegistry) -> 
         )
     assert registry.current("flights").project.to_dict() == whole().to_dict()
     assert len(registry.history("flights")) == 1
+    assert not issubclass(ConflictError, RegistryError)  # stores raise it, too
     with pytest.raises(ConflictError, match="'other' has no version"):
         registry.apply("other", whole(), base_version=3, applied_at=AT)
     assert registry.projects() == ["flights"]
@@ -238,6 +239,22 @@ def test_records(registry: SqlRegistry) -> None:
     for key in ("", "x" * 257, "a\0"):
         with pytest.raises(InputError, match="key"):
             registry.put_record("flights", Record("audit", key, 1, AT))
+
+
+def test_a_forgotten_record_is_gone_and_others_stay(registry: SqlRegistry) -> None:
+    for project, kind, key in (
+        ("a", "x", "k"),
+        ("a", "x", "other"),
+        ("a", "y", "k"),
+        ("b", "x", "k"),
+    ):
+        registry.put_record(project, Record(kind, key, 1, AT))
+    for _ in range(2):  # an absent one is skipped
+        registry.delete_record("a", "x", "k")
+    assert registry.record("a", "x", "k") is None
+    assert [r.key for r in registry.records("a", "x")] == ["other"]
+    assert registry.record("a", "y", "k") is not None
+    assert registry.record("b", "x", "k") is not None
 
 
 def test_a_damaged_version_is_not_served(registry: SqlRegistry, raw: Raw) -> None:

@@ -62,6 +62,8 @@ _GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
         ("ingest", data.ingest),
         ("materialize", data.materialize),
         ("backfill", data.backfill),
+        ("compact", data.compact),
+        ("prune", data.prune),
     ],
     "Read": [
         ("historical", data.historical),

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
@@ -130,10 +129,9 @@ def _online(store: FeatureStore) -> Iterator[Finding]:
 
 
 def _kernel(*, warm: bool) -> Iterator[Finding]:
-    from noskew.cli.warmth import compiled_functions, warm_up
-    from noskew.kernel import keys
+    from noskew.cli.warmth import cache_folder, compiled_functions, warm_up
 
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(keys.__file__).parent)
+    folder = cache_folder()
     if not os.access(folder, os.W_OK):
         yield Finding(
             "note", "kernel", f"cannot keep compiled code in {folder}",
@@ -144,7 +142,7 @@ def _kernel(*, warm: bool) -> Iterator[Finding]:
         took = warm_up()
         yield Finding("ok", "kernel", f"compiled and kept; ready after {took:.1f} s")
         return
-    n = compiled_functions(folder)
+    n = compiled_functions()
     advice = "" if n else "the first read or ingest waits for it; now: noskew doctor --warm"
     yield Finding("ok" if n else "note", "kernel", f"{n} compiled functions kept on disk", advice)
 

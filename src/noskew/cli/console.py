@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from rich.panel import Panel
 from rich.text import Text
 from typer.core import TyperGroup
 
-from noskew.errors import InputError, NoskewError
+from noskew.errors import InputError, NoskewError, NoskewWarning
 
 if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
@@ -54,7 +55,9 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                _show_warnings()
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             err.print("\n[yellow]interrupted[/yellow]; it is safe to run the same command again")
             raise typer.Exit(130) from error
@@ -70,6 +73,19 @@ class Commands(TyperGroup):
                 raise
             show_error(error)
             raise typer.Exit(1) from error
+
+
+def _show_warnings() -> None:
+    """Have noskew's warnings written as a sentence for people, the others as Python does."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
+        if isinstance(message, NoskewWarning):
+            err.print(Text.assemble(("warning: ", "yellow"), str(message)))
+        else:
+            usual(message, *rest, **more)
+
+    warnings.showwarning = show
 
 
 def show_error(error: Exception) -> None:

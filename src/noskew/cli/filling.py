@@ -12,6 +12,7 @@ from noskew.cli.console import err
 
 if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
+    from noskew.training.compacted import Compacted
     from noskew.training.ingest import IngestReport
     from noskew.training.materialize import Materialized
 
@@ -26,7 +27,9 @@ def run_ingest(
     """Ingest with a bar for each offline table, then say what was done and what was refused."""
     from noskew.cli import totals
     from noskew.cli.progress import Bars
+    from noskew.cli.warmth import tell_if_cold
 
+    tell_if_cold(console)
     data: Any = _connector(file) if file else None
     expected = totals.of_ingest(store, source)
     if file:
@@ -53,7 +56,9 @@ def run_materialize(
     """Materialize with a bar for each view, then say what was done."""
     from noskew.cli import totals
     from noskew.cli.progress import Bars
+    from noskew.cli.warmth import tell_if_cold
 
+    tell_if_cold()
     names = list(views) if views else None
     with Bars(totals.of_materialize(store, names)) as bars:
         done = store.materialize(names, until=until, full=full, progress=bars)
@@ -61,6 +66,20 @@ def run_materialize(
     bars.summary(
         f"[b]materialize[/b] {entities:,} rows ({changed:,} changed) of {_count(done, 'view')}"
     )
+    return done
+
+
+def run_compact(store: FeatureStore, views: Iterable[str] | None = None) -> list[Compacted]:
+    """Compact with a bar for each offline table, then say how many files there were and are."""
+    from noskew.cli import totals
+    from noskew.cli.progress import Bars
+
+    names = list(views) if views else None
+    with Bars(totals.of_compact(store, names)) as bars:
+        done = store.compact(names, progress=bars)
+    before, after = sum(d.files_before for d in done), sum(d.files_after for d in done)
+    tables = _count(done, "offline table")
+    bars.summary(f"[b]compact[/b] {before:,} files of {tables} are {after:,} now")
     return done
 
 

@@ -14,28 +14,31 @@ if TYPE_CHECKING:
 
 def of_ingest(store: FeatureStore, source: str | None) -> dict[str, int | None]:
     """Rows of the source of each offline table that an ingest fills, under a view's name."""
-    found: dict[str, int | None] = {}
-    seen: set[str] = set()
-    for view in store.applied.project.views.values():
-        chosen = view.source.name == source if source else view.source.batch is not None
-        if chosen and view.log_hash not in seen:
-            found[view.name] = rows_of(view.source.batch, store.root)
-        seen.add(view.log_hash)
-    return found
+    from noskew.training.ingest import fed_by
+
+    views = fed_by(store.applied.project, source)
+    return {v.name: rows_of(v.source.batch, store.root) for v in views}
 
 
 def of_materialize(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
     """Rows of the offline table of each view that is materialized."""
-    project = store.applied.project
-    views = [project.view(n) for n in names] if names else list(project.views.values())
+    views = store.applied.project.chosen(names)
     return {v.name: events_of(store, v) for v in views if v.online}
+
+
+def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
+    """Rows of each offline table that is compacted, under a view's name."""
+    from noskew.training.tables import one_per_log
+
+    views = one_per_log(store.applied.project.chosen(names))
+    return {v.name: rows for v in views if (rows := events_of(store, v))}
 
 
 def events_of(store: FeatureStore, view: FeatureView) -> int:
     """Rows of a view's offline table; 0 if there is none."""
-    from noskew.training.tables import has_table, table_name
+    from noskew.training.tables import events_of
 
-    return store.offline.info(table_name(view)).rows if has_table(store.offline, view) else 0
+    return events_of(store.offline, view)
 
 
 def rows_of(connector: Connector | None, root: Path) -> int | None:

@@ -40,15 +40,16 @@ class Aggregation:
     """One aggregate of one column over one or more windows. Made by :func:`mean` and the like.
 
     ``windows`` and ``hops`` are microseconds, in parallel; a window of None is all of history
-    (hop 0). ``n`` is the list length of first_n, last_n and top_n, ``q`` the quantile, ``cap``
-    the bound on exact sets and on the events of exact windows.
+    (hop 0). ``hops`` of None: not given; the view puts in its own or the default ones. ``n`` is
+    the list length of first_n, last_n and top_n, ``q`` the quantile, ``cap`` the bound on exact
+    sets and on the events of exact windows.
     """
 
     function: str
     column: str | None
     where: str | None = None
     windows: tuple[int | None, ...] = (None,)
-    hops: tuple[int, ...] = (0,)
+    hops: tuple[int, ...] | None = None
     name: str | None = None
     n: int = 0
     q: float = 0.0
@@ -179,7 +180,8 @@ def _make(
     if name is not None:
         check_name(name, what)
     windows = window_list(options.get("window"), what)
-    hops = tuple(hop_of(w, options.get("hop"), what) for w in windows)
+    hop = options.get("hop")
+    hops = None if hop is None else tuple(hop_of(w, hop, what) for w in windows)
     return Aggregation(function, column, where, windows, hops, name, n, q, cap, nulls)
 
 

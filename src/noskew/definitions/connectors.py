@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from noskew.errors import DefinitionError, nearest
+from noskew.redaction import masked_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +21,51 @@ class Connector:
         """JSON data that :func:`from_dict` reads back."""
         return {"kind": self.kind, **asdict(self)}
 
+    def shown(self) -> dict[str, Any]:
+        """Its options for people, without secrets."""
+        return {name: value for name, value in self.to_dict().items() if name != "kind"}
+
+    def rooted(self, root: Path) -> Self:
+        """The same data, its path taken from ``root`` wherever the process runs."""
+        del root
+        return self
+
 
 @dataclass(frozen=True, slots=True)
-class Parquet(Connector):
+class _Files(Connector):
+    path: str
+
+    def rooted(self, root: Path) -> Self:
+        return replace(self, path=str(root / self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet(_Files):
     """A Parquet file, a directory of them (searched recursively), or a glob pattern."""
 
-    path: str
     kind: ClassVar[str] = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Csv(Connector):
+class Csv(_Files):
     """A CSV file, directory or glob, with a header row; types come from the source's schema."""
 
-    path: str
     kind: ClassVar[str] = "csv"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Iceberg(Connector):
     """An Iceberg table: ``table`` is ``namespace.name``, ``catalog`` the catalog's properties."""
 
     table: str
     catalog: Mapping[str, str] = field(default_factory=dict, hash=False)
     kind: ClassVar[str] = "iceberg"
+
+    def shown(self) -> dict[str, Any]:
+        return {"table": self.table, "catalog": masked_settings(self.catalog)}
+
+    def __repr__(self) -> str:
+        return "Iceberg(" + ", ".join(f"{k}={v!r}" for k, v in self.shown().items()) + ")"
 
 
 @dataclass(frozen=True, slots=True)

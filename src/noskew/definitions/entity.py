@@ -61,6 +61,9 @@ class Entity:
                     f"keys can be {', '.join(sorted(KEY_KINDS))}"
                 )
 
+    def __repr__(self) -> str:
+        return f"<Entity {self.name}: {', '.join(f'{k} {t}' for k, t in self.keys.items())}>"
+
     def __hash__(self) -> int:
         return hash((self.name, self.keys))
 

@@ -34,14 +34,19 @@ def load_project(root: Path, package: str) -> Project:
             f"no feature files in {str(folder)!r}; put definitions into {package}/*.py, or set "
             f'features = "…" in noskew.toml'
         )
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    make_importable(root)
     _forget(package, root)
     found: list[Definition] = []
     for path in files:
         module = _import(f"{package}.{path.stem}", path)
         found += [v for v in vars(module).values() if isinstance(v, _KINDS)]
     return Project.of(found)
+
+
+def make_importable(root: Path) -> None:
+    """Put a project's directory on ``sys.path``: functions are imported by name when they run."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
 
 
 def _import(name: str, path: Path) -> object:

@@ -84,6 +84,9 @@ class OnDemand:
         """The function itself, imported once and checked against the digest."""
         return self.function.load()
 
+    def __repr__(self) -> str:
+        return f"<OnDemand {self.name}: {', '.join(self.outputs)} by {self.function.path}>"
+
     def __hash__(self) -> int:
         return hash((self.name, self.function))
 

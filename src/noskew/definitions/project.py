@@ -27,11 +27,13 @@ class Project:
     services: Mapping[str, FeatureService] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, definitions: Definition | Iterable[Definition]) -> Project:
+    def of(cls, definitions: Definitions) -> Project:
         """Gather one definition or several, and everything they refer to.
 
         Raises DefinitionError if one name stands for two different definitions of a kind.
         """
+        if isinstance(definitions, Project):
+            return definitions
         project = cls({}, {}, {}, {}, {})
         if isinstance(definitions, Definition):
             definitions = [definitions]
@@ -77,6 +79,12 @@ class Project:
             raise unknown("feature view", name, self.views)
         return self.views[name]
 
+    def chosen(self, views: str | Iterable[str] | None) -> list[FeatureView]:
+        """The views of these names, or all. Raises NotFoundError for one that is not there."""
+        if views is None:
+            return list(self.views.values())
+        return [self.view(name) for name in ([views] if isinstance(views, str) else views)]
+
     def source(self, name: str) -> Source:
         """The source of that name, or NotFoundError with the nearest names."""
         if name not in self.sources:
@@ -107,6 +115,10 @@ class Project:
             for d in data["services"]
         }
         return cls(entities, sources, views, functions, services)
+
+
+#: What can be planned and applied.
+Definitions = Project | Definition | Iterable[Definition]
 
 
 def _put(where: Mapping[str, Any], item: Any, kind: str) -> None:

@@ -120,6 +120,10 @@ class FeatureService:
                     )
         return Schema(merged)
 
+    def __repr__(self) -> str:
+        parts = [v.name for v in self.views] + [f.name for f in self.on_demand]
+        return f"<FeatureService {self.name}: {len(self.columns)} features of {', '.join(parts)}>"
+
     def __hash__(self) -> int:
         return hash((self.name, self.definition_hash))
 

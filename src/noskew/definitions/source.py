@@ -17,6 +17,8 @@ from noskew.types import Schema, check_name
 
 #: How far an event's own time may lie ahead of the time it became known (SPEC §1).
 DEFAULT_MAX_FUTURE = "5min"
+#: How long a stream remembers the ids of events (SPEC §6).
+DEFAULT_EVENT_ID_HORIZON = "1d"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Source:
     event_id
         A column that identifies an event; a later row of the same id and key is a duplicate
         and does not count.
+    event_id_horizon
+        How long after an event, by known time, a stream recognises another one of its id.
     filter
         A row-wise SQL expression; rows for which it is not true are not events.
     batch, stream
@@ -52,6 +56,7 @@ class Source:
     event_time: str
     created: str | None = None
     event_id: str | None = None
+    event_id_horizon: int = 0
     filter: str | None = None
     batch: Connector | None = field(default=None, compare=False)
     stream: Connector | None = field(default=None, compare=False)
@@ -69,6 +74,7 @@ class Source:
         event_time: str,
         created: str | None = None,
         event_id: str | None = None,
+        event_id_horizon: Duration = DEFAULT_EVENT_ID_HORIZON,
         filter: str | None = None,
         batch: Connector | None = None,
         stream: Connector | None = None,
@@ -84,6 +90,7 @@ class Source:
         put(self, "event_time", event_time)
         put(self, "created", created)
         put(self, "event_id", event_id)
+        put(self, "event_id_horizon", duration_micros(event_id_horizon))
         put(self, "filter", filter)
         put(self, "batch", batch)
         put(self, "stream", stream)
@@ -104,8 +111,9 @@ class Source:
                 )
         if self.event_id is not None and self._column("event_id", self.event_id).is_nested:
             raise DefinitionError(f"source {self.name!r}: event_id must be a scalar column")
-        if self.max_future < 0:
-            raise DefinitionError(f"source {self.name!r}: max_future must not be negative")
+        for span in ("max_future", "event_id_horizon"):
+            if getattr(self, span) < 0:
+                raise DefinitionError(f"source {self.name!r}: {span} must not be negative")
         if self.filter is not None:
             check_expression(self.filter, self.schema, f"source {self.name!r}, filter")
         for role in ("batch", "stream"):
@@ -124,12 +132,20 @@ class Source:
             )
         return self.schema[column]
 
+    def __repr__(self) -> str:
+        known = self.created or "when loaded"
+        return (
+            f"<Source {self.name}: {len(self.schema)} columns, happened {self.event_time}, "
+            f"known {known}>"
+        )
+
     def __hash__(self) -> int:
         return hash((self.name, self.schema, self.event_time))
 
     def identity(self) -> dict[str, Any]:
         """What can change a value; where the data is at the moment is not part of it."""
         engine = {"engine": self.engine} if self.filter else {}
+        horizon = {"event_id_horizon": self.event_id_horizon} if self.event_id else {}
         return {
             "name": self.name,
             "schema": list(self.schema.texts().items()),
@@ -138,6 +154,7 @@ class Source:
             "event_id": self.event_id,
             "filter": self.filter,
             "max_future": self.max_future,
+            **horizon,
             **engine,
         }
 

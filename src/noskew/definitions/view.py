@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,9 @@ class Selection:
 
     view: FeatureView
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Selection of {self.view.name}: {_some(self.names)}>"
 
 
 @dataclass(frozen=True)
@@ -149,15 +152,10 @@ class FeatureView:
                 f"{what}: a feature is an aggregation such as ns.mean('x', window='1h'), a "
                 f"latest value such as ns.latest('x'), or a column's name; got {feature!r}"
             )
-        if self.hop is None:
+        if feature.hops is not None:
             return feature
-        # The view's hop stands in where the aggregation has the default one.
-        hops = tuple(
-            given if w is None or given != hop_of(w, None, what) else hop_of(w, self.hop, what)
-            for w, given in zip(feature.windows, feature.hops, strict=True)
-        )
-        parts = {slot: getattr(feature, slot) for slot in feature.__slots__}
-        return Aggregation(**{**parts, "hops": hops})
+        hops = tuple(hop_of(w, None if w is None else self.hop, what) for w in feature.windows)
+        return replace(feature, hops=hops)
 
     def _check(self, what: str) -> None:
         if self.late not in LATE_POLICIES:
@@ -221,7 +219,7 @@ class FeatureView:
                 found[spec.feature_name] = Feature(spec.feature_name, kind, spec, max_age=age)
                 continue
             kind = spec.output_dtype(self.columns)
-            windows = zip(spec.feature_names(), spec.windows, spec.hops, strict=True)
+            windows = zip(spec.feature_names(), spec.windows, spec.hops or (), strict=True)
             for name, window, hop in windows:
                 found[check_name(name, f"feature view {self.name!r}, feature")] = Feature(
                     name, kind, spec, window, hop
@@ -247,6 +245,10 @@ class FeatureView:
                     f"{nearest(name, self.features)}"
                 )
         return Selection(self, chosen)
+
+    def __repr__(self) -> str:
+        of = f"of {self.entity.name} from {self.source.name}"
+        return f"<FeatureView {self.name}: {_some(list(self.features))}, {of}>"
 
     def __hash__(self) -> int:
         return hash((self.name, self.definition_hash))
@@ -306,6 +308,12 @@ class FeatureView:
         options["features"] = [_spec_from_dict(s) for s in options["features"]]
         options["transform"] = transforms.from_dict(options["transform"])
         return cls(**{**options, "entity": entity, "source": source})
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    """The first names of a list, and how many there are."""
+    rest = f", … ({len(names)} features)" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def _names(spec: FeatureSpec) -> tuple[str, ...]:

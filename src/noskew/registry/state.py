@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from noskew.definitions.identity import canonical_json
 from noskew.errors import CorruptDataError, InputError, unknown
@@ -180,6 +180,13 @@ def put_record(connection: Connection, project: str, record: Record) -> None:
         .values(project=project, kind=check_name(record.kind, "kind of record"), key=key, **content)
         .on_conflict_do_update(index_elements=[t.c.project, t.c.kind, t.c.key], set_=content)
     )
+
+
+def delete_record(connection: Connection, project: str, kind: str, key: str) -> None:
+    """Forget the record of that kind and key; an absent one is skipped."""
+    t = tables.records
+    mine = (t.c.project == project) & (t.c.kind == kind) & (t.c.key == key)
+    connection.execute(delete(t).where(mine))
 
 
 def records(

@@ -255,6 +255,12 @@ class SqlRegistry:
             found = state.records(connection, project, kind, key)
         return found[0] if found else None
 
+    def delete_record(self, project: str, kind: str, key: str) -> None:
+        """Forget the record of that kind and key; an absent one is skipped."""
+        check_name(project, "project")
+        with self._database.writing() as connection:
+            state.delete_record(connection, project, kind, key)
+
     def records(self, project: str, kind: str) -> list[Record]:
         """Every record of a kind, by key."""
         check_name(project, "project")

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from noskew.clock import to_text
 from noskew.definitions.entity import Entity
 from noskew.definitions.identity import canonical_json, definition_digest, digest
 from noskew.definitions.project import Definition, Project
@@ -39,6 +40,11 @@ class Version:
     message: str
     digest: str
 
+    def __repr__(self) -> str:
+        by = f" by {self.applied_by}" if self.applied_by else ""
+        why = f": {self.message}" if self.message else ""
+        return f"<Version {self.version}, applied{by} at {to_text(self.applied_at)}{why}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -53,6 +59,10 @@ class Applied:
     project: Project
     hashes: Hashes = field(default_factory=dict)
     made: Version | None = None
+
+    def __repr__(self) -> str:
+        at = f" at {to_text(self.made.applied_at)}" if self.made else ""
+        return f"<Applied version {self.version}{at}: {self.project!r}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""ingest, materialize, backfill, historical: moving data, with bars."""
+"""ingest, materialize, backfill, compact, prune, historical: moving data, with bars."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from noskew.cli.console import out, session
-from noskew.cli.filling import run_ingest, run_materialize
+from noskew.cli.console import confirm, err, out, session
+from noskew.cli.filling import run_compact, run_ingest, run_materialize
 
 Views = Annotated[list[str] | None, typer.Argument(help="Names of views; default: all.")]
 Until = Annotated[
@@ -59,6 +59,40 @@ def backfill(ctx: typer.Context, views: Views = None, until: Until = None) -> No
         run_materialize(store, [v.name for v in chosen], until=until, full=True)
 
 
+def compact(ctx: typer.Context, views: Views = None) -> None:
+    """Make one file of each bucket of the offline tables that has several.
+
+    Worth it after many small ingests, for faster reads. Values stay the same, and nobody who
+    reads or trains is disturbed; an ingest at the same time makes it stop, to be repeated.
+    """
+    with session(ctx).store() as store:
+        for done in run_compact(store, views):
+            out.print(f"  {done.view}: {done.files_before:,} → {done.files_after:,} files")
+
+
+def prune(
+    ctx: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove online rows of definitions that are no longer applied.
+
+    A changed view has new rows beside the old ones. Once every server has taken over what is
+    applied, nobody reads the old ones. To go back to an old definition, apply and materialize it.
+    """
+    with session(ctx).store() as store:
+        old = store.prune(dry_run=True)
+        if not old:
+            err.print("Nothing to remove: all that was materialized is applied.")
+            return
+        for found in old:
+            out.print(f"- {found.rows:,} rows of [b]{found.view}[/b] {found.definition_hash}")
+        if not yes and not confirm("Remove the online rows of these?", flag="--yes"):
+            err.print("Nothing was removed.")
+            raise typer.Exit(1)
+        rows = sum(done.rows for done in store.prune())
+    out.print(f"[green]Removed[/green] {rows:,} rows from the online store.")
+
+
 def historical(
     ctx: typer.Context,
     service: Annotated[str, typer.Argument(help="A feature service.")],
@@ -85,9 +119,11 @@ def historical(
 ) -> None:
     """Make a training set: the features of a service as of each row's own time."""
     from noskew.cli.progress import Bars
+    from noskew.cli.warmth import tell_if_cold
     from noskew.training.frames import to_arrow
 
     asked = to_arrow(_rows(rows))
+    tell_if_cold()
     with session(ctx).store() as store:
         chosen = store.applied.project.service(service)
         with Bars({service: len(asked) * len(chosen.views)}) as bars:
@@ -96,7 +132,7 @@ def historical(
             )
         made.to_parquet(output)
         if save:
-            store.save_training_set(save, made)
+            made.save(save)
     bars.rows = len(made)
     bars.summary(f"{len(made):,} rows × {len(chosen.columns)} features")
     out.print(f"wrote {output}" + (f", saved as {save} ({made.digest})" if save else ""))

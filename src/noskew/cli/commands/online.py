@@ -40,7 +40,9 @@ def get(
 ) -> None:
     """Read the features of a service from the online store."""
     from noskew.cli.values import columns
+    from noskew.cli.warmth import tell_if_cold
 
+    tell_if_cold()
     with session(ctx).store(at=at) as store:
         chosen = store.applied.project.service(service)
         _check_at(store, [chosen], at)

@@ -89,8 +89,7 @@ def _source_facts(store: FeatureStore, item: Source) -> dict[str, str]:
 def _connector(connector: Any) -> str:
     if connector is None:
         return ""
-    options = {k: v for k, v in connector.to_dict().items() if k != "kind"}
-    return f"{connector.kind} " + ", ".join(f"{k}={v!r}" for k, v in options.items())
+    return f"{connector.kind} " + ", ".join(f"{k}={v!r}" for k, v in connector.shown().items())
 
 
 def _view_facts(store: FeatureStore, item: FeatureView) -> dict[str, str]:

@@ -1,0 +1,73 @@
+"""The registry and the stores of a project, opened as its configuration says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noskew.config import Config, anchor, find, load
+from noskew.definitions.identity import digest
+from noskew.registry.store import SqlRegistry
+from noskew.stores.online import open_store
+from noskew.types import check_name
+
+if TYPE_CHECKING:
+    from noskew.stores.offline.base import OfflineStore
+    from noskew.stores.online.base import OnlineStore
+
+
+def locate(
+    root: str | Path | None, *, project: str | None = None, config: Config | None = None
+) -> tuple[Path, Config]:
+    """The directory and the configuration of a project: those given, else of ``noskew.toml``.
+
+    Raises ConfigError if there is no ``noskew.toml`` at or above ``root``, or a fault in it.
+    """
+    start = Path() if root is None else Path(root)
+    if project is not None:
+        config = Config(project=check_name(project, "project"))
+    if config is not None:
+        return start.resolve(), config
+    found = find(start)
+    return found, load(found)
+
+
+def open_registry(config: Config, root: Path) -> SqlRegistry:
+    """The registry; files of SQLite are made if absent."""
+    return SqlRegistry(_anchored(config.registry.url, root))
+
+
+def open_offline(config: Config, root: Path) -> OfflineStore:
+    """The offline store: the project's namespace in the catalog."""
+    from noskew.stores.offline.iceberg import IcebergStore
+
+    settings = config.offline
+    warehouse = settings.warehouse
+    if "://" not in warehouse:
+        warehouse = str(root / warehouse)
+    return IcebergStore(
+        _anchored(settings.catalog, root),
+        warehouse,
+        namespace=_namespace(config.project),
+        properties=settings.properties,
+    )
+
+
+def open_online(config: Config, root: Path) -> OnlineStore:
+    """The online store. A Redis that may lose rows is refused here."""
+    return open_store(_anchored(config.online.url, root))
+
+
+def _anchored(url: str, root: Path) -> str:
+    """The address with its path taken from ``root``, and the folder of that path made."""
+    made = anchor(url, root)
+    if made != url:
+        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _namespace(project: str) -> str:
+    """The project's tables in the catalog; catalogs do not tell capital letters apart."""
+    if project == project.lower():
+        return f"noskew_{project}"
+    return f"noskew_{project.lower()}_{digest(project)[:8]}"
