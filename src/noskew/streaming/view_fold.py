@@ -1,0 +1,132 @@
+"""ViewFold: what a batch of a stream does to the rows of one view. Bytes in, bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.definitions.view import FeatureView
+from noskew.kernel.events import EVENT_ID, Events
+from noskew.kernel.keys import encode_columns
+from noskew.kernel.online_keys import view_prefix
+from noskew.kernel.plan import compile_view
+from noskew.kernel.rows import RowLayout, pack, unpack, versions
+from noskew.kernel.state import fold, merge
+from noskew.streaming.mark import Mark
+from noskew.streaming.sorting_out import PLACE_BITS, Quarantined, SortedOut
+
+_NOTHING: NDArray[np.bool_] = np.zeros(0, bool)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The events of a batch that count, by entity, and everything else that becomes of it.
+
+    Attributes
+    ----------
+    keys
+        The key in the online store of each entity that has events.
+    events
+        The events that count.
+    table, late
+        The events that count, and those that were kept out for being late, in log order.
+    seen
+        Identities of events that are new, with the known time they were accepted at.
+    quarantined
+        Rows that are no events.
+    mark
+        How far the view is when this batch is folded.
+    """
+
+    keys: list[bytes]
+    events: Events
+    table: pa.Table
+    late: pa.Table
+    seen: dict[bytes, int]
+    quarantined: list[Quarantined]
+    mark: Mark
+
+
+class ViewFold:
+    """Folds the events of one partition into the rows of a view.
+
+    ``rows(log[0..o])`` is a function of the messages alone: each row is the fold of its
+    entity's events, at the known time of the last of them, and its version is that known time
+    and that event's offset. So the same messages give the same bytes however they are cut into
+    batches, and a row that is written again changes nothing.
+    """
+
+    def __init__(self, view: FeatureView, project: str) -> None:
+        self.view = view
+        self.prefix = view_prefix(project, view.definition_hash)
+        self._plan = compile_view(view)
+        self._layout = RowLayout(self._plan)
+        self._keys = list(view.entity.keys)
+
+    def accept(self, sorted_out: SortedOut, seen: Mapping[bytes, int]) -> Accepted:
+        """Which events count. ``seen``: when identities of the batch were accepted before."""
+        table = sorted_out.events
+        duplicate, new = self._duplicates(sorted_out, seen)
+        late = sorted_out.is_late & ~duplicate
+        kept_out = late if self.view.late != "fold" else np.zeros(len(late), bool)
+        counts = ~duplicate & ~kept_out
+        chosen = table if counts.all() else table.filter(pa.array(counts))
+        known = chosen.drop_columns([EVENT_ID]) if EVENT_ID in chosen.column_names else chosen
+        events = Events.from_table(known, self._keys)
+        columns = [events.keys.column(k).combine_chunks() for k in self._keys]
+        keys = encode_columns(columns, self.prefix)[0].to_list() if len(events) else []
+        mark = sorted_out.mark
+        after = msgspec.structs.replace(
+            mark,
+            late=mark.late + int(kept_out.sum()),
+            duplicate=mark.duplicate + int(duplicate.sum()),
+            late_folded=mark.late_folded + int((late & ~kept_out).sum()),
+            folded=mark.consumed - mark.quarantined - mark.late - mark.duplicate
+            - int(kept_out.sum()) - int(duplicate.sum()),
+        )  # fmt: skip
+        return Accepted(
+            keys, events, chosen, table.filter(pa.array(kept_out)), new,
+            sorted_out.quarantined, after,
+        )  # fmt: skip
+
+    def rows(self, accepted: Accepted, held: Sequence[bytes | None]) -> list[bytes]:
+        """The rows of the accepted entities, from what they were before (None: nothing)."""
+        if not held:
+            return []
+        events, size = accepted.events, len(held)
+        starts = events.offsets[:-1]
+        horizon = np.maximum.reduceat(events.known_time, starts)
+        offset = np.maximum.reduceat(events.sequence, starts) >> PLACE_BITS
+        at = np.arange(size)
+        parts = [(fold(self._plan, events, horizon), at)]
+        there = np.array([i for i, row in enumerate(held) if row is not None], np.int64)
+        if len(there):
+            before = unpack(self._layout, [row for row in held if row is not None])
+            parts.insert(0, (before, there))
+        made = merge(self._plan, parts, size, horizon)
+        return pack(self._layout, made, versions(horizon, offset)).to_list()
+
+    def _duplicates(
+        self, sorted_out: SortedOut, seen: Mapping[bytes, int]
+    ) -> tuple[NDArray[np.bool_], dict[bytes, int]]:
+        """Which events repeat one of the same identity, and the identities that are new."""
+        duplicate = np.zeros(len(sorted_out.offset), bool)
+        new: dict[bytes, int] = {}
+        if sorted_out.identity is None:
+            return duplicate, new
+        horizon = self.view.source.event_id_horizon
+        known = sorted_out.known.tolist()
+        for i, identity in enumerate(sorted_out.identity):
+            if identity is None:
+                continue
+            before = new.get(identity, seen.get(identity))
+            if before is not None and known[i] - before <= horizon:
+                duplicate[i] = True
+            else:
+                new[identity] = known[i]
+        return duplicate, new
