@@ -27,7 +27,7 @@ REFERENCE = figures.ROOT / "docs" / "reference"
 _NOTE = "<!-- made by docs/build.py from the code; edit the docstrings and run `make docs` -->"
 _WIDTH = 96
 #: Members that are there for noskew itself: how definitions are stored and compared.
-_INTERNAL = frozenset({"identity", "log_identity", "to_dict", "from_dict", "of"})
+_INTERNAL = frozenset({"identity", "log_identity", "to_dict", "from_dict", "of", "rooted", "shown"})
 #: What each key of the configuration means. A test asks for an entry for every key.
 KEYS = {
     "project": "the project's name: letters, digits and underscores",
@@ -36,11 +36,13 @@ KEYS = {
     "offline.catalog": "SQLAlchemy URL of the Iceberg catalog: as for the registry",
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",
     "offline.buckets": "buckets of new tables, 1 to 4096; a table keeps its number",
+    "offline.properties": "settings of pyiceberg, such as `s3.endpoint` and `s3.region`",
     "online.url": "`lmdb:///…`, `redis://…` or [another form](stores.md#open_store)",
     "serve.host": "where to listen; other than loopback needs `noskew serve --insecure`",
     "serve.port": "the port",
     "serve.workers": "processes that answer",
     "serve.max_rows": "rows of a request; more are refused with 413",
+    "serve.body_timeout_s": "seconds a request's body may take to arrive; then it is refused (408)",
     "serve.max_body_bytes": "bytes of a request's body; more are refused with 413",
 }
 #: A line of a table in reStructuredText: signs of equality, one run for each column.
@@ -76,6 +78,8 @@ def pages() -> dict[str, str]:
              "noskew.serving.features:OnlineFeatures",
              "noskew.training.ingest:IngestReport",
              "noskew.training.materialize:Materialized",
+             "noskew.training.compacted:Compacted",
+             "noskew.training.materialized:Pruned",
              "noskew.registry.plan:Plan",
              "noskew.registry.plan:Change",
              "SystemClock", "FixedClock", "Client", "AsyncClient"],
@@ -229,6 +233,8 @@ def _configuration() -> str:
         _NOTE,
         "`noskew.toml` in the project's directory. Every key but `project` has a default that "
         "needs nothing but files. An unknown key is an error.",
+        "`${NAME}` in a value stands for the environment variable of that name, so that no "
+        "password has to be in the file; one that is not set is an error. `$$` is one `$`.",
         *_struct(config.Config, ""),
     ]
     return "\n\n".join(parts)
@@ -242,6 +248,8 @@ def _struct(kind: type[msgspec.Struct], section: str) -> list[str]:
             inner += _struct(field.type, field.name)
             continue
         default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
         shown = "required" if default is msgspec.NODEFAULT else f"`{_toml(default)}`"
         key = f"{section}.{field.name}" if section else field.name
         type_name = getattr(field.type, "__name__", field.type)

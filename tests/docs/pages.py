@@ -7,9 +7,9 @@ block         what a test does with it
               One whose first line is ``# name.py`` is written to that file instead
 ``toml``      parses it as a project's configuration; ``# noskew.toml`` first: written as well
 ``output``    compares it with what was printed since the last comparison
-``console``   runs its lines ``$ noskew …`` (one that ends in ``&`` until the page ends) and
-              ``$ pytest …``; checks that the targets of ``$ make …`` and the extras of
-              ``$ pip install …`` exist
+``console``   runs its lines ``$ noskew …`` (one that ends in ``&`` until the page ends),
+              ``$ pytest …`` and ``$ curl …``, whose answer counts as printed; checks that the
+              targets of ``$ make …`` and the extras of ``$ pip install …`` exist
 ``json``      parses it
 ``text``      nothing: it draws or quotes
 ============  ========================================================================
@@ -21,6 +21,7 @@ import builtins
 import contextlib
 import io
 import json
+import os
 import re
 import runpy
 import shlex
@@ -159,6 +160,10 @@ class Page:
                 self._serve([self._real(word) for word in words[1:-1]])
             elif words[0] == "noskew":
                 run_command([self._real(word) for word in words[1:]])
+            elif words[0] == "curl":
+                asked = ["curl", "-sS", *[self._real(word) for word in words[1:]]]
+                made = subprocess.run(asked, check=True, capture_output=True, text=True)
+                self._printed.write(made.stdout + "\n")
             elif words[0] == "pytest":
                 subprocess.run([sys.executable, "-m", "pytest", "-q", *words[1:]], check=True)
             elif words[0] == "make":
@@ -211,7 +216,13 @@ def _check_config(text: str) -> None:
     folder = Path("checked_config")
     folder.mkdir(exist_ok=True)
     (folder / config.FILE).write_text(text, encoding="utf-8")
-    config.load(folder)
+    variables = set(re.findall(r"\$\{(\w+)\}", text)) - set(os.environ)
+    os.environ.update(dict.fromkeys(variables, "value"))
+    try:
+        config.load(folder)
+    finally:
+        for name in variables:
+            del os.environ[name]
 
 
 def _check_extras(requirement: str) -> None:
