@@ -24,7 +24,16 @@ if TYPE_CHECKING:
         top_n,
         var,
     )
-    from noskew.definitions.connectors import Csv, DuckDb, Frame, Iceberg, Kafka, Parquet, Postgres
+    from noskew.definitions.connectors import (
+        Csv,
+        DuckDb,
+        Frame,
+        Iceberg,
+        Kafka,
+        LocalLog,
+        Parquet,
+        Postgres,
+    )
     from noskew.definitions.entity import Entity
     from noskew.definitions.on_demand import OnDemand
     from noskew.definitions.service import FeatureService
@@ -44,7 +53,7 @@ _HOMES = {
         "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",
     ),
     "noskew.definitions.connectors": (
-        "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
+        "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "LocalLog", "Parquet", "Postgres",
     ),
     "noskew.definitions.entity": ("Entity",),
     "noskew.definitions.on_demand": ("OnDemand",),
@@ -61,7 +70,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - one line a kind
     "FeatureStore", "Client", "AsyncClient",
     "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
-    "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "Parquet", "Postgres",
+    "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "LocalLog", "Parquet", "Postgres",
     "arrow", "pandas", "sql",
     "count", "count_distinct", "first_n", "first_value", "last_n", "last_value", "latest",
     "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",

@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Any, Literal, Self
 
 from noskew import opening
@@ -22,6 +23,7 @@ from noskew.serving.reader import OnlineReader
 from noskew.serving.response import OnlineResponse
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
+from noskew.streaming.streams import Streams
 from noskew.training import frames
 from noskew.training.compacted import Compacted, compact_all
 from noskew.training.history import DEFAULT_EVENT_TIME
@@ -30,7 +32,7 @@ from noskew.training.materialize import Materialized
 from noskew.training.materialized import Materializations, Pruned, check_online
 from noskew.training.progress import Progress, of_one
 from noskew.training.saved import TrainingSets
-from noskew.training.tables import sizes
+from noskew.training.tables import sizes, table_spec
 from noskew.training.training_set import TrainingSet
 
 
@@ -83,6 +85,11 @@ class FeatureStore:
     @property
     def _materializations(self) -> Materializations:
         return Materializations(self.config.project, self.registry, self.clock)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The logs of streaming sources, and what processes them."""
+        return Streams(self.config.project, self.root / ".noskew" / "streams", self.clock)
 
     # ---------------------------------------------------------------- definitions
 
@@ -149,6 +156,32 @@ class FeatureStore:
         disturbed. Raises ConflictError if somebody ingests meanwhile; repeat it then.
         """
         return compact_all(self.applied.project.chosen(views), self.offline, progress)
+
+    def push(self, source: str, rows: Any) -> dict[int, int]:
+        """Append events to the local log of a streaming source; durable when it returns.
+
+        ``rows``: a frame with the source's columns. Returns the offset after them, by partition:
+        once :meth:`stream` is as far, reads see them.
+        """
+        table = frames.to_arrow(rows, f"rows pushed to {source!r}")
+        return self.streams.push(self.applied.project.source(source), table)
+
+    def stream(self, source: str, *, stop: Event | None = None) -> None:
+        """Fold a source's stream into the online store and the offline one, until ``stop`` is set.
+
+        Without ``stop``: until everything that was appended before the call is in both.
+        """
+        project = self.applied.project
+        chosen, views = project.source(source), list(project.views.values())
+        buckets = self.config.offline.buckets
+        with (
+            self.streams.processor(chosen, views, self.online) as processor,
+            self.streams.archiving(
+                chosen, views, self.offline, spec_of=lambda v: table_spec(v, buckets)
+            ) as archiving,
+        ):
+            processor.run(stop or Event(), until_caught_up=stop is None)
+            archiving.catch_up()
 
     def materialize(
         self,
@@ -262,7 +295,7 @@ class FeatureStore:
 
     def close(self) -> None:
         """Release the stores that were opened."""
-        for name in ("registry", "offline", "online"):
+        for name in ("streams", "registry", "offline", "online"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()

@@ -128,6 +128,9 @@ def test_the_cap_of_exact_windows_counts_only_where_there_are_some() -> None:
 
 def test_views_that_differ_in_features_alone_share_their_events() -> None:
     assert view("x").log_hash == view("n", max_age="1h").log_hash
+    assert view("x").log_hash == view("x", lateness="1min").log_hash
+    # What a policy keeps out of the features stays out of the events that training reads.
+    assert view("x").log_hash != view("x", lateness="1min", late="drop").log_hash
     assert view("x").log_hash != view("x", source=source(filter="ok")).log_hash
 
 

@@ -20,6 +20,8 @@ def test_a_commit_is_read_back_and_puts_replace_and_deletes_remove(tmp_path: Pat
     store.commit([(b"b", b"2")], deletes=[b"c", b"absent"], epoch=epoch)
     assert store.read([b"c", b"b", b"a", b"b"]) == [None, b"2", b"", b"2"]
     assert store.read([]) == []
+    store.commit([(b"c", b"new")], deletes=[b"c"], epoch=epoch)
+    assert store.read([b"c"]) == [b"new"], "what is put stays"
     store.close()
     store.close()
     with pytest.raises(StoreError, match="closed"):

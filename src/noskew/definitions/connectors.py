@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -102,16 +102,59 @@ class Frame(Connector):
 
 
 @dataclass(frozen=True, slots=True)
-class Kafka(Connector):
-    """A Kafka topic. Declared here, run by the stream processor."""
+class Stream(Connector):
+    """A log of events. ``format``: how a message holds them, ``"json"`` or ``"arrow"``.
 
-    topic: str
+    ``key``: the columns that decide in which partition an event is. With several partitions, an
+    entity's events must all be in one: its keys are then these columns.
+    """
+
     format: str = "json"
+    key: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        key = (self.key,) if isinstance(self.key, str) else tuple(self.key)
+        object.__setattr__(self, "key", key)
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka(Stream):
+    """A Kafka topic.
+
+    ``servers_env`` names the environment variable that holds ``host:port,…``, so that the same
+    definition runs everywhere.
+    """
+
+    topic: str = ""
+    servers_env: str = "KAFKA_BOOTSTRAP"
     kind: ClassVar[str] = "kafka"
+
+    def __init__(
+        self,
+        topic: str,
+        format: str = "json",
+        *,
+        key: str | Sequence[str] = (),
+        servers_env: str = "KAFKA_BOOTSTRAP",
+    ) -> None:
+        put = object.__setattr__
+        put(self, "topic", topic)
+        put(self, "format", format)
+        put(self, "key", (key,) if isinstance(key, str) else tuple(key))
+        put(self, "servers_env", servers_env)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLog(Stream):
+    """A durable log among the project's files, for ``store.push`` and one machine."""
+
+    format: str = "arrow"
+    partitions: int = 1
+    kind: ClassVar[str] = "local_log"
 
 
 _KINDS: dict[str, type[Connector]] = {
-    c.kind: c for c in (Parquet, Csv, Iceberg, DuckDb, Postgres, Kafka)
+    c.kind: c for c in (Parquet, Csv, Iceberg, DuckDb, Postgres, Kafka, LocalLog)
 }
 
 

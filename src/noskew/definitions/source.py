@@ -8,7 +8,7 @@ from typing import Any
 
 from noskew.clock import duration_micros
 from noskew.definitions import connectors
-from noskew.definitions.connectors import Connector
+from noskew.definitions.connectors import Connector, Stream
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.sql_check import check_expression
 from noskew.definitions.windows import Duration
@@ -59,7 +59,7 @@ class Source:
     event_id_horizon: int = 0
     filter: str | None = None
     batch: Connector | None = field(default=None, compare=False)
-    stream: Connector | None = field(default=None, compare=False)
+    stream: Stream | None = field(default=None, compare=False)
     max_future: int = 0
     engine: str = ""
     description: str = ""
@@ -77,7 +77,7 @@ class Source:
         event_id_horizon: Duration = DEFAULT_EVENT_ID_HORIZON,
         filter: str | None = None,
         batch: Connector | None = None,
-        stream: Connector | None = None,
+        stream: Stream | None = None,
         max_future: Duration = DEFAULT_MAX_FUTURE,
         engine: str = "",
         description: str = "",
@@ -123,6 +123,13 @@ class Source:
                     f"source {self.name!r}: {role} must be a connector such as "
                     f"ns.Parquet('data/'), got {connector!r}"
                 )
+        if self.stream is not None and not isinstance(self.stream, Stream):
+            raise DefinitionError(
+                f"source {self.name!r}: stream must be ns.Kafka(…) or ns.LocalLog(…), got "
+                f"{self.stream!r}"
+            )
+        for column in self.stream.key if self.stream else ():
+            self._column("stream key", column)
 
     def _column(self, role: str, column: str) -> Any:
         if column not in self.schema:

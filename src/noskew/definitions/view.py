@@ -254,11 +254,13 @@ class FeatureView:
         return hash((self.name, self.definition_hash))
 
     def log_identity(self) -> dict[str, Any]:
-        """What can change a transformed event; views that share it share an offline table."""
+        """What can change which events there are; views that share it share an offline table."""
+        kept_out = {"lateness": self.lateness, "late": self.late} if self.late != "fold" else {}
         return {
             "entity": self.entity.identity(),
             "source": self.source.identity(),
             "transform": self.transform.identity() if self.transform else None,
+            **kept_out,
         }
 
     @cached_property

@@ -46,6 +46,15 @@ class Messages:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def until(self, end: int) -> Messages:
+        """Those before the offset ``end``."""
+        if self.next_offset <= end:
+            return self
+        n = int(np.searchsorted(self.offsets, end))
+        return Messages(
+            self.partition, self.offsets[:n], self.append_times[:n], self.payloads.slice(0, n), end
+        )
+
 
 class EventLog(ABC):
     """A durable log of messages, in numbered partitions.

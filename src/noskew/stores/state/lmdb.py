@@ -58,7 +58,7 @@ class StateStore:
         epoch: int,
         deletes: Sequence[bytes] = (),
     ) -> None:
-        """Put and delete in one transaction.
+        """Delete, then put, in one transaction.
 
         Raises FencedError, having changed nothing, if the state was claimed after ``epoch``;
         StoreFullError when there is no space left.
@@ -105,9 +105,9 @@ def _commit(
             f"the state {path} belongs to another worker now (epoch {held}, this one has "
             f"{epoch}); nothing was changed: stop, or claim it again"
         )
-    transaction.cursor().putmulti(puts)
     for key in deletes:
         transaction.delete(key)
+    transaction.cursor().putmulti(puts)
     return len(puts) + len(deletes)
 
 

@@ -1,0 +1,59 @@
+"""Identities: which events a view has accepted, for as long as a repetition counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noskew.definitions.source import Source
+from noskew.stores.state.lmdb import StateStore
+from noskew.streaming import keys
+from noskew.streaming.mark import Mark
+from noskew.streaming.sorting_out import SortedOut
+
+#: Identities forgotten in one step; more than a step adds, so that they never pile up.
+_FORGET = 200_000
+
+
+class Identities:
+    """The identities of one view's events in a state, each with the known time it came at.
+
+    They stand there twice: by identity, and in the order of time to find the oldest.
+    """
+
+    def __init__(self, source: Source, state: StateStore, prefix: bytes) -> None:
+        self._horizon = source.event_id_horizon if source.event_id else None
+        self._state, self._prefix = state, prefix
+
+    def seen(self, out: SortedOut, also: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
+        """When identities of a batch were accepted before; ``also``: what is not stored yet."""
+        if not out.identity:
+            return {}
+        wanted = list({i for i in out.identity if i is not None})
+        held = self._state.read([keys.seen_key(self._prefix, i) for i in wanted])
+        found = {i: keys.time_of(v) for i, v in zip(wanted, held, strict=True) if v is not None}
+        return found | {i: also[i] for i in wanted if i in also} if also else found
+
+    def puts(self, new: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
+        """What to store for identities that were accepted."""
+        made = []
+        for identity, known in new.items():
+            made.append((keys.seen_key(self._prefix, identity), keys.time_bytes(known)))
+            made.append((keys.expiry_key(self._prefix, known, identity), b""))
+        return made
+
+    def forgotten(self, mark: Mark) -> list[bytes]:
+        """The keys of identities that are older than the horizon, the oldest first."""
+        if self._horizon is None:
+            return []
+        start = keys.expiry_prefix(self._prefix)
+        oldest = mark.known - self._horizon
+        gone: list[tuple[bytes, bytes, bytes]] = []
+        for key, _ in self._state.scan(start):
+            known, identity = key[len(start) : len(start) + 8], key[len(start) + 8 :]
+            if keys.time_of(known) >= oldest or len(gone) >= _FORGET:
+                break
+            gone.append((key, known, keys.seen_key(self._prefix, identity)))
+        held = self._state.read([seen for _, _, seen in gone])
+        # An identity may have been accepted again since; then its entry is not this one.
+        over = [g[2] for g, now in zip(gone, held, strict=True) if now == g[1]]
+        return [key for key, _, _ in gone] + over
