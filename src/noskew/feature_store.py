@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from noskew.serving.reader import OnlineReader
 from noskew.serving.response import OnlineResponse
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
+from noskew.streaming.processor import Progress as StreamProgress
 from noskew.streaming.streams import Streams
 from noskew.training import frames
 from noskew.training.compacted import Compacted, compact_all
@@ -166,10 +167,17 @@ class FeatureStore:
         table = frames.to_arrow(rows, f"rows pushed to {source!r}")
         return self.streams.push(self.applied.project.source(source), table)
 
-    def stream(self, source: str, *, stop: Event | None = None) -> None:
+    def stream(
+        self,
+        source: str,
+        *,
+        stop: Event | None = None,
+        progress: Callable[[list[StreamProgress]], None] | None = None,
+    ) -> None:
         """Fold a source's stream into the online store and the offline one, until ``stop`` is set.
 
         Without ``stop``: until everything that was appended before the call is in both.
+        ``progress`` is told now and then how far each partition is.
         """
         project = self.applied.project
         chosen, views = project.source(source), list(project.views.values())
@@ -180,7 +188,7 @@ class FeatureStore:
                 chosen, views, self.offline, spec_of=lambda v: table_spec(v, buckets)
             ) as archiving,
         ):
-            processor.run(stop or Event(), until_caught_up=stop is None)
+            processor.run(stop or Event(), until_caught_up=stop is None, told=progress)
             archiving.catch_up()
 
     def materialize(

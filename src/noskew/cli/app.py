@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from noskew import __version__
-from noskew.cli.commands import data, definitions, doctor, online, project, tour
+from noskew.cli.commands import data, definitions, doctor, online, project, stream, tour
 from noskew.cli.console import Commands, Session, out
 
 app = typer.Typer(
@@ -62,6 +62,7 @@ _GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
         ("ingest", data.ingest),
         ("materialize", data.materialize),
         ("backfill", data.backfill),
+        ("stream", stream.stream),
         ("compact", data.compact),
         ("prune", data.prune),
     ],
