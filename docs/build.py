@@ -67,7 +67,7 @@ def pages() -> dict[str, str]:
             "Connectors",
             "Where the data of a source is: `Source(batch=…)`, `Source(stream=…)`, and "
             "`store.ingest(name, connector)`.",
-            ["Parquet", "Csv", "Frame", "Iceberg", "DuckDb", "Postgres", "Kafka"],
+            ["Parquet", "Csv", "Frame", "Iceberg", "DuckDb", "Postgres", "Kafka", "LocalLog"],
         ),
         "feature-store.md": _objects(
             "Feature store",
