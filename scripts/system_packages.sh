@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Make sure that the servers the tests run against are installed: Redis and PostgreSQL. The
-# tests start and stop their own; no running server is needed or touched.
+# Make sure that the servers the tests run against are installed: Redis, PostgreSQL, and Kafka
+# (Java's, fetched by Maven into a cache). The tests start and stop their own; no running server
+# is needed or touched.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 has_redis() { command -v redis-server >/dev/null; }
 
@@ -10,25 +12,52 @@ has_postgres() {
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
-missing=()
-has_redis || missing+=(redis-server)
-has_postgres || missing+=(postgresql)
-[[ ${#missing[@]} -eq 0 ]] && exit 0
+has_java() { command -v java >/dev/null && java -version >/dev/null 2>&1; }
 
-if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    echo "The tests run real servers, and this machine lacks: ${missing[*]}" >&2
-    echo "  Debian, Ubuntu:  sudo apt-get install redis-server postgresql" >&2
-    echo "  Fedora:          sudo dnf install redis postgresql-server" >&2
-    echo "  macOS:           brew install redis postgresql" >&2
-    exit 1
-fi
+# Named by what is to be fetched (see tests/kafka_server.py), so a changed pom is fetched anew.
+pom=tests/kafka/pom.xml
+kafka="${XDG_CACHE_HOME:-$HOME/.cache}/noskew-kafka/$(cksum "$pom" | cut -d ' ' -f 1)"
 
-echo "installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+has_kafka() { [[ -n "${KAFKA_BOOTSTRAP:-}" || -e "$kafka/.complete" ]]; }
 
-if ! has_redis || ! has_postgres; then
-    echo "apt-get installed ${missing[*]}, yet redis-server or initdb is still not found" >&2
-    exit 1
-fi
+install_packages() {
+    local missing=()
+    has_redis || missing+=(redis-server)
+    has_postgres || missing+=(postgresql)
+    has_java || [[ -n "${KAFKA_BOOTSTRAP:-}" ]] || missing+=(openjdk-17-jre-headless)
+    has_kafka || command -v mvn >/dev/null || missing+=(maven)
+    [[ ${#missing[@]} -eq 0 ]] && return
+
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        echo "The tests run real servers, and this machine lacks: ${missing[*]}" >&2
+        echo "  Debian, Ubuntu:  sudo apt-get install ${missing[*]}" >&2
+        echo "  Fedora:          sudo dnf install redis postgresql-server java-headless maven" >&2
+        echo "  macOS:           brew install redis postgresql openjdk maven" >&2
+        exit 1
+    fi
+    echo "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+    if ! has_redis || ! has_postgres; then
+        echo "apt-get installed ${missing[*]}, yet redis-server or initdb is still not found" >&2
+        exit 1
+    fi
+}
+
+fetch_kafka() {
+    has_kafka && return
+    echo "fetching Kafka into $kafka"
+    mkdir -p "$(dirname "$kafka")"
+    local made
+    made=$(mktemp -d "$kafka.XXXXXX")
+    mvn --batch-mode --quiet --file "$pom" dependency:copy-dependencies \
+        -DoutputDirectory="$made" -DincludeScope=runtime
+    touch "$made/.complete"
+    # Of two that fetch at once, the second finds the first one's and drops its own.
+    mv --no-target-directory "$made" "$kafka" 2>/dev/null || rm -rf "$made"
+    has_kafka
+}
+
+install_packages
+fetch_kafka

@@ -6,11 +6,13 @@ process: each worker of pytest-xdist has its own. A test clears what it needs em
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests import hypothesis_profiles, servers
+from tests import kafka_server as kafka
 
 hypothesis_profiles.load()
 
@@ -46,3 +48,20 @@ def postgres_url() -> Iterator[str]:
     """The address, of scheme ``postgresql``, of a PostgreSQL superuser without a password."""
     with servers.postgres_server() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[kafka.KafkaServer]:
+    """A Kafka broker of this process; for one that may run elsewhere, take its address."""
+    with kafka.kafka_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
+    """The address of a Kafka broker: one that runs already, if the environment names it."""
+    given = os.environ.get(kafka.VARIABLE)
+    if given:
+        return given
+    server: kafka.KafkaServer = request.getfixturevalue("kafka_server")
+    return server.bootstrap

@@ -7,11 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import TypeVar
 
@@ -287,6 +290,46 @@ def postgres_server() -> Iterator[PostgresServer]:
     _postgres_binary("postgres")
     with _directory("postgres") as directory:
         server = _started(lambda: PostgresServer(free_port(), directory))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+class S3Server(_Process):
+    """An S3 that keeps objects in memory and takes any key: moto's server."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        self._launch(command)
+        self._await(self._answers)
+
+    def make_bucket(self, name: str) -> None:
+        with self._asked("PUT", f"/{name}") as answer:
+            assert answer.status == 200
+
+    def _answers(self) -> bool:
+        try:
+            with self._asked("GET", "/moto-api/"):
+                return True
+        except OSError:
+            return False
+
+    def _asked(self, method: str, path: str) -> HTTPResponse:
+        request = urllib.request.Request(f"{self.url}{path}", method=method)
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=10)
+        return answer
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """A running S3."""
+    with _directory("s3") as directory:
+        server = _started(lambda: S3Server(free_port(), directory))
         try:
             yield server
         finally:

@@ -248,6 +248,43 @@ class EventLogTests:
             expected = [m.payload for m in whole if m.offset >= begin]
             assert payloads_of(wait_for_messages(reader, len(expected))) == expected
 
+    def test_a_lost_offset_costs_the_other_partitions_nothing(self, log: EventLog) -> None:
+        with log.reader({p: log.bounds(p)[0] for p in range(PARTITIONS)}) as reader:
+            reader.pause(1)
+            for number in range(20):
+                for partition in range(PARTITIONS):
+                    log.append(partition, [b"%d" % number * 100])
+            self.remove_before(log, 1, read_all(log, 1)[-1].offset)
+            reader.resume(1)
+            found: dict[int, list[bytes | None]] = {p: [] for p in range(PARTITIONS)}
+            lost = 0
+            while any(len(found[p]) < 20 for p in (0, 2)) or not lost:
+                try:
+                    polled = reader.poll(_PATIENCE_S)
+                except OffsetLostError as error:
+                    lost += 1
+                    reader.assign(error.partition, error.begin)
+                    continue
+                for messages in polled:
+                    found[messages.partition] += messages.payloads.to_pylist()
+            assert found[0] == found[2] == [b"%d" % number * 100 for number in range(20)]
+            assert lost == 1
+
+    def test_an_error_that_is_not_answered_is_told_again(self, log: EventLog) -> None:
+        with log.reader({0: log.bounds(0)[0]}) as reader:
+            reader.pause(0)
+            for number in range(20):
+                log.append(0, [b"%d" % number * 100])
+            self.remove_before(log, 0, read_all(log, 0)[-1].offset)
+            reader.resume(0)
+            for _ in range(3):
+                with pytest.raises(OffsetLostError):
+                    wait_for_messages(reader)
+            reader.pause(0)
+            assert reader.poll(0.0) == []
+            reader.drop(0)
+            assert reader.poll(0.0) == []
+
     @pytest.mark.parametrize("partition", [-1, PARTITIONS, PARTITIONS + 1_000])
     def test_a_partition_that_is_not_there(self, log: EventLog, partition: int) -> None:
         with pytest.raises(InputError, match=f"not {partition}"):
@@ -343,6 +380,25 @@ class EventLogTests:
             thread.join()
         assert failures == []
         assert_all_there(log, range(4))
+
+    def test_threads_may_ask_at_once(self, log: EventLog) -> None:
+        expected = [log.append(p, [b"a"] * (p + 1)) + 1 for p in range(PARTITIONS)]
+        failures: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                for number in range(50):
+                    assert log.bounds(number % PARTITIONS)[1] == expected[number % PARTITIONS]
+                    assert log.partitions == PARTITIONS
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the test must fail
+                failures.append(error)
+
+        threads = [Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
 
     def test_processes_lose_nothing_and_keep_their_order(self, log: EventLog) -> None:
         context = multiprocessing.get_context("spawn")
