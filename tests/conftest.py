@@ -13,6 +13,7 @@ import pytest
 
 from tests import hypothesis_profiles, servers
 from tests import kafka_server as kafka
+from tests.kafka_admin import Broker
 
 hypothesis_profiles.load()
 
@@ -65,3 +66,11 @@ def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
         return given
     server: kafka.KafkaServer = request.getfixturevalue("kafka_server")
     return server.bootstrap
+
+
+@pytest.fixture
+def broker(kafka_bootstrap: str) -> Iterator[Broker]:
+    """The administrator of a Kafka broker; the topics of a test go with it."""
+    made = Broker(kafka_bootstrap)
+    yield made
+    made.close()

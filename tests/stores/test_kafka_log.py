@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import count
+from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka import Producer
 
 from noskew.errors import (
     ConfigError,
@@ -21,77 +20,15 @@ from noskew.errors import (
 from noskew.stores.log.base import Messages
 from noskew.stores.log.kafka import KafkaLog
 from noskew.testing.event_log import (
-    PARTITIONS,
     EventLogTests,
     assert_lost,
     payloads_of,
     read_all,
     wait_for_messages,
 )
+from tests.kafka_admin import Broker
 from tests.kafka_server import kafka_server as own_broker
-from tests.servers import free_port, wait_until
-
-_LARGEST = 16 << 20
-_numbers = count()
-
-
-class Broker:
-    """A broker as its administrator sees it."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
-        self.config = {
-            "bootstrap.servers": bootstrap,
-            "message.max.bytes": _LARGEST,
-            "fetch.wait.max.ms": 10,  # the state machine goes elsewhere often
-            "log_level": 0,
-        }
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        self._topics: list[str] = []
-
-    def make(self, name: str = "", partitions: int = PARTITIONS, **config: str) -> str:
-        """A new topic; its name."""
-        topic = name or f"test-{next(_numbers)}-{id(self)}"
-        settings = {"max.message.bytes": str(_LARGEST)}
-        settings |= {key.replace("_", "."): value for key, value in config.items()}
-        made = self._admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])
-        made[topic].result(30)
-        self._topics.append(topic)
-        self._await(topic, partitions)
-        return topic
-
-    def grow(self, topic: str, partitions: int) -> None:
-        self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
-        self._await(topic, partitions)
-
-    def _await(self, topic: str, partitions: int) -> None:
-        # The controller answers before the broker has heard of it.
-        def is_there() -> bool:
-            found = self._admin.list_topics(topic, timeout=30).topics[topic]
-            return len(found.partitions) == partitions and all(
-                p.leader >= 0 for p in found.partitions.values()
-            )
-
-        wait_until(is_there, f"the broker knows {topic}")
-
-    def remove_before(self, topic: str, partition: int, offset: int) -> None:
-        place = TopicPartition(topic, partition, offset)
-        self._admin.delete_records([place])[place].result(30)
-
-    def remove(self, topic: str) -> None:
-        self._admin.delete_topics([topic])[topic].result(30)
-        self._topics.remove(topic)
-
-    def close(self) -> None:
-        for topic in list(self._topics):
-            self.remove(topic)
-
-
-@pytest.fixture
-def broker(kafka_bootstrap: str) -> Iterator[Broker]:
-    made = Broker(kafka_bootstrap)
-    yield made
-    made.close()
+from tests.servers import free_port
 
 
 @pytest.mark.conformance
@@ -171,7 +108,7 @@ class TestTransactions:
         made = Producer(
             {
                 "bootstrap.servers": broker.bootstrap,
-                "transactional.id": f"t{next(_numbers)}-{id(broker)}",
+                "transactional.id": f"t-{uuid4()}",
             }
         )
         made.init_transactions(30)
