@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import CorruptDataError
+from noskew.stores.offline import EVENT_TIME, KNOWN_TIME, SEQUENCE, IcebergStore
 from noskew.stores.offline import parquet as files
 from noskew.stores.offline.parquet import batch_rows
 from noskew.testing import reference, strategies
@@ -76,7 +78,9 @@ VALUES: dict[str, tuple[pa.DataType, list[Any]]] = {
 def test_an_answer_puts_values_of_every_type_where_they_belong(kind: str) -> None:
     arrow, values = VALUES[kind]
     array = pa.array(values, arrow)
-    answer = Answer({"x": arrow}, 8)
+    # Row 5 is the first place, row 2 the second, and so on.
+    order = np.array([5, 2, 7, 0, 1, 6, 3, 4])
+    answer = Answer({"x": arrow}, order)
     # Sliced arrays have an offset; some of them no null, some nothing else.
     answer.put(np.array([7, 0]), {"x": array.slice(2)})
     answer.put(np.array([], np.int64), {"x": array.slice(0, 0)})
@@ -84,12 +88,14 @@ def test_an_answer_puts_values_of_every_type_where_they_belong(kind: str) -> Non
     answer.put(np.array([5, 4]), {"x": array.slice(0, 2)})
     (found,) = answer.finish().values()
     found.validate(full=True)
-    place = [3, None, None, 1, 1, 0, None, 2]
-    assert found.equals(array.take(pa.array(place, pa.int64())))
+    in_places = np.array([3, -1, -1, 1, 1, 0, -1, 2])
+    in_rows = np.empty(8, np.int64)
+    in_rows[order] = in_places
+    assert found.equals(array.take(pa.array(in_rows, mask=in_rows < 0)))
 
 
 def test_an_answer_without_values_is_null() -> None:
-    answer = Answer({name: arrow for name, (arrow, _) in VALUES.items()}, 2)
+    answer = Answer({name: arrow for name, (arrow, _) in VALUES.items()}, np.array([1, 0]))
     for name, column in answer.finish().items():
         column.validate(full=True)
         assert column.type == VALUES[name][0]
@@ -97,7 +103,7 @@ def test_an_answer_without_values_is_null() -> None:
 
 
 def test_an_answer_of_nulls_only() -> None:
-    answer = Answer({"x": pa.int64()}, 2)
+    answer = Answer({"x": pa.int64()}, np.array([0, 1]))
     answer.put(np.array([1, 0]), {"x": pa.nulls(2, pa.int64())})
     assert answer.finish()["x"].to_pylist() == [None, None]
 
@@ -105,18 +111,22 @@ def test_an_answer_of_nulls_only() -> None:
 def test_rows_are_found_by_bucket_and_key() -> None:
     keys = pa.array([3, None, 1, 3, 2, 1, 3])
     everything: list[int] = []
-    for _, rows in Buckets([keys], 3):
+    buckets = Buckets([keys], 3)
+    for _, first, rows in buckets:
+        assert rows.tolist() == buckets.order[first : first + len(rows)].tolist()
+        assert rows.tolist() == sorted(rows)
         everything += rows.tolist()
         asking = Asking([keys], ["k"], rows)
         held = pa.table({"k": [9, 3, 1]})
         found = asking.of(held)
         for row, entity in zip(found.rows, found.entity, strict=True):
-            assert keys[row].as_py() == held.column("k")[entity].as_py()
+            assert keys[rows[row]].as_py() == held.column("k")[entity].as_py()
         rest = asking.rest().tolist()
-        assert sorted([*found.rows.tolist(), *rest]) == sorted(rows.tolist())
-        assert all(keys[row].as_py() == 2 for row in rest)
+        assert sorted([*found.rows.tolist(), *rest]) == list(range(len(rows)))
+        assert all(keys[rows[row]].as_py() == 2 for row in rest)
     assert sorted(everything) == [0, 2, 3, 4, 5, 6], "the row without a key is in none"
-    assert sorted(Buckets([keys], 3).keyed) == sorted(everything)
+    assert buckets.keyed.tolist() == everything
+    assert buckets.order.tolist() == [*everything, 1], "rows without a key come last"
 
 
 @pytest.mark.parametrize("held", [[[1, 2], [2]], [[1, 2, 1]]], ids=["slices", "one slice"])
@@ -138,7 +148,53 @@ def test_rows_of_no_keys_at_all() -> None:
 
 def test_batches_shrink_with_columns_and_files() -> None:
     """What is held of all files together stays the same, down to batches too small to be fast."""
-    assert batch_rows(12, 1) == 87_381
-    assert batch_rows(12, 8) == 10_922
-    assert batch_rows(1, 1) == files.ROW_GROUP_ROWS
-    assert batch_rows(1_000, 1_000) == 1_024
+    number = pa.float64()
+    assert batch_rows([number] * 12, 1) == 87_381
+    assert batch_rows([number] * 12, 8) == 10_922
+    assert batch_rows([number], 1) == batch_rows([pa.bool_()], 1) == 98_304
+    assert batch_rows([number] * 1_000, 1_000) == 1_024
+
+
+def test_batches_shrink_with_the_width_of_values() -> None:
+    """Or a few vectors would take as much memory as a thousand numbers."""
+    vector, text = pa.list_(pa.float32(), 128), pa.string()
+    assert batch_rows([vector], 1) == batch_rows([pa.float64()] * 64, 1) == 16_384
+    assert batch_rows([text] * 12, 1) == 8 * 2**20 // (24 * 12)
+    assert batch_rows([pa.decimal128(20, 2)] * 12, 1) == 8 * 2**20 // (16 * 12)
+
+
+def clocks_read(monkeypatch: pytest.MonkeyPatch, features: list[Any], **asked: Any) -> set[str]:
+    """The system columns that a training set of one view reads, beside the event time."""
+    source = ns.Source("s", {"k": int, "t": "timestamp", "x": float}, event_time="t")
+    entity = ns.Entity("e", keys={"k": int})
+    view = ns.FeatureView("v", entity=entity, source=source, features=features, online=False)
+    seen: list[str] = []
+    scan = IcebergStore.scan
+
+    def watched(self: Any, table: str, columns: Any, **more: Any) -> Any:
+        seen.extend(columns)
+        return scan(self, table, columns, **more)
+
+    monkeypatch.setattr(IcebergStore, "scan", watched)
+    rows = pa.table({"k": [1, 2], "t": pa.array([50, 50], pa.timestamp("us", "UTC"))})
+    with opened(view, FixedClock(0)) as (store, service):
+        store.ingest("s", rows.append_column("x", pa.array([1.0, 2.0])))
+        made = store.get_historical_features(rows, service, event_time="t", **asked)
+        assert len(made.to_arrow()) == 2
+    return {c for c in seen if c.startswith("_")} - {EVENT_TIME}
+
+
+def test_clocks_are_read_only_where_ties_or_knowledge_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = [
+        ns.count(window="1h"), ns.mean("x", window="1h"), ns.var("x", window="1h"),
+        ns.max("x", window="1h"), ns.quantile("x", q=0.5, window="1h"),
+        ns.count_distinct("x", window="1h"), ns.top_n("x", n=2, window="1h"),
+    ]  # fmt: skip
+    assert clocks_read(monkeypatch, free) == set()
+    assert clocks_read(monkeypatch, free, known_at="row") == {KNOWN_TIME}
+    assert clocks_read(monkeypatch, [*free, ns.last_value("x", window="1h")]) == {
+        KNOWN_TIME,
+        SEQUENCE,
+    }

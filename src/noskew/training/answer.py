@@ -1,4 +1,4 @@
-"""The columns of an answer: made once, filled from any place in any order."""
+"""The columns of an answer: filled bucket by bucket, then put in the order of the rows."""
 
 from __future__ import annotations
 
@@ -14,31 +14,43 @@ from noskew.kernel.jit import kernel
 from noskew.kernel.values import valid_of
 
 Index = NDArray[np.int64]
+#: Where each row's value stands: integers, shape (rows,).
+Places = NDArray[Any]
+#: Arrays whose values have been used up, by type: new memory costs more than what is put in it.
+Spare = dict[str, NDArray[Any]]
 
 
 class Answer:
-    """Columns of ``rows`` values; what is never put is null.
+    """Columns of values in places; what is never put is null.
 
-    Values go where they belong as they come, so nothing is held twice. Several threads may put
-    at once as long as their rows differ.
+    Places are numbered so that those of a bucket stand together: what is put at a time stays
+    in the processor's cache, where rows are strewn over the whole answer. Several threads may
+    put at once as long as their places differ.
+
+    ``order`` says which row each place is: int64, shape (rows,), a permutation that ascends
+    within each bucket.
     """
 
-    def __init__(self, kinds: Mapping[str, pa.DataType], rows: int) -> None:
+    def __init__(self, kinds: Mapping[str, pa.DataType], order: Index) -> None:
+        self._order = order
         self._columns = {
-            name: _Fixed(kind, rows) if _is_fixed(kind) else _Pieces(kind, rows)
+            name: _Fixed(kind, len(order)) if _is_fixed(kind) else _Pieces(kind, len(order))
             for name, kind in kinds.items()
         }
 
-    def put(self, rows: Index, values: Mapping[str, pa.Array]) -> None:
-        """Set some rows of every column; ``rows``: int64, shape of the values."""
+    def put(self, places: Index, values: Mapping[str, pa.Array]) -> None:
+        """Set some places of every column; ``places``: int64, shape of the values."""
         for name, array in values.items():
             column = self._columns[name]
             assert array.type == column.kind, f"{name}: {array.type}, not {column.kind}"
-            column.put(rows, array)
+            column.put(places, array)
 
     def finish(self) -> dict[str, pa.Array]:
-        """The columns. To be called once, after the last value."""
-        return {name: self._columns.pop(name).finish() for name in list(self._columns)}
+        """The columns, in the order of the rows. To be called once, after the last value."""
+        places = np.empty(len(self._order), np.uint32 if len(self._order) < 2**32 else np.int64)
+        _invert(self._order, places)
+        spare: Spare = {}
+        return {name: self._columns.pop(name).finish(places, spare) for name in list(self._columns)}
 
 
 def _is_fixed(kind: pa.DataType) -> bool:
@@ -55,34 +67,60 @@ class _Fixed:
         self._bits = np.zeros(rows, f"u{kind.bit_width // 8}")
         self._valid = np.zeros(rows, np.uint8)
 
-    def put(self, rows: Index, array: pa.Array) -> None:
+    def put(self, places: Index, array: pa.Array) -> None:
         data = array.buffers()[1]
         if data is None:
             return
         bits = np.frombuffer(data, self._bits.dtype)[array.offset :]
-        _scatter(rows, bits, self._bits)
+        _scatter(places, bits, self._bits)
         if array.null_count:
-            _scatter(rows, valid_of(array).view(np.uint8), self._valid)
+            _scatter(places, valid_of(array).view(np.uint8), self._valid)
         else:
-            _fill(rows, self._valid)
+            _fill(places, self._valid)
 
-    def finish(self) -> pa.Array:
-        rows = len(self._bits)
-        mask = None if self._valid.all() else pa.array(self._valid.view(bool)).buffers()[1]
-        return pa.Array.from_buffers(self.kind, rows, [mask, pa.py_buffer(self._bits)])
+    def finish(self, places: Places, spare: Spare) -> pa.Array:
+        """The column; to be called once, since its memory goes to the next one."""
+        mask = None
+        if not self._valid.all():
+            mask = pa.array(_gathered(places, self._valid, spare).view(bool)).buffers()[1]
+        bits = _gathered(places, self._bits, spare)
+        return pa.Array.from_buffers(self.kind, len(places), [mask, pa.py_buffer(bits)])
 
 
 # Compiled for the sake of threads: NumPy holds the interpreter's lock while it does the same.
 @kernel
-def _scatter(rows: Index, values: NDArray[Any], out: NDArray[Any]) -> None:
-    for i in range(len(rows)):
-        out[rows[i]] = values[i]
+def _scatter(places: Index, values: NDArray[Any], out: NDArray[Any]) -> None:
+    for i in range(len(places)):
+        out[places[i]] = values[i]
 
 
 @kernel
-def _fill(rows: Index, out: NDArray[np.uint8]) -> None:
-    for i in range(len(rows)):
-        out[rows[i]] = 1
+def _fill(places: Index, out: NDArray[np.uint8]) -> None:
+    for i in range(len(places)):
+        out[places[i]] = 1
+
+
+@kernel
+def _invert(order: Index, out: Places) -> None:
+    for i in range(len(order)):
+        out[order[i]] = i
+
+
+def _gathered(places: Places, values: NDArray[Any], spare: Spare) -> NDArray[Any]:
+    """``values[places]``, in memory that another column has done with where there is some."""
+    out = spare.pop(values.dtype.str, None)
+    if out is None:
+        out = np.empty_like(values)
+    _gather(places, values, out)
+    spare[values.dtype.str] = values
+    return out
+
+
+@kernel
+def _gather(places: Places, values: NDArray[Any], out: NDArray[Any]) -> None:
+    # Places of a bucket ascend with the rows, so this reads a few streams, each forwards.
+    for i in range(len(places)):
+        out[i] = values[places[i]]
 
 
 class _Pieces:
@@ -93,20 +131,20 @@ class _Pieces:
         self._rows = rows
         self._pieces: list[tuple[Index, pa.Array]] = []
 
-    def put(self, rows: Index, array: pa.Array) -> None:
-        if len(rows):
-            self._pieces.append((rows, array))
+    def put(self, places: Index, array: pa.Array) -> None:
+        if len(places):
+            self._pieces.append((places, array))
 
-    def finish(self) -> pa.Array:
+    def finish(self, places: Places, _: Spare) -> pa.Array:
         if not self._pieces:
             return pa.nulls(self._rows, self.kind)
         together = pa.concat_arrays([array for _, array in self._pieces])
-        place = np.zeros(self._rows, np.int64)
+        at = np.zeros(self._rows, np.int64)
         absent = np.ones(self._rows, bool)
         start = 0
-        for rows, array in self._pieces:
-            place[rows] = np.arange(start, start + len(array))
-            absent[rows] = False
+        for put, array in self._pieces:
+            at[put] = np.arange(start, start + len(array))
+            absent[put] = False
             start += len(array)
         self._pieces.clear()
-        return together.take(pa.array(place, mask=absent))
+        return together.take(pa.array(at[places], mask=absent[places]))

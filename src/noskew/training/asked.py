@@ -1,4 +1,7 @@
-"""Rows that ask, arranged by bucket and by key: where the answers of an entity have to go."""
+"""Rows that ask, arranged by bucket and by key: where the answers of an entity have to go.
+
+The place of a row is its number among all rows in the order of their buckets.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
+from noskew.kernel.jit import kernel
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.training.keys import distinct_keys, positions
 
@@ -19,7 +23,11 @@ _CHUNK = 131_072
 
 
 class Buckets:
-    """Which rows are in each bucket; rows without a key are in none (SPEC §2)."""
+    """Which rows are in each bucket; rows without a key are in none (SPEC §2).
+
+    ``order``: int64, shape (rows,), the row of each place; rows of a bucket stand together and
+    ascend, those without a key come last.
+    """
 
     def __init__(self, columns: Sequence[pa.Array], buckets: int) -> None:
         numbers = np.empty(len(columns[0]), np.uint16 if buckets < 2**16 else np.int32)
@@ -28,25 +36,28 @@ class Buckets:
             found = np.where(valid, buckets_of(keys, buckets), buckets)
             numbers[start : start + _CHUNK] = found
         # Small numbers take a radix sort.
-        self._order: Index = np.argsort(numbers, kind="stable")
+        self.order: Index = np.argsort(numbers, kind="stable")
         self._ends = np.cumsum(np.bincount(numbers, minlength=buckets + 1))
 
-    def __iter__(self) -> Iterator[tuple[int, Index]]:
-        """Each bucket that is asked for, and its rows."""
+    def __iter__(self) -> Iterator[tuple[int, int, Index]]:
+        """Each bucket that is asked for, its first place, and its rows."""
         starts = np.append(0, self._ends[:-1])
         for bucket, (start, end) in enumerate(zip(starts[:-1], self._ends[:-1], strict=True)):
             if end > start:
-                yield bucket, self._order[start:end]
+                yield bucket, int(start), self.order[start:end]
 
     @property
     def keyed(self) -> Index:
-        """The rows that have a key."""
-        return self._order[: self._ends[-2]] if len(self._ends) > 1 else self._order
+        """The rows that have a key, in the order of their places, from the first on."""
+        return self.order[: self._ends[-2]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """Rows and their entities: row ``rows[i]`` asks for entity ``entity[i]``. int64, (n,)."""
+    """Rows and their entities: row ``rows[i]`` asks for entity ``entity[i]``. int64, (n,).
+
+    ``rows`` are numbers within the bucket, not of the caller's table.
+    """
 
     rows: Index
     entity: Index
@@ -58,10 +69,7 @@ class Asking:
     def __init__(self, columns: Sequence[pa.Array], names: Sequence[str], rows: Index) -> None:
         at = pa.array(rows)
         self.keys, group = distinct_keys([c.take(at) for c in columns], names)
-        counts = np.bincount(group, minlength=len(self.keys))
-        self._ends = np.cumsum(counts)
-        self._counts = counts
-        self._rows = rows[np.argsort(group, kind="stable")]
+        self._starts, self._rows = _by_group(group, len(self.keys))
         self._unseen = np.ones(len(self.keys), bool)
 
     def of(self, keys: pa.Table) -> Found:
@@ -79,15 +87,43 @@ class Asking:
                 "was not written by noskew; ingest its rows instead"
             )
         self._unseen[group] = False
-        return Found(self._of_groups(group), np.repeat(entity, self._counts[group]))
+        return Found(*_members(self._starts, self._rows, group, entity))
 
     def rest(self) -> Index:
         """The rows whose keys never came up."""
-        return self._of_groups(np.flatnonzero(self._unseen))
+        group = np.flatnonzero(self._unseen)
+        return _members(self._starts, self._rows, group, group)[0]
 
-    def _of_groups(self, group: Index) -> Index:
-        counts = self._counts[group]
-        ends = np.cumsum(counts)
-        # From the start of each group, one after the other.
-        step = np.repeat(self._ends[group] - ends, counts)
-        return self._rows[step + np.arange(len(step))]
+
+@kernel
+def _by_group(group: Index, groups: int) -> tuple[Index, Index]:
+    """Members sorted by group, in their order within each: (groups + 1 starts, members).
+
+    A counting sort.
+    """
+    starts = np.zeros(groups + 1, np.int64)
+    for i in range(len(group)):
+        starts[group[i] + 1] += 1
+    for g in range(groups):
+        starts[g + 1] += starts[g]
+    at = starts[:-1].copy()
+    members = np.empty(len(group), np.int64)
+    for i in range(len(group)):
+        members[at[group[i]]] = i
+        at[group[i]] += 1
+    return starts, members
+
+
+@kernel
+def _members(starts: Index, members: Index, group: Index, label: Index) -> tuple[Index, Index]:
+    """The members of some groups, one group after the other, each with its group's label."""
+    n = 0
+    for g in group:
+        n += starts[g + 1] - starts[g]
+    found, labels = np.empty(n, np.int64), np.empty(n, np.int64)
+    at = 0
+    for i in range(len(group)):
+        for k in range(starts[group[i]], starts[group[i] + 1]):
+            found[at], labels[at] = members[k], label[i]
+            at += 1
+    return found, labels

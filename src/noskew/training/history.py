@@ -11,15 +11,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, nearest
 from noskew.kernel import on_demand
+from noskew.kernel.aggregates.ordered import Ordered
 from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import KnownAt, historical
 from noskew.kernel.keys import integers
-from noskew.kernel.plan import ViewPlan, compile_view
+from noskew.kernel.plan import ViewPlan, WindowFeature, compile_view
+from noskew.kernel.spans import mark, spans
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.training.answer import Answer
 from noskew.training.asked import Asking, Buckets, Found
@@ -27,6 +30,7 @@ from noskew.training.keys import whole
 from noskew.training.tables import has_table, table_name
 from noskew.types import DType, Schema
 
+Index = NDArray[np.int64]
 #: The column of the caller's rows that says when each asks.
 DEFAULT_EVENT_TIME = "event_timestamp"
 #: Buckets worked on at a time; the kernel and the readers let go of the interpreter's lock.
@@ -41,7 +45,7 @@ class _Rows:
     """The caller's rows as the kernel needs them."""
 
     table: pa.Table
-    t: NDArray[np.int64]
+    t: Index
 
 
 def historical_features(
@@ -117,21 +121,24 @@ def _view_answer(
     columns = [whole(keys_table.column(k)) for k in view.entity.keys]
     nothing = _no_events(view, plan)
     kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
-    answer = Answer(kinds, len(asked.t))
     if not has_table(offline, view):
-        rows = Buckets(columns, 1).keyed
-        answer.put(rows, historical(plan, nothing, np.full(len(rows), -1), asked.t[rows]))
+        buckets = Buckets(columns, 1)
+        answer, none = Answer(kinds, buckets.order), np.full(len(buckets.keyed), -1)
+        values = historical(plan, nothing, none, asked.t[buckets.keyed])
+        answer.put(np.arange(len(none)), values)
         return answer.finish()
     info = offline.info(table_name(view), snapshot=snapshot)
+    buckets = Buckets(columns, info.spec.buckets)
+    answer = Answer(kinds, buckets.order)
     work = _Work(view, plan, asked, offline, columns, known_at, info.snapshot, nothing, answer)
 
-    def one(item: tuple[int, NDArray[np.int64]]) -> None:
+    def one(item: tuple[int, int, Index]) -> None:
         work.bucket(*item)
         if progress:
-            progress(len(item[1]))
+            progress(len(item[2]))
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(one, Buckets(columns, info.spec.buckets)):
+        for _ in pool.map(one, buckets):
             pass
     return answer.finish()
 
@@ -150,12 +157,12 @@ class _Work:
     nothing: Events
     answer: Answer
 
-    def bucket(self, bucket: int, rows: NDArray[np.int64]) -> None:
-        """Answer the rows, all of one bucket."""
+    def bucket(self, bucket: int, first: int, rows: Index) -> None:
+        """Answer the rows, all of one bucket; ``first``: the place of the first of them."""
         names = list(self.view.entity.keys)
         asking = Asking(self.columns, names, rows)
-        times = self.asked.t[rows]
-        earliest, latest = self._earliest(int(times.min())), self._latest(int(times.max()))
+        t = self.asked.t[rows]
+        earliest, latest = self._earliest(int(t.min())), self._latest(int(t.max()))
         known_to = self.known_at if isinstance(self.known_at, int) else None
         where = Filter(event_from=earliest, event_to=latest, known_to=known_to, keys=asking.keys)
         for table in self.offline.scan(
@@ -165,20 +172,20 @@ class _Work:
             where=where,
             snapshot=self.snapshot,
         ):
-            self._slice(Events.from_table(table, names), asking, where)
+            events = Events.from_table(table, names)
             del table  # or it was held while the next one is read
+            found = asking.of(events.keys)
+            if len(found.rows):
+                events = self._needed(events, found, where)
+                self._put(events, first, found.rows, found.entity, t)
+            del events
         if self.plan.windows:
             rest = asking.rest()
-            self._put(self.nothing, rest, np.full(len(rest), -1))
+            self._put(self.nothing, first, rest, np.full(len(rest), -1), t)
 
-    def _slice(self, events: Events, asking: Asking, where: Filter) -> None:
-        found = asking.of(events.keys)
-        if len(found.rows):
-            self._put(self._needed(events, found, where), found.rows, found.entity)
-
-    def _put(self, events: Events, rows: NDArray[np.int64], entity: NDArray[np.int64]) -> None:
-        t = self.asked.t[rows]
-        self.answer.put(rows, historical(self.plan, events, entity, t, self.known_at))
+    def _put(self, events: Events, first: int, rows: Index, entity: Index, t: Index) -> None:
+        values = historical(self.plan, events, entity, t[rows], self.known_at)
+        self.answer.put(first + rows, values)
 
     def _needed(self, events: Events, found: Found, where: Filter) -> Events:
         """Without the events that cannot matter, where each costs something and they are many.
@@ -187,22 +194,22 @@ class _Work:
         """
         if not self.plan.windows:
             return events
-        wanted = np.zeros(len(events.keys), bool)
-        wanted[found.entity] = True
-        keep = np.repeat(wanted, np.diff(events.offsets))
-        if where.event_from is not None:
-            keep &= events.event_time >= where.event_from
-        if where.event_to is not None:
-            keep &= events.event_time <= where.event_to
-        return events.select(keep) if keep.mean() < _WORTH_SELECTING else events
+        least = MIN_TIME if where.event_from is None else where.event_from
+        most = MAX_TIME if where.event_to is None else where.event_to
+        starts, ends = spans(events.event_time, events.offsets, found.entity, least, most)
+        if (ends - starts).sum() >= _WORTH_SELECTING * len(events):
+            return events
+        keep = np.zeros(len(events), bool)
+        mark(starts, ends, keep)
+        return events.select(keep)
 
     def _columns(self) -> list[str]:
         """What to read beside the keys.
 
-        Ties of latest values are decided by the order of the table, so the clocks that made
-        it are only read where something asks for them.
+        Ties are decided by the order of the table, and matter to few aggregates, so the clocks
+        that made it are only read where something asks for them.
         """
-        if self.plan.windows or self.view.source.event_id:
+        if self.view.source.event_id or any(_has_order(f) for f in self.plan.windows):
             clocks = [EVENT_TIME, KNOWN_TIME, SEQUENCE]
         else:
             clocks = [EVENT_TIME] if self.known_at is None else [EVENT_TIME, KNOWN_TIME]
@@ -233,6 +240,11 @@ class _Work:
                 return None
             reach = max(reach, feature.window + feature.hop)
         return t - reach
+
+
+def _has_order(feature: WindowFeature) -> bool:
+    """Whether an aggregate's states carry the order of events; all others do not depend on it."""
+    return any(isinstance(a, Ordered) for a in feature.aggregate.accumulators)
 
 
 def _no_events(view: FeatureView, plan: ViewPlan) -> Events:

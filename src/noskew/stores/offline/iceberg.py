@@ -178,7 +178,7 @@ class IcebergStore(OfflineStore):
             yield self.read(table, columns, bucket=bucket, snapshot=snapshot)
             return
         needed = list(dict.fromkeys([*keys, *columns]))
-        rows = batch_rows(len(needed), len(files))
+        rows = batch_rows([plan.layout.field(name).type for name in needed], len(files))
 
         def as_declared(batch: pa.Table) -> pa.Table:
             return layouts.declared(batch, plan.layout, needed)

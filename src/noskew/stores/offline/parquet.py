@@ -36,7 +36,9 @@ ROW_GROUP_ROWS = 131_072
 PAGE_BYTES = 256 * 1024
 #: What one batch of a file that is read piece by piece takes in memory, about, and its bounds.
 _BATCH_BYTES = 8 * 1024 * 1024
-_LEAST_BATCH, _MOST_BATCH = 1_024, ROW_GROUP_ROWS
+_LEAST_BATCH, _MOST_BATCH = 1_024, 98_304
+#: What a value of no fixed width takes, about.
+_VARIABLE_BYTES = 24
 #: Local files are read in pieces of this size, so that compressed pages are not held.
 _BUFFER_BYTES = 128 * 1024
 #: A filter that keeps more than this share of the rows is not worth copying them for.
@@ -121,10 +123,24 @@ def _table(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch])
 
 
-def batch_rows(columns: int, files: int) -> int:
-    """How many rows of each of ``files`` files to hold at a time, so that memory is bounded."""
-    most = _BATCH_BYTES // (8 * max(1, columns) * max(1, files))
+def batch_rows(kinds: Sequence[pa.DataType], files: int) -> int:
+    """How many rows of each of ``files`` files to hold at a time, so that memory is bounded.
+
+    ``kinds`` are the types of the columns that are read. However narrow those are, batches end
+    somewhere: windows take several times a batch's own size to work out.
+    """
+    row = sum(map(_width, kinds))
+    most = _BATCH_BYTES // (max(1, row) * max(1, files))
     return max(_LEAST_BATCH, min(_MOST_BATCH, most))
+
+
+def _width(kind: pa.DataType) -> int:
+    """About how many bytes a value takes in memory."""
+    if at.is_fixed_size_list(kind):
+        return int(kind.list_size) * _width(kind.value_type)
+    if at.is_primitive(kind) or at.is_decimal(kind) or at.is_fixed_size_binary(kind):
+        return max(1, int(kind.bit_width) // 8)
+    return _VARIABLE_BYTES
 
 
 def _parquet(stream: IO[bytes], file: PlannedFile) -> pq.ParquetFile:
