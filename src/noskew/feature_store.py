@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -23,7 +23,7 @@ from noskew.serving.reader import OnlineReader
 from noskew.serving.response import OnlineResponse
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
-from noskew.streaming.processor import Progress as StreamProgress
+from noskew.streaming.processor import Watcher
 from noskew.streaming.streams import Streams
 from noskew.training import frames
 from noskew.training.compacted import Compacted, compact_all
@@ -53,13 +53,9 @@ class FeatureStore:
     """
 
     def __init__(
-        self,
-        root: str | Path | None = None,
-        *,
-        project: str | None = None,
-        config: Config | None = None,
-        clock: Clock | None = None,
-    ) -> None:
+        self, root: str | Path | None = None, *, project: str | None = None,
+        config: Config | None = None, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
         self.root, self.config = opening.locate(root, project=project, config=config)
         self.clock = clock or SystemClock()
         self._readers: dict[str, OnlineReader] = {}
@@ -111,12 +107,9 @@ class FeatureStore:
         return plan(current, wanted, sizes=sizes(self.offline, current.project.views.values()))
 
     def apply(
-        self,
-        desired: Definitions | None = None,
-        *,
-        base_version: int | None = None,
-        message: str = "",
-    ) -> Applied:
+        self, desired: Definitions | None = None, *,
+        base_version: int | None = None, message: str = "",
+    ) -> Applied:  # fmt: skip
         """Make ``desired`` (default: the project's files) the definitions that are served.
 
         ``base_version``: that of the plan that was agreed to. Raises ConflictError if somebody
@@ -168,37 +161,23 @@ class FeatureStore:
         return self.streams.push(self.applied.project.source(source), table)
 
     def stream(
-        self,
-        source: str,
-        *,
-        stop: Event | None = None,
-        progress: Callable[[list[StreamProgress]], None] | None = None,
+        self, source: str, *, stop: Event | None = None, progress: Watcher | None = None
     ) -> None:
         """Fold a source's stream into the online store and the offline one, until ``stop`` is set.
 
         Without ``stop``: until everything that was appended before the call is in both.
         ``progress`` is told now and then how far each partition is.
         """
-        project = self.applied.project
-        chosen, views = project.source(source), list(project.views.values())
-        buckets = self.config.offline.buckets
-        with (
-            self.streams.processor(chosen, views, self.online) as processor,
-            self.streams.archiving(
-                chosen, views, self.offline, spec_of=lambda v: table_spec(v, buckets)
-            ) as archiving,
-        ):
-            processor.run(stop or Event(), until_caught_up=stop is None, told=progress)
-            archiving.catch_up()
+        project, buckets = self.applied.project, self.config.offline.buckets
+        self.streams.run(
+            project.source(source), project.views.values(), self.online, self.offline,
+            spec_of=lambda view: table_spec(view, buckets), stop=stop, progress=progress,
+        )  # fmt: skip
 
     def materialize(
-        self,
-        views: str | Iterable[str] | None = None,
-        *,
-        until: Any = None,
-        full: bool = False,
-        progress: Progress | None = None,
-    ) -> list[Materialized]:
+        self, views: str | Iterable[str] | None = None, *,
+        until: Any = None, full: bool = False, progress: Progress | None = None,
+    ) -> list[Materialized]:  # fmt: skip
         """Bring the online store up to the facts known by ``until`` (default: now).
 
         Only entities with facts learned since the last run are written, unless ``full``.
@@ -254,13 +233,11 @@ class FeatureStore:
         loaded.
         """
         chosen = self._service(service)
+        bound = known_at if known_at is None or known_at == "row" else to_micros(known_at)
         return self._training_sets.make(
-            chosen,
-            frames.to_arrow(rows),
-            event_time=event_time,
-            known_at=known_at if known_at is None or known_at == "row" else to_micros(known_at),
+            chosen, frames.to_arrow(rows), event_time=event_time, known_at=bound,
             progress=of_one(progress, chosen.name),
-        )
+        )  # fmt: skip
 
     def training_set(self, name: str) -> TrainingSet:
         """A saved training set, as it was saved."""

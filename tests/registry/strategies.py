@@ -22,6 +22,9 @@ _FOR_PEOPLE: dict[str, st.SearchStrategy[Any]] = {
 }
 _DURATIONS = st.sampled_from(["1s", "90s", "1h", "6h", "7d", "30d"])
 _DIGESTS = st.sampled_from(["00" * 16, "ff" * 16])
+_STREAMS = st.sampled_from(
+    [None, ns.Kafka("t"), ns.Kafka("t", "arrow", key=["at", "flag"]), ns.LocalLog(partitions=2)]
+)
 _CONNECTORS = st.sampled_from(
     [None, ns.Parquet("a/"), ns.Csv("b'\".csv"), ns.Kafka("t"), ns.Iceberg("n.t", {"uri": "x"})]
 )
@@ -51,7 +54,7 @@ def sources(draw: st.DrawFn, name: str) -> ns.Source:
         event_id=draw(st.sampled_from([None, "key_string_0"])),
         filter=draw(st.sampled_from([None, None, "flag", "flag AND key_int64_0 > 0"])),
         batch=draw(_CONNECTORS),
-        stream=draw(_CONNECTORS),
+        stream=draw(_STREAMS),
         max_future=draw(_DURATIONS),
         **draw(st.fixed_dictionaries(_FOR_PEOPLE)),
     )

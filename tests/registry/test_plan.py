@@ -255,7 +255,7 @@ CASES = [
         _whole(delays(lateness="5min", late="drop")),
         {
             (VIEW, "delays"): _view(
-                False, "online", "lateness: 0 -> 5min", "late: fold -> drop", EVERY
+                False, "log", "lateness: 0 -> 5min", "late: fold -> drop", EVERY
             ),
             **_ALL_CHANGED,
         },

@@ -8,10 +8,13 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from noskew.errors import DefinitionError
+
+_PARSE_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def function_ref(function: Callable[..., Any], what: str) -> FunctionRef:
 
 
 def _source_digest(source: str, name: str, what: str) -> str:
-    statements = ast.parse(source).body
+    statements = _parsed(source)
     defined: dict[str, list[ast.stmt]] = {}
     for statement in statements:
         for bound in _bound_names(statement):
@@ -83,6 +86,18 @@ def _source_digest(source: str, name: str, what: str) -> str:
                     queue.append(node.id)
     texts = [_text(source, s) for s in statements if id(s) in needed]
     return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
+
+
+def _parsed(source: str) -> list[ast.stmt]:
+    """The statements of a module's source.
+
+    Python 3.11 keeps one recursion counter for all threads while it makes an AST, and raises
+    SystemError when two make one at the same time. The same call succeeds a moment later.
+    """
+    for _ in range(_PARSE_TRIES):
+        with suppress(SystemError):
+            return ast.parse(source).body
+    return ast.parse(source).body
 
 
 def _text(source: str, statement: ast.stmt) -> str:

@@ -47,6 +47,10 @@ class Progress:
         return max(0, self.end - self.next_offset)
 
 
+#: Told now and then how far each partition is.
+Watcher = Callable[[list[Progress]], None]
+
+
 class Processor:
     """Folds the partitions of one source's log into rows, and publishes them.
 
@@ -97,7 +101,7 @@ class Processor:
         stop: Event,
         *,
         until_caught_up: bool = False,
-        told: Callable[[list[Progress]], None] | None = None,
+        told: Watcher | None = None,
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
 from noskew.streaming.archiving import Archiving
 from noskew.streaming.decode import encode_arrow
-from noskew.streaming.processor import Processor
+from noskew.streaming.processor import Processor, Watcher
 
 #: Rows of one message at most: what is read in one portion.
 MESSAGE_ROWS = 65_536
@@ -88,20 +89,28 @@ class Streams:
             directory=self.directory / "state" / source.name, partitions=partitions,
         )  # fmt: skip
 
-    def archiving(
+    def run(
         self,
         source: Source,
         views: Iterable[FeatureView],
+        online: OnlineStore,
         offline: OfflineStore,
         *,
         spec_of: Callable[[FeatureView], TableSpec],
-        partitions: Sequence[int] | None = None,
-    ) -> Archiving:
-        """What takes the events of a source's views to the offline store."""
-        return Archiving(
-            source, fed_by(source, views), self.log(source), offline, spec_of=spec_of,
-            directory=self.directory / "archive" / source.name, partitions=partitions,
-        )  # fmt: skip
+        stop: Event | None,
+        progress: Watcher | None = None,
+    ) -> None:
+        """Process and archive a source until ``stop`` is set; None: until both are caught up."""
+        mine = fed_by(source, views)
+        with (
+            self.processor(source, mine, online) as processor,
+            Archiving(
+                source, mine, self.log(source), offline,
+                directory=self.directory / "archive" / source.name, spec_of=spec_of,
+            ) as archiving,
+        ):  # fmt: skip
+            processor.run(stop or Event(), until_caught_up=stop is None, told=progress)
+            archiving.catch_up()
 
     def close(self) -> None:
         """Close the logs."""
