@@ -12,6 +12,7 @@ from noskew.clock import FixedClock
 from noskew.errors import ConfigError
 from noskew.streaming.sorting_out import SortingOut
 from tests.kafka_admin import Broker
+from tests.streaming.test_streams import contents
 from tests.streaming.test_view_fold import Stream
 
 
@@ -52,7 +53,7 @@ def test_rows_are_the_fold_of_the_topic(
                         stream.step(messages)
             assert (stream.mark.folded, stream.mark.quarantined) == (60, 3)
             rows |= stream.rows
-        online = {k: row for k, row in store.online.scan() if len(k) > 8}
+        online = contents(store)
         assert online == rows
         assert len(rows) == 40
         answer = store.get_online_features(ns.FeatureService("now", [view["x"]]), {"user": [3]})

@@ -19,7 +19,7 @@ from noskew.errors import (
     OffsetLostError,
     SchemaMismatchError,
 )
-from noskew.kernel.online_keys import heartbeat_key
+from noskew.kernel.online_keys import is_entity_key
 from noskew.streaming.quarantine import quarantined
 from noskew.training.tables import table_name
 from tests.streaming import shop
@@ -29,14 +29,8 @@ BATCH = 500
 
 
 def contents(store: ns.FeatureStore) -> dict[bytes, bytes]:
-    """Every row that is online, without the heartbeats."""
-    beats = {heartbeat_key(p) for p in prefixes(store)}
-    return {k: row for k, row in store.online.scan() if k not in beats}
-
-
-def prefixes(store: ns.FeatureStore) -> list[bytes]:
-    with store.streams.processor(*streamed(store)) as processor:
-        return processor._prefixes
+    """Every entity's row that is online."""
+    return {key: row for key, row in store.online.scan() if is_entity_key(key)}
 
 
 def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView], object]:

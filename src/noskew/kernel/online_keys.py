@@ -25,3 +25,19 @@ def heartbeat_key(prefix: bytes) -> bytes:
 def heartbeat_row(known_time: int, number: int) -> bytes:
     """A row whose version is all it says."""
     return version_bytes(known_time, number) + bytes([FORMAT, 0])
+
+
+def frontier_keys(prefix: bytes, partition: int) -> list[bytes]:
+    """Keys that say, for every shard of a store, up to where a stream's rows were published.
+
+    256 of them, so that each of a dozen shards has one but for a chance of 1e-9. No entity key
+    begins with two bytes ``ff``.
+    """
+    start = prefix + b"\xff\xff" + partition.to_bytes(4, "big")
+    return [start + bytes([i]) for i in range(256)]
+
+
+def is_entity_key(key: bytes) -> bool:
+    """Whether a key of the online store is that of an entity's row."""
+    rest = key[PREFIX_BYTES : PREFIX_BYTES + 2]
+    return bool(rest) and rest != b"\xff\xff"

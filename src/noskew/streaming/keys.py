@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_ROW, _MARK, _PUBLISHED, _SEEN, _EXPIRY, _QUARANTINE = (bytes([i]) for i in range(2, 8))
+_ROW, _MARK, _SEEN, _EXPIRY, _QUARANTINE = (bytes([i]) for i in range(2, 7))
 
 
 def row_key(store_key: bytes) -> bytes:
@@ -18,11 +18,6 @@ def store_key(key: bytes) -> bytes:
 def mark_key(prefix: bytes) -> bytes:
     """How far the view of a prefix has read."""
     return _MARK + prefix
-
-
-def published_key(prefix: bytes) -> bytes:
-    """The greatest version of the view's rows that the online store is known to hold."""
-    return _PUBLISHED + prefix
 
 
 def seen_key(prefix: bytes, identity: bytes) -> bytes:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from noskew.definitions.view import FeatureView
 from noskew.kernel.rows import version_bytes
 from noskew.stores.log.base import Messages
+from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming import keys
 from noskew.streaming.decode import Decoded, Decoder
 from noskew.streaming.identities import Identities
 from noskew.streaming.mark import Mark
-from noskew.streaming.publisher import Publisher
+from noskew.streaming.publisher import NOTHING, Publisher
 from noskew.streaming.quarantine import encode
 from noskew.streaming.sorting_out import SortingOut
 from noskew.streaming.view_fold import Accepted, ViewFold
@@ -24,8 +25,8 @@ class _View:
     fold: ViewFold
     sorting: SortingOut
     identities: Identities
+    publisher: Publisher
     mark: Mark
-    published: bytes  # as in the state; what the publisher knows may be further
 
 
 class Partition:
@@ -33,8 +34,8 @@ class Partition:
 
     A step changes the state by one atomic commit: rows, how far each view has read, identities
     seen, quarantine. Killed at any moment, the next owner goes on from there; messages that are
-    read again change nothing. Rows go to the online store after the commit, by version; what a
-    kill left unpublished is found by its version when the partition is opened.
+    read again change nothing. Rows go to the online store after the commit, by version; what it
+    does not hold, for a kill came between or because it lost something, is found by its version.
     """
 
     def __init__(
@@ -44,12 +45,15 @@ class Partition:
         *,
         decode: Decoder,
         state: StateStore,
-        publisher: Publisher,
+        online: OnlineStore,
+        number: int,
     ) -> None:
-        self._decode = decode
-        self._state, self._publisher = state, publisher
+        self._decode, self._state = decode, state
         self._epoch = state.claim()
-        self._views = [self._opened(ViewFold(v, project)) for v in views]
+        self._views = [
+            self._opened(fold, Publisher(online, fold.prefix, number))
+            for fold in (ViewFold(v, project) for v in views)
+        ]
 
     @property
     def next_offset(self) -> int:
@@ -61,8 +65,13 @@ class Partition:
         """How far each view is, by its name."""
         return {v.fold.view.name: v.mark for v in self._views}
 
+    @property
+    def waiting(self) -> int:
+        """Rows that the online store does not have yet."""
+        return sum(v.publisher.waiting for v in self._views)
+
     def step(self, messages: Messages) -> None:
-        """Fold messages, commit, and hand the changed rows to the publisher.
+        """Fold messages, commit, and let the changed rows wait for :meth:`publish`.
 
         Raises FencedError, having changed nothing, if somebody else works on the state now.
         """
@@ -81,35 +90,56 @@ class Partition:
         self._state.commit(puts, deletes=deletes, epoch=self._epoch)
         for view, accepted, rows in done:
             view.mark = accepted.mark
-            self._publisher.add(view.fold.prefix, accepted.keys, rows, _version(view.mark))
+            view.publisher.add(accepted.keys, rows, _version(view.mark))
+
+    def publish(self) -> None:
+        """Write the rows that wait to the online store."""
+        for view in self._views:
+            view.publisher.write()
+
+    def confirm(self, moved: bool) -> int:
+        """Find what the online store lost since the last call, and let it wait again.
+
+        ``moved``: another server holds the rows now, so everything since then may be lost.
+        Where nothing is, tell the store how far it is. Returns how many rows wait again.
+        """
+        again = 0
+        for view in self._views:
+            confirmed = view.publisher.confirmed
+            held = view.publisher.held() if confirmed else confirmed
+            if moved or held < confirmed:
+                again += self._publish_since(view, min(held, confirmed))
+            else:
+                view.publisher.confirm()
+        return again
+
+    def publish_all(self) -> int:
+        """Let every row wait for :meth:`publish`; returns how many."""
+        return sum(self._publish_since(view, NOTHING) for view in self._views)
 
     def close(self) -> None:
-        """Note what was published, and close the state."""
-        puts = [p for view in self._views for p in self._published(view)]
-        self._state.commit(puts, epoch=self._epoch)
+        """Close the state."""
         self._state.close()
 
-    def _opened(self, fold: ViewFold) -> _View:
-        held, published = self._state.read(
-            [keys.mark_key(fold.prefix), keys.published_key(fold.prefix)]
-        )
+    def _opened(self, fold: ViewFold, publisher: Publisher) -> _View:
+        (held,) = self._state.read([keys.mark_key(fold.prefix)])
         mark = Mark.from_bytes(held) if held else Mark()
         identities = Identities(fold.view.source, self._state, fold.prefix)
-        view = _View(fold, SortingOut(fold.view), identities, mark, published or b"")
-        self._publish_rest(view)
+        view = _View(fold, SortingOut(fold.view), identities, publisher, mark)
+        if held:
+            self._publish_since(view, publisher.held())
         return view
 
-    def _publish_rest(self, view: _View) -> None:
-        """Hand the publisher every row that may be newer than what is known to be published."""
+    def _publish_since(self, view: _View, version: bytes) -> int:
+        """Let every row wait that the online store may lack if it is at ``version``."""
         prefix = view.fold.prefix
-        rest = [
-            (keys.store_key(key), row)
+        rows = {
+            keys.store_key(key): row
             for key, row in self._state.scan(keys.row_key(prefix))
-            if row[:16] >= view.published
-        ]
-        if rest or view.published:
-            found, rows = [k for k, _ in rest], [r for _, r in rest]
-            self._publisher.add(prefix, found, rows, _version(view.mark))
+            if row[: len(version)] >= version
+        }
+        view.publisher.add(list(rows), list(rows.values()), _version(view.mark))
+        return len(rows)
 
     def _accept(self, view: _View, messages: Messages, decoded: Decoded) -> Accepted:
         out = view.sorting(messages, decoded, view.mark)
@@ -117,18 +147,11 @@ class Partition:
 
     def _told(self, view: _View, accepted: Accepted) -> list[tuple[bytes, bytes]]:
         prefix = view.fold.prefix
-        puts = [(keys.mark_key(prefix), accepted.mark.to_bytes()), *self._published(view)]
+        puts = [(keys.mark_key(prefix), accepted.mark.to_bytes())]
         puts += view.identities.puts(accepted.seen)
         for bad in accepted.quarantined:
             puts.append((keys.quarantine_key(prefix, bad.offset, bad.place), encode(bad)))
         return puts
-
-    def _published(self, view: _View) -> list[tuple[bytes, bytes]]:
-        version = self._publisher.published(view.fold.prefix)
-        if version is None or version == view.published:
-            return []
-        view.published = version
-        return [(keys.published_key(view.fold.prefix), version)]
 
 
 def _version(mark: Mark) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Self
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError
+from noskew.errors import ConfigError, StoreError, StoreFullError, StoreUnavailableError
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
 from noskew.stores.log.base import EventLog, LogReader
 from noskew.stores.online.base import OnlineStore
@@ -21,7 +22,6 @@ from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decode import decoder
 from noskew.streaming.mark import Mark
 from noskew.streaming.partition import Partition
-from noskew.streaming.publisher import Publisher
 
 #: Rows that may wait for the online store before a partition is read no further.
 _MOST_WAITING = 500_000
@@ -29,6 +29,8 @@ _MOST_WAITING = 500_000
 _POLL_S = 0.1
 #: How long to wait before the online store is tried again.
 _RETRY_S = 0.5
+#: How often it is asked whether it still holds what was published.
+_CONFIRM_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,19 @@ class Processor:
         self._prefixes = [view_prefix(project, v.definition_hash) for v in views]
         chosen = range(log.partitions) if partitions is None else partitions
         decode = decoder(source.stream.format, source.schema, f"source {source.name!r}")
-        self._publishers = {p: Publisher(online) for p in chosen}
         self._partitions = {
             p: Partition(
                 views, project, decode=decode,
-                state=StateStore(directory / str(p)), publisher=self._publishers[p],
+                state=StateStore(directory / str(p)), online=online, number=p,
             )
             for p in chosen
         }  # fmt: skip
+        self._generation: bytes | None = None
         self._beat = 0
+        #: Why the online store could not take the last rows; None: it did.
+        self.fault: StoreError | None = None
+        #: Rows that were published again because the online store had lost them.
+        self.published_again = 0
 
     def run(
         self,
@@ -109,31 +115,34 @@ class Processor:
         next; FencedError when somebody else took a partition over.
         """
         paused: set[int] = set()
-        tried = -_RETRY_S
+        tried = confirmed = -math.inf
         ends = self._ends()
         with self._log.reader({p: w.next_offset for p, w in self._partitions.items()}) as reader:
             while not stop.is_set():
                 caught_up = self._caught_up(ends)
                 for messages in reader.poll(0.0 if until_caught_up and caught_up else _POLL_S):
                     self._partitions[messages.partition].step(messages)
-                if monotonic() - tried >= _RETRY_S or not paused:
-                    tried = monotonic() if not self._publish() else -_RETRY_S
+                if self.fault is None or monotonic() - tried >= _RETRY_S:
+                    tried = monotonic()
+                    due = tried - confirmed >= _CONFIRM_S or (until_caught_up and caught_up)
+                    if self._publish(due) and due:
+                        confirmed = tried
                 self._hold(reader, paused)
                 if told:
                     told(self.progress())
-                if until_caught_up and caught_up and not self._waiting():
+                if until_caught_up and caught_up and not self._waiting() and self.fault is None:
                     return
 
     def progress(self) -> list[Progress]:
         """How far each partition is."""
         ends = self._ends()
         return [
-            Progress(p, w.next_offset, ends[p], w.marks, self._publishers[p].waiting)
+            Progress(p, w.next_offset, ends[p], w.marks, w.waiting)
             for p, w in self._partitions.items()
         ]
 
     def close(self) -> None:
-        """Note what was published, and let go of the state."""
+        """Let go of the state."""
         for partition in self._partitions.values():
             partition.close()
 
@@ -148,32 +157,57 @@ class Processor:
     ) -> None:
         self.close()
 
-    def _publish(self) -> bool:
-        """Publish what waits, then the heartbeats. False if the online store could not take it."""
-        through = [publisher.flush() for publisher in self._publishers.values()]
-        if not all(through):
+    def _publish(self, confirm: bool) -> bool:
+        """Publish what waits; ``confirm`` as well. False if the online store could not take it."""
+        try:
+            for partition in self._partitions.values():
+                partition.publish()
+            if confirm:
+                self._confirm()
+        except (StoreUnavailableError, StoreFullError) as error:
+            self.fault = error
             return False
+        self.fault = None
+        return True
+
+    def _confirm(self) -> None:
+        """Check that the online store still holds what was published; tell it how far that is.
+
+        A server that took over from another may lack the last rows that the other acknowledged.
+        If that happened while the frontier was written, nothing says how many: then all rows are
+        published again.
+        """
+        generation = self._online.generation()
+        moved = self._generation not in (None, generation)
+        again = sum(p.confirm(moved) for p in self._partitions.values())
+        self._generation = self._online.generation()
+        if self._generation != generation:
+            again += sum(p.publish_all() for p in self._partitions.values())
+        self.published_again += again
+        if not again:
+            self._write_heartbeats()
+
+    def _write_heartbeats(self) -> None:
         known = min(
             (m.known for w in self._partitions.values() for m in w.marks.values()), default=0
         )
-        if known > self._beat:
+        if known != self._beat:
             rows = [heartbeat_row(known, 0)] * len(self._prefixes)
             self._online.write([heartbeat_key(p) for p in self._prefixes], rows)
             self._beat = known
-        return True
 
     def _hold(self, reader: LogReader, paused: set[int]) -> None:
         """Pause partitions whose rows pile up; resume those whose rows are through."""
-        for number, publisher in self._publishers.items():
-            if publisher.waiting > _MOST_WAITING and number not in paused:
+        for number, partition in self._partitions.items():
+            if partition.waiting > _MOST_WAITING and number not in paused:
                 reader.pause(number)
                 paused.add(number)
-            elif number in paused and not publisher.waiting:
+            elif number in paused and not partition.waiting:
                 reader.resume(number)
                 paused.remove(number)
 
     def _waiting(self) -> int:
-        return sum(p.waiting for p in self._publishers.values())
+        return sum(p.waiting for p in self._partitions.values())
 
     def _ends(self) -> dict[int, int]:
         return {p: self._log.bounds(p)[1] for p in self._partitions}

@@ -498,6 +498,12 @@ class OnlineStoreTests:
             assert again.read([b"a", b"b"]) == [row(1), row(2)]
             assert again.write([b"a", b"b"], [row(2), row(2)]) == 1
 
+    def test_the_generation_stays_while_nothing_is_lost(self, store: OnlineStore) -> None:
+        first = store.generation()
+        store.write([b"k"], [row(1)])
+        store.delete([b"k"])
+        assert store.generation() == first
+
     def test_ping_and_sync_return(self, store: OnlineStore) -> None:
         store.ping()
         store.sync()

@@ -9,7 +9,7 @@ from itertools import islice
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
 from noskew.errors import NotMaterializedError
-from noskew.kernel.online_keys import heartbeat_key, view_prefix
+from noskew.kernel.online_keys import heartbeat_key, is_entity_key, view_prefix
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
@@ -128,7 +128,7 @@ def _key(view: FeatureView) -> str:
 
 
 def _count(prefix: bytes, online: OnlineStore) -> int:
-    return sum(key != heartbeat_key(prefix) for key, _ in online.scan(prefix))
+    return sum(is_entity_key(key) for key, _ in online.scan(prefix))
 
 
 def _remove(prefix: bytes, online: OnlineStore) -> int:
@@ -142,7 +142,8 @@ def _remove(prefix: bytes, online: OnlineStore) -> int:
     rows = 0
     keys = (key for key, _ in online.scan(prefix))
     while batch := list(islice(keys, _DELETE_ROWS)):
-        rows += online.delete(batch)
+        online.delete(batch)
+        rows += sum(map(is_entity_key, batch))
     online.delete(beat)
     online.sync()
     return rows

@@ -19,7 +19,7 @@ from noskew.stores.online._redis_address import Address, pack, raise_errors, unr
 from noskew.stores.online._redis_async import AsyncNode
 from noskew.stores.online._redis_routing import NOBODY, Endpoint, Job, Part, owners_of_slots
 from noskew.stores.online._redis_script import LOAD_ONE, batches, pack_each
-from noskew.stores.online._redis_server import check_server, scan_keys
+from noskew.stores.online._redis_server import check_server, run_of, scan_keys
 from noskew.stores.online._redis_sync import Connection, ConnectionLostError, Pool
 
 #: Redirections and reloads of one request: one of each, and room for a cluster that is moving.
@@ -101,6 +101,11 @@ class ClusterRedis:
             )
         for endpoint in set(self._owners):
             self._pool(endpoint).call(pack(b"PING"))
+
+    def generation(self) -> bytes:
+        self._refresh()
+        servers = sorted(set(self._owners) - {NOBODY})
+        return b" ".join(run_of(self._pool(endpoint)) for endpoint in servers)
 
     def close(self) -> None:
         for pool in self._pools.values():

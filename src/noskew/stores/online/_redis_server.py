@@ -31,6 +31,8 @@ class RedisServer(Protocol):
 
     def ping(self) -> None: ...
 
+    def generation(self) -> bytes: ...
+
     def close(self) -> None: ...
 
 
@@ -50,6 +52,12 @@ def scan_keys(pool: Pool, prefix: bytes, seen: set[bytes]) -> Iterator[list[byte
             yield keys
         if cursor == b"0":
             return
+
+
+def run_of(pool: Pool) -> bytes:
+    """The identity of a server's run: another one after each start."""
+    facts = _facts(cast(list[bytes], pool.call(pack(b"INFO", b"server"))))
+    return facts.get("run_id", "").encode()
 
 
 def check_server(pool: Pool, *, cluster: bool) -> None:

@@ -87,6 +87,14 @@ class OnlineStore(ABC):
     def ping(self) -> None:
         """Return if the store can answer now, else raise StoreUnavailableError."""
 
+    def generation(self) -> bytes:
+        """Bytes that change when rows may have been lost that ``write`` had acknowledged.
+
+        Where another server took over from one that failed, or one was started again. A store
+        that loses nothing but by being removed gives the same for ever.
+        """
+        return b""
+
     def sync(self) -> None:
         """Return once everything written so far survives a crash of this machine.
 

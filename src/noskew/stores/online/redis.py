@@ -83,6 +83,10 @@ class RedisStore(OnlineStore):
     def ping(self) -> None:
         self._opened().ping()
 
+    def generation(self) -> bytes:
+        """The servers that hold the rows now, each with the identity of its run."""
+        return self._opened().generation()
+
     def close(self) -> None:
         server, self._server = self._server, None
         if server is not None:

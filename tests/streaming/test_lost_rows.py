@@ -1,0 +1,105 @@
+"""An online store that loses what it acknowledged gets it again from the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+import noskew as ns
+from noskew.config import Config, OnlineConfig
+from noskew.stores.online.redis import RedisStore
+from noskew.streaming.processor import Processor
+from tests import servers
+from tests.servers import wait_until
+from tests.streaming import shop
+from tests.streaming.test_streams import contents, expected, streamed
+
+
+@pytest.fixture
+def redis() -> Iterator[servers.RedisServer]:
+    with servers.redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def store(tmp_path: Path, redis: servers.RedisServer) -> Iterator[ns.FeatureStore]:
+    config = Config(project="shop", online=OnlineConfig(url=redis.url))
+    with ns.FeatureStore(tmp_path, config=config, clock=shop.FixedClock(shop.NOW)) as made:
+        made.apply([shop.service()])
+        yield made
+
+
+class Running:
+    """A processor in a thread of its own."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.processor = processor
+        self._stop = Event()
+        self._error: Exception | None = None
+        self._thread = Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.processor.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - told where the thread is joined
+            self._error = error
+
+    def __enter__(self) -> Processor:
+        self._thread.start()
+        return self.processor
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+        self.processor.close()
+        assert self._error is None, self._error
+
+
+def running(store: ns.FeatureStore) -> Running:
+    return Running(store.streams.processor(*streamed(store)))
+
+
+def test_rows_come_back_after_flushall(store: ns.FeatureStore, redis: servers.RedisServer) -> None:
+    store.push("orders", shop.orders(400, 1))
+    wanted = expected(store)
+    with running(store) as processor:
+        wait_until(lambda: contents(store) == wanted, "everything is online")
+        wait_until(lambda: all(p.waiting == 0 for p in processor.progress()), "it is confirmed")
+        with redis.client() as client:
+            client.flushall()
+        wait_until(lambda: contents(store) == wanted, "everything is online again")
+        assert processor.published_again >= len(wanted), "the nemesis left its trace"
+
+
+def test_a_store_that_is_down_delays_rows_and_loses_none(
+    store: ns.FeatureStore, redis: servers.RedisServer
+) -> None:
+    store.push("orders", shop.orders(200, 1))
+    with running(store) as processor:
+        wait_until(lambda: contents(store) == expected(store), "everything is online")
+        redis.stop()
+        store.push("orders", shop.orders(200, 2))
+        wait_until(lambda: processor.fault is not None, "the outage is noticed")
+        wait_until(lambda: all(p.lag == 0 for p in processor.progress()), "folding goes on")
+        redis.start()  # without what it held
+        wait_until(lambda: _now(store) == expected(store), "everything is online")
+        assert processor.published_again > 0
+
+
+def _now(store: ns.FeatureStore) -> dict[bytes, bytes]:
+    try:
+        return contents(store)
+    except ns.NoskewError:
+        return {}
+
+
+def test_the_generation_of_a_redis_changes_with_each_start(redis: servers.RedisServer) -> None:
+    with RedisStore(redis.url) as opened:
+        first = opened.generation()
+        assert first == opened.generation() != b""
+        redis.stop()
+        redis.start()
+        assert opened.generation() not in (first, b"")
