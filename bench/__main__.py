@@ -17,7 +17,7 @@ from bench.result import Result
 from bench.targets import TARGETS
 
 HERE = Path(__file__).resolve().parent
-SECTIONS = ("import", "bytes_per_feature", "online", "http", "materialize", "historical")
+SECTIONS = ("import", "bytes_per_feature", "online", "http", "materialize", "stream", "historical")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,10 @@ def _run(section: str, size: Size) -> Iterator[Result]:
         from bench import http
 
         yield from http.run(runs=size.runs, seconds=10 * size.seconds)
+    elif section == "stream":
+        from bench import stream
+
+        yield from stream.run(size.events // 10, size.runs)
     elif section == "materialize":
         from bench import growth
 

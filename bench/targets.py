@@ -40,6 +40,7 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
     "historical.windows.1m": (_ratio(0.5),),
     "materialize.lmdb.1m": (_ratio(2.0),),
     "materialize.redis.1m": (_ratio(3.0), _peer(8, "feast")),
+    "stream.local.lmdb": (Target("value", least=300_000),),
     "bytes_per_feature.10": (_most(22),),
     "bytes_per_feature.50": (_most(11),),
     "import": (_most(0.5),),

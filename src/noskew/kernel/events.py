@@ -154,6 +154,15 @@ class Events:
         """The key bytes of each entity."""
         return encode_columns([_array(self.keys, k) for k in self.keys.column_names])[0]
 
+    def between(self, first: int, last: int) -> Events:
+        """The events of the entities ``first:last``, without a copy."""
+        start, end = self.offsets[first], self.offsets[last]
+        clocks = (c[start:end] for c in (self.event_time, self.known_time, self.sequence))
+        return Events(
+            self.table.slice(start, end - start), self.keys.slice(first, last - first),
+            self.offsets[first : last + 1] - start, *clocks,
+        )  # fmt: skip
+
     def select(self, keep: NDArray[np.bool_]) -> Events:
         """Only some events; entities stay, possibly with none."""
         counts = np.zeros(len(self.offsets), np.int64)

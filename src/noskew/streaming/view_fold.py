@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -20,7 +23,15 @@ from noskew.kernel.state import fold, merge
 from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import PLACE_BITS, Quarantined, SortedOut
 
-_NOTHING: NDArray[np.bool_] = np.zeros(0, bool)
+#: Rows are made by several threads, from so many on for each: the kernel lets go of the
+#: interpreter's lock.
+_ROWS_A_PART = 2_000
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="noskew-fold")
 
 
 @dataclass(frozen=True)
@@ -96,9 +107,20 @@ class ViewFold:
 
     def rows(self, accepted: Accepted, held: Sequence[bytes | None]) -> list[bytes]:
         """The rows of the accepted entities, from what they were before (None: nothing)."""
-        if not held:
-            return []
-        events, size = accepted.events, len(held)
+        size = len(held)
+        if size < 2 * _ROWS_A_PART:
+            return self._rows(accepted.events, held) if size else []
+        parts = min(_THREADS, size // _ROWS_A_PART)
+        cuts = [size * i // parts for i in range(parts + 1)]
+        _ = accepted.events.table  # put in order once, not by each thread
+
+        def part(first: int, last: int) -> list[bytes]:
+            return self._rows(accepted.events.between(first, last), held[first:last])
+
+        return [row for rows in _pool().map(part, cuts[:-1], cuts[1:]) for row in rows]
+
+    def _rows(self, events: Events, held: Sequence[bytes | None]) -> list[bytes]:
+        size = len(held)
         starts = events.offsets[:-1]
         horizon = np.maximum.reduceat(events.known_time, starts)
         offset = np.maximum.reduceat(events.sequence, starts) >> PLACE_BITS
