@@ -84,7 +84,7 @@ def run(events: int, runs: int) -> Iterator[Result]:
         "events/s",
         median(took["limit"]),
         f"{events:,} events in pushes of {_PUSH:,}, {ENTITIES:,} entities, Zipf 1.1, 3 aggregates "
-        f"× 3 windows, a month of state; generator and log counted in, the archive not; {runs} runs",
+        f"× 3 windows, a month of state; with generator and log, without archive; {runs} runs",
         {},
         {side: spread(found) for side, found in took.items()},
     )

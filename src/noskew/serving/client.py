@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from noskew.closing import Closing
 from noskew.errors import NoskewError, StoreUnavailableError, missing_extra
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import MEDIA_TYPE, RemoteResponse
@@ -79,7 +80,7 @@ class _Base:
         return min(pause, _LONGEST_PAUSE_S)
 
 
-class Client(_Base):
+class Client(Closing, _Base):
     """Reads features from a server, as :meth:`FeatureStore.get_online_features` does in process.
 
     It keeps connections open and may be shared by threads. Close it, or use it in a ``with``.
@@ -137,17 +138,6 @@ class Client(_Base):
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class AsyncClient(_Base):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
-from types import TracebackType
-from typing import Self
 
+from noskew.closing import Closing
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, NoskewError
@@ -23,7 +22,7 @@ EVERY_S = 20.0
 _COMMIT_ROWS = 2_000_000
 
 
-class Archiving:
+class Archiving(Closing):
     """Takes the events of a source's views to the offline store, by a thread of its own.
 
     A failure is kept and tried again at the next turn; :attr:`fault` says what it was.
@@ -59,17 +58,6 @@ class Archiving:
         self._turn = Lock()
         self._thread = Thread(target=self._work, name=f"archive {source.name}", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def catch_up(self) -> None:
         """Archive everything that is in the log now."""

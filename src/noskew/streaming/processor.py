@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from noskew.clock import Clock
+from noskew.closing import Closing
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, StoreError, StoreFullError, StoreUnavailableError
@@ -53,7 +52,7 @@ class Progress:
 Watcher = Callable[[list[Progress]], None]
 
 
-class Processor:
+class Processor(Closing):
     """Folds the partitions of one source's log into rows, and publishes them.
 
     One thread does it all, step by step: poll, fold, commit, publish. Memory is bounded: a
@@ -145,17 +144,6 @@ class Processor:
         """Let go of the state."""
         for partition in self._partitions.values():
             partition.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _publish(self, confirm: bool) -> bool:
         """Publish what waits; ``confirm`` as well. False if the online store could not take it."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.closing import Closing
 from noskew.errors import OffsetLostError
 
 #: Messages are given out in portions of about this many bytes.
@@ -56,7 +55,7 @@ class Messages:
         )
 
 
-class EventLog(ABC):
+class EventLog(Closing, ABC):
     """A durable log of messages, in numbered partitions.
 
     A log knows bytes and nothing else: not what a message means, no definition, no registry.
@@ -102,19 +101,8 @@ class EventLog(ABC):
     def close(self) -> None:
         """Release files and connections; a second call does nothing."""
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class LogReader(ABC):
+class LogReader(Closing, ABC):
     """Reads partitions of a log on and on. Belongs to one thread.
 
     Close it before its log. Its methods raise what those of :class:`EventLog` do.
@@ -155,17 +143,6 @@ class LogReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop reading; a second call does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def check_offset(log: str, partition: int, offset: int, bounds: tuple[int, int]) -> None:

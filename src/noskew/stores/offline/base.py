@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from noskew.closing import Closing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,7 @@ class Filter:
     keys: pa.Table | None = field(default=None, compare=False)
 
 
-class OfflineStore(ABC):
+class OfflineStore(Closing, ABC):
     """Keeps tables of facts. It knows names, schemas and batches; it knows no definition.
 
     Facts are never changed or deleted, only appended; each append is one atomic commit and
@@ -188,14 +189,3 @@ class OfflineStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release connections; a second call does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from noskew.closing import Closing
 
 #: Rows that wait in memory; three times as much is held while they are sorted.
 RUN_BYTES = 16 << 20
@@ -46,7 +47,7 @@ class _Run:
     held: pa.RecordBatch | None = None
 
 
-class KeyOrder:
+class KeyOrder(Closing):
     """Takes batches of (key, row) in any order; gives the rows in the order of their keys.
 
     ``directory`` is where the file goes. It has no name, so that it vanishes with the process,
@@ -98,17 +99,6 @@ class KeyOrder:
         self._pending, self._runs = [], []
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _spill(self) -> None:
         """Write what is pending as a run."""

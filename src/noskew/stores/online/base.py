@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from noskew.closing import Closing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,7 @@ MAX_KEY_BYTES = 511
 LOAD_ROWS = 10_000
 
 
-class OnlineStore(ABC):
+class OnlineStore(Closing, ABC):
     """Keeps, for each key, the row whose first :data:`VERSION_BYTES` are greatest.
 
     A store knows bytes and nothing else: not what a key or a row means, no definition, no
@@ -104,17 +105,6 @@ class OnlineStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[bytes], list[bytes]]]:
