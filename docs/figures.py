@@ -33,6 +33,7 @@ TITLES = {
     "historical.windows.1m": "training set, windows: 1 million rows",
     "materialize.lmdb.1m": "materialize 1 million rows to LMDB",
     "materialize.redis.1m": "materialize 1 million rows to Redis",
+    "stream.local.lmdb": "stream: local log to LMDB",
     "bytes_per_feature.10": "Redis memory a float64 feature, 10 features a view",
     "bytes_per_feature.50": "Redis memory a float64 feature, 50 features a view",
     "import": "`import noskew`",

@@ -1046,9 +1046,10 @@ REACHED: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-#: Enough for what must be frequent; the least example would cost time and tell nothing.
+#: Many more than what is frequent needs, so that no run misses it by chance; the search ends with
+#: the first one found. The least example would cost time and tell nothing.
 MANY = settings(
-    max_examples=500, derandomize=True, database=None, phases=[Phase.generate], deadline=None
+    max_examples=5_000, derandomize=True, database=None, phases=[Phase.generate], deadline=None
 )
 
 
