@@ -167,7 +167,7 @@ def use(view: FeatureView, rows: Sequence[bytes | None], t: int) -> bool:
                 found.array(name)
                 found.statuses(name)
                 assert len(found.items(name)) == len(rows)
-            found.lists(wanted)
+            found.fill({}, wanted)
             found.finite_arrays(wanted)
             assert found.is_complete in (True, False)
             assert all(to_datetime(at) for at in found.event_times.tolist())

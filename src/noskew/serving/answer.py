@@ -49,9 +49,10 @@ class ViewAnswer(ABC):
     def items(self, feature: str) -> list[Any]:
         """The values as Python objects, None for null."""
 
-    def lists(self, wanted: Wanted) -> dict[str, list[Any]]:
-        """Values as Python lists under their names in the answer: ``wanted`` is (name, feature)."""
-        return {name: self.items(feature) for name, feature in wanted}
+    def fill(self, out: dict[str, Any], wanted: Wanted) -> None:
+        """Put the values into ``out``, as Python lists under their names in the answer."""
+        for name, feature in wanted:
+            out[name] = self.items(feature)
 
     def numpy(self, feature: str) -> NDArray[Any]:
         """The values as an array; see :func:`noskew.kernel.on_demand.to_numpy` for nulls."""
@@ -65,7 +66,7 @@ class ViewAnswer(ABC):
         return column.to_numpy(zero_copy_only=False)
 
     def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
-        """As :meth:`lists`, as arrays, if all are known at once to be finite; else None."""
+        """The values by name, as arrays, if all are known at once to be finite; else None."""
         return None
 
     def whole_row(self, wanted: Wanted) -> tuple[int, tuple[Any, ...]] | None:
@@ -300,14 +301,17 @@ class PlainAnswer(ViewAnswer):
         values = self._request.plain.unpack(row)  # type: ignore[union-attr]
         return _event_time(row), tuple(wanted.of(self._request.places)(values))
 
-    def lists(self, wanted: Wanted) -> dict[str, list[Any]]:
+    def fill(self, out: dict[str, Any], wanted: Wanted) -> None:
         unpack = self._request.plain.unpack  # type: ignore[union-attr]
         rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
         pick = wanted.of(self._request.places)
         if len(rows) == 1:
-            return {n: [v] for n, v in zip(wanted.names, pick(rows[0]), strict=True)}
+            for name, value in zip(wanted.names, pick(rows[0]), strict=True):
+                out[name] = [value]
+            return
         columns = pick(list(zip(*rows, strict=True)))
-        return {n: list(c) for n, c in zip(wanted.names, columns, strict=True)}
+        for name, column in zip(wanted.names, columns, strict=True):
+            out[name] = list(column)
 
     @property
     def is_complete(self) -> bool:

@@ -40,6 +40,9 @@ class OnlineReader:
         of it for names, types and sizes that do not fit, StoreUnavailableError when the store
         is down, CorruptDataError for damaged rows.
         """
+        key = self.plan.lone_key(rows)
+        if key is not None:
+            return self._one(rows, self._store.read([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
         if None in keys:
@@ -48,10 +51,23 @@ class OnlineReader:
 
     async def get_async(self, rows: Any) -> OnlineResponse:
         """As :meth:`get`, without blocking the event loop while a remote store answers."""
+        key = self.plan.lone_key(rows)
+        if key is not None:
+            return self._one(rows, await self._store.read_async([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
         found = await self._store.read_async(_there(keys))
         return self._answer(columns, n, keys, _spread(keys, found))
+
+    def _one(
+        self, columns: Mapping[str, Sequence[Any]], rows: Sequence[bytes | None]
+    ) -> OnlineResponse:
+        """As :meth:`_answer`, for the row of a lone key."""
+        t = self._clock.now()
+        (view,) = self.plan.views
+        return OnlineResponse(
+            self.plan, columns, 1, {view.view.name: answer(view, rows, (), t, False)}, t
+        )
 
     def _answer(
         self,

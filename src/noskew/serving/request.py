@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest
-from noskew.kernel.keys import encode_integers, encode_part, part_converter, shorten
+from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.online_keys import heartbeat_key, view_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows import FORMAT, HAS_NEWEST, RowLayout
@@ -110,6 +110,7 @@ class RequestPlan:
         self.names = tuple(c.name for c in service.columns)
         #: For each view the (name in the answer, feature) of its columns; service order.
         self.stored = tuple(_stored(service))
+        self.computes = bool(service.on_demand)
         self.in_order = [n for _, wanted in self.stored for n, _ in wanted] == list(self.names)
         self._encoders = {name: _encoder(kind, name) for name, kind in self.keys.items()}
         #: The columns a caller gives: join keys and request fields.
@@ -117,6 +118,30 @@ class RequestPlan:
         self._alone = self.views[0] if len(self.views) == 1 and len(self.keys) == 1 else None
         if self._alone is not None and self._alone.heartbeat is not None:
             self._alone = None
+        self._lone = _lone_key(self._alone, self.keys) if len(self.accepted) == 1 else None
+        if max_rows < 1:
+            self._lone = None
+
+    def lone_key(self, rows: Any) -> bytes | None:
+        """The store key of one row, for a service of one view and one key; else None.
+
+        The commonest request, spared what only several rows, views or keys need. Whatever is
+        unusual about one is left to :meth:`columns_of` and :meth:`store_keys`, which alone refuse.
+        """
+        lone = self._lone
+        if lone is None or type(rows) is not dict or len(rows) != 1:
+            return None
+        values = rows.get(lone.name)
+        if type(values) is not list or len(values) != 1:
+            return None
+        value = values[0]
+        kind = type(value)
+        # Neither an integer nor so short a text needs to be shortened.
+        if (kind is int and value in lone.integers) or (
+            kind is str and len(value) <= lone.letters and value.isascii()
+        ):
+            return lone.prefix + encode_part(value)
+        return None
 
     def columns_of(self, rows: Any) -> tuple[dict[str, Sequence[Any]], int]:
         """A caller's rows as columns, and how many there are; names and lengths checked.
@@ -182,6 +207,27 @@ class RequestPlan:
             ) from error
 
 
+class _LoneKey(NamedTuple):
+    """The one key of a service's one view, and which values of it are encoded as they stand."""
+
+    name: str
+    prefix: bytes
+    integers: range
+    letters: int  # the longest text; -1: none
+
+
+def _lone_key(view: ViewRequest | None, keys: Mapping[str, DType]) -> _LoneKey | None:
+    if view is None:
+        return None
+    ((name, kind),) = keys.items()
+    if kind.kind == "string":
+        return _LoneKey(name, view.prefix, range(0), MAX_ENCODED // 2)
+    if kind.kind not in _INTEGERS:
+        return None
+    bound = 1 << (int(kind.kind[3:]) - 1)
+    return _LoneKey(name, view.prefix, range(-bound, bound), -1)
+
+
 class Wanted(tuple[tuple[str, str], ...]):
     """What an answer takes from one view of a plan: (name in the answer, feature), in order."""
 
@@ -194,7 +240,10 @@ class Wanted(tuple[tuple[str, str], ...]):
         pick: Callable[[Sequence[Any]], Sequence[Any]] | None = self.__dict__.get("pick")
         if pick is None:
             at = [places[feature] for _, feature in self]
-            pick = itemgetter(*at) if len(at) > 1 else lambda values: (values[at[0]],)
+            if at == list(range(len(places))):
+                pick = tuple  # all of them, as they stand
+            else:
+                pick = itemgetter(*at) if len(at) > 1 else lambda values: (values[at[0]],)
             self.__dict__["pick"] = pick
         return pick
 

@@ -71,10 +71,11 @@ class OnlineResponse(OnlineFeatures):
     def to_dict(self) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {name: list(values) for name, values in self._given.items()}
         for view, wanted in self._plan.stored:
-            out.update(self.answers[view].lists(wanted))
-        for function, columns in self.computed.items():
-            prefix = f"{function}__" if self._plan.service.full_names else ""
-            out.update({prefix + n: values.to_pylist() for n, values in columns.items()})
+            self.answers[view].fill(out, wanted)
+        if self._plan.computes:
+            for function, columns in self.computed.items():
+                prefix = f"{function}__" if self._plan.service.full_names else ""
+                out.update({prefix + n: values.to_pylist() for n, values in columns.items()})
         if self._plan.in_order:
             return out
         return {name: out[name] for name in (*self._given, *self._plan.names)}

@@ -112,9 +112,10 @@ class App:
             _expect_method(scope, "POST")
             service = self._backend.snapshot().service(name)
             headers = scope.headers
-            wants_arrow = _wants_arrow(headers.get("accept"))
+            accept, query = headers.get("accept"), scope.query_string
+            wants_arrow = accept is not None and _wants_arrow(accept)
             kind = _body_kind(headers, _NATIVE)
-            full = _metadata(scope.query_string)
+            full = bool(query) and _metadata(query)
             body = await self._bodies.read(headers, proto)
             rows = self._rows(kind, body, service)
             # A local store answers in microseconds, less than a switch of tasks would take.
@@ -264,9 +265,9 @@ def _body_kind(headers: Any, accepted: tuple[str, ...]) -> str:
     raise Refusal(415, f"a body of the media type {shown(kind)} is not taken", valid=list(accepted))
 
 
-def _wants_arrow(accept: str | None) -> bool:
+def _wants_arrow(accept: str) -> bool:
     """Whether the answer is to be Arrow. Raises Refusal (406) for neither Arrow nor JSON."""
-    if accept is None or accept in ("*/*", JSON):
+    if accept in ("*/*", JSON):
         return False
     offered = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for kind in offered:
@@ -281,8 +282,6 @@ def _wants_arrow(accept: str | None) -> bool:
 
 def _metadata(query: str) -> bool:
     """Whether ``?metadata=full`` was asked for. Raises InputError for other parameters."""
-    if not query:
-        return False
     pairs = parse_qsl(query, keep_blank_values=True)
     if pairs == [("metadata", "full")]:
         return True

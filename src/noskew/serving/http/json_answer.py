@@ -30,7 +30,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from noskew.clock import to_text
+from noskew.clock import MICROS_PER_SECOND, to_text
 from noskew.definitions.view import FeatureView
 from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
@@ -52,13 +52,17 @@ class JsonAnswer:
         self._head = b'{"service":' + orjson.dumps(plan.service.name) + b',"t":'
         self._present = orjson.dumps(dict.fromkeys(plan.names, status.NAMES[status.PRESENT]))
         self._stored = plan.stored
-        self._computes = bool(plan.service.on_demand)
+        self._computes = plan.computes
         self._whole_row = _whole_row(plan)
+        self._second: tuple[int | None, bytes] = (
+            None,
+            b"",
+        )  # of the last answer for one row, and how it is written
 
     def encode(self, response: OnlineResponse, *, full: bool = False) -> bytes:
         """The body of the answer."""
         if len(response) == 1 and not full and self._whole_row is not None:
-            body = self._one_row(response, self._whole_row)
+            body = self._one_row(response, self._whole_row.copy())
             if body is not None:
                 return body
         complete = not self._computes and all(a.is_complete for a in response.answers.values())
@@ -88,8 +92,10 @@ class JsonAnswer:
             sure = sure and finite is not None
             if finite is not None:
                 found.update(finite)
+            elif many:
+                found.update(_arrays(answer, wanted))
             else:
-                found.update(_arrays(answer, wanted) if many else answer.lists(wanted))
+                answer.fill(found, wanted)
         if self._computes:
             for c in self._plan.service.columns:
                 if not isinstance(c.origin, FeatureView):
@@ -100,24 +106,34 @@ class JsonAnswer:
             return orjson.dumps(found, option=_OPTIONS)
         return dumps_values(found, nulls=0 if complete else None)
 
-    def _one_row(self, response: OnlineResponse, body: bytes) -> bytes | None:
+    def _one_row(self, response: OnlineResponse, parts: list[bytes]) -> bytes | None:
         """The answer for one row of finite numbers, all of them present; None for another.
 
-        The commonest request: its values are put between names made ready, which takes half the
-        time of going through the columns.
+        The commonest request: its values are put between the ``parts`` made ready, which takes
+        half the time of going through the columns.
         """
         values: tuple[Any, ...] = ()
-        moments = [_moment(response.t)]
+        times = []
         for view, wanted in self._stored:
             row = response.answers[view].whole_row(wanted)
             if row is None or row[0] == 0:
                 return None
-            moments.append(_moment(row[0]))
+            times.append(orjson.dumps(_moment(row[0]), option=_OPTIONS))
             values += row[1]
         if not math.isfinite(sum(values)):  # as it is with any NaN or infinity among them
             return None
-        t, *times = orjson.dumps(moments, option=_OPTIONS)[1:-1].split(b",")
-        return body % (t, *orjson.dumps(values)[1:-1].split(b","), *times)
+        numbers = orjson.dumps(values)[1:-1].split(b",")
+        parts[1::2] = [self._time(response.t), *numbers, *times]
+        return b"".join(parts)
+
+    def _time(self, t: int) -> bytes:
+        """``t`` as JSON. Thousands of answers share a second, and what stands before its dot."""
+        second, micros = divmod(t, MICROS_PER_SECOND)
+        known, text = self._second
+        if second != known:
+            text = orjson.dumps(_moment(t - micros), option=_OPTIONS).removesuffix(b'Z"')
+            self._second = (second, text)
+        return b'%b.%06dZ"' % (text, micros) if micros else text + b'Z"'
 
     def _status_names(self, response: OnlineResponse) -> dict[str, Any]:
         named: dict[int, Any] = {}  # columns often share one array of codes
@@ -129,13 +145,14 @@ class JsonAnswer:
         return out
 
 
-def _whole_row(plan: RequestPlan) -> bytes | None:
-    """An answer for one row, all present, with ``%b`` for its time, values and event times.
+def _whole_row(plan: RequestPlan) -> list[bytes] | None:
+    """The parts of an answer for one row, all present: at odd places stand, in this order, its
+    time, its values and its event times.
 
     None for a service whose columns do not stand view after view, or are computed.
     """
     views = [view for view, _ in plan.stored]
-    if plan.service.on_demand or not plan.in_order or views != [v.view.name for v in plan.views]:
+    if plan.computes or not plan.in_order or views != [v.view.name for v in plan.views]:
         return None
     mark = "\0"  # in no name
     told = {
@@ -145,7 +162,8 @@ def _whole_row(plan: RequestPlan) -> bytes | None:
         "statuses": dict.fromkeys(plan.names, status.NAMES[status.PRESENT]),
         "event_times": {view: [mark] for view in views},
     }
-    return orjson.dumps(told).replace(b"%", b"%%").replace(orjson.dumps(mark), b"%b")
+    pieces = orjson.dumps(told).split(orjson.dumps(mark))
+    return [part for piece in pieces for part in (piece, b"")][:-1]
 
 
 def dumps_values(columns: Mapping[str, Any], nulls: int | None = None) -> bytes:

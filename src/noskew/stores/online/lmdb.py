@@ -71,7 +71,7 @@ class LmdbStore(OnlineStore):
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
-        environment = self._opened()
+        environment = self._environment or self._opened()
         try:
             with environment.reading:
                 # ``Environment.read`` without its two calls: this is the path of every request.
@@ -81,7 +81,7 @@ class LmdbStore(OnlineStore):
                 finally:
                     transaction.abort()
         except (lmdb.MapResizedError, lmdb.ReadersFullError):
-            rows = environment.read(lambda transaction: list(map(transaction.get, keys)))
+            rows = environment.read(partial(_get, keys=keys))
         except lmdb.Error as error:
             raise translate(error, environment.path) from error
         check_stored(rows, self._name)
@@ -196,6 +196,10 @@ def _put(transaction: Transaction, keys: Sequence[bytes], rows: Sequence[bytes])
         newer.append((key, row))
     cursor.putmulti(newer)
     return added + len(newer)
+
+
+def _get(transaction: Transaction, *, keys: Sequence[bytes]) -> list[bytes | None]:
+    return list(map(transaction.get, keys))
 
 
 def _part(
