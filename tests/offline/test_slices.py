@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from noskew.errors import CorruptDataError, SchemaMismatchError
 from noskew.stores.offline import BUCKET, EVENT_TIME, KNOWN_TIME, SEQUENCE, Filter, IcebergStore
 from noskew.stores.offline import parquet as files
+from noskew.stores.offline import slices as run_slices
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.offline.slices import slices
 from noskew.testing.offline_store import TIME, facts, simple
@@ -51,8 +52,10 @@ def test_slices_hold_every_row_once_and_whole_keys(data: st.DataObject) -> None:
         )
         step = data.draw(st.integers(1, 5))
         streams.append([table.slice(i, step) for i in range(0, max(1, len(table)), step)])
-    least = data.draw(st.integers(0, 3))
-    found = list(slices([iter(stream) for stream in streams], names, least=least))
+    least, worth_while = data.draw(st.integers(0, 3)), data.draw(st.integers(1, 9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_slices, "_WORTH_WHILE", worth_while)
+        found = list(slices([iter(stream) for stream in streams], names, least=least))
     rows = [piece.column("row").to_pylist() for piece in found]
     assert sorted(chain(*rows)) == list(range(number)), "every row once"
     of = {row[-1]: row[:-1] for run in runs for row in run}
@@ -70,6 +73,53 @@ def test_slices_hold_every_row_once_and_whole_keys(data: st.DataObject) -> None:
             assert own == sorted(own), "and in order"
 
 
+def batches(rows: list[tuple[int, int]], size: int) -> list[pa.Table]:
+    """Tables of ``size`` rows of (key, number)."""
+    keys, numbers = zip(*rows, strict=True)
+    table = pa.table({"k": pa.array(keys, pa.int64()), "row": pa.array(numbers, pa.int64())})
+    return [table.slice(i, size) for i in range(0, len(table), size)]
+
+
+def test_keys_across_two_batches_make_one_slice_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every other slice would be the few rows of one key, and cost as much as a large one."""
+    monkeypatch.setattr(run_slices, "_WORTH_WHILE", 75)
+    parts = batches([(i // 2, i) for i in range(950)], 95)
+    *bulk, seams = slices([iter(parts)], ["k"])
+    assert len(bulk) == len(parts) == 10
+    assert seams.column("k").unique().to_pylist() == [
+        47,
+        94,
+        142,
+        189,
+        237,
+        284,
+        332,
+        379,
+        427,
+        474,
+    ]
+    assert seams.column("k").num_chunks == 1
+    together = sorted(chain(*(piece.column("row").to_pylist() for piece in [*bulk, seams])))
+    assert together == list(range(950))
+
+
+def test_held_rows_are_given_away_once_they_are_worth_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_slices, "_WORTH_WHILE", 15)
+    rows = batches([(i // 10, i) for i in range(1_000)], 95)
+    found = [piece.column("k").unique().to_pylist() for piece in slices([iter(rows)], ["k"])]
+    assert [found.index(seams) for seams in ([9, 18], [28, 37])] == [2, 5]
+
+
+def test_an_unsorted_key_that_comes_twice_is_not_joined_up() -> None:
+    """In a file that is not sorted it must come up twice, for the reader to see it."""
+    keys = [1, 1, 2, 2, 2, 1, 2, 2]
+    found = list(slices([iter(batches(list(zip(keys, range(8), strict=True)), 2))], ["k"]))
+    runs = [[k for k, _ in groupby(piece.column("k").to_pylist())] for piece in found]
+    assert sum(run.count(2) for run in runs) == 2
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
     with IcebergStore(f"sqlite:///{tmp_path}/catalog.db", str(tmp_path)) as opened:
@@ -82,6 +132,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_MOST_BATCH", 7)
     monkeypatch.setattr(files, "_LEAST_BATCH", 2)
     monkeypatch.setattr(files, "ROW_GROUP_ROWS", 16)
+    monkeypatch.setattr(run_slices, "_WORTH_WHILE", 4)
 
 
 def content(tables: list[pa.Table]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from noskew.clock import FixedClock
 from noskew.errors import CorruptDataError
 from noskew.stores.offline import EVENT_TIME, KNOWN_TIME, SEQUENCE, IcebergStore
 from noskew.stores.offline import parquet as files
+from noskew.stores.offline import slices as run_slices
 from noskew.stores.offline.parquet import batch_rows
 from noskew.testing import reference, strategies
 from noskew.training.answer import Answer
@@ -32,6 +33,7 @@ def tiny_batches() -> Iterator[None]:
         patch.setattr(files, "ROW_GROUP_ROWS", 4)
         patch.setattr(files, "_MOST_BATCH", 3)
         patch.setattr(files, "_LEAST_BATCH", 3)
+        patch.setattr(run_slices, "_WORTH_WHILE", 3)
         yield
 
 
@@ -149,8 +151,8 @@ def test_rows_of_no_keys_at_all() -> None:
 def test_batches_shrink_with_columns_and_files() -> None:
     """What is held of all files together stays the same, down to batches too small to be fast."""
     number = pa.float64()
-    assert batch_rows([number] * 12, 1) == 87_381
-    assert batch_rows([number] * 12, 8) == 10_922
+    assert batch_rows([number] * 12, 1) == 43_690
+    assert batch_rows([number] * 12, 8) == 5_461
     assert batch_rows([number], 1) == batch_rows([pa.bool_()], 1) == 98_304
     assert batch_rows([number] * 1_000, 1_000) == 1_024
 
@@ -158,9 +160,9 @@ def test_batches_shrink_with_columns_and_files() -> None:
 def test_batches_shrink_with_the_width_of_values() -> None:
     """Or a few vectors would take as much memory as a thousand numbers."""
     vector, text = pa.list_(pa.float32(), 128), pa.string()
-    assert batch_rows([vector], 1) == batch_rows([pa.float64()] * 64, 1) == 16_384
-    assert batch_rows([text] * 12, 1) == 8 * 2**20 // (24 * 12)
-    assert batch_rows([pa.decimal128(20, 2)] * 12, 1) == 8 * 2**20 // (16 * 12)
+    assert batch_rows([vector], 1) == batch_rows([pa.float64()] * 64, 1) == 8_192
+    assert batch_rows([text] * 12, 1) == 4 * 2**20 // (24 * 12)
+    assert batch_rows([pa.decimal128(20, 2)] * 12, 1) == 4 * 2**20 // (16 * 12)
 
 
 def clocks_read(monkeypatch: pytest.MonkeyPatch, features: list[Any], **asked: Any) -> set[str]:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 131_072
 PAGE_BYTES = 256 * 1024
 #: What one batch of a file that is read piece by piece takes in memory, about, and its bounds.
-_BATCH_BYTES = 8 * 1024 * 1024
+#: Arrow's allocator keeps several times that; twice as much reads no faster.
+_BATCH_BYTES = 4 * 1024 * 1024
 _LEAST_BATCH, _MOST_BATCH = 1_024, 98_304
 #: What a value of no fixed width takes, about.
 _VARIABLE_BYTES = 24

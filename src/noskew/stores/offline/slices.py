@@ -15,6 +15,8 @@ import pyarrow.types as at
 
 #: A key whose order is the order of the files: numbers by value, text and bytes bytewise.
 Key = tuple[Any, ...]
+#: Slices of fewer rows are put together: each costs whoever works on it a millisecond or two.
+_WORTH_WHILE = 8_192
 
 
 def orderly(kind: pa.DataType) -> bool:
@@ -38,19 +40,54 @@ def slices(
     of whose columns are ``keys``; their types are :func:`orderly`. In a slice, the rows of each
     run follow each other in order. A slice of a single run is one chunk where it can be.
 
+    Slices come in no order: what lies across two tables of a single run is a key's few rows,
+    and many such keys make one slice.
+
     Of several runs, each that has fewer than ``least`` rows left is read on, so that they keep
     step: else every slice would be as small as what the shortest of them has left.
     """
     reading = [run for run in (_Run(batches, keys) for batches in runs) if run.advance()]
+    seams = _Seams(keys)
     while reading:
         bound = min((run.last for run in reading if not run.ended), default=None)
         ready = [piece for run in reading for piece in run.before(bound)]
-        yield from _split(ready, keys) if len(reading) == 1 else _together(ready)
+        yield from _split(ready, keys, seams) if len(reading) == 1 else _together(ready)
         ready.clear()  # or they were held while the next are read
         for run in reading:
             if run.last == bound or (len(reading) > 1 and run.rows < least):
                 run.advance()
         reading = [run for run in reading if run.pieces or not run.ended]
+    yield from seams.flush()
+
+
+class _Seams:
+    """Slices of few rows, held until they are worth while."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._held: list[pa.Table] = []
+
+    def add(self, piece: pa.Table) -> Iterator[pa.Table]:
+        """Take a slice; give back what is ready."""
+        if len(piece) >= _WORTH_WHILE:
+            yield piece
+            return
+        if self._held and not self._end(self._held[-1]) < _key(piece, 0, self._keys):
+            # Not sorted. Side by side, a key that comes twice would look like one.
+            yield from self.flush()
+        self._held.append(piece)
+        del piece
+        if sum(map(len, self._held)) >= _WORTH_WHILE:
+            yield from self.flush()
+
+    def _end(self, piece: pa.Table) -> Key:
+        return _key(piece, len(piece) - 1, self._keys)
+
+    def flush(self) -> Iterator[pa.Table]:
+        """Give back all that is held, as one slice."""
+        held, self._held = self._held, []
+        if held:
+            yield held[0] if len(held) == 1 else pa.concat_tables(held).combine_chunks()
 
 
 class _Run:
@@ -95,21 +132,25 @@ class _Run:
         return ready
 
 
-def _split(pieces: list[pa.Table], keys: Sequence[str]) -> Iterator[pa.Table]:
+def _split(pieces: list[pa.Table], keys: Sequence[str], seams: _Seams) -> Iterator[pa.Table]:
     """One run's pieces: what continues the key of the piece before is cut off the last of them.
 
     Mostly the pieces before it are few rows of that key, and the bulk is given away uncopied.
     """
     if len(pieces) < 2:
-        yield from pieces
+        for piece in pieces:
+            yield from seams.add(piece)
         return
     *held, piece = pieces
     pieces.clear()
     key = _key(held[-1], len(held[-1]) - 1, keys)
     cut = _first(piece, keys, lambda other: other > key)
-    yield pa.concat_tables([*held, piece.slice(0, cut)]).combine_chunks()
+    seam = pa.concat_tables([*held, piece.slice(0, cut)]).combine_chunks()
+    held.clear()
+    yield from seams.add(seam)
+    del seam
     if cut < len(piece):
-        yield piece.slice(cut)
+        yield from seams.add(piece.slice(cut))
 
 
 def _together(pieces: list[pa.Table]) -> Iterator[pa.Table]:
