@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -139,8 +140,6 @@ def test_a_worker_that_was_overtaken_changes_nothing(tmp_path: Path) -> None:
         store.stream("orders")  # claims the same partitions
         store.push("orders", shop.orders(BATCH, 2))
         before = contents(store)
-        from threading import Event
-
         with pytest.raises(FencedError, match="another worker"):
             first.run(Event(), until_caught_up=True)
         assert contents(store) == before
@@ -189,6 +188,45 @@ def test_what_is_in_quarantine_can_be_asked_for(tmp_path: Path) -> None:
                 for bad in quarantined(partition._state, view.fold.prefix)
             ]
         assert [(q.reason, q.offset) for q in found] == [("null key", found[0].offset)] * 2
+
+
+def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
+    source = ns.Source("clicks", {"user": int, "at": "timestamp"}, event_time="at",
+                       stream=ns.LocalLog())  # fmt: skip
+    user = ns.Entity("user", {"user": int})
+    views = [
+        ns.FeatureView(name, entity=user, source=source, features=[ns.count()], late=name)
+        for name in ("table", "drop", "fold")
+    ]
+    rows = {"user": [1, 2, 3], "at": [f"2023-11-14T22:13:{s}Z" for s in ("10", "05", "11")]}
+    with ns.FeatureStore(tmp_path, project="p", clock=shop.FixedClock(shop.NOW)) as store:
+        store.apply(views)
+        store.push("clicks", rows)
+        with store.streams.processor(source, views, store.online) as processor:
+            store.streams.log(source)
+            processor.run(Event(), until_caught_up=True)
+            (partition,) = processor._partitions.values()
+            found = {
+                view.fold.view.name: list(quarantined(partition._state, view.fold.prefix))
+                for view in partition._views
+            }
+    assert [len(found[name]) for name in ("table", "drop", "fold")] == [1, 0, 0]
+    (late,) = found["table"]
+    assert (late.reason, late.offset, late.place) == ("late", 0, 1)
+    with pa.ipc.open_stream(late.payload) as reader:
+        assert reader.read_all().column("user").to_pylist() == [2]
+
+
+def test_materialize_leaves_the_rows_of_a_stream_alone(tmp_path: Path) -> None:
+    with shop.store(tmp_path) as store:
+        store.push("orders", shop.orders(BATCH, 1))
+        store.stream("orders")
+        before = contents(store)
+        with pytest.raises(InputError, match="a stream keeps newest, spent online"):
+            store.materialize()
+        with pytest.raises(InputError, match="noskew stream"):
+            store.materialize("spent", full=True)
+        assert contents(store) == before
 
 
 def test_bad_pushes_are_refused_and_append_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from noskew.streaming.decode import Decoded, Decoder
 from noskew.streaming.identities import Identities
 from noskew.streaming.mark import Mark
 from noskew.streaming.publisher import NOTHING, Publisher
-from noskew.streaming.quarantine import encode
+from noskew.streaming.quarantine import encode, late_rows
 from noskew.streaming.sorting_out import SortingOut
 from noskew.streaming.view_fold import Accepted, ViewFold
 
@@ -48,7 +48,7 @@ class Partition:
         online: OnlineStore,
         number: int,
     ) -> None:
-        self._decode, self._state = decode, state
+        self._decode, self._state, self._number = decode, state, number
         self._epoch = state.claim()
         self._views = [
             self._opened(fold, Publisher(online, fold.prefix, number))
@@ -149,7 +149,10 @@ class Partition:
         prefix = view.fold.prefix
         puts = [(keys.mark_key(prefix), accepted.mark.to_bytes())]
         puts += view.identities.puts(accepted.seen)
-        for bad in accepted.quarantined:
+        aside = list(accepted.quarantined)
+        if view.fold.view.late == "table":
+            aside += late_rows(accepted.late, self._number)
+        for bad in aside:
             puts.append((keys.quarantine_key(prefix, bad.offset, bad.place), encode(bad)))
         return puts
 

@@ -8,8 +8,8 @@ from itertools import islice
 
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
-from noskew.errors import NotMaterializedError
-from noskew.kernel.online_keys import heartbeat_key, is_entity_key, view_prefix
+from noskew.errors import InputError, NotMaterializedError
+from noskew.kernel.online_keys import frontier_keys, heartbeat_key, is_entity_key, view_prefix
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
@@ -49,10 +49,21 @@ class Materializations:
         full: bool,
         progress: Progress | None = None,
     ) -> list[Materialized]:
-        """Write what was learned since the last run (all, if ``full``) of views that are online."""
+        """Write what was learned since the last run (all, if ``full``) of views that are online.
+
+        Views whose rows a stream keeps are left out: the offline store is behind it. Raises
+        InputError if there is no other view.
+        """
+        chosen = [v for v in views if v.online]
+        streamed = {v.name for v in chosen if self._is_streamed(v, online)}
+        if streamed and len(streamed) == len(chosen):
+            raise InputError(
+                f"a stream keeps {', '.join(sorted(streamed))} online, and is ahead of the offline "
+                f"store; run 'noskew stream' for the source to bring them up to date"
+            )
         found = []
-        for view in views:
-            if view.online:
+        for view in chosen:
+            if view.name not in streamed:
                 since = None if full else self._since(view, until)
                 done = materialize(
                     view, offline, online, project=self.project,
@@ -61,6 +72,12 @@ class Materializations:
                 self._remember(view, done)
                 found.append(done)
         return found
+
+    def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
+        if view.source.stream is None:
+            return False
+        first = frontier_keys(view_prefix(self.project, view.definition_hash), 0)[:1]
+        return online.read(first) != [None]
 
     def until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
