@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,12 +166,24 @@ def test_a_log_that_lost_messages_stops_the_stream_with_the_gap(tmp_path: Path) 
         store.push("orders", shop.orders(BATCH, 1))
         store.stream("orders")
         end = store.streams.log(streamed(store)[0]).bounds(0)[1]
-    import shutil
-
     shutil.rmtree(tmp_path / ".noskew" / "streams" / "log")
     with shop.store(tmp_path) as store, pytest.raises(OffsetLostError) as caught:
         store.stream("orders")
     assert (caught.value.offset, caught.value.end) == (end, 0)
+
+
+def test_events_of_a_new_log_are_archived_beside_those_of_the_old_one(tmp_path: Path) -> None:
+    """Offsets begin again; they must not be taken for those that were archived before."""
+    rows = 0
+    for seed in (1, 2):
+        with shop.store(tmp_path) as store:
+            store.push("orders", shop.orders(BATCH, seed))
+            store.stream("orders")
+            view = store.applied.project.view("spent")
+            with store.streams.processor(*streamed(store)) as processor:
+                rows += sum(p.marks["spent"].folded for p in processor.progress())
+            assert store.offline.info(table_name(view)).rows == rows
+        shutil.rmtree(tmp_path / ".noskew" / "streams")
 
 
 def test_what_is_in_quarantine_can_be_asked_for(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from secrets import token_hex
 
 import msgspec
 import pyarrow as pa
@@ -22,7 +23,7 @@ from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import SortingOut
 from noskew.streaming.view_fold import ViewFold
 
-_MARK, _INTENT = b"mark", b"intent"
+_MARK, _INTENT, _NAME = b"mark", b"intent", b"name"
 _TRIES = 5
 
 
@@ -47,7 +48,8 @@ class Archiver:
     It reads the log on its own, with a place of its own: what counts as an event is a function
     of the log alone, so it takes the very events that the rows are folded from, and it neither
     slows the processor down nor fails with it. A commit is announced in the state first, by its
-    offsets, and carries them as its token: a kill at any moment repeats or finishes it.
+    offsets, and carries them in its token: a kill at any moment repeats or finishes it. The token
+    names the state as well, for the offsets of another log begin again.
     """
 
     def __init__(
@@ -66,7 +68,11 @@ class Archiver:
         self._sorting, self._fold = SortingOut(view), ViewFold(view, "archive")
         self._identities = Identities(view.source, state, b"")
         self._epoch = state.claim()
-        held, intent = state.read([_MARK, _INTENT])
+        held, intent, name = state.read([_MARK, _INTENT, _NAME])
+        if name is None:
+            name = token_hex(8).encode()
+            state.commit([(_NAME, name)], epoch=self._epoch)
+        self._name = name.decode()
         self.mark = Mark.from_bytes(held) if held else Mark()
         self._intent = msgspec.json.decode(intent, type=_Intent) if intent else None
 
@@ -114,7 +120,7 @@ class Archiver:
         return parts, mark, seen
 
     def _append(self, parts: list[pa.Table], intent: _Intent) -> int:
-        token = f"stream:{self._partition}:{intent.start}-{intent.end}"
+        token = f"stream:{self._name}:{self._partition}:{intent.start}-{intent.end}"
         for left in reversed(range(_TRIES)):
             try:
                 return self._offline.append(self._spec.name, self._batches(parts), token=token).rows
