@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from noskew.clock import to_text
+from noskew.closing import Closing
 from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.errors import ConflictError, CorruptDataError, InputError, NotFoundError
@@ -31,7 +31,7 @@ _MADE = [
 ]
 
 
-class SqlRegistry:
+class SqlRegistry(Closing):
     """The registry: what is applied in each project, and what was before.
 
     Parameters
@@ -51,17 +51,6 @@ class SqlRegistry:
     def close(self) -> None:
         """Let go of everything that is open."""
         self._database.close()
-
-    def __enter__(self) -> SqlRegistry:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def projects(self) -> list[str]:
         """The names of the projects that were applied, sorted."""

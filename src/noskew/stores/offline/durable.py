@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+
+from noskew.closing import Closing
 
 if TYPE_CHECKING:
     from pyiceberg.io import OutputStream
@@ -26,7 +27,7 @@ class DurableFileIO(PyArrowFileIO):
         return kind(location=location, path=path, fs=self.fs_by_scheme(scheme, netloc))
 
 
-class DurableStream:
+class DurableStream(Closing):
     """A local file for writing that ``close`` flushes to disk, with its directory entry."""
 
     def __init__(self, path: Path) -> None:
@@ -60,17 +61,6 @@ class DurableStream:
             os.fsync(directory)
         finally:
             os.close(directory)
-
-    def __enter__(self) -> DurableStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _DurableFile(PyArrowFile):
