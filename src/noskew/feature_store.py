@@ -16,6 +16,7 @@ from noskew.definitions.loading import load_project, make_importable
 from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
+from noskew.intake.logs import Logs
 from noskew.registry.plan import Plan, plan
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
@@ -84,9 +85,14 @@ class FeatureStore:
         return Materializations(self.config.project, self.registry, self.clock)
 
     @cached_property
+    def logs(self) -> Logs:
+        """The logs of streaming sources."""
+        return opening.open_logs(self.root, self.clock)
+
+    @property
     def streams(self) -> Streams:
-        """The logs of streaming sources, and what processes them."""
-        return Streams(self.config.project, self.root / ".noskew" / "streams", self.clock)
+        """What processes the logs of streaming sources."""
+        return Streams(self.config.project, self.root / opening.STREAMS, self.clock, self.logs)
 
     # ---------------------------------------------------------------- definitions
 
@@ -158,7 +164,7 @@ class FeatureStore:
         once :meth:`stream` is as far, reads see them.
         """
         table = frames.to_arrow(rows, f"rows pushed to {source!r}")
-        return self.streams.push(self.applied.project.source(source), table)
+        return self.logs.push(self.applied.project.source(source), table)
 
     def stream(
         self, source: str, *, stop: Event | None = None, progress: Watcher | None = None
@@ -280,7 +286,7 @@ class FeatureStore:
 
     def close(self) -> None:
         """Release the stores that were opened."""
-        for name in ("streams", "registry", "offline", "online"):
+        for name in ("logs", "registry", "offline", "online"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()

@@ -12,8 +12,13 @@ from noskew.stores.online import open_store
 from noskew.types import check_name
 
 if TYPE_CHECKING:
+    from noskew.clock import Clock
+    from noskew.intake.logs import Logs
     from noskew.stores.offline.base import OfflineStore
     from noskew.stores.online.base import OnlineStore
+
+#: Where a project keeps what belongs to its streams.
+STREAMS = Path(".noskew/streams")
 
 
 def locate(
@@ -56,6 +61,13 @@ def open_offline(config: Config, root: Path) -> OfflineStore:
 def open_online(config: Config, root: Path) -> OnlineStore:
     """The online store. A Redis that may lose rows is refused here."""
     return open_store(_anchored(config.online.url, root))
+
+
+def open_logs(root: Path, clock: Clock) -> Logs:
+    """The logs of streaming sources, each opened when it is asked for."""
+    from noskew.intake.logs import Logs
+
+    return Logs(root / STREAMS / "log", clock)
 
 
 def _anchored(url: str, root: Path) -> str:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noskew.errors import ConfigError, SchemaMismatchError
-from noskew.streaming.decode import ArrowDecoder, Decoded, JsonDecoder, decoder, encode_arrow
+from noskew.intake.messages import encode_arrow
+from noskew.streaming.decode import ArrowDecoder, Decoded, JsonDecoder, decoder
 from noskew.streaming.salvage import salvage
 from noskew.types import Schema
 

@@ -35,7 +35,7 @@ def test_rows_are_the_fold_of_the_topic(
             store.stream("clicks")
         monkeypatch.setenv("KAFKA_BOOTSTRAP", str(broker.config["bootstrap.servers"]))
         source = store.applied.project.source("clicks")
-        log = store.streams.log(source)
+        log = store.logs.of(source)
         for turn in range(3):
             for partition in range(2):
                 texts = [json.dumps({"user": 2 * i + partition, "at": "2020-01-01T00:00:00Z",

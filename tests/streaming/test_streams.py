@@ -45,7 +45,7 @@ def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     from noskew.streaming.decode import ArrowDecoder
 
     source, views, _ = streamed(store)
-    log = store.streams.log(source)
+    log = store.logs.of(source)
     rows: dict[bytes, bytes] = {}
     for view in views:
         for partition in range(log.partitions):
@@ -153,7 +153,7 @@ def test_rows_that_were_committed_and_not_published_are_found_again(tmp_path: Pa
         store.push("orders", shop.orders(BATCH, 1))
         processor = store.streams.processor(*streamed(store))
         source, _, _ = streamed(store)
-        with store.streams.log(source).reader({0: 0, 1: 0}) as reader:
+        with store.logs.of(source).reader({0: 0, 1: 0}) as reader:
             for messages in reader.poll(0):
                 processor._partitions[messages.partition].step(messages)
         assert not contents(store), "killed here: committed, and nothing is online"
@@ -165,7 +165,7 @@ def test_a_log_that_lost_messages_stops_the_stream_with_the_gap(tmp_path: Path) 
     with shop.store(tmp_path) as store:
         store.push("orders", shop.orders(BATCH, 1))
         store.stream("orders")
-        end = store.streams.log(streamed(store)[0]).bounds(0)[1]
+        end = store.logs.of(streamed(store)[0]).bounds(0)[1]
     shutil.rmtree(tmp_path / ".noskew" / "streams" / "log")
     with shop.store(tmp_path) as store, pytest.raises(OffsetLostError) as caught:
         store.stream("orders")
@@ -216,7 +216,7 @@ def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
         store.apply(views)
         store.push("clicks", rows)
         with store.streams.processor(source, views, store.online) as processor:
-            store.streams.log(source)
+            store.logs.of(source)
             processor.run(Event(), until_caught_up=True)
             (partition,) = processor._partitions.values()
             found = {
@@ -249,7 +249,7 @@ def test_bad_pushes_are_refused_and_append_nothing(tmp_path: Path) -> None:
         with pytest.raises(LookupError):
             store.push("order", shop.orders(1, 1))
         source = streamed(store)[0]
-        assert [store.streams.log(source).bounds(p) for p in (0, 1)] == [(0, 0), (0, 0)]
+        assert [store.logs.of(source).bounds(p) for p in (0, 1)] == [(0, 0), (0, 0)]
         assert store.push("orders", shop.orders(0, 1)) == {}
 
 

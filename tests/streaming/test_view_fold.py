@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 import noskew as ns
 from noskew.definitions.view import FeatureView
+from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
 from noskew.kernel.history import historical
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, unpack, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
-from noskew.streaming.decode import ArrowDecoder, JsonDecoder, encode_arrow
+from noskew.streaming.decode import ArrowDecoder, JsonDecoder
 from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import Quarantined, SortingOut
 from noskew.streaming.view_fold import ViewFold

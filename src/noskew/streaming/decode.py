@@ -144,15 +144,6 @@ class ArrowDecoder:
             ) from error
 
 
-def encode_arrow(rows: pa.Table) -> bytes:
-    """Rows as one message that :class:`ArrowDecoder` reads."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows.combine_chunks())
-    made: bytes = sink.getvalue().to_pybytes()
-    return made
-
-
 _FORMATS: Mapping[str, type[JsonDecoder | ArrowDecoder]] = {
     "json": JsonDecoder,
     "arrow": ArrowDecoder,

@@ -12,11 +12,11 @@ import msgspec
 import pyarrow as pa
 
 from noskew.errors import CorruptDataError
+from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import KNOWN_TIME, SEQUENCE
 from noskew.kernel.keys import integers
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming import keys
-from noskew.streaming.decode import encode_arrow
 from noskew.streaming.sorting_out import PLACE_BITS, Quarantined
 
 LATE = "late"

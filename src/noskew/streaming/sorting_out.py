@@ -15,13 +15,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.definitions.view import FeatureView
+from noskew.intake.messages import encode_arrow
 from noskew.kernel import values
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, SEQUENCE
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.keys import encode_columns, integers
 from noskew.kernel.transforms.pipeline import Pipeline, Sorted
 from noskew.stores.log.base import Messages
-from noskew.streaming.decode import Decoded, encode_arrow
+from noskew.streaming.decode import Decoded
 from noskew.streaming.mark import Mark
 from noskew.streaming.salvage import salvage
 

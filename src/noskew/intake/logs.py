@@ -1,0 +1,103 @@
+"""Logs: those of a project's streaming sources, opened once each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+
+from noskew.clock import Clock
+from noskew.closing import Closing
+from noskew.definitions import connectors
+from noskew.definitions.source import Source
+from noskew.errors import ConfigError, InputError
+from noskew.intake.messages import encode_arrow
+from noskew.kernel.conform import conform
+from noskew.kernel.keys import buckets_of, encode_columns
+from noskew.stores.log.base import EventLog
+
+#: Rows of one message at most: what is read in one portion.
+MESSAGE_ROWS = 65_536
+
+
+class Logs(Closing):
+    """The logs of streaming sources; local ones are under ``directory``. Safe to share by threads.
+
+    ``clock`` gives the append times of local logs.
+    """
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._directory, self._clock = directory, clock
+        self._opened: dict[str, EventLog] = {}
+        self._lock = Lock()
+
+    def of(self, source: Source) -> EventLog:
+        """The log of a source. Raises ConfigError for a source without a stream."""
+        with self._lock:
+            if source.name not in self._opened:
+                self._opened[source.name] = self._open(source)
+            return self._opened[source.name]
+
+    def push(self, source: Source, rows: pa.Table) -> dict[int, int]:
+        """Append rows to a source's local log; the offset after them, by partition.
+
+        When it returns they survive a crash of the machine. Raises SchemaMismatchError for
+        columns that do not fit; then nothing was appended. Raises InputError for a source whose
+        log is not written here.
+        """
+        stream = source.stream
+        if not isinstance(stream, connectors.LocalLog):
+            raise InputError(
+                f"source {source.name!r} cannot be pushed to: its stream is {stream!r}; write to "
+                f"that, or declare stream=ns.LocalLog()"
+            )
+        table = conform(rows, source.schema, f"rows pushed to {source.name!r}")
+        log = self.of(source)
+        appended = {}
+        for partition, part in _parted(table, stream, log.partitions):
+            batches = part.to_batches(max_chunksize=MESSAGE_ROWS)
+            messages = [encode_arrow(pa.Table.from_batches([b])) for b in batches]
+            if messages:
+                appended[partition] = log.append(partition, messages) + 1
+        return appended
+
+    def close(self) -> None:
+        """Close the logs; a second call does nothing."""
+        with self._lock:
+            while self._opened:
+                self._opened.popitem()[1].close()
+
+    def _open(self, source: Source) -> EventLog:
+        stream = source.stream
+        if isinstance(stream, connectors.LocalLog):
+            from noskew.stores.log.local import LocalLog
+
+            path = self._directory / source.name
+            return LocalLog(path, partitions=stream.partitions, clock=self._clock)
+        if isinstance(stream, connectors.Kafka):
+            from noskew.stores.log.kafka import KafkaLog
+
+            servers = os.environ.get(stream.servers_env)
+            if not servers:
+                raise ConfigError(
+                    f"source {source.name!r}: set the environment variable {stream.servers_env} "
+                    f"to the brokers of its topic, such as 127.0.0.1:9092"
+                )
+            return KafkaLog(stream.topic, {"bootstrap.servers": servers})
+        raise ConfigError(
+            f"source {source.name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
+        )
+
+
+def _parted(
+    table: pa.Table, stream: connectors.LocalLog, partitions: int
+) -> Iterable[tuple[int, pa.Table]]:
+    if partitions == 1:
+        return [(0, table)]
+    columns = [table.column(k).combine_chunks() for k in stream.key]
+    where = buckets_of(encode_columns(columns)[0], partitions)
+    return [(int(p), table.filter(pa.array(where == p))) for p in np.unique(where)]
