@@ -226,6 +226,19 @@ def test_training_sets(registry: SqlRegistry) -> None:
         registry.save_training_set("flights", TrainingSet("x", {"a": object()}, "", AT))
 
 
+def test_a_record_is_swapped_only_for_the_one_that_is_expected(registry: SqlRegistry) -> None:
+    def swap(data: object, expected: object) -> bool:
+        return registry.swap_record("flights", Record("claim", "p", data, AT), expected=expected)
+
+    assert not swap({"by": "b"}, {"by": "a"}), "there is none yet"
+    assert swap({"by": "a", "n": 1}, None)
+    assert not swap({"by": "b"}, None)
+    assert not swap({"by": "b"}, {"by": "a"})
+    assert swap({"by": "b"}, {"n": 1, "by": "a"}), "the order of names says nothing"
+    held = registry.record("flights", "claim", "p")
+    assert held is not None and held.data == {"by": "b"}
+
+
 def test_records(registry: SqlRegistry) -> None:
     registry.put_record("flights", Record("certificate", "h1", {"rows": 5}, AT))
     registry.put_record("flights", Record("certificate", "h0", [1], AT))

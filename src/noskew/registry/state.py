@@ -170,16 +170,39 @@ def training_set(connection: Connection, project: str, name: str) -> TrainingSet
 def put_record(connection: Connection, project: str, record: Record) -> None:
     """Keep a record in place of the one of the same kind and key."""
     t = tables.records
+    row, content = _row_of(project, record)
+    connection.execute(
+        insert_into(connection, t)
+        .values(**row)
+        .on_conflict_do_update(index_elements=[t.c.project, t.c.kind, t.c.key], set_=content)
+    )
+
+
+def swap_record(connection: Connection, project: str, record: Record, expected: Any | None) -> bool:
+    """Keep a record if the data of its predecessor is ``expected``; None: if there is none.
+
+    Waits for another transaction that holds the row, then sees its outcome.
+    """
+    t = tables.records
+    row, content = _row_of(project, record)
+    if expected is None:
+        made = insert_into(connection, t).values(**row).on_conflict_do_nothing()
+        return connection.execute(made.returning(t.c.key)).scalar() is not None
+    mine = (t.c.project == project) & (t.c.kind == record.kind) & (t.c.key == row["key"])
+    same = t.c.data == json_text(expected, f"the record {record.kind} {record.key!r}")
+    changed = update(t).where(mine & same).values(**content).returning(t.c.key)
+    return connection.execute(changed).scalar() is not None
+
+
+def _row_of(project: str, record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of a record, and those of them that are not its name."""
     key = storable_text(record.key, "key")
     if not 0 < len(key) <= _MAX_KEY:
         raise InputError(f"the key of a record has 1 to {_MAX_KEY} characters, got {len(key)}")
     data = json_text(record.data, f"the record {record.kind} {key!r}")
     content = {"data": data, "recorded_at": record.recorded_at}
-    connection.execute(
-        insert_into(connection, t)
-        .values(project=project, kind=check_name(record.kind, "kind of record"), key=key, **content)
-        .on_conflict_do_update(index_elements=[t.c.project, t.c.kind, t.c.key], set_=content)
-    )
+    kind = check_name(record.kind, "kind of record")
+    return {"project": project, "kind": kind, "key": key, **content}, content
 
 
 def delete_record(connection: Connection, project: str, kind: str, key: str) -> None:

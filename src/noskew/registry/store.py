@@ -237,6 +237,15 @@ class SqlRegistry(Closing):
         with self._database.writing() as connection:
             state.put_record(connection, project, record)
 
+    def swap_record(self, project: str, record: Record, *, expected: Any | None) -> bool:
+        """As :meth:`put_record`, if the predecessor's data is ``expected`` (None: there is none).
+
+        False if it is not, which changes nothing: somebody else was first.
+        """
+        check_name(project, "project")
+        with self._database.writing() as connection:
+            return state.swap_record(connection, project, record, expected)
+
     def record(self, project: str, kind: str, key: str) -> Record | None:
         """The record of that kind and key, or None."""
         check_name(project, "project")
