@@ -174,7 +174,12 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ns.Source("s", SCHEMA, event_time="at", event_id="tags"), "must be a scalar"
     ),
     "negative future": (
-        lambda: ns.Source("s", SCHEMA, event_time="at", max_future=-1), "not be negative"
+        lambda: ns.Source("s", SCHEMA, event_time="at", max_future=-1),
+        "max_future must not be negative",
+    ),
+    "horizon beyond the calendar": (
+        lambda: ns.Source("s", SCHEMA, event_time="at", event_id="n", event_id_horizon=2**70),
+        "event_id_horizon must not be .* longer",
     ),
     "filter": (lambda: ns.Source("s", SCHEMA, event_time="at", filter="nn > 1"), "filter.*nn"),
     "no connector": (

@@ -29,9 +29,13 @@ SCHEMA: dict[str, Any] = {
 USER = ns.Entity("user", {"user_id": int})
 
 
-def make_view(*features: Any, event_id: str | None = None, **options: Any) -> FeatureView:
+def make_view(
+    *features: Any, event_id: str | None = None, horizon: int | str = "1d", **options: Any
+) -> FeatureView:
     """A view over :data:`SCHEMA` of one entity with an integer key."""
-    source = ns.Source("events", SCHEMA, event_time="at", event_id=event_id)
+    source = ns.Source(
+        "events", SCHEMA, event_time="at", event_id=event_id, event_id_horizon=horizon
+    )
     return ns.FeatureView("view", entity=USER, source=source, features=features, **options)
 
 
@@ -48,7 +52,8 @@ def events_of(view: FeatureView, facts: Sequence[Fact]) -> Events:
         ids = table.column(EVENT_ID).combine_chunks()
         hashed = pa.array(values.hashes(ids).view(np.int64), mask=~values.valid_of(ids))
         table = table.append_column(HASHED_ID, hashed)
-    return Events.from_table(table, list(view.entity.keys))
+    horizon = view.source.event_id_horizon
+    return Events.from_table(table, list(view.entity.keys), id_horizon=horizon)
 
 
 def encoded(view: FeatureView, keys: Sequence[Key | None]) -> tuple[list[bytes], NDArray[np.bool_]]:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.kernel import history
+from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
 from noskew.testing.reference import Fact, KnownAt, historical
-from noskew.testing.strategies import Case, assert_same, cases, known_ats
+from noskew.testing.strategies import Case, assert_same, cases, known_ats, views
 from noskew.testing.strategies import facts as fact_lists
 from tests.kernel.paths import answers, events_of, fact, make_view
 
@@ -235,6 +236,28 @@ def test_of_a_duplicate_only_the_first_to_be_known_counts() -> None:
     ]
     for known_at in (None, "row", 8 * S - 1, 8 * S):
         check(view, facts, [4 * S, 6 * S, 8 * S, 9 * S, 16 * S], known_at)
+
+
+def test_a_repetition_beyond_the_horizon_counts_again() -> None:
+    view = make_view("n", ns.count(), ns.last_n("n", 9), event_id="event_id", horizon="10s")
+    # known at  0    10    11    20    21    32    42
+    #           ┼──────┤   ┼────────────┤    ┼──────┤      ┼ counts, until ┤ others repeat it
+    knowns = [0, 10 * S, 11 * S, 20 * S, 21 * S, 32 * S, 42 * S]
+    facts = [fact(-i, known=k, sequence=i, n=i, event_id="a") for i, k in enumerate(knowns)]
+    facts.append(fact(0, known=15 * S, sequence=9, n=9, event_id="b"))
+    moments: list[KnownAt] = [None, "row", *knowns, 10 * S - 1, 11 * S - 1]
+    for known_at in moments:
+        check(view, facts, [0, *knowns, 50 * S], known_at)
+    assert answers(view, facts, [((1,), 0)])["n_last_9"].to_pylist() == [[5, 2, 0, 9]]
+
+
+@given(views(max_features=1, event_id=True), st.data())
+def test_of_events_that_count_none_is_a_duplicate(view: FeatureView, data: st.DataObject) -> None:
+    """So what a stream has judged may be judged again with everything else."""
+    once = events_of(view, data.draw(fact_lists(view)))
+    keys, horizon = list(view.entity.keys), view.source.event_id_horizon
+    again = Events.from_table(once.table, keys, id_horizon=horizon)
+    assert again.sequence.tolist() == once.sequence.tolist()
 
 
 def test_no_events_and_no_rows() -> None:

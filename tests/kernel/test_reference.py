@@ -11,6 +11,7 @@ import math
 import random
 import statistics
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -69,8 +70,12 @@ SCHEMA: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def make_view(*features: Any, event_id: str | None = None, **options: Any) -> FeatureView:
-    source = ns.Source("events", SCHEMA, event_time="at", event_id=event_id)
+def make_view(
+    *features: Any, event_id: str | None = None, horizon: int | str = "1d", **options: Any
+) -> FeatureView:
+    source = ns.Source(
+        "events", SCHEMA, event_time="at", event_id=event_id, event_id_horizon=horizon
+    )
     return ns.FeatureView("view", entity=USER, source=source, features=features, **options)
 
 
@@ -374,7 +379,7 @@ def test_questions_without_one_answer_are_refused() -> None:
 # --- Duplicates (event_id) --------------------------------------------------------------------
 
 
-def test_of_one_event_id_only_the_first_known_counts() -> None:
+def test_of_one_event_id_within_the_horizon_only_the_first_known_counts() -> None:
     facts = [
         fact(10, known=30, sequence=0, n=1, id="e"),
         fact(10, known=20, sequence=2, n=10, id="e"),
@@ -399,6 +404,28 @@ def test_duplicates_are_judged_among_the_admitted_facts() -> None:
     assert [a["n_sum"] for a in answers] == [None, 1, 1, 1]
     # A duplicate is no correction of the latest value either.
     assert [a["n"] for a in answers] == [None, 1, 1, 1]
+
+
+def test_a_repetition_beyond_the_horizon_of_the_last_that_counted_counts() -> None:
+    # known at  0    10    11    20    21    32    42      the horizon is 10
+    #           ┼──────┤   ┼────────────┤    ┼──────┤      ┼ counts, until ┤ others repeat it
+    knowns = [0, 10, 11, 20, 21, 32, 42]
+    facts = [fact(5, known=k, sequence=i, n=2**i, id="e") for i, k in enumerate(knowns)]
+    view = make_view(ns.sum("n"), event_id="id", horizon=10)
+    answers = [historical(view, facts, [((1,), 50)], known_at=k)[0]["n_sum"] for k in knowns]
+    assert answers == [1, 1, 5, 5, 5, 37, 37]
+    assert historical(view, facts[::-1], [((1,), 50)]) == [{"n_sum": 37}]
+
+
+def test_a_horizon_of_nothing_leaves_repetitions_of_one_known_time() -> None:
+    facts = [
+        fact(5, known=9, sequence=1, n=1, id="e"),
+        fact(4, known=9, sequence=0, n=10, id="e"),
+        fact(5, known=10, sequence=2, n=100, id="e"),
+    ]
+    for order in itertools.permutations(facts):
+        view = make_view(ns.sum("n"), event_id="id", horizon=0)
+        assert online(view, order, (1,), 20) == {"n_sum": 110}
 
 
 def test_a_duplicate_does_not_fill_an_exact_window() -> None:
@@ -1006,6 +1033,19 @@ def inside(case: Case, feature: Any, t: int) -> list[Fact]:
     return [e for e in case.facts if t - feature.window < e.event_time <= t]
 
 
+def known_after(case: Case) -> list[list[int]]:
+    """For each key and id, how long after its first fact the others were known, in known order."""
+    groups = defaultdict(list)
+    for f in case.facts:
+        if case.view.source.event_id and f.values["event_id"]:
+            groups[f.key, f.values["event_id"]].append(f.known_time)
+    return [[known - min(group) for known in sorted(group)[1:]] for group in groups.values()]
+
+
+def horizon(case: Case) -> int:
+    return case.view.source.event_id_horizon
+
+
 REACHED: Mapping[str, Any] = {
     "ties": lambda c: len({(f.key, f.event_time) for f in c.facts}) < len(c.facts),
     "ties of known time": lambda c: (
@@ -1022,6 +1062,19 @@ REACHED: Mapping[str, Any] = {
             }
         )
         < sum(1 for f in c.facts if c.view.source.event_id and f.values["event_id"])
+    ),
+    "a repetition within the horizon": lambda c: any(
+        0 < g[0] < horizon(c) for g in known_after(c) if g
+    ),
+    "a repetition at the end of the horizon": lambda c: any(
+        g[0] == horizon(c) > 0 for g in known_after(c) if g
+    ),
+    "a repetition just beyond the horizon": lambda c: any(
+        g[0] == horizon(c) + 1 > 1 for g in known_after(c) if g
+    ),
+    "a repetition known at the same time": lambda c: any(g[0] == 0 for g in known_after(c) if g),
+    "a repetition of a duplicate alone": lambda c: any(
+        g[0] <= horizon(c) < g[1] <= g[0] + horizon(c) for g in known_after(c) if len(g) > 1
     ),
     "null keys": lambda c: any(k is None or None in k for k, _ in c.rows),
     "over a cap": lambda c: any(o.flag is Flag.OVER_CAP for o in outcomes(c)),

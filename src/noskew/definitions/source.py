@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noskew.clock import duration_micros
+from noskew.clock import MAX_TIME, MIN_TIME, duration_micros
 from noskew.definitions import connectors
 from noskew.definitions.connectors import Connector, Stream
 from noskew.definitions.engines import installed_engine
@@ -17,8 +17,12 @@ from noskew.types import Schema, check_name
 
 #: How far an event's own time may lie ahead of the time it became known (SPEC §1).
 DEFAULT_MAX_FUTURE = "5min"
-#: How long a stream remembers the ids of events (SPEC §6).
+#: How long the ids of events are remembered (SPEC §6).
 DEFAULT_EVENT_ID_HORIZON = "1d"
+#: Which repetitions of an id count (decision 5); raised by one when that changes.
+_RULE = 2
+#: No two times lie further apart.
+_LONGEST = MAX_TIME - MIN_TIME
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Source:
         A column that identifies an event; a later row of the same id and key is a duplicate
         and does not count.
     event_id_horizon
-        How long after an event, by known time, a stream recognises another one of its id.
+        How long after an event that counts, by known time, another one of its id is a duplicate.
     filter
         A row-wise SQL expression; rows for which it is not true are not events.
     batch, stream
@@ -112,8 +116,11 @@ class Source:
         if self.event_id is not None and self._column("event_id", self.event_id).is_nested:
             raise DefinitionError(f"source {self.name!r}: event_id must be a scalar column")
         for span in ("max_future", "event_id_horizon"):
-            if getattr(self, span) < 0:
-                raise DefinitionError(f"source {self.name!r}: {span} must not be negative")
+            if not 0 <= getattr(self, span) <= _LONGEST:
+                raise DefinitionError(
+                    f"source {self.name!r}: {span} must not be negative, nor longer than the "
+                    f"calendar of 9,999 years; got {getattr(self, span)} µs"
+                )
         if self.filter is not None:
             check_expression(self.filter, self.schema, f"source {self.name!r}, filter")
         for role in ("batch", "stream"):
@@ -150,9 +157,13 @@ class Source:
         return hash((self.name, self.schema, self.event_time))
 
     def identity(self) -> dict[str, Any]:
-        """What can change a value; where the data is at the moment is not part of it."""
+        """What can change a value or a row; where the data is at the moment is not part of it."""
         engine = {"engine": self.engine} if self.filter else {}
-        horizon = {"event_id_horizon": self.event_id_horizon} if self.event_id else {}
+        horizon = {}
+        if self.event_id:
+            horizon = {"event_id_horizon": self.event_id_horizon, "event_id_rule": _RULE}
+        # Rows of a stream are made to be merged, and its events know their place in the log.
+        streamed = {"streamed": True} if self.stream else {}
         return {
             "name": self.name,
             "schema": list(self.schema.texts().items()),
@@ -162,6 +173,7 @@ class Source:
             "filter": self.filter,
             "max_future": self.max_future,
             **horizon,
+            **streamed,
             **engine,
         }
 
@@ -179,7 +191,7 @@ class Source:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Source:
         """The inverse of :meth:`to_dict` (a frame's data is not kept)."""
-        options = dict(data)
+        options = {n: value for n, value in data.items() if n not in ("streamed", "event_id_rule")}
         schema = dict(options.pop("schema"))
         options["batch"] = connectors.from_dict(options["batch"])
         options["stream"] = connectors.from_dict(options["stream"])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import encode_columns, integers
@@ -17,6 +18,8 @@ from noskew.kernel.ragged import Ragged
 
 #: System columns of a batch of events.
 EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_sequence", "_event_id"
+#: Where an event of a stream stands: the partition of which log, the message, the row in it.
+ORIGIN, OFFSET, PLACE = "_origin", "_offset", "_place"
 
 
 class Events:
@@ -59,12 +62,19 @@ class Events:
         return len(self.event_time)
 
     @classmethod
-    def from_table(cls, table: pa.Table, keys: Sequence[str]) -> Events:
+    def from_table(
+        cls, table: pa.Table, keys: Sequence[str], *, id_horizon: int | None = None
+    ) -> Events:
         """Events of a table in any order, with ``_event_time``, ``_known_time``, ``_sequence``.
 
-        Sorted input (by keys, then time) is recognised and not sorted again. With a column
-        ``_event_id`` (int64, nullable), of the events of one entity with the same id only the
-        least by (known time, sequence) is kept.
+        Sorted input (by keys, then time) is recognised and not sorted again.
+
+        With a column ``_event_id`` (int64, nullable) ``id_horizon`` (µs, the source's) must be
+        given, and duplicates are left out. The events of one entity with the same id are judged
+        by (known time, sequence): the first counts; each that follows is a duplicate if it was
+        known at most ``id_horizon`` after the last one that counted, and else counts itself.
+        What is judged depends on nothing known later, and what is kept is kept when it is judged
+        again. The table must hold all of an entity's events known before the last of them.
 
         Without ``_sequence`` the table is in order as it is, and has neither ids nor doubts.
         """
@@ -78,7 +88,10 @@ class Events:
             entity = _entity_codes(columns, starts)
             order = sort_events(entity, *clocks)
         if EVENT_ID in table.column_names:
-            order = _drop_duplicates(table, columns, starts, clocks, order)
+            assert id_horizon is not None, f"{EVENT_ID} needs the source's event_id_horizon"
+            again = _duplicates(table, columns, starts, clocks, id_horizon)
+            if again.any():
+                order = np.flatnonzero(~again) if order is None else order[~again[order]]
         if order is not None:
             at = pa.array(order)
             clocks = [c[order] for c in clocks]
@@ -163,6 +176,17 @@ class Events:
             self.offsets[first : last + 1] - start, *clocks,
         )  # fmt: skip
 
+    def of_entities(self, chosen: NDArray[np.bool_]) -> Events:
+        """All events of some entities; ``chosen`` is bool, shape (entities,)."""
+        sizes = np.diff(self.offsets)
+        kept = self.select(np.repeat(chosen, sizes))
+        offsets = np.append(0, np.cumsum(sizes[chosen])).astype(np.int64)
+        keys = self.keys.filter(pa.array(chosen))
+        return Events(
+            kept._given, keys, offsets, kept.event_time, kept._known_time, kept._sequence,
+            kept._order,
+        )  # fmt: skip
+
     def select(self, keep: NDArray[np.bool_]) -> Events:
         """Only some events; entities stay, possibly with none."""
         counts = np.zeros(len(self.offsets), np.int64)
@@ -229,27 +253,46 @@ def _entity_codes(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> NDA
     return np.repeat(codes, lengths)
 
 
-def _drop_duplicates(
+def _duplicates(
     table: pa.Table,
     columns: Sequence[pa.Array],
     starts: NDArray[np.int64],
     clocks: Sequence[NDArray[np.int64]],
-    order: NDArray[np.int64] | None,
-) -> NDArray[np.int64] | None:
-    """The order without events whose id the entity has had before, in known order."""
+    horizon: int,
+) -> NDArray[np.bool_]:
+    """Which events of the table repeat one that counts, within the horizon."""
     ids = _array(table, EVENT_ID)
+    again = np.zeros(len(ids), bool)
     if ids.null_count == len(ids):
-        return order
-    entity = _entity_codes(columns, starts)
-    codes, has = integers(ids), values.valid_of(ids)
-    by = np.lexsort((clocks[2], clocks[1], codes, entity))
-    again = np.zeros(len(by), bool)
-    same = (codes[by[1:]] == codes[by[:-1]]) & (entity[by[1:]] == entity[by[:-1]])
-    again[by[1:]] = same & has[by[1:]] & has[by[:-1]]
-    if not again.any():
-        return order
-    base = np.arange(len(ids)) if order is None else order
-    return base[~again[base]]
+        return again
+    at = np.flatnonzero(values.valid_of(ids))
+    entity, codes = _entity_codes(columns, starts)[at], integers(ids)[at]
+    known, sequence = clocks[1][at], clocks[2][at]
+    order = sort_events(entity, codes, known, sequence)
+    # No two times are further apart: a horizon of more, which may not fit 64 bits, is the same.
+    longest = min(horizon, MAX_TIME - MIN_TIME)
+    again[at[order]] = repeats_within(entity[order], codes[order], known[order], longest)
+    return again
+
+
+@kernel
+def repeats_within(
+    entity: NDArray[np.int64], ids: NDArray[np.int64], known_time: NDArray[np.int64], horizon: int
+) -> NDArray[np.bool_]:
+    """Which events are duplicates; they are sorted by (entity, id, known time, sequence).
+
+    Each is compared with the last one of its entity and id that counts, not with the one
+    before it: otherwise an id that comes often enough would never count again.
+    """
+    again = np.zeros(len(ids), np.bool_)
+    counts = 0
+    for i in range(1, len(ids)):
+        same = entity[i] == entity[counts] and ids[i] == ids[counts]
+        if same and known_time[i] - known_time[counts] <= horizon:
+            again[i] = True
+        else:
+            counts = i
+    return again
 
 
 @kernel
@@ -292,6 +335,8 @@ def sort_events(
     sequence: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """The order by (entity, event time, known time, sequence): int64, shape (n,).
+
+    Any int64 may stand for an event time, such as an id; ``entity`` counts from 0.
 
     A counting sort by entity, which keeps runs together, then a merge sort of each entity's
     events that is linear where they are sorted already.

@@ -40,6 +40,9 @@ def source_values(found: Difference, old: Source, new: Source) -> bool:
     for role in ("event_time", "created", "event_id", "filter"):
         found.field(role, getattr(old, role), getattr(new, role))
     found.duration("max_future", old.max_future, new.max_future)
+    if old.event_id and new.event_id:
+        found.duration("event_id_horizon", old.event_id_horizon, new.event_id_horizon)
+    found.field("streamed", *("yes" if s.stream else "no" for s in (old, new)))
     return len(found.reasons) > before
 
 

@@ -3,10 +3,12 @@
 No code is shared with the kernel, and nothing here is fast. Where SPEC leaves a detail open,
 this page decides:
 
-Facts. ``known_at`` admits facts first (SPEC §5). Then, if the source has an ``event_id``, only
-the least by (known_time, sequence) of the admitted facts of one key with the same id counts; a
-null id is never a duplicate; ids are equal as values are in ``count_distinct``. A duplicate
-counts for nothing at all: no latest value, no aggregate, no cap.
+Facts. ``known_at`` admits facts first (SPEC §5). Then, if the source has an ``event_id``, the
+admitted facts of one key with the same id are judged in the order of (known_time, sequence): the
+first counts; each that follows is a duplicate if it was known at most ``event_id_horizon`` after
+the last one that counted, and else counts itself. A null id is never a duplicate; ids are equal
+as values are in ``count_distinct``. A duplicate counts for nothing at all: no latest value, no
+aggregate, no cap, and no later fact is compared with it.
 
 Keys. A null in any part matches nothing, in facts and in rows: every feature of such a row is
 null, counts and lists too, with the status MISSING.
@@ -206,20 +208,21 @@ def _is_known(fact: Fact, t: int, known_at: KnownAt) -> bool:
 
 
 def _without_duplicates(view: FeatureView, facts: list[Fact]) -> list[Fact]:
-    """Keep the first to be known of the facts (of one key) that share an event id."""
+    """Of the facts (of one key) that share an event id, keep those beyond the horizon."""
     column = view.source.event_id
     if column is None:
         return facts
     kind = view.columns.get(column, view.source.schema[column])
-    ids: set[bytes] = set()
+    counted_at: dict[bytes, int] = {}
     kept = []
     for fact in sorted(facts, key=lambda f: (f.known_time, f.sequence)):
         event_id = _column(view, fact, column)
         if event_id is not None:
             same = canonical_bytes(event_id, kind)
-            if same in ids:
+            before = counted_at.get(same)
+            if before is not None and fact.known_time - before <= view.source.event_id_horizon:
                 continue
-            ids.add(same)
+            counted_at[same] = fact.known_time
         kept.append(fact)
     return kept
 

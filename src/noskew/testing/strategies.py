@@ -26,7 +26,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from noskew.clock import duration_micros, to_datetime, to_micros, to_text
+from noskew.clock import MAX_TIME, MIN_TIME, duration_micros, to_datetime, to_micros, to_text
 from noskew.definitions.aggregation import (
     INPUT_KINDS,
     Aggregation,
@@ -51,7 +51,7 @@ from noskew.definitions.aggregation import (
 from noskew.definitions.entity import Entity
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.definitions.windows import MAX_TILES
+from noskew.definitions.windows import MAX_TILES, Duration
 from noskew.testing.reference import Fact, Row
 from noskew.types import DType, dtype
 
@@ -105,6 +105,9 @@ _KEY_PARTS: Mapping[str, tuple[Any, ...]] = {
 _TIME_ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _WINDOWS = ("1us", "1234567us", "1s", "10s", "90s", "5min", "1h", "25h", "7d")
 _AGES = (None, None, "1us", "1s", "1h")
+#: Horizons of event ids. Some are as long as a delay of :func:`facts`, so that repetitions fall on
+#: both sides of them and on the edge; the last is longer than the calendar.
+_HORIZONS: tuple[Duration, ...] = (0, "1us", "1s", "1s", "1h", "1d", MAX_TIME - MIN_TIME)
 #: Starts of timelines: the epoch, just before it, long before it, a leap second's neighbour.
 _ANCHORS = (0, -1, -1_234_567_890_123_456, 1_483_228_799_999_999)
 
@@ -133,11 +136,11 @@ def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8) -> Case:
 def views(draw: DrawFn, *, max_features: int = 5, event_id: bool | None = None) -> FeatureView:
     """A view without a transform over an entity of :data:`ENTITIES` and :data:`COLUMNS`.
 
-    ``event_id``: whether the source names a column of event ids; drawn if None.
+    ``event_id``: whether the source names a column of event ids, with a horizon; drawn if None.
     """
     entity = draw(st.sampled_from(ENTITIES))
     has_id = draw(st.booleans()) if event_id is None else event_id
-    source = _source(entity, has_id=has_id)
+    source = _source(entity, draw(st.sampled_from(_HORIZONS)) if has_id else None)
     number = draw(st.integers(1, max_features))
     features = [draw(_features(f"f{i}")) for i in range(number)]
     return FeatureView(
@@ -155,8 +158,8 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
     """Facts in an order of arrival, from few keys, few times and few values.
 
     Event times lie at, and a microsecond beside, multiples of the view's hops, windows and ages;
-    known times tie, come out of order, and are up to 5 minutes before the event. Only the
-    columns that the view's features use have values, the others are null.
+    known times tie, come out of order, and are up to 5 minutes before the event. Ids repeat. Only
+    the columns that the view's features use have values, the others are null.
     """
     keys = draw(st.lists(_keys(view), min_size=1, max_size=3))
     around = _instants(view, draw(st.sampled_from(_ANCHORS)))
@@ -396,14 +399,16 @@ def _times(micros: list[int]) -> pa.Array[Any]:
     return pa.array(micros, type=pa.int64()).cast(_TIMESTAMP.to_arrow())
 
 
-def _source(entity: Entity, *, has_id: bool) -> Source:
+def _source(entity: Entity, horizon: Duration | None) -> Source:
+    """A source with event ids and their horizon; without them if it is None."""
     clocks = {"happened_at": "timestamp", "learned_at": "timestamp", EVENT_ID: "string"}
+    ids: Any = {} if horizon is None else {"event_id": EVENT_ID, "event_id_horizon": horizon}
     return Source(
         "events",
         {**entity.keys, **clocks, **COLUMNS},
         event_time="happened_at",
         created="learned_at",
-        event_id=EVENT_ID if has_id else None,
+        **ids,
     )
 
 

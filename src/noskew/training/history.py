@@ -15,6 +15,7 @@ from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, nearest
+from noskew.intake.tables import has_table, table_name
 from noskew.kernel import on_demand
 from noskew.kernel.aggregates.ordered import Ordered
 from noskew.kernel.conform import conform, conform_column
@@ -27,7 +28,6 @@ from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.training.answer import Answer
 from noskew.training.asked import Asking, Buckets, Found
 from noskew.training.keys import whole
-from noskew.training.tables import has_table, table_name
 from noskew.types import DType, Schema
 
 Index = NDArray[np.int64]
@@ -172,7 +172,8 @@ class _Work:
             where=where,
             snapshot=self.snapshot,
         ):
-            events = Events.from_table(table, names)
+            horizon = self.view.source.event_id_horizon
+            events = Events.from_table(table, names, id_horizon=horizon)
             del table  # or it was held while the next one is read
             found = asking.of(events.keys)
             if len(found.rows):
@@ -222,7 +223,9 @@ class _Work:
     def _latest(self, t: int) -> int | None:
         """No event after this can matter to a row at ``t`` or earlier.
 
-        Where events have ids, any event can: it may make another one a duplicate.
+        Where events have ids, any event can: it may make another one a duplicate. Nor does the
+        horizon of ids bound what to read: what counts follows from the first of a chain of
+        repetitions, however long ago that was known.
         """
         return None if self.view.source.event_id else t
 
