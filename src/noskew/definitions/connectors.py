@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from noskew.definitions.identity import digest
 from noskew.errors import DefinitionError, nearest
 from noskew.redaction import masked_settings
+
+_REGISTRY = "SCHEMA_REGISTRY_URL"
+_REGISTRY_AUTH = "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +117,55 @@ class Stream(Connector):
 
     format: str = "json"
     key: tuple[str, ...] = ()
+    formats: ClassVar[tuple[str, ...]] = ("arrow", "json")
 
     def __post_init__(self) -> None:
         key = (self.key,) if isinstance(self.key, str) else tuple(self.key)
         object.__setattr__(self, "key", key)
+        if self.format not in self.formats:
+            raise DefinitionError(
+                f"{type(self).__name__}: unknown format {self.format!r}; "
+                f"{nearest(self.format, self.formats)}"
+            )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Kafka(Stream):
     """A Kafka topic.
 
-    ``servers_env`` names the environment variable that holds ``host:port,…``, so that the same
-    definition runs everywhere.
+    Parameters
+    ----------
+    topic
+        Its name.
+    format
+        How a message holds an event: ``"json"``, ``"avro"``, ``"protobuf"`` or ``"arrow"``.
+    key
+        The columns that decide in which partition an event is.
+    servers_env
+        The environment variable that holds ``host:port,…``, so that the same definition runs
+        everywhere.
+    schema
+        What messages of ``"avro"`` or ``"protobuf"`` were written with, where no registry says
+        it: the text of an Avro schema, or the bytes of a descriptor set (``protoc
+        --include_imports --descriptor_set_out``; their base64 text does as well). A
+        ``pathlib.Path`` is read at once: the definition holds what was in the file.
+    message
+        The full name of the Protobuf message in ``schema``, such as ``shop.Order``.
+    registry_env
+        The environment variable that holds the address of the schema registry, which is asked
+        where there is no ``schema``. Messages then begin with the id of theirs.
+    registry_auth_env
+        The environment variable that holds ``user:password`` for the registry; it may be unset.
     """
 
     topic: str = ""
     servers_env: str = "KAFKA_BOOTSTRAP"
+    schema: str = ""
+    message: str = ""
+    registry_env: str = _REGISTRY
+    registry_auth_env: str = _REGISTRY_AUTH
     kind: ClassVar[str] = "kafka"
+    formats: ClassVar[tuple[str, ...]] = ("arrow", "avro", "json", "protobuf")
 
     def __init__(
         self,
@@ -136,12 +174,40 @@ class Kafka(Stream):
         *,
         key: str | Sequence[str] = (),
         servers_env: str = "KAFKA_BOOTSTRAP",
+        schema: str | bytes | Path = "",
+        message: str = "",
+        registry_env: str = _REGISTRY,
+        registry_auth_env: str = _REGISTRY_AUTH,
     ) -> None:
         put = object.__setattr__
         put(self, "topic", topic)
         put(self, "format", format)
-        put(self, "key", (key,) if isinstance(key, str) else tuple(key))
+        put(self, "key", key)
         put(self, "servers_env", servers_env)
+        put(self, "message", message)
+        put(self, "registry_env", registry_env)
+        put(self, "registry_auth_env", registry_auth_env)
+        Stream.__post_init__(self)
+        put(self, "schema", _schema_text(schema, format))
+        if (format == "protobuf" and bool(schema)) != bool(message):
+            raise DefinitionError(
+                "Kafka: message= is the name of the Protobuf message in schema=, such as "
+                f"'shop.Order'; give both for format='protobuf', got message={message!r}"
+            )
+
+    def shown(self) -> dict[str, Any]:
+        """Its options that have an effect, the schema by its digest."""
+        known = asdict(self)
+        if self.schema:
+            known["schema"] = f"of digest {digest(self.schema)[:8]}"
+        asks = self.format in _TEXTS and not self.schema
+        idle = () if asks else ("registry_env", "registry_auth_env")
+        return {k: v for k, v in known.items() if v and k not in idle}
+
+    def __repr__(self) -> str:
+        usual = {f.name: f.default for f in fields(self)} | {"topic": self.topic}
+        options = [f"{k}={v!r}" for k, v in self.shown().items() if v != usual[k]]
+        return f"Kafka({', '.join([repr(self.topic), *options])})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +233,53 @@ def from_dict(data: Mapping[str, Any] | None) -> Connector | None:
     if kind not in _KINDS:
         raise DefinitionError(f"unknown connector {kind!r}; {nearest(kind, _KINDS)}")
     return _KINDS[kind](**options)
+
+
+def _schema_text(given: str | bytes | Path, format: str) -> str:
+    """A writer schema as a definition holds it: compact JSON for Avro, base64 for Protobuf."""
+    if given and format not in _TEXTS:
+        raise DefinitionError(f"Kafka: schema= is for the formats avro and protobuf, not {format}")
+    return _TEXTS[format](_content(given)) if given else ""
+
+
+def _content(given: str | bytes | Path) -> str | bytes:
+    if not isinstance(given, Path):
+        return given
+    if not given.is_absolute():
+        raise DefinitionError(
+            f"Kafka: schema={str(given)!r} depends on where the process runs; say where it is, "
+            f"such as Path(__file__).with_name({given.name!r})"
+        )
+    try:
+        return given.read_bytes()
+    except OSError as error:
+        raise DefinitionError(f"Kafka: schema={str(given)!r}: {error.strerror}") from error
+
+
+def _avro_text(content: str | bytes) -> str:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"Kafka: schema= is not the JSON text of an Avro schema: {error}; for the text of a "
+            f"file give a pathlib.Path"
+        ) from error
+    if not isinstance(found, dict) or found.get("type") != "record":
+        raise DefinitionError("Kafka: schema= must be an Avro record, with a field for each column")
+    return json.dumps(found, separators=(",", ":"))
+
+
+def _descriptor_text(content: str | bytes) -> str:
+    if isinstance(content, bytes):
+        return base64.b64encode(content).decode()
+    try:
+        base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise DefinitionError(
+            f"Kafka: schema= is not the base64 text of a Protobuf descriptor set: {error}; for "
+            f"the content of a file give a pathlib.Path"
+        ) from error
+    return content
+
+
+_TEXTS = {"avro": _avro_text, "protobuf": _descriptor_text}

@@ -1,0 +1,48 @@
+"""Arrow: each message is an IPC stream."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from noskew.errors import SchemaMismatchError
+from noskew.kernel.conform import conform
+from noskew.streaming.decoding.base import NO_CONTENT, Decoded, first_line
+from noskew.types import Schema
+
+
+class ArrowDecoder:
+    """Each message is an Arrow IPC stream: any number of rows, with the schema's columns."""
+
+    def __init__(self, schema: Schema, what: str) -> None:
+        self._schema, self._what = schema, what
+
+    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+        tables, bad, numbers = [], {}, []
+        for number, payload in enumerate(payloads):
+            try:
+                tables.append(self._read(payload))
+                numbers.append(number)
+            except SchemaMismatchError as error:
+                bad[number] = str(error)
+        sizes = np.array([len(t) for t in tables], np.int64)
+        rows = pa.concat_tables(tables) if tables else self._schema.arrow.empty_table()
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        message = np.repeat(np.array(numbers, np.int64), sizes)
+        return Decoded(rows, message, np.arange(len(rows)) - starts, bad)
+
+    def _read(self, payload: pa.LargeBinaryScalar) -> pa.Table:
+        try:
+            held = payload.as_buffer()
+            if held is None:
+                raise SchemaMismatchError(f"{self._what}: {NO_CONTENT}")
+            with pa.ipc.open_stream(held) as reader:
+                table = reader.read_all()
+            table.validate(full=True)
+            return conform(table, self._schema, self._what)
+        except SchemaMismatchError:
+            raise
+        except (pa.ArrowException, OSError, ValueError) as error:  # names may not be UTF-8
+            raise SchemaMismatchError(
+                f"{self._what}: not an Arrow IPC stream: {first_line(error)}"
+            ) from error

@@ -1,0 +1,76 @@
+"""Factory: the decoder of a streaming source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from noskew.definitions.connectors import Kafka, Stream
+from noskew.definitions.source import Source
+from noskew.errors import ConfigError
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.decoding.base import Decoder
+from noskew.streaming.decoding.json import JsonDecoder
+from noskew.streaming.decoding.schemas import Written, registry_of
+from noskew.types import Schema
+
+
+def decoder(source: Source) -> Decoder:
+    """What reads the messages of a source's stream.
+
+    Raises ConfigError for a source without a stream, or where the environment does not say which
+    schema registry to ask; SchemaMismatchError if its schema= never fits its columns;
+    MissingExtraError for a library that is not installed.
+    """
+    what = f"source {source.name!r}"
+    if source.stream is None:
+        raise ConfigError(f"{what} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)")
+    return _MAKERS[source.stream.format](source.stream, source.schema, what)
+
+
+def _json(stream: Stream, schema: Schema, what: str) -> Decoder:
+    del stream
+    return JsonDecoder(schema, what)
+
+
+def _arrow(stream: Stream, schema: Schema, what: str) -> Decoder:
+    del stream
+    return ArrowDecoder(schema, what)
+
+
+def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
+    from noskew.streaming.decoding.avro import AvroDecoder
+    from noskew.streaming.decoding.framed import FramedDecoder, avro_header
+
+    assert isinstance(stream, Kafka)
+    if stream.schema:
+        return AvroDecoder(schema, what, Written("AVRO", stream.schema))
+    return FramedDecoder(
+        schema, what, registry_of(stream, what), kind="AVRO", header=avro_header,
+        make=lambda written, header: AvroDecoder(schema, f"{what}, schema {header.id}", written),
+    )  # fmt: skip
+
+
+def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
+    from noskew.streaming.decoding.descriptors import indexed_message, named_message
+    from noskew.streaming.decoding.framed import FramedDecoder, MaybeFramed, protobuf_header
+    from noskew.streaming.decoding.protobuf import ProtobufDecoder
+
+    assert isinstance(stream, Kafka)
+    if stream.schema:
+        written = named_message(stream.schema, stream.message, what)
+        return MaybeFramed(ProtobufDecoder(schema, what, written))
+    return FramedDecoder(
+        schema, what, registry_of(stream, what), kind="PROTOBUF", form="serialized",
+        header=protobuf_header,
+        make=lambda written, header: ProtobufDecoder(
+            schema, at := f"{what}, schema {header.id}", indexed_message(written, header.path, at)
+        ),
+    )  # fmt: skip
+
+
+_MAKERS: Mapping[str, Callable[[Stream, Schema, str], Decoder]] = {
+    "json": _json,
+    "arrow": _arrow,
+    "avro": _avro,
+    "protobuf": _protobuf,
+}

@@ -1,0 +1,169 @@
+"""JSON: each message is one object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from noskew.errors import SchemaMismatchError
+from noskew.kernel.conform import conform, conform_column
+from noskew.streaming.decoding.base import Decoded, RowDecoder, first_line
+from noskew.types import DType, Schema
+
+#: How deep arrays and objects may lie in each other. How deep the parser can go depends on how
+#: much of the stack its callers have left; this is far less, and the same for all of them.
+MOST_LEVELS = 200
+
+_UTC = pa.timestamp("us", "UTC")
+_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
+#: A decimal is at most this many digits away from the point. Arrow fails on the further ones,
+#: and dies of those that are a billion away.
+_MOST_DIGITS = 1_000
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class JsonDecoder(RowDecoder):
+    """Each message is one JSON object, with a field for each column of the schema.
+
+    An absent field and ``null`` are null; fields that the schema does not have are ignored.
+    Timestamps are ISO 8601 strings with an offset or ``Z``, or integers (µs since the epoch);
+    dates ``YYYY-MM-DD``; bytes are base64; decimals are strings or numbers, taken exactly.
+    """
+
+    # The parser leaves a text that is not UTF-8 to whoever makes a string of it.
+    faults = (msgspec.MsgspecError, UnicodeDecodeError)
+
+    def __init__(self, schema: Schema, what: str) -> None:
+        super().__init__(schema, what)
+        # Numbered, since a column may have a name that no field can have; null is the default.
+        fields = [
+            (f"c{i}", _json_type(kind) | None, None) for i, kind in enumerate(schema.values())
+        ]
+        rename = {f"c{i}": name for i, name in enumerate(schema)}
+        record = msgspec.defstruct("Record", fields, rename=rename, gc=False)
+        self._parse = msgspec.json.Decoder(record).decode
+        self._values = [attrgetter(field[0]) for field in fields]
+
+    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+        deep = _too_deep(payloads)
+        if not deep:
+            return super().__call__(payloads)
+        is_deep = np.isin(np.arange(len(payloads)), deep)
+        made = super().__call__(pc.if_else(pa.array(is_deep), None, payloads))
+        why = f"{self._what}: nested more than {MOST_LEVELS} levels deep"
+        return replace(made, bad={**made.bad, **dict.fromkeys(deep, why)})
+
+    def _why(self, error: Exception) -> str:
+        """The message with columns by their own names (records number them)."""
+        text = first_line(error)
+        for i, name in enumerate(self._schema):
+            text = text.replace(f"$.c{i}`", f"$.{name}`")
+        return text
+
+    def _table(self, items: Sequence[Any]) -> pa.Table:
+        columns = [
+            _column(list(map(values, items)), kind, f"{self._what}, column {name!r}")
+            for values, (name, kind) in zip(self._values, self._schema.items(), strict=True)
+        ]
+        return conform(pa.table(dict(zip(self._schema, columns, strict=True))),
+                       self._schema, self._what)  # fmt: skip
+
+
+def _json_type(kind: DType) -> Any:
+    if kind.kind == "vector":
+        assert kind.item is not None
+        size = msgspec.Meta(min_length=kind.size, max_length=kind.size)
+        return Annotated[list[_json_type(kind.item)], size]  # type: ignore[misc]
+    if kind.item is not None:
+        return list[_json_type(kind.item) | None]  # type: ignore[misc]
+    if kind.is_integer:
+        top = 1 << (_BITS[kind.kind] - 1)
+        return Annotated[int, msgspec.Meta(ge=-top, le=top - 1)]
+    if kind.is_float:
+        return float
+    return {
+        "bool": bool, "string": str, "bytes": bytes, "timestamp": str | int,
+        "date": date, "decimal": Decimal,
+    }[kind.kind]  # fmt: skip
+
+
+def _too_deep(payloads: pa.LargeBinaryArray) -> list[int]:
+    """The messages (by position) that are nested more than MOST_LEVELS deep."""
+    # Each level is opened and closed, so most messages are too short to be looked at.
+    long = pc.fill_null(pc.greater(pc.binary_length(payloads), 2 * MOST_LEVELS), False)
+    if not pc.any(long).as_py():
+        return []
+    return [n for n in np.flatnonzero(long).tolist() if _levels(payloads[n].as_py()) > MOST_LEVELS]
+
+
+def _levels(text: bytes) -> int:
+    """How deep a text is nested, at most; the parser says whether it is one at all."""
+    if text.count(b"[") + text.count(b"{") <= MOST_LEVELS:
+        return 0
+    level = most = 0
+    for byte in _TEXTS.sub(b"", text):
+        level += (byte in b"[{") - (byte in b"]}")
+        most = max(most, level)
+    return most
+
+
+def _column(items: list[Any], kind: DType, what: str) -> pa.Array:
+    """Decoded items as an Arrow array that :func:`conform` takes on to the declared type."""
+    scalar = (kind.item or kind).kind
+    try:
+        if scalar == "timestamp":
+            return _times(items, kind, what)
+        if scalar == "decimal":
+            _check_decimals(items if kind.item is None else _flat(items))
+        return pa.array(items, kind.to_arrow())
+    except (pa.ArrowException, OverflowError, ValueError) as error:
+        if isinstance(error, SchemaMismatchError):
+            raise
+        raise SchemaMismatchError(f"{what}: expected {kind}: {first_line(error)}") from error
+
+
+def _flat(lists: list[list[Any] | None]) -> list[Any]:
+    return [x for items in lists if items is not None for x in items]
+
+
+def _check_decimals(items: list[Decimal | None]) -> None:
+    for item in items:
+        if item is not None and abs(item.adjusted()) > _MOST_DIGITS:
+            raise OverflowError("a number too large or too small for any decimal")
+
+
+def _times(items: list[Any], kind: DType, what: str) -> pa.Array:
+    if kind.item is None:
+        return _moments(items, what)
+    flat = _moments(_flat(items), what).to_pylist()
+    lengths = [0 if i is None else len(i) for i in items]
+    ends = np.cumsum(lengths).tolist()
+    lists = [
+        None if i is None else flat[end - n : end]
+        for i, n, end in zip(items, lengths, ends, strict=True)
+    ]
+    return pa.array(lists, kind.to_arrow())
+
+
+def _moments(items: list[str | int | None], what: str) -> pa.Array:
+    """Texts and numbers may be mixed; each is read as it would be alone."""
+    kinds = set(map(type, items))
+    if str not in kinds:
+        return pa.array(items, pa.int64()).cast(_UTC)
+    texts = items if int not in kinds else [i if isinstance(i, str) else None for i in items]
+    column = pa.chunked_array([pa.array(texts, pa.string())])
+    read = conform_column(column, DType("timestamp"), what).combine_chunks()
+    if int not in kinds:
+        return read
+    micros = pa.array([i if isinstance(i, int) else None for i in items], pa.int64())
+    return pc.coalesce(micros.cast(_UTC), read)
