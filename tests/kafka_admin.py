@@ -59,7 +59,7 @@ class Broker:
 
     def remove(self, topic: str) -> None:
         self._admin.delete_topics([topic])[topic].result(30)
-        self._topics.remove(topic)
+        self._topics = [t for t in self._topics if t != topic]
 
     def close(self) -> None:
         for topic in list(self._topics):

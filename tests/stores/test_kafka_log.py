@@ -44,6 +44,12 @@ class TestKafkaLog(EventLogTests):
     def remove_before(self, log, partition, offset):
         Broker(log._config["bootstrap.servers"]).remove_before(log.topic, partition, offset)
 
+    def remake(self, log):
+        admin = Broker(log._config["bootstrap.servers"])
+        admin.remove(log.topic)
+        admin.make(log.topic)
+        return KafkaLog(log.topic, log._config)
+
 
 class TestTopic:
     def test_one_that_is_not_there_is_refused(self, broker):

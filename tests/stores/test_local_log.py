@@ -57,6 +57,10 @@ class TestLocalLog(EventLogTests):
             if base < begin:
                 _segments.path_of(directory, base).unlink()
 
+    def remake(self, log):
+        shutil.rmtree(log.path)
+        return LocalLog(log.path, partitions=PARTITIONS, **self.options)
+
 
 class TestLocalLogNotDurable(TestLocalLog):
     options: ClassVar[dict[str, int | bool]] = {"segment_bytes": 1_500, "durable": False}

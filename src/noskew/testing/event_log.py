@@ -1,7 +1,7 @@
 """The tests every log passes, for our backends and for yours.
 
-Derive a class, give it an empty log of three partitions and a way to remove its oldest messages,
-and run it with pytest::
+Derive a class, give it an empty log of three partitions and ways to remove its oldest messages
+and to make it anew, and run it with pytest::
 
     class TestMyLog(EventLogTests):
         @pytest.fixture
@@ -11,12 +11,14 @@ and run it with pytest::
 
         def opener(self, log): return functools.partial(MyLog, log.path)
         def remove_before(self, log, partition, offset): ...
+        def remake(self, log): ...
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from multiprocessing.connection import Connection
@@ -69,6 +71,10 @@ class EventLogTests:
 
     def remove_before(self, log: EventLog, partition: int, offset: int) -> None:
         """Remove the messages before ``offset``, or as many of them as the log can, and one."""
+        raise NotImplementedError
+
+    def remake(self, log: EventLog) -> EventLog:
+        """Remove the log, which stays open, and open an empty one that was made in its place."""
         raise NotImplementedError
 
     # --- append and read
@@ -474,6 +480,56 @@ class EventLogTests:
             reader.assign(0, log.bounds(0)[0])
         assert len(read_all(log, 0)) == 1, "the log is still open"
 
+    # --- which log it is
+
+    def test_an_identity_lasts(self, log: EventLog) -> None:
+        first = log.identity
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", first)
+        opener = self.opener(log)
+        log.append(0, [b"a"])
+        with opener() as other:
+            assert other.identity == log.identity == first
+        log.close()
+        with opener() as again:
+            assert again.identity == first
+
+    def test_processes_agree_on_the_identity(self, log: EventLog) -> None:
+        context = multiprocessing.get_context("spawn")
+        mine, theirs = context.Pipe(duplex=False)
+        opener = self.opener(log)
+        processes = [context.Process(target=tell_identity, args=(opener, theirs)) for _ in "ab"]
+        for process in processes:
+            process.start()
+        theirs.close()
+        with mine:
+            assert [mine.recv() for _ in processes] == [log.identity] * 2
+        for process in processes:
+            process.join()
+
+    def test_a_log_that_was_made_anew_has_another_identity(self, log: EventLog) -> None:
+        first = log.identity
+        with self.remake(log) as new, self.opener(log)() as again:
+            assert new.identity == again.identity != first
+
+    @pytest.mark.parametrize("start", [0, 1, 3])
+    def test_a_log_that_was_made_anew_is_not_taken_for_the_old_one(
+        self, log: EventLog, start: int
+    ) -> None:
+        begin = log.append(0, [b"old"] * 3) - 2
+        with log.reader({0: begin + start}) as reader, self.remake(log) as new:
+            new.append(0, [b"new"] * 10)
+            for _ in range(2):
+                with pytest.raises(StoreError):
+                    while True:
+                        polled = reader.poll(_PATIENCE_S)
+                        assert polled, "it neither fails nor gives anything"
+                        assert b"new" not in payloads_of(polled)
+            with pytest.raises(StoreError):
+                log.bounds(0)
+            with pytest.raises(StoreError):
+                log.reader({0: new.bounds(0)[0]})
+            assert [m.payload for m in read_all(new, 0)] == [b"new"] * 10
+
     # --- against a list
 
     def test_it_behaves_as_a_list(self, log: EventLog) -> None:
@@ -616,6 +672,12 @@ def append_elsewhere(opener: Callable[[], EventLog], writer: int) -> None:
     """:func:`append_numbers`, for a process of its own."""
     with opener() as log:
         append_numbers(log, writer)
+
+
+def tell_identity(opener: Callable[[], EventLog], told: Connection) -> None:
+    """Send the identity of a log, for a process of its own."""
+    with opener() as log:
+        told.send(log.identity)
 
 
 def assert_all_there(log: EventLog, writers: Sequence[int]) -> None:

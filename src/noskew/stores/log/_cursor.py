@@ -53,6 +53,8 @@ class Cursor:
     def check_present(self) -> None:
         """Raise StoreUnavailableError when the log has been removed."""
         if self._head.is_removed:
+            # A segment that was opened last may be of a log that was made in its place.
+            self._close_segment()
             raise StoreUnavailableError(
                 f"the log {self._directory.parent} was removed while it was read"
             )
@@ -103,6 +105,7 @@ class Cursor:
         except FileNotFoundError:
             return False
         self._base, self._position = base, 0
+        self.check_present()
         return True
 
     def _close_segment(self) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
@@ -17,20 +20,48 @@ def create(path: Path, content: bytes) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    made = _written(path, content)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()
+    sync_directory(path.parent)
+    sync_directory(path.parent.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Give a file another content, durably and as a whole."""
+    _written(path, content).replace(path)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a lock on a directory: one holder at a time, of all processes."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    """A durable file beside ``path``, under another name."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    made = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
-        os.link(made, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(made).unlink()
-    sync_directory(path.parent)
-    sync_directory(path.parent.parent)
+    except BaseException:
+        made.unlink()
+        raise
+    return made
 
 
 def sync_directory(directory: Path) -> None:

@@ -26,12 +26,13 @@ class Head:
     """
 
     def __init__(self, directory: Path, *, writable: bool) -> None:
-        path = directory / _NAME
+        self._path = path = directory / _NAME
         flags = os.O_RDWR if writable else os.O_RDONLY
         descriptor = os.open(path, flags)
         try:
             access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-            size = os.fstat(descriptor).st_size
+            self._file = os.fstat(descriptor)
+            size = self._file.st_size
             if size != _BYTES:
                 raise CorruptDataError(
                     f"{path} has {size} bytes, not {_BYTES}; restore the log from a copy"
@@ -81,8 +82,11 @@ class Head:
 
     @property
     def is_removed(self) -> bool:
-        """Whether the file has been deleted: then nobody will ever write here again."""
-        return os.fstat(self._descriptor).st_nlink == 0
+        """Whether its path leads here no more: the log was deleted, moved away or replaced."""
+        try:
+            return not os.path.samestat(self._file, self._path.stat())
+        except FileNotFoundError:
+            return True
 
     def sync(self) -> None:
         """Return once the head survives a crash of the machine."""

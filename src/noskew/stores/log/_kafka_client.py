@@ -61,13 +61,18 @@ _PASSING = {
     KafkaError.OFFSET_NOT_AVAILABLE,
 }
 _RETRY_S = 0.05
+#: Until a client tries a broker again that was away; its default of 10 s leaves a reader waiting.
+_RECONNECT: Mapping[str, object] = {"reconnect.backoff.max.ms": 1_000}
 _CONFIG = {KafkaError._INVALID_ARG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG}
 
 
 def settings(
     given: Mapping[str, object], needed: Mapping[str, object], defaults: Mapping[str, object]
 ) -> dict[str, object]:
-    """The settings of a client. Raises ConfigError if one that is needed was given otherwise."""
+    """The settings of a client: :data:`CONSUMER`, :data:`PRODUCER` or no ``needed`` ones.
+
+    Raises ConfigError if one that is needed was given otherwise.
+    """
     for name, value in needed.items():
         other = given.get(name, value)
         if str(_SAME.get(other, other)).lower() != str(value).lower():
@@ -78,7 +83,7 @@ def settings(
     mine = {n: v for n, v in given.items() if not n.startswith(foreign) and n not in others}
     # The library asks for a group, which is never used: whoever reads gives the offsets.
     group = {"group.id": "noskew"} if is_consumer else {}
-    return {**group, **defaults, **mine, **needed}
+    return {**_RECONNECT, **group, **defaults, **mine, **needed}
 
 
 def translate(error: KafkaError, topic: str) -> NoskewError:
@@ -110,15 +115,6 @@ def translated(topic: str) -> Iterator[None]:
         raise translate(error.args[0], topic) from error
 
 
-def partition_count(consumer: Consumer, topic: str, timeout_s: float) -> int:
-    """How many partitions the topic has now. Raises StoreConfigError if there is no topic."""
-    with translated(topic):
-        described = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
-    if described.error is not None:
-        raise translate(described.error, topic)
-    return len(described.partitions)
-
-
 def query_bounds(
     consumer: Consumer, topic: str, partition: int, timeout_s: float
 ) -> tuple[int, int]:
@@ -133,3 +129,7 @@ def query_bounds(
                 raise translate(error.args[0], topic) from error
         # The client hears of the new leader by itself; nothing tells us when.
         Event().wait(_RETRY_S)
+
+
+def ignore(error: KafkaError) -> None:
+    """Take an error of the client: calls report what concerns them, and it would print the rest."""

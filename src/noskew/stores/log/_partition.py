@@ -79,7 +79,14 @@ class Partition:
         """See :meth:`noskew.stores.log.base.EventLog.bounds`."""
         with self._translated(), self._mutex:
             self._refuse_closed()
-            return bounds(self._directory, self._head)
+            found = bounds(self._directory, self._head)
+            self._refuse_closed()  # another log's segments may stand there since
+            return found
+
+    def check_present(self) -> None:
+        """Raise StoreError if it is closed, or is not the one at its path any more."""
+        with self._mutex:
+            self._refuse_closed()
 
     def close(self) -> None:
         """Close the files; a second call does nothing."""

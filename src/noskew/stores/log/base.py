@@ -70,6 +70,15 @@ class EventLog(Closing, ABC):
 
     @property
     @abstractmethod
+    def identity(self) -> str:
+        """Names this very log: ``[A-Za-z0-9_-]{1,64}``, the same for as long as it lives.
+
+        A log that was removed and made anew in the same place, under the same name, has another
+        one: offsets of the one say nothing of the other.
+        """
+
+    @property
+    @abstractmethod
     def partitions(self) -> int:
         """How many partitions there are now, numbered from 0. It may grow, never shrink."""
 

@@ -9,33 +9,23 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
-import msgspec
-
 from noskew.clock import Clock, SystemClock
 from noskew.errors import (
     ConfigError,
-    CorruptDataError,
     InputError,
-    StoreConfigError,
     StoreError,
+    StoreUnavailableError,
 )
 from noskew.stores.log._cursor import Cursor
-from noskew.stores.log._files import create, translate
+from noskew.stores.log._files import translate
 from noskew.stores.log._partition import Partition
+from noskew.stores.log._settings import MOST_PARTITIONS, read, settled
 from noskew.stores.log.base import READ_BYTES, EventLog, LogReader, Messages
 
-_SETTINGS = "log.json"
-_FORMAT = 1
-_MOST_PARTITIONS = 1024
 #: Segments are closed at this size; whole segments are what retention removes.
 SEGMENT_BYTES = 64 << 20
 #: How long a waiting reader sleeps between two looks at the end of its partitions.
 _LOOK_EVERY = 0.001
-
-
-class _Settings(msgspec.Struct, frozen=True):
-    format: int
-    partitions: int
 
 
 class LocalLog(EventLog):
@@ -81,8 +71,8 @@ class LocalLog(EventLog):
         self._is_closed = False
         self._open: list[Partition] = []
         try:
-            self._count = _settled(self.path, partitions)
-            for number in range(self._count):
+            self._settings = settled(self.path, partitions)
+            for number in range(self._settings.partitions):
                 self._open.append(
                     Partition(
                         self.path / str(number), clock or SystemClock(), durable=durable,
@@ -90,6 +80,10 @@ class LocalLog(EventLog):
                         retain_micros=retain_micros,
                     )
                 )  # fmt: skip
+            if read(self.path) != self._settings:
+                raise StoreUnavailableError(
+                    f"the log {self.path} was replaced while it was opened; open it again"
+                )
         except OSError as error:
             self.close()
             raise translate(error, self.path) from error
@@ -98,8 +92,12 @@ class LocalLog(EventLog):
             raise
 
     @property
+    def identity(self) -> str:
+        return self._settings.identity
+
+    @property
     def partitions(self) -> int:
-        return self._count
+        return self._settings.partitions
 
     def append(self, partition: int, payloads: Sequence[bytes]) -> int:
         if not payloads:
@@ -127,9 +125,9 @@ class LocalLog(EventLog):
             partition.close()
 
     def _refuse(self, partitions: int | None, *sizes: int | None) -> None:
-        if partitions is not None and not 1 <= partitions <= _MOST_PARTITIONS:
+        if partitions is not None and not 1 <= partitions <= MOST_PARTITIONS:
             raise ConfigError(
-                f"the log {self.path}: partitions must be 1 to {_MOST_PARTITIONS}, got {partitions}"
+                f"the log {self.path}: partitions must be 1 to {MOST_PARTITIONS}, got {partitions}"
             )
         if any(size is not None and size < 1 for size in sizes):
             raise ConfigError(
@@ -138,9 +136,10 @@ class LocalLog(EventLog):
             )
 
     def _checked(self, partition: int) -> int:
-        if not 0 <= partition < self._count:
+        count = self._settings.partitions
+        if not 0 <= partition < count:
             raise InputError(
-                f"the log {self.path} has partitions 0 to {self._count - 1}, not {partition}"
+                f"the log {self.path} has partitions 0 to {count - 1}, not {partition}"
             )
         return partition
 
@@ -176,6 +175,11 @@ class LocalReader(LogReader):
         self._log._checked(partition)
         with self._translated():
             cursor = Cursor(self._log.path / str(partition), partition, offset)
+            try:
+                self._log._open[partition].check_present()  # else it is another log's
+            except BaseException:
+                cursor.close()
+                raise
         self.drop(partition)
         self._cursors[partition] = cursor
 
@@ -233,26 +237,3 @@ class LocalReader(LogReader):
             yield
         except OSError as error:
             raise translate(error, self._log.path) from error
-
-
-def _settled(path: Path, wanted: int | None) -> int:
-    """The number of partitions of the log at a path, made with ``wanted`` if it is not there."""
-    file = path / _SETTINGS
-    create(file, msgspec.json.encode(_Settings(_FORMAT, wanted or 1)))
-    try:
-        settings = msgspec.json.decode(file.read_bytes(), type=_Settings)
-    except msgspec.MsgspecError as error:
-        raise CorruptDataError(
-            f"{file} does not describe a log: {error}; restore it from a copy"
-        ) from error
-    if settings.format != _FORMAT or not 1 <= settings.partitions <= _MOST_PARTITIONS:
-        raise CorruptDataError(
-            f"{file} describes a log of format {settings.format} with {settings.partitions} "
-            f"partitions; expected format {_FORMAT} with 1 to {_MOST_PARTITIONS}"
-        )
-    if wanted not in (None, settings.partitions):
-        raise StoreConfigError(
-            f"the log {path} has {settings.partitions} partitions, not {wanted}; keep that number, "
-            f"or start a new log in another directory"
-        )
-    return settings.partitions
