@@ -12,6 +12,7 @@ NoskewError
 ├── ConfigError (ValueError)              noskew.toml, an address, an option
 ├── MissingExtraError (ImportError)       an optional library is not installed
 ├── ConflictError                         somebody else changed it first; look again and repeat
+│   └── NoteMismatchError                 a table's note is not what was expected: others moved on
 ├── RegistryError
 │   └── CertificateError                  a definition without proof
 └── StoreError
@@ -84,6 +85,22 @@ class ConflictError(NoskewError):
     """Somebody else changed a registry, a table or a source's rows meanwhile; nothing was done."""
 
     retryable = True
+
+
+class NoteMismatchError(ConflictError):
+    """A table's note has another text than was expected: somebody else moved on; nothing was added.
+
+    Attributes
+    ----------
+    note, found, expected
+        The note's name, its text and the expected one. None: there is no such note.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, note: str, found: str | None, expected: str | None) -> None:
+        super().__init__(message)
+        self.note, self.found, self.expected = note, found, expected
 
 
 class RegistryError(NoskewError):

@@ -2,40 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+import pyarrow.compute as pc
 from pyiceberg.manifest import DataFile
 
-from noskew.errors import ConflictError, SchemaMismatchError, StoreError
-from noskew.stores.offline import columns
-from noskew.stores.offline.base import BUCKET, SEQUENCE, Progress, TableSpec
+from noskew.errors import ConflictError, SchemaMismatchError
+from noskew.stores.offline import columns, notes
+from noskew.stores.offline.base import BUCKET, SEQUENCE, Commit, Progress, TableSpec
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, ROWS, TOKEN, TableState
+from noskew.stores.offline.commit import TRIES, commit, overtaken
 from noskew.stores.offline.faults import faults
-from noskew.stores.offline.files import Attempt, local_directory
+from noskew.stores.offline.files import (
+    Attempt,
+    files_of_work,
+    local_directory,
+    remove_files,
+    work_directory,
+)
 from noskew.stores.offline.sorting import sorted_run
 from noskew.stores.offline.spool import MEMORY_BYTES, BucketSpool
 
+#: The directory of files of appends without a token. One for all: a directory for each, empty
+#: once its files are compacted, would be a million after a year.
+_UNNAMED = "append"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an append is beside its rows."""
+
+    token: str | None
+    notes: Mapping[str, str]
+    expected: Mapping[str, str | None]
+
+    @property
+    def directory(self) -> str:
+        """Where its files go."""
+        return work_directory(self.token) if self.token else _UNNAMED
+
+    def done(self, state: TableState) -> Commit | None:
+        """The commit, if it was done before.
+
+        Raises NoteMismatchError if it was not, and the notes say that it must not be.
+        """
+        done = state.committed(self.token) if self.token else None
+        if done is None:
+            notes.check_expected(state.spec.name, state.notes, self.expected)
+        return done
+
+    def summary(self, first: int, rows: int) -> dict[str, str]:
+        """What the snapshot says about itself."""
+        said = {ROWS: str(rows), NEXT_SEQUENCE: str(first + rows)}
+        return said if self.token is None else {TOKEN: self.token, **said}
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Files of an append, and the table that they were written for."""
+
+    state: TableState
+    first: int  # the sequence of the first row
+    files: list[DataFile]
+
+    def fit(self, state: TableState) -> bool:
+        """Whether they can be committed on top of ``state``: in order, and all there."""
+        return state.next_sequence <= self.first and state.sweeps == self.state.sweeps
+
 
 def append(
-    state: TableState,
+    load: Callable[[], TableState],
     batches: Iterable[pa.RecordBatch],
-    token: str,
+    work: Work,
     progress: Progress | None,
-) -> tuple[int, int]:
-    """Append and commit on top of ``state``; give the snapshot and the rows.
+) -> Commit:
+    """Append and commit on top of whatever the table is by then.
 
-    1. Batches are checked, numbered and spooled by bucket (bounded memory).
-    2. Each bucket is sorted and written to a file of its own, and flushed to disk.
-    3. One commit names all files, if ``state`` is still the latest; else ConflictError.
-    4. Files that killed tries with the same token left behind are removed.
+    1. The work is looked up: it may be done, or its notes may forbid it.
+    2. Batches are checked, numbered from 0 and spooled by bucket (bounded memory).
+    3. Each bucket is sorted, numbered on from the table's sequences, written to a file of its
+       own, and flushed to disk.
+    4. One commit names all files and sets the notes, if the latest snapshot is still the one
+       that was looked at. If not, it is 1 again, and 3 if somebody added rows.
+    5. Files that killed tries with the same token left behind are removed.
 
-    Killed before 3, there are files that nothing refers to; killed after it, everything is in
-    the table. The catalog's transaction in 3 is the one moment of change.
+    Killed before 4, there are files that nothing refers to; killed after it, everything is in
+    the table. The catalog's transaction in 4 is the one moment of change.
     """
-    attempt = Attempt(state, token)
+    state = load()
+    if done := work.done(state):  # 1
+        return done
     spool = BucketSpool(
         _spooled_schema(state.spec),
         state.spec.buckets,
@@ -43,90 +102,97 @@ def append(
         memory_bytes=MEMORY_BYTES,
     )
     try:
-        rows = _spool_all(state, batches, spool)  # 1
-        files = _write_all(state, attempt, spool, progress)  # 2
-    except BaseException:
-        attempt.discard()
-        raise
+        stale = files_of_work(state, work.token) if work.token else []
+        _spool_all(state.spec, batches, spool)  # 2
+        with Attempt(state, work.directory) as attempt:
+            written = _write(state, attempt, spool, state.next_sequence, progress)  # 3
+            done = _commit_written(load, attempt, spool, written, work)
     finally:
         spool.close()
-    summary = {
-        TOKEN: token,
-        ROWS: str(rows),
-        NEXT_SEQUENCE: str(state.next_sequence + rows),
-    }
-    snapshot = commit(state, attempt, files, [], summary)  # 3
-    attempt.remove_stale()  # 4
-    return snapshot, rows
+    if not done.repeated:
+        # Those tries have failed or must fail: they look the token up before they go on. If it
+        # is repeated, one of them has committed since they were listed.
+        remove_files(state, stale)  # 5
+    return done
 
 
-def commit(
-    state: TableState,
+def _commit_written(
+    load: Callable[[], TableState],
     attempt: Attempt,
-    added: Iterable[DataFile],
-    replaced: Iterable[DataFile],
-    summary: dict[str, str],
-) -> int:
-    """Make a snapshot on top of ``state`` that has ``added`` and has not ``replaced``.
-
-    Raises ConflictError, having removed the attempt's files, if ``state`` is not the latest.
-    """
-    name = state.spec.name
-    replaced = list(replaced)
-    try:
-        with faults(f"committing to the table {name!r}"):
-            transaction = state.for_commit().transaction()
-            update = transaction.update_snapshot(snapshot_properties=summary)
-            with update.overwrite() if replaced else update.merge_append() as producer:
-                for file in added:
-                    producer.append_data_file(file)
-                for file in replaced:
-                    producer.delete_data_file(file)
-            transaction.commit_transaction()
-    except (CommitFailedException, NoSuchTableError) as error:
-        attempt.discard()
-        raise ConflictError(
-            f"the table {name!r} changed while this call was working on it; nothing was added: "
-            f"repeat the call"
-        ) from error
-    except StoreError as error:
-        # File errors come before the catalog's transaction, so nothing can refer to our files.
-        # After anything else the commit may have happened and the files must stay; if it has
-        # not, a repeated append or `compact` removes them.
-        if isinstance(error.__cause__, OSError):
+    spool: BucketSpool,
+    written: _Written,
+    work: Work,
+) -> Commit:
+    state, rows = written.state, int(spool.rows.sum())
+    for number in range(1, TRIES + 1):
+        try:
+            snapshot = commit(  # 4
+                state,
+                attempt,
+                added=written.files,
+                summary=work.summary(written.first, rows),
+                properties=notes.to_properties(work.notes),
+            )
+        except ConflictError:
+            if number == TRIES:
+                raise
+        else:
+            return Commit(snapshot, rows, work.token)
+        state = _again(load, state)
+        if done := work.done(state):  # 1
             attempt.discard()
-        raise
-    return producer.snapshot_id
+            return done
+        if not written.fit(state):
+            attempt.discard()
+            # With room for as many rows of others, twice as many each time: whoever takes
+            # long to write must not have to do it again for every small append of others.
+            first = state.next_sequence + (rows << number)
+            written = _write(state, attempt, spool, first, None)  # 3
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _spool_all(state: TableState, batches: Iterable[pa.RecordBatch], spool: BucketSpool) -> int:
-    spec = state.spec
+def _again(load: Callable[[], TableState], before: TableState) -> TableState:
+    state = load()
+    if state.table.metadata.table_uuid != before.table.metadata.table_uuid:
+        raise overtaken(before.spec.name)
+    return state
+
+
+def _spool_all(spec: TableSpec, batches: Iterable[pa.RecordBatch], spool: BucketSpool) -> None:
     expected = _spooled_schema(spec)
     incoming = expected.remove(expected.get_field_index(SEQUENCE))
-    first = next_sequence = state.next_sequence
+    rows = 0
     for batch in batches:
         checked = columns.conform(batch, spec, incoming)
         if checked.num_rows:
             _check_buckets(checked, spec)
-            numbers = np.arange(next_sequence, next_sequence + checked.num_rows, dtype=np.int64)
-            next_sequence += checked.num_rows
+            numbers = np.arange(rows, rows + checked.num_rows, dtype=np.int64)
+            rows += checked.num_rows
             with faults(f"spooling rows for the table {spec.name!r}"):
                 spool.add(_numbered(checked, numbers, expected))
     with faults(f"spooling rows for the table {spec.name!r}"):
         spool.finish()
-    return next_sequence - first
 
 
-def _write_all(
-    state: TableState, attempt: Attempt, spool: BucketSpool, progress: Progress | None
-) -> list[DataFile]:
+def _write(
+    state: TableState,
+    attempt: Attempt,
+    spool: BucketSpool,
+    first: int,
+    progress: Progress | None,
+) -> _Written:
+    """Write what is spooled, its first row having the sequence ``first``."""
+
     def sorted_bucket(bucket: int) -> pa.Table:
         with faults(f"reading spooled rows of the table {state.spec.name!r}"):
             rows = spool.bucket(bucket)
         run = sorted_run(rows, state.spec.keys, arrival=True)
-        return run.cast(state.stored)
+        place = run.schema.get_field_index(SEQUENCE)
+        numbers = pc.add(run.column(place), pa.scalar(first, pa.int64()))
+        return run.set_column(place, run.schema.field(place), numbers).cast(state.stored)
 
-    return attempt.write(np.flatnonzero(spool.rows).tolist(), sorted_bucket, progress)
+    buckets = np.flatnonzero(spool.rows).tolist()
+    return _Written(state, first, attempt.write(buckets, sorted_bucket, progress))
 
 
 def _spooled_schema(spec: TableSpec) -> pa.Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,17 +41,24 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One append that is in the table: the snapshot it made and the rows it brought."""
+    """One append that is in the table: the snapshot it made and the rows it brought.
+
+    The snapshot of an append of long ago may have been expired; its rows are there.
+    """
 
     snapshot: int
     rows: int
-    token: str
+    token: str | None
     repeated: bool = False  # True: the token had been committed before; nothing was written
 
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table as of one snapshot."""
+    """A table as of one snapshot.
+
+    ``notes`` are those of this very snapshot, text by name, if it was the latest when it was
+    looked up. Of a note only the latest text is kept, so they are None for an earlier snapshot.
+    """
 
     spec: TableSpec
     snapshot: int | None  # None: nothing was ever committed
@@ -59,6 +66,9 @@ class TableInfo:
     rows: int
     bytes: int
     files: int
+    last_sequence: int  # the greatest in the table; −1 while it is empty
+    committed_at: int | None  # microseconds, by the clock of whoever committed the snapshot
+    notes: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,13 @@ class OfflineStore(Closing, ABC):
     makes one snapshot. Every method raises StoreUnavailableError when the store cannot be
     reached, NotFoundError for a table that does not exist, CorruptDataError for files that
     cannot be read, and StoreFullError where there is no space left. Safe to share by threads.
+
+    A table also has *notes*: short texts by name, which change with an append and in no other
+    way, atomically with its facts. They let a writer keep its place in the table itself: what
+    it writes next is told by the note, and ``expected`` keeps out whoever was overtaken.
+
+    Snapshots and files add up. Whoever appends often calls ``compact(table, small=True)`` every
+    few appends and ``expire`` every hundred or so; any process may do that at any time.
     """
 
     @abstractmethod
@@ -111,7 +128,9 @@ class OfflineStore(Closing, ABC):
         table: str,
         batches: Iterable[pa.RecordBatch],
         *,
-        token: str,
+        token: str | None = None,
+        notes: Mapping[str, str] | None = None,
+        expected: Mapping[str, str | None] | None = None,
         progress: Progress | None = None,
     ) -> Commit:
         """Add facts in one atomic commit, bounded in memory by the largest bucket.
@@ -119,15 +138,27 @@ class OfflineStore(Closing, ABC):
         ``batches`` have the spec's columns plus event time, known time and bucket, in any
         column order; sequence is assigned in order of arrival, above every sequence already
         in the table. ``token`` names this piece of work (``[A-Za-z0-9_.:-]{1,128}``): if a
-        commit with it is there, nothing is read or written and that commit is returned.
+        commit with it is there, nothing is read, written or compared, and that commit is
+        returned. None: nothing tells the work from another.
+
+        ``notes`` become the table's in the same commit; notes of other names stay. ``expected``
+        are texts that the named notes must have up to that very moment, None meaning that there
+        is no such note. Names are as tokens are, and a text takes 8,192 bytes of UTF-8 at most.
 
         Killed at any moment, the table holds all of it or nothing; files left behind by a
-        killed append are never read, and are replaced by a repeated one or removed by
-        ``compact``. No rows at all makes a commit, too: the token is then recorded.
+        killed append are never read, and are replaced by a repeated one of the same token or
+        removed by ``compact`` or ``expire``. No rows at all makes a commit, too: the token and
+        the notes are then recorded.
+
+        An append that others overtake is numbered after theirs and committed on top of them;
+        ``batches`` are read once. ``progress`` is told of each row once.
 
         Raises SchemaMismatchError for batches of other columns or types, or with nulls in a
-        key or system column; ConflictError if another append to the same table committed
-        meanwhile (repeat the call).
+        key or system column; NoteMismatchError if a note is not as expected, which leaves
+        the table as it is (repeating cannot help; if it has the text that this append gives it,
+        an earlier call that failed to hear of it has committed); ConflictError if others
+        committed again and again meanwhile, or the table was dropped (repeat the call);
+        InvalidNameError, InputError and LimitError for a token or notes that cannot be.
         """
 
     @abstractmethod
@@ -176,10 +207,38 @@ class OfflineStore(Closing, ABC):
         """Paths or URIs of the Parquet files of the latest snapshot, for other engines."""
 
     @abstractmethod
-    def compact(self, table: str, *, progress: Progress | None = None) -> int:
+    def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
         """Rewrite each bucket of several files into one sorted file; values stay the same.
 
-        Earlier snapshots stay readable. Returns how many files were replaced.
+        Earlier snapshots stay readable, tokens and notes stay. Returns how many files were
+        replaced. Files that killed calls left behind are removed.
+
+        ``small``: merge only files that are small beside the rest of their bucket, at most one
+        run of them a bucket, and leave alone what was left behind. It suits being called after
+        every append: a bucket then has at most 4 + log2(its rows) files, not counting those too
+        large to be merged so, and over the years a row is written again at most log2(rows of
+        its bucket) times.
+
+        Appends meanwhile go on, here and there. Raises ConflictError if somebody else compacted
+        the same files meanwhile, or others committed again and again; what was rewritten before
+        stays so. ``progress`` is told of the rows that are rewritten.
+        """
+
+    @abstractmethod
+    def expire(self, table: str, *, before: int, keep: Collection[int] = ()) -> int:
+        """Forget snapshots that a later one had replaced before a time; returns how many.
+
+        ``before`` is in microseconds and compared with when the next snapshot was committed, so
+        what was the latest at that time, or since, stays; the latest of all always does.
+        ``keep`` are snapshots that stay whatever their age, such as those of saved training
+        sets; unknown ones are skipped.
+
+        Facts, tokens and notes stay. Files are removed that only forgotten snapshots needed, and
+        those that killed calls left behind. To look at a forgotten snapshot raises NotFoundError;
+        a reader that is at it may finish, or fails with that error.
+
+        Raises ConflictError if others committed again and again meanwhile; nothing that is
+        needed is lost then, and what was forgotten stays so.
         """
 
     @abstractmethod

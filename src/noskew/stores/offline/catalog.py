@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -30,8 +31,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, Prog
 from sqlalchemy.orm import Session
 
 from noskew.errors import ConfigError, missing_extra, unknown
-from noskew.stores.offline import columns
-from noskew.stores.offline.base import BUCKET, EVENT_TIME, KNOWN_TIME, TableSpec
+from noskew.stores.offline import columns, notes, tokens
+from noskew.stores.offline.base import BUCKET, EVENT_TIME, KNOWN_TIME, Commit, TableSpec
 from noskew.stores.offline.faults import faults, reading
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 NEXT_SEQUENCE = "noskew.next-sequence"
 TOKEN = "noskew.token"
 ROWS = "noskew.rows"
+#: A property of the table: how often files that nothing refers to were removed.
+SWEEPS = "noskew.sweeps"
 _CATALOG = "noskew"
 _FILE_IO = "noskew.stores.offline.durable.DurableFileIO"
 #: Two processes that open a new catalog at once both create its tables; one of them fails.
@@ -77,15 +80,33 @@ class TableState:
         )
 
     @cached_property
-    def tokens(self) -> dict[str, Snapshot]:
-        """Snapshots by the token of the append that made them."""
-        found = ((summary_of(snapshot).get(TOKEN), snapshot) for snapshot in self.table.snapshots())
-        return {token: snapshot for token, snapshot in found if token is not None}
+    def notes(self) -> Mapping[str, str]:
+        """The notes, which are those of the latest snapshot."""
+        return MappingProxyType(notes.from_properties(self.table.properties))
+
+    @cached_property
+    def expired_tokens(self) -> tokens.Expired:
+        """Tokens of snapshots that are not there any more."""
+        return tokens.from_properties(self.spec.name, self.table.properties)
+
+    def committed(self, token: str) -> Commit | None:
+        """The commit that carried a token."""
+        return self._commits.get(token) or tokens.expired_commit(self.expired_tokens, token)
+
+    @cached_property
+    def _commits(self) -> dict[str, Commit]:
+        made = (commit_of(snapshot) for snapshot in self.table.snapshots())
+        return {commit.token: commit for commit in made if commit and commit.token}
 
     @cached_property
     def next_sequence(self) -> int:
         """One above the greatest sequence in the table."""
         return int(summary_of(self.table.current_snapshot()).get(NEXT_SEQUENCE, "0"))
+
+    @property
+    def sweeps(self) -> str:
+        """Changes whenever files that nothing refers to are about to be removed."""
+        return self.table.properties.get(SWEEPS, "0")
 
     @property
     def io(self) -> PyArrowFileIO:
@@ -256,6 +277,14 @@ def summary_of(snapshot: Snapshot | None) -> dict[str, str]:
     if snapshot is None or snapshot.summary is None:
         return {}
     return snapshot.summary.additional_properties
+
+
+def commit_of(snapshot: Snapshot) -> Commit | None:
+    """The append that made a snapshot; None if it was made by something else."""
+    found = summary_of(snapshot)
+    if ROWS not in found:
+        return None
+    return Commit(snapshot.snapshot_id, int(found[ROWS]), found.get(TOKEN), repeated=True)
 
 
 def _url(uri: str) -> URL:

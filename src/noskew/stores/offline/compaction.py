@@ -1,72 +1,120 @@
-"""Fewer, larger files: each bucket of several files becomes one sorted file."""
+"""Fewer, larger files: several files of a bucket become one sorted file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyiceberg.table.snapshots import Snapshot
 
-from noskew.stores.offline.append import commit
+from noskew.errors import ConflictError
 from noskew.stores.offline.base import Progress
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, TableState
-from noskew.stores.offline.faults import reading
-from noskew.stores.offline.files import Attempt, list_files, referenced_files, remove_files
+from noskew.stores.offline.commit import TRIES, commit, overtaken
+from noskew.stores.offline.files import Attempt, list_files
 from noskew.stores.offline.parquet import read_file
 from noskew.stores.offline.plan import PlannedFile, ReadPlan
 from noskew.stores.offline.sorting import sorted_run
+from noskew.stores.offline.sweep import sweep, unreferenced
+from noskew.stores.offline.tiers import small_run
 
-#: Buckets rewritten by one commit. It bounds what a kill or a conflict throws away, and the
-#: depth of the expression that pyiceberg builds from the partitions of replaced files.
+#: Buckets rewritten by one commit. It bounds what a kill or a conflict throws away.
 _BUCKETS_PER_COMMIT = 64
-#: The directory of compacted files. No token has a slash, so no append can take it for its own.
-_WORK = "compact/"
+_DIRECTORY = "compact"
+
+#: The files of a table, as of a state of it.
+PlanOf = Callable[[TableState, Snapshot | None], ReadPlan]
+#: Files to merge into one, by bucket.
+_Merges = Mapping[int, tuple[PlannedFile, ...]]
 
 
-def compact(
-    load: Callable[[], TableState],
-    plan_of: Callable[[TableState, Snapshot | None], ReadPlan],
-    progress: Progress | None,
-) -> int:
+def compact(load: Callable[[], TableState], plan_of: PlanOf, progress: Progress | None) -> int:
     """Rewrite the buckets that have several files, then remove files that nothing refers to.
 
-    Gives the number of files replaced. Raises ConflictError if somebody else commits
+    Gives the number of files replaced. Raises ConflictError if somebody else compacts
     meanwhile; what was rewritten before stays so.
     """
     state = load()
-    # Listed before our commits: whoever wrote these without having committed them is based on a
-    # snapshot from before, and must fail once a commit of ours is in. So they are garbage then.
     present = list_files(state, state.table.location())
-    plan = plan_of(state, state.table.current_snapshot())
-    work = [bucket for bucket, files in sorted(plan.buckets.items()) if len(files) > 1]
-    replaced = 0
-    for start in range(0, len(work), _BUCKETS_PER_COMMIT):
-        group = {
-            bucket: plan.buckets[bucket] for bucket in work[start : start + _BUCKETS_PER_COMMIT]
-        }
-        replaced += _rewrite(state, group, progress)
-        state = load()
-    garbage = set(present) - _referenced(state)
-    if garbage:
-        if not work:
-            commit(state, Attempt(state, _WORK), [], [], _summary(state))
-            garbage -= _referenced(load())
-        remove_files(state, sorted(garbage))
+    merges = {
+        bucket: files for bucket, files in _plan(state, plan_of).buckets.items() if len(files) > 1
+    }
+    replaced = _rewrite_all(load, plan_of, state, merges, progress)
+    if unreferenced(load(), present):
+        sweep(load, present)
     return replaced
 
 
-def _rewrite(
-    state: TableState, group: dict[int, tuple[PlannedFile, ...]], progress: Progress | None
+def compact_small(
+    load: Callable[[], TableState], plan_of: PlanOf, progress: Progress | None
 ) -> int:
-    attempt = Attempt(state, _WORK)
-    replaced = [file.entry for files in group.values() for file in files]
-    try:
+    """Merge files that are small beside the rest of their bucket; as :func:`compact` else."""
+    state = load()
+    runs = {b: small_run(files) for b, files in _plan(state, plan_of).buckets.items()}
+    merges = {bucket: run for bucket, run in runs.items() if run}
+    return _rewrite_all(load, plan_of, state, merges, progress)
+
+
+def _rewrite_all(
+    load: Callable[[], TableState],
+    plan_of: PlanOf,
+    state: TableState,
+    merges: _Merges,
+    progress: Progress | None,
+) -> int:
+    replaced = 0
+    for group in _groups(merges):
+        replaced += _rewrite(load, plan_of, state, group, progress)
+        state = load()
+    return replaced
+
+
+def _groups(merges: _Merges) -> Iterator[_Merges]:
+    buckets = sorted(merges)
+    for start in range(0, len(buckets), _BUCKETS_PER_COMMIT):
+        yield {bucket: merges[bucket] for bucket in buckets[start : start + _BUCKETS_PER_COMMIT]}
+
+
+def _rewrite(
+    load: Callable[[], TableState],
+    plan_of: PlanOf,
+    state: TableState,
+    group: _Merges,
+    progress: Progress | None,
+) -> int:
+    """Merge, and commit on top of whatever was appended meanwhile."""
+    replaced = [file for files in group.values() for file in files]
+    written_for = state
+    with Attempt(state, _DIRECTORY) as attempt:
         added = attempt.write(sorted(group), lambda bucket: _merged(state, group[bucket]), progress)
-    except BaseException:
-        attempt.discard()
-        raise
-    commit(state, attempt, added, replaced, _summary(state))
-    return len(replaced)
+        for number in range(1, TRIES + 1):
+            try:
+                commit(
+                    state,
+                    attempt,
+                    added=added,
+                    replaced=[file.entry for file in replaced],
+                    # As it is now: appends that came meanwhile have moved it on.
+                    summary={NEXT_SEQUENCE: str(state.next_sequence)},
+                )
+            except ConflictError:
+                if number == TRIES:
+                    raise
+            else:
+                return len(replaced)
+            state = load()
+            if state.sweeps != written_for.sweeps or not _has_all(state, plan_of, replaced):
+                raise overtaken(state.spec.name)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _has_all(state: TableState, plan_of: PlanOf, files: Iterable[PlannedFile]) -> bool:
+    present = {file.path for file in _plan(state, plan_of).files(None)}
+    return all(file.path in present for file in files)
+
+
+def _plan(state: TableState, plan_of: PlanOf) -> ReadPlan:
+    return plan_of(state, state.table.current_snapshot())
 
 
 def _merged(state: TableState, files: Sequence[PlannedFile]) -> pa.Table:
@@ -76,12 +124,3 @@ def _merged(state: TableState, files: Sequence[PlannedFile]) -> pa.Table:
     rows = pa.concat_tables([run for run in runs if run is not None])
     # Sequences are unique, so the result is the same whatever order the files come in.
     return sorted_run(rows, keys, arrival=False).cast(state.stored)
-
-
-def _referenced(state: TableState) -> set[str]:
-    with reading(state.table.metadata_location):
-        return set(referenced_files(state))
-
-
-def _summary(state: TableState) -> dict[str, str]:
-    return {NEXT_SEQUENCE: str(state.next_sequence)}

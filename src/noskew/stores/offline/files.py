@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -34,20 +34,23 @@ _WORKERS = min(2, os.cpu_count() or 1)
 
 
 class Attempt:
-    """One try at one commit. Its files have names that no other try ever uses.
+    """The files of one piece of work, in a directory below that of the table's data.
 
-    That is why a try can never overwrite what another one committed. Files of earlier tries at
-    the same work (``stale``) are removed after our commit: by then those tries have failed or
-    must fail, since the snapshot they were based on is no longer the latest.
+    They have names that nothing else ever uses, so one attempt can never overwrite what another
+    one committed. In a ``with``, an error removes them, unless they were released before.
     """
 
-    def __init__(self, state: TableState, work: str) -> None:
+    def __init__(self, state: TableState, directory: str) -> None:
         self._state = state
-        self._directory = f"{state.table.location()}/data/{directory_name(work)}"
-        self._name = uuid.uuid4().hex
+        self._directory = f"{state.table.location()}/data/{directory}"
         self._written: list[str] = []
-        with faults(f"listing {self._directory}"):
-            self._stale = list_files(state, self._directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.discard()
 
     def write(
         self,
@@ -56,10 +59,11 @@ class Attempt:
         progress: Progress | None,
     ) -> list[DataFile]:
         """Write one file per bucket, ``_WORKERS`` at a time."""
+        name = uuid.uuid4().hex
 
         def write_one(bucket: int) -> DataFile:
             table = sorted_bucket(bucket)
-            path = f"{self._directory}/{self._name}-{bucket:05d}.parquet"
+            path = f"{self._directory}/{name}-{bucket:05d}.parquet"
             self._written.append(path)
             with faults(f"writing {path}"):
                 metadata = write_file(self._state.io, path, table, self._state.spec.keys)
@@ -76,18 +80,26 @@ class Attempt:
             pool.shutdown(wait=True, cancel_futures=True)
         return written
 
+    def release(self) -> None:
+        """Never remove what was written until now: it is committed, or may be."""
+        self._written = []
+
     def discard(self) -> None:
-        """Remove what this try has written. Only if it cannot have been committed."""
+        """Remove what was written and not released."""
         remove_files(self._state, self._written)
-
-    def remove_stale(self) -> None:
-        """Remove what killed tries at the same work left behind. Only after the commit."""
-        remove_files(self._state, self._stale)
+        self._written = []
 
 
-def directory_name(work: str) -> str:
-    """The directory of a piece of work; tokens may hold characters that paths may not."""
-    return hashlib.sha256(work.encode()).hexdigest()[:32]
+def work_directory(token: str) -> str:
+    """The directory of a named piece of work; tokens may hold characters that paths may not."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
+def files_of_work(state: TableState, token: str) -> list[str]:
+    """What earlier tries at a named piece of work left behind, if none of them committed."""
+    directory = f"{state.table.location()}/data/{work_directory(token)}"
+    with faults(f"listing {directory}"):
+        return list_files(state, directory)
 
 
 def list_files(state: TableState, directory: str) -> list[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from noskew.errors import (
-    InvalidNameError,
+    CorruptDataError,
     KeyTypeError,
     NotFoundError,
     SchemaMismatchError,
     nearest,
 )
 from noskew.stores.offline import columns as layouts
+from noskew.stores.offline import notes as texts
 from noskew.stores.offline.base import (
     KNOWN_TIME,
     SEQUENCE,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from noskew.stores.offline.catalog import TableState
     from noskew.stores.offline.plan import ReadPlan
 
-_TOKEN = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 #: Plans kept in memory; a training set reads a few tables, each at one snapshot.
 _MOST_PLANS = 64
 
@@ -95,7 +94,7 @@ class IcebergStore(OfflineStore):
             return self._catalog.names()
 
     def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
-        from noskew.stores.offline.catalog import summary_of
+        from noskew.stores.offline.catalog import NEXT_SEQUENCE, summary_of
 
         state = self._state(table)
         found = state.snapshot(snapshot)
@@ -107,28 +106,32 @@ class IcebergStore(OfflineStore):
             rows=int(totals.get("total-records", 0)),
             bytes=int(totals.get("total-files-size", 0)),
             files=int(totals.get("total-data-files", 0)),
+            committed_at=found.timestamp_ms * 1_000 if found else None,
+            last_sequence=int(totals.get(NEXT_SEQUENCE, 0)) - 1,
+            notes=state.notes if found == state.snapshot(None) else None,
         )
 
     def committed(self, table: str, token: str) -> Commit | None:
-        _check_token(token)
-        return _commit_of(self._state(table), token)
+        texts.check_name("token", token)
+        return self._state(table).committed(token)
 
     def append(
         self,
         table: str,
         batches: Iterable[pa.RecordBatch],
         *,
-        token: str,
+        token: str | None = None,
+        notes: Mapping[str, str] | None = None,
+        expected: Mapping[str, str | None] | None = None,
         progress: Progress | None = None,
     ) -> Commit:
-        from noskew.stores.offline.append import append
+        from noskew.stores.offline.append import Work, append
 
-        _check_token(token)
-        state = self._state(table)
-        if done := _commit_of(state, token):
-            return done
-        snapshot, rows = append(state, batches, token, progress)
-        return Commit(snapshot, rows, token)
+        if token is not None:
+            texts.check_name("token", token)
+        work = Work(token, dict(notes or {}), dict(expected or {}))
+        texts.check_notes(work.notes, work.expected)
+        return append(lambda: self._state(table), batches, work, progress)
 
     def read(
         self,
@@ -147,10 +150,11 @@ class IcebergStore(OfflineStore):
         if where is not None and where.keys is not None:
             _check_keys(where.keys, plan)
         pieces = []
-        for file in plan.files(bucket, where):
-            piece = read_file(plan.io, file, columns, where, keys)
-            if piece is not None:
-                pieces.append(layouts.declared(piece, plan.layout, columns))
+        with self._reading(plan):
+            for file in plan.files(bucket, where):
+                piece = read_file(plan.io, file, columns, where, keys)
+                if piece is not None:
+                    pieces.append(layouts.declared(piece, plan.layout, columns))
         if pieces:
             return pa.concat_tables(pieces)
         fields = [plan.layout.field(name).remove_metadata() for name in columns]
@@ -191,25 +195,34 @@ class IcebergStore(OfflineStore):
             map(as_declared, scan_file(plan.io, file, needed, where, keys, rows=rows))
             for file in files
         ]
-        yield from map(as_asked, slices(runs, keys, least=rows // 2))
+        with self._reading(plan):
+            yield from map(as_asked, slices(runs, keys, least=rows // 2))
 
     def files(self, table: str, *, bucket: int | None = None) -> list[str]:
         return [file.path for file in self._plan(table, None).files(bucket)]
 
-    def compact(self, table: str, *, progress: Progress | None = None) -> int:
-        from noskew.stores.offline.compaction import compact
+    def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
+        from noskew.stores.offline.compaction import compact, compact_small
 
         layouts.check_table_name(table)
+        merge = compact_small if small else compact
         with self._faults(f"compacting the table {table!r}"):
-            return compact(lambda: self._catalog.load(table), self._plan_of, progress)
+            return merge(lambda: self._catalog.load(table), self._plan_of, progress)
+
+    def expire(self, table: str, *, before: int, keep: Collection[int] = ()) -> int:
+        from noskew.stores.offline.expiry import expire
+
+        layouts.check_table_name(table)
+        with self._faults(f"expiring snapshots of the table {table!r}"):
+            forgotten = expire(lambda: self._catalog.load(table), before=before, keep=keep)
+        self._forget_plans(table)
+        return forgotten
 
     def drop(self, table: str) -> None:
         layouts.check_table_name(table)
         with self._faults(f"dropping the table {table!r}"):
             self._catalog.drop(table)
-        with self._plans_lock:
-            for key in [key for key in self._plans if key[0] == table]:
-                del self._plans[key]
+        self._forget_plans(table)
 
     def close(self) -> None:
         self._catalog.close()
@@ -247,27 +260,26 @@ class IcebergStore(OfflineStore):
                     self._plans.popitem(last=False)
         return plan
 
+    def _forget_plans(self, table: str) -> None:
+        with self._plans_lock:
+            for key in [key for key in self._plans if key[0] == table]:
+                del self._plans[key]
+
+    @contextmanager
+    def _reading(self, plan: ReadPlan) -> Iterator[None]:
+        """Tell files that went with their snapshot from files that are lost."""
+        try:
+            yield
+        except CorruptDataError:
+            self._forget_plans(plan.spec.name)
+            self._state(plan.spec.name).snapshot(plan.snapshot)  # NotFoundError: it was expired
+            raise
+
     @staticmethod
     def _faults(doing: str) -> AbstractContextManager[None]:
         from noskew.stores.offline.faults import faults
 
         return faults(doing)
-
-
-def _commit_of(state: TableState, token: str) -> Commit | None:
-    from noskew.stores.offline.catalog import ROWS, summary_of
-
-    snapshot = state.tokens.get(token)
-    if snapshot is None:
-        return None
-    return Commit(snapshot.snapshot_id, int(summary_of(snapshot)[ROWS]), token, repeated=True)
-
-
-def _check_token(token: str) -> None:
-    if not _TOKEN.fullmatch(token):
-        raise InvalidNameError(
-            f"token {token[:140]!r}: use 1 to 128 of letters, digits and '_', '.', ':', '-'"
-        )
 
 
 def _check_columns(columns: Sequence[str], layout: pa.Schema, table: str) -> None:

@@ -44,6 +44,7 @@ class PlannedFile:
 class ReadPlan:
     """The files of one snapshot, per bucket in the order of their commits. Immutable."""
 
+    snapshot: int | None
     spec: TableSpec
     layout: pa.Schema
     io: PyArrowFileIO
@@ -89,7 +90,7 @@ def read_plan(
         number: tuple(file for *_, file in sorted(files, key=lambda item: item[:2]))
         for number, files in found.items()
     }
-    return ReadPlan(spec, layout, io, buckets)
+    return ReadPlan(snapshot.snapshot_id if snapshot else None, spec, layout, io, buckets)
 
 
 def _entries(io: PyArrowFileIO, snapshot: Snapshot | None) -> Iterator[tuple[int, DataFile]]:
