@@ -77,7 +77,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help=f"sections: {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, fewer runs")
     parser.add_argument("--peers", action="store_true", help="Feast beside noskew")
-    parser.add_argument("--long", action="store_true", help="100 M events too: 10 minutes more")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="100 M events, and a stream of 10 minutes: 20 minutes more",
+    )
     args = parser.parse_args()
     for name in args.names:
         if not name.startswith(SECTIONS):
@@ -114,9 +118,11 @@ def _run(section: str, size: Size) -> Iterator[Result]:
 
         yield from http.run(runs=size.runs, seconds=10 * size.seconds)
     elif section == "stream":
-        from bench import stream
+        from bench import live, stream, stream_kafka
 
         yield from stream.run(size.events // 10, size.runs)
+        yield from stream_kafka.run(size.events // 10, size.runs)
+        yield from live.run(100 * size.seconds)
     elif section == "materialize":
         from bench import growth
 
@@ -128,11 +134,13 @@ def _run(section: str, size: Size) -> Iterator[Result]:
 
 
 def _long(start: float) -> list[Result]:
-    from bench import growth
+    from bench import growth, live
 
-    found = list(growth.hundred_million())
-    for line in found:
-        _say(start, line)
+    found = []
+    for part in (growth.hundred_million(), live.soak()):
+        for line in part:
+            found.append(line)
+            _say(start, line)
     return found
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import noskew as ns
 from noskew.config import Config, OfflineConfig, OnlineConfig
 from noskew.definitions.windows import default_hop
-from noskew.training.tables import table_name
+from noskew.intake.tables import table_name
 
 KEY, TIME = "entity_id", "event_timestamp"
 ENTITIES = 100_000

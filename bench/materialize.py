@@ -25,7 +25,7 @@ from bench.data import KEY, TINY, Shape
 from bench.result import Result
 from bench.servers import redis_server
 from bench.timing import child, median, peak_bytes, spread
-from noskew.training.tables import table_name
+from noskew.intake.tables import table_name
 
 _LMDB_ROWS = 32_768
 _REDIS_ROWS = 10_000

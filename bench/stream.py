@@ -68,7 +68,7 @@ def run(events: int, runs: int) -> Iterator[Result]:
     with ns.FeatureStore(root, project="bench", clock=clock) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
         made = _Events(clock)
-        with store.streams.processor(source, [view], store.online) as processor:
+        with store.streams.processor(source, [view]) as processor:
             # A month, a day and an hour behind: every window has tiles.
             for span, count in ((_DAY, 30), (_DAY // 24, 24), (60_000_000, 60)):
                 for _ in range(count):

@@ -17,6 +17,9 @@ from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.intake.logs import Logs
+from noskew.intake.pushed import Pushed
+from noskew.intake.tables import sizes
+from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.registry.plan import Plan, plan
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
@@ -34,7 +37,6 @@ from noskew.training.materialize import Materialized
 from noskew.training.materialized import Materializations, Pruned, check_online
 from noskew.training.progress import Progress, of_one
 from noskew.training.saved import TrainingSets
-from noskew.training.tables import sizes, table_spec
 from noskew.training.training_set import TrainingSet
 
 
@@ -92,7 +94,10 @@ class FeatureStore:
     @property
     def streams(self) -> Streams:
         """What processes the logs of streaming sources."""
-        return Streams(self.config.project, self.root / opening.STREAMS, self.clock, self.logs)
+        return Streams(
+            self.config.project, self.root / opening.STREAMS, self.clock,
+            self.config.offline.buckets, self.logs, self.registry, self.offline, self.online,
+        )  # fmt: skip
 
     # ---------------------------------------------------------------- definitions
 
@@ -157,14 +162,19 @@ class FeatureStore:
         """
         return compact_all(self.applied.project.chosen(views), self.offline, progress)
 
-    def push(self, source: str, rows: Any) -> dict[int, int]:
+    def push(self, source: str, rows: Any, *, wait: float | None = None) -> Pushed:
         """Append events to the local log of a streaming source; durable when it returns.
 
-        ``rows``: a frame with the source's columns. Returns the offset after them, by partition:
-        once :meth:`stream` is as far, reads see them.
+        ``rows``: a frame with the source's columns. Returns the offset after them, by partition.
+        ``wait``: return only when reads see them, or after so many seconds; ``readable`` of what
+        is returned says which. What raises was not pushed; what returned must not be repeated.
         """
-        table = frames.to_arrow(rows, f"rows pushed to {source!r}")
-        return self.logs.push(self.applied.project.source(source), table)
+        table, project = frames.to_arrow(rows, f"rows pushed to {source!r}"), self.applied.project
+        to = project.source(source)
+        if wait is None:
+            return self.logs.push(to, table)
+        views = online_views(self.config.project, to, project.views.values())
+        return wait_until_readable(self.online, views, self.logs.push(to, table), wait)
 
     def stream(
         self, source: str, *, stop: Event | None = None, progress: Watcher | None = None
@@ -174,11 +184,10 @@ class FeatureStore:
         Without ``stop``: until everything that was appended before the call is in both.
         ``progress`` is told now and then how far each partition is.
         """
-        project, buckets = self.applied.project, self.config.offline.buckets
+        project = self.applied.project
         self.streams.run(
-            project.source(source), project.views.values(), self.online, self.offline,
-            spec_of=lambda view: table_spec(view, buckets), stop=stop, progress=progress,
-        )  # fmt: skip
+            project.source(source), project.views.values(), stop=stop, progress=progress
+        )
 
     def materialize(
         self, views: str | Iterable[str] | None = None, *,

@@ -11,7 +11,7 @@ import pytest
 
 import noskew as ns
 from noskew.config import Config, OfflineConfig, OnlineConfig
-from noskew.training import materialize
+from noskew.kernel import bulk
 
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
 SOURCE = ns.Source(
@@ -53,7 +53,7 @@ def test_the_size_of_the_parts_changes_nothing(
         seen.append((name, rows))
 
     for number, size in enumerate((1, 7, 1 << 20)):
-        monkeypatch.setattr(materialize, "PART_EVENTS", size)
+        monkeypatch.setattr(bulk, "PART_EVENTS", size)
         config = Config(
             project="flights",
             offline=OfflineConfig(buckets=2),
@@ -76,7 +76,7 @@ def test_the_size_of_the_parts_changes_nothing(
 def test_only_entities_with_new_facts_are_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(materialize, "PART_EVENTS", 10)
+    monkeypatch.setattr(bulk, "PART_EVENTS", 10)
     with ns.FeatureStore(tmp_path, project="flights", clock=ns.FixedClock(NOON)) as store:
         store.apply(SERVICE)
         store.ingest("readings", events(1, 150))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +18,7 @@ from noskew.clock import FixedClock
 S = 1_000_000
 NOW = 1_700_000_000 * S
 USERS = 60
+LEASE_S = 2.0
 
 
 def views() -> list[ns.FeatureView]:
@@ -58,11 +62,28 @@ def orders(count: int, seed: int) -> pa.Table:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Stream what is in the log of the project in a directory."""
-    root, ready = map(Path, arguments)
+    """Stream what is in the log of the project in a directory; with a third file, until SIGTERM."""
+    root, ready, *report = map(Path, arguments)
     with store(root) as opened:
-        ready.touch()
-        opened.stream("orders")
+        if report:
+            work(opened, ready, report[0])
+        else:
+            ready.touch()
+            opened.stream("orders")
+
+
+def work(store: ns.FeatureStore, ready: Path, report: Path) -> None:
+    """Work as one of several, with a short lease; tell at the end what was refused."""
+    stop = Event()
+    faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    project = store.applied.project
+    source, views = project.source("orders"), project.views.values()
+    with store.streams.claims(source) as claims:
+        claims.lease_s = LEASE_S
+        with store.streams.processor(source, views, assignment=claims) as processor:
+            processor.run(stop, told=lambda found: ready.write_text(str(len(found))))
+            report.write_text(str(processor.refused))
 
 
 if __name__ == "__main__":

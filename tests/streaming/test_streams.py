@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,9 +23,13 @@ from noskew.errors import (
     OffsetLostError,
     SchemaMismatchError,
 )
+from noskew.intake.tables import table_name
 from noskew.kernel.online_keys import is_entity_key
-from noskew.streaming.quarantine import quarantined
-from noskew.training.tables import table_name
+from noskew.kernel.rows import version_of
+from noskew.stores.log.local import LocalLog
+from noskew.stores.online.lmdb import LmdbStore
+from noskew.streaming.archive_tables import aside_spec
+from noskew.streaming.bootstrap import Bootstrap
 from tests.streaming import shop
 from tests.streaming.test_view_fold import Stream
 
@@ -35,16 +41,16 @@ def contents(store: ns.FeatureStore) -> dict[bytes, bytes]:
     return {key: row for key, row in store.online.scan() if is_entity_key(key)}
 
 
-def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView], object]:
+def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView]]:
     project = store.applied.project
-    return project.source("orders"), list(project.views.values()), store.online
+    return project.source("orders"), list(project.views.values())
 
 
 def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     """The rows as the log alone makes them, folded message by message in plain dictionaries."""
-    from noskew.streaming.decode import ArrowDecoder
+    from noskew.streaming.decoding.arrow import ArrowDecoder
 
-    source, views, _ = streamed(store)
+    source, views = streamed(store)
     log = store.logs.of(source)
     rows: dict[bytes, bytes] = {}
     for view in views:
@@ -60,23 +66,28 @@ def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     return rows
 
 
+def check_online_equals_historical(store: ns.FeatureStore) -> None:
+    """Every feature of every user: equal bits now, from the rows and from the archive."""
+    users = list(range(shop.USERS + 3))
+    online = store.get_online_features("svc", {"user": users}).to_arrow()
+    now = pa.array([store.clock.now()] * len(users)).view(pa.timestamp("us", "UTC"))
+    table = pa.table({"user": users, "event_timestamp": now})
+    offline = store.get_historical_features(table, "svc").to_arrow()
+    compared = 0
+    for name in store.applied.project.service("svc").columns:
+        ours, theirs = online.column(name.name), offline.column(name.name)
+        assert ours.combine_chunks().equals(theirs.combine_chunks()), name.name
+        compared += len(ours) - ours.null_count
+    assert compared > 4 * shop.USERS
+
+
 def test_online_answers_equal_historical_ones_of_the_same_stream(tmp_path: Path) -> None:
     with shop.store(tmp_path) as store:
         for turn in range(4):
             store.push("orders", shop.orders(BATCH, turn))
             store.stream("orders")
             store.clock.advance("20s")  # type: ignore[attr-defined]
-        users = list(range(shop.USERS + 3))
-        online = store.get_online_features("svc", {"user": users}).to_arrow()
-        now = pa.array([store.clock.now()] * len(users)).view(pa.timestamp("us", "UTC"))
-        table = pa.table({"user": users, "event_timestamp": now})
-        offline = store.get_historical_features(table, "svc").to_arrow()
-        compared = 0
-        for name in store.applied.project.service("svc").columns:
-            ours, theirs = online.column(name.name), offline.column(name.name)
-            assert ours.combine_chunks().equals(theirs.combine_chunks()), name.name
-            compared += len(ours) - ours.null_count
-        assert compared > 4 * shop.USERS
+        check_online_equals_historical(store)
 
 
 def test_every_row_is_the_fold_of_its_log_and_every_event_is_archived_once(tmp_path: Path) -> None:
@@ -148,59 +159,162 @@ def test_a_worker_that_was_overtaken_changes_nothing(tmp_path: Path) -> None:
         assert contents(store) == expected(store)
 
 
-def test_rows_that_were_committed_and_not_published_are_found_again(tmp_path: Path) -> None:
+def test_another_log_in_the_place_of_the_one_that_was_read_stops_the_stream(
+    tmp_path: Path,
+) -> None:
+    """Offsets begin again, and longer or shorter they say nothing: the log's identity does."""
     with shop.store(tmp_path) as store:
         store.push("orders", shop.orders(BATCH, 1))
-        processor = store.streams.processor(*streamed(store))
-        source, _, _ = streamed(store)
-        with store.logs.of(source).reader({0: 0, 1: 0}) as reader:
-            for messages in reader.poll(0):
-                processor._partitions[messages.partition].step(messages)
-        assert not contents(store), "killed here: committed, and nothing is online"
+        store.stream("orders")
+        before = contents(store)
+    shutil.rmtree(tmp_path / ".noskew" / "streams" / "log")
+    with shop.store(tmp_path) as store:
+        store.push("orders", shop.orders(2 * BATCH, 2))
+        with pytest.raises(OffsetLostError, match="rebuild orders"):
+            store.stream("orders")
+        assert contents(store) == before
+
+
+def test_a_log_cut_before_it_was_read_stops_the_stream_with_the_gap(tmp_path: Path) -> None:
+    with shop.store(tmp_path) as store:
+        log = store.logs.of(streamed(store)[0])
+        store.push("orders", shop.orders(BATCH, 1))
+        store.stream("orders")
+        end = log.bounds(0)[1]
+        path = tmp_path / ".noskew" / "streams" / "log" / "orders"
+        with LocalLog(path, segment_bytes=1, retain_bytes=1, clock=store.clock) as small:
+            for _ in range(4):
+                small.append(0, [b"?"])
+        begin = log.bounds(0)[0]
+        assert begin > end, "messages that nobody read were removed"
+        with pytest.raises(OffsetLostError) as caught:
+            store.stream("orders")
+        found = caught.value
+        assert (found.partition, found.offset, found.begin) == (0, end, begin)
+
+
+def test_rebuilt_on_a_new_log_rows_stand_on_all_that_was_archived(tmp_path: Path) -> None:
+    with shop.store(tmp_path) as store:
+        store.push("orders", shop.orders(BATCH, 1))
+        store.stream("orders")
+    shutil.rmtree(tmp_path / ".noskew" / "streams" / "log")
+    with shop.store(tmp_path) as store:
+        store.clock.advance("1min")  # type: ignore[attr-defined]
+        store.push("orders", shop.orders(BATCH, 2))
+        store.streams.rebuild(*streamed(store))
+        store.stream("orders")
+        check_online_equals_historical(store)
+
+
+def test_a_new_view_of_an_old_stream_starts_from_the_archive(tmp_path: Path) -> None:
+    """Its rows are those that it would have had from the first message on, to the bit."""
+    with shop.store(tmp_path) as store:
+        for turn in range(3):
+            store.push("orders", shop.orders(BATCH, turn))
+        store.stream("orders")
+        store.push("orders", shop.orders(BATCH, 7))
+        old = store.applied.project.view("spent")
+        new = ns.FeatureView("since", entity=old.entity, source=old.source, lateness="30s",
+                             features=[ns.max("amount", window="1h"), ns.count()])  # fmt: skip
+        assert new.log_hash == old.log_hash, "it shares the archive"
+        store.apply([shop.service(), new])
+        source, views = streamed(store)
+        with store.streams.processor(source, views) as processor:
+            marks = processor.progress()
+            assert all(0 < p.marks["since"].next_offset == p.end for p in marks)
+        store.stream("orders")
+        assert contents(store) == expected(store)
+        store.push("orders", shop.orders(BATCH, 3))
         store.stream("orders")
         assert contents(store) == expected(store)
 
 
-def test_a_log_that_lost_messages_stops_the_stream_with_the_gap(tmp_path: Path) -> None:
+def test_a_machine_that_takes_over_goes_on_from_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own state is far behind; it need not read again what another machine has archived."""
+    monkeypatch.setattr("noskew.streaming.bootstrap._FAR", 2)
+    with shop.store(tmp_path / "here") as store, LmdbStore(tmp_path / "online") as online:
+        there = replace(store.streams, online=online, directory=tmp_path / "there")
+        store.push("orders", shop.orders(BATCH, 1))
+        store.stream("orders")
+        there.run(*streamed(store), stop=None)
+        for turn in range(2, 6):
+            store.push("orders", shop.orders(BATCH, turn))
+        store.stream("orders")
+        with there.processor(*streamed(store)) as processor:
+            assert [p.lag for p in processor.progress()] == [0, 0], "nothing is left to read"
+        assert {k: r for k, r in online.scan() if is_entity_key(k)} == contents(store)
+        store.push("orders", shop.orders(BATCH, 6))
+        there.run(*streamed(store), stop=None)
+        assert {k: r for k, r in online.scan() if is_entity_key(k)} == expected(store)
+
+
+@pytest.mark.parametrize("at", ["rows", "identities", "marks"])
+def test_a_start_that_was_killed_half_way_begins_again(
+    tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with shop.store(tmp_path) as store:
         store.push("orders", shop.orders(BATCH, 1))
         store.stream("orders")
-        end = store.logs.of(streamed(store)[0]).bounds(0)[1]
-    shutil.rmtree(tmp_path / ".noskew" / "streams" / "log")
-    with shop.store(tmp_path) as store, pytest.raises(OffsetLostError) as caught:
+        store.push("orders", shop.orders(BATCH, 2))
+        wanted = expected(store)
+        calls = {"rows": "_put_rows", "identities": "_put_partition", "marks": "_remove_older"}
+        with monkeypatch.context() as patch:
+            patch.setattr(Bootstrap, calls[at], _killed)
+            with pytest.raises(KeyboardInterrupt):
+                store.streams.rebuild(*streamed(store))
+        assert set(contents(store)) <= set(wanted), "readers find rows meanwhile"
         store.stream("orders")
-    assert (caught.value.offset, caught.value.end) == (end, 0)
+        made = {(key[:8], version_of(row)[1] >> 48) for key, row in contents(store).items()}
+        assert sorted(number for _, number in made) == [0, 1], "the second view was not begun"
+        check_online_equals_historical(store)
 
 
-def test_events_of_a_new_log_are_archived_beside_those_of_the_old_one(tmp_path: Path) -> None:
-    """Offsets begin again; they must not be taken for those that were archived before."""
-    rows = 0
-    for seed in (1, 2):
-        with shop.store(tmp_path) as store:
-            store.push("orders", shop.orders(BATCH, seed))
-            store.stream("orders")
-            view = store.applied.project.view("spent")
-            with store.streams.processor(*streamed(store)) as processor:
-                rows += sum(p.marks["spent"].folded for p in processor.progress())
-            assert store.offline.info(table_name(view)).rows == rows
-        shutil.rmtree(tmp_path / ".noskew" / "streams")
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
-def test_what_is_in_quarantine_can_be_asked_for(tmp_path: Path) -> None:
+def test_verify_finds_every_row_that_is_not_as_its_log_says(tmp_path: Path) -> None:
+    with shop.store(tmp_path) as store:
+        store.push("orders", shop.orders(BATCH, 1))
+        store.stream("orders")
+        store.push("orders", shop.orders(BATCH, 2))  # verified with rows that are behind the log
+        found = store.streams.verify(*streamed(store))
+        assert [(v.view, v.is_equal) for v in found] == [("newest", True), ("spent", True)]
+        assert sum(v.rows for v in found) == len(contents(store))
+        keys = sorted(contents(store))
+        row = store.online.read(keys[:1])[0]
+        assert row is not None
+        space = store.streams._state(streamed(store)[0]).space(b"x")
+        wrong = row[:-1] + bytes([row[-1] ^ 1])
+        foreign = keys[0][:8] + b"nobody"
+        space.commit(rows=[(keys[0], wrong), (foreign, row)], removed=keys[1:2],
+                     epoch=space.claim())  # fmt: skip
+        bad = [v for v in store.streams.verify(*streamed(store)) if not v.is_equal]
+        assert sum(v.different for v in bad) == 1
+        assert sum(v.missing for v in bad) == 1
+        assert sum(v.foreign for v in bad) == 1
+        store.streams.rebuild(*streamed(store))
+        assert all(v.is_equal for v in store.streams.verify(*streamed(store)))
+
+
+def test_what_is_in_quarantine_is_a_table(tmp_path: Path) -> None:
     with shop.store(tmp_path) as store:
         rows = shop.orders(3, 1).to_pylist()
         rows[1]["user"] = None
         store.push("orders", pa.Table.from_pylist(rows, schema=shop.orders(1, 1).schema))
         store.stream("orders")
-        source, views, online = streamed(store)
-        with store.streams.processor(source, views, online) as processor:
-            found = [
-                bad
-                for partition in processor._partitions.values()
-                for view in partition._views
-                for bad in quarantined(partition._state, view.fold.prefix)
-            ]
-        assert [(q.reason, q.offset) for q in found] == [("null key", found[0].offset)] * 2
+        for view in store.applied.project.views.values():
+            (found,) = aside(store, view)
+            assert found["reason"] == "null key"
+            with pa.ipc.open_stream(found["payload"]) as reader:
+                assert reader.read_all().to_pylist()[0]["id"] == rows[1]["id"]
+
+
+def aside(store: ns.FeatureStore, view: ns.FeatureView) -> list[dict[str, Any]]:
+    columns = ["_origin", "_offset", "_place", "reason", "payload"]
+    return store.offline.read(aside_spec(view).name, columns).to_pylist()
 
 
 def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
@@ -215,18 +329,12 @@ def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
     with ns.FeatureStore(tmp_path, project="p", clock=shop.FixedClock(shop.NOW)) as store:
         store.apply(views)
         store.push("clicks", rows)
-        with store.streams.processor(source, views, store.online) as processor:
-            store.logs.of(source)
-            processor.run(Event(), until_caught_up=True)
-            (partition,) = processor._partitions.values()
-            found = {
-                view.fold.view.name: list(quarantined(partition._state, view.fold.prefix))
-                for view in partition._views
-            }
+        store.stream("clicks")
+        found = {view.name: aside(store, view) for view in views}
     assert [len(found[name]) for name in ("table", "drop", "fold")] == [1, 0, 0]
     (late,) = found["table"]
-    assert (late.reason, late.offset, late.place) == ("late", 0, 1)
-    with pa.ipc.open_stream(late.payload) as reader:
+    assert (late["reason"], late["_offset"], late["_place"]) == ("late", 0, 1)
+    with pa.ipc.open_stream(late["payload"]) as reader:
         assert reader.read_all().column("user").to_pylist() == [2]
 
 

@@ -21,7 +21,8 @@ from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, unpack, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
-from noskew.streaming.decode import ArrowDecoder, JsonDecoder
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.decoding.json import JsonDecoder
 from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import Quarantined, SortingOut
 from noskew.streaming.view_fold import ViewFold
@@ -140,9 +141,9 @@ def test_a_stream_answers_as_the_history_of_its_archive_does(
         assert values.equals(offline[name]), name
 
 
-def test_versions_are_the_known_time_and_offset_of_the_last_event() -> None:
+def test_versions_are_the_known_time_and_what_follows_the_offset_of_the_last_event() -> None:
     stream = run(make_view(), [text(1, 0), text(2, 0), text(1, 0)], [60 * S, 70 * S, 65 * S])
-    assert sorted(map(version_of, stream.rows.values())) == [(70 * S, 3), (70 * S, 6)]
+    assert sorted(map(version_of, stream.rows.values())) == [(70 * S, 4), (70 * S, 7)]
 
 
 def text(user: int | None, at: int, **more: Any) -> bytes:

@@ -103,7 +103,7 @@ def _registry(store: FeatureStore) -> Iterator[Finding]:
 
 
 def _offline(store: FeatureStore) -> Iterator[Finding]:
-    from noskew.training.tables import table_name
+    from noskew.intake.tables import table_name
 
     there = set(store.offline.tables())
     views = store.applied.project.views.values()

@@ -28,7 +28,7 @@ def of_materialize(store: FeatureStore, names: list[str] | None) -> dict[str, in
 
 def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
     """Rows of each offline table that is compacted, under a view's name."""
-    from noskew.training.tables import one_per_log
+    from noskew.intake.tables import one_per_log
 
     views = one_per_log(store.applied.project.chosen(names))
     return {v.name: rows for v in views if (rows := events_of(store, v))}
@@ -36,7 +36,7 @@ def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | 
 
 def events_of(store: FeatureStore, view: FeatureView) -> int:
     """Rows of a view's offline table; 0 if there is none."""
-    from noskew.training.tables import events_of
+    from noskew.intake.tables import events_of
 
     return events_of(store.offline, view)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from threading import Lock
 
@@ -14,8 +14,9 @@ from noskew.clock import Clock
 from noskew.closing import Closing
 from noskew.definitions import connectors
 from noskew.definitions.source import Source
-from noskew.errors import ConfigError, InputError
+from noskew.errors import ConfigError, InputError, StoreError
 from noskew.intake.messages import encode_arrow
+from noskew.intake.pushed import Pushed
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.stores.log.base import EventLog
@@ -42,28 +43,39 @@ class Logs(Closing):
                 self._opened[source.name] = self._open(source)
             return self._opened[source.name]
 
-    def push(self, source: Source, rows: pa.Table) -> dict[int, int]:
+    def push(self, source: Source, rows: pa.Table) -> Pushed:
         """Append rows to a source's local log; the offset after them, by partition.
 
-        When it returns they survive a crash of the machine. Raises SchemaMismatchError for
-        columns that do not fit; then nothing was appended. Raises InputError for a source whose
-        log is not written here.
+        When it returns they survive a crash of the machine. Raises as :meth:`messages` does,
+        and then nothing was appended; StoreFullError or StoreUnavailableError, saying so where
+        a part of the rows is in the log.
         """
-        stream = source.stream
-        if not isinstance(stream, connectors.LocalLog):
-            raise InputError(
-                f"source {source.name!r} cannot be pushed to: its stream is {stream!r}; write to "
-                f"that, or declare stream=ns.LocalLog()"
-            )
+        messages = self.messages(source, rows)
+        log, since = self.of(source), self._clock.now()
+        appended: dict[int, int] = {}
+        for partition, part in messages.items():
+            try:
+                appended[partition] = log.append(partition, part) + 1
+            except StoreError as error:
+                raise partly(error, appended) from error
+        return Pushed(appended, since)
+
+    def messages(self, source: Source, rows: pa.Table) -> dict[int, list[bytes]]:
+        """Rows as the messages to append to a source's local log, by partition.
+
+        Raises SchemaMismatchError for columns that do not fit, and InputError for a source
+        whose log is not written here.
+        """
+        stream = local_log(source)
         table = conform(rows, source.schema, f"rows pushed to {source.name!r}")
-        log = self.of(source)
-        appended = {}
-        for partition, part in _parted(table, stream, log.partitions):
-            batches = part.to_batches(max_chunksize=MESSAGE_ROWS)
-            messages = [encode_arrow(pa.Table.from_batches([b])) for b in batches]
-            if messages:
-                appended[partition] = log.append(partition, messages) + 1
-        return appended
+        return {
+            partition: [
+                encode_arrow(pa.Table.from_batches([batch]))
+                for batch in part.to_batches(max_chunksize=MESSAGE_ROWS)
+            ]
+            for partition, part in _parted(table, stream, self.of(source).partitions)
+            if len(part)
+        }
 
     def close(self) -> None:
         """Close the logs; a second call does nothing."""
@@ -91,6 +103,38 @@ class Logs(Closing):
         raise ConfigError(
             f"source {source.name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
         )
+
+
+def local_log(source: Source) -> connectors.LocalLog:
+    """The log that rows pushed to a source go to. Raises InputError if it is not a local one."""
+    stream = source.stream
+    if stream is None:
+        raise InputError(
+            f"source {source.name!r} cannot be pushed to: it has no stream; ingest its batch data, "
+            f"or declare stream=ns.LocalLog()"
+        )
+    if not isinstance(stream, connectors.LocalLog) or stream.format != "arrow":
+        raise InputError(
+            f"source {source.name!r} cannot be pushed to: its stream is {stream!r}; write to "
+            f"that, or declare stream=ns.LocalLog()"
+        )
+    if stream.partitions > 1 and not stream.key:
+        raise InputError(
+            f"source {source.name!r} cannot be pushed to: its log has {stream.partitions} "
+            f"partitions and nothing says which rows belong where; declare key=[…] in its stream"
+        )
+    return stream
+
+
+def partly(error: StoreError, appended: Collection[int]) -> StoreError:
+    """The error for rows of which those of some partitions were appended before it happened."""
+    if not appended:
+        return error
+    where = ", ".join(map(str, sorted(appended)))
+    return type(error)(
+        f"{error}. A part of the rows was appended, that of the partitions {where}: only a source "
+        f"with an event_id may be pushed the same rows again"
+    )
 
 
 def _parted(

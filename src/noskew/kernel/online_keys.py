@@ -27,13 +27,27 @@ def heartbeat_row(known_time: int, number: int) -> bytes:
     return version_bytes(known_time, number) + bytes([FORMAT, 0])
 
 
+def progress_key(prefix: bytes, partition: int) -> bytes:
+    """The key that says how far a stream's partition is folded, and that its rows are there."""
+    return _of_partition(prefix, partition)
+
+
+def fresh_key(prefix: bytes, partition: int) -> bytes:
+    """The key that says up to which time nothing is missing of a stream's partition."""
+    return _of_partition(prefix, partition) + b"\0\0"
+
+
+def _of_partition(prefix: bytes, partition: int) -> bytes:
+    return prefix + b"\xff\xff" + partition.to_bytes(4, "big")
+
+
 def frontier_keys(prefix: bytes, partition: int) -> list[bytes]:
     """Keys that say, for every shard of a store, up to where a stream's rows were published.
 
     256 of them, so that each of a dozen shards has one but for a chance of 1e-9. No entity key
     begins with two bytes ``ff``.
     """
-    start = prefix + b"\xff\xff" + partition.to_bytes(4, "big")
+    start = _of_partition(prefix, partition)
     return [start + bytes([i]) for i in range(256)]
 
 

@@ -41,6 +41,7 @@ from noskew.kernel.sums import Sums, add_up
 from noskew.kernel.tile_numbers import pack_numbers, read_numbers
 
 _NONE = np.zeros(0, np.int64)
+VERSION_BYTES = 16
 FORMAT = 1
 HAS_NEWEST, HAS_PENDING = 1, 2
 _SIGN = 1 << 63

@@ -1,23 +1,27 @@
-"""Archiving: the archivers of a stream, run beside its processor."""
+"""Archiving: the archives of a stream, written beside its processor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 from noskew.closing import Closing
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, NoskewError
+from noskew.errors import ConfigError, ConflictError, FencedError, NoskewError
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archiver import Archiver
-from noskew.streaming.decode import decoder
+from noskew.streaming.archive import Archive
+from noskew.streaming.archive_tables import aside_spec
+from noskew.streaming.decoding.factory import decoder
 
 #: How often events are taken to the offline store. Training sees an event within a minute.
 EVERY_S = 20.0
+#: How often, in turns, old snapshots of the tables are forgotten.
+_EXPIRE_TURNS = 180
 #: Events of one commit, which are held in memory.
 _COMMIT_ROWS = 2_000_000
 
@@ -25,7 +29,10 @@ _COMMIT_ROWS = 2_000_000
 class Archiving(Closing):
     """Takes the events of a source's views to the offline store, by a thread of its own.
 
-    A failure is kept and tried again at the next turn; :attr:`fault` says what it was.
+    Views that share their events share a table. ``partitions`` is asked at each turn for those
+    to archive (None: all of them). Small files are merged as they add up, and ``expire`` is called
+    now and then with the name of a table, to forget old snapshots. A failure is kept and tried
+    again at the next turn; :attr:`fault` says what it was.
     """
 
     def __init__(
@@ -37,48 +44,75 @@ class Archiving(Closing):
         *,
         directory: Path,
         spec_of: Callable[[FeatureView], TableSpec],
-        partitions: Sequence[int] | None = None,
+        expire: Callable[[str], None],
+        partitions: Callable[[], Collection[int]] | None = None,
     ) -> None:
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream")
-        decode = decoder(source.stream.format, source.schema, f"source {source.name!r}")
+        self._views = list({v.log_hash: v for v in views}.values())
+        self._log, self._offline, self._spec_of = log, offline, spec_of
+        self._expire, self._turns = expire, 0
+        self._partitions = partitions or (lambda: range(log.partitions))
+        self._decode = decoder(source)
+        self._state = StateStore(directory)
+        self._archives = {v.log_hash: self._opened(v) for v in self._views}
         self.fault: NoskewError | None = None
-        self._archivers = []
-        for log_hash, view in {v.log_hash: v for v in views}.items():
-            spec = spec_of(view)
-            offline.create(spec)
-            spec = offline.info(spec.name).spec  # a table that exists keeps its buckets
-            for number in range(log.partitions) if partitions is None else partitions:
-                state = StateStore(directory / f"{log_hash[:16]}-{number}")
-                self._archivers.append(
-                    Archiver(view, log, number, decode=decode, state=state,
-                             offline=offline, spec=spec)
-                )  # fmt: skip
         self._stop = Event()
         self._turn = Lock()
         self._thread = Thread(target=self._work, name=f"archive {source.name}", daemon=True)
         self._thread.start()
 
     def catch_up(self) -> None:
-        """Archive everything that is in the log now."""
+        """Archive everything that is in the log now; what comes meanwhile may wait."""
+        ends = {n: self._log.bounds(n)[1] for n in range(self._log.partitions)}
         with self._turn:
-            for archiver in self._archivers:
-                while archiver.behind():
-                    archiver.step(_COMMIT_ROWS)
+            for archive in self._archives.values():
+                archive.follow(self._partitions())
+                while archive.behind(ends):
+                    archive.step(_COMMIT_ROWS)
 
     def close(self) -> None:
-        """Stop at the end of the commit under way, and close the states."""
+        """Stop at the end of the commit under way, and close the state."""
         self._stop.set()
         self._thread.join()
-        for archiver in self._archivers:
-            archiver.close()
+        self._state.close()
+
+    def _opened(self, view: FeatureView) -> Archive:
+        spec = self._spec_of(view)
+        self._offline.create(spec)
+        spec = self._offline.info(spec.name).spec  # a table that exists keeps its buckets
+        return Archive(
+            view, self._log, self._partitions(), decode=self._decode, state=self._state,
+            offline=self._offline, spec=spec,
+        )  # fmt: skip
 
     def _work(self) -> None:
         while not self._stop.wait(EVERY_S):
             try:
                 with self._turn:
-                    for archiver in self._archivers:
-                        archiver.step(_COMMIT_ROWS)
+                    for view in self._views:
+                        self._turn_of(view)
+                    self._turns += 1
                 self.fault = None
             except NoskewError as error:
                 self.fault = error
+
+    def _turn_of(self, view: FeatureView) -> None:
+        try:
+            archive = self._archives[view.log_hash]
+            archive.follow(self._partitions())
+            rows = archive.step(_COMMIT_ROWS)
+        except FencedError:
+            # Another process, or a commit of our own that we were not told of: look again.
+            self._archives[view.log_hash] = self._opened(view)
+            raise
+        if rows:
+            for table in (self._spec_of(view).name, aside_spec(view).name):
+                self._tend(table)
+
+    def _tend(self, table: str) -> None:
+        """Keep a table of many small commits in shape."""
+        with suppress(ConflictError):  # somebody else does; there is another turn
+            self._offline.compact(table, small=True)
+            if self._turns % _EXPIRE_TURNS == _EXPIRE_TURNS - 1:
+                self._expire(table)

@@ -1,18 +1,33 @@
-"""Where things stand in the state of a partition."""
+"""Where things stand in the space of a partition. Tags keep them apart; see ``StateStore``."""
 
 from __future__ import annotations
 
-_ROW, _MARK, _SEEN, _EXPIRY, _QUARANTINE = (bytes([i]) for i in range(2, 7))
+import hashlib
+
+_MARK, _SEEN, _EXPIRY, _FOOTING = (bytes([i]) for i in range(3, 7))
+#: In the place of a partition's number.
+_ALL = (1 << 32) - 1
 
 
-def row_key(store_key: bytes) -> bytes:
-    """The row that the online store has at ``store_key``."""
-    return _ROW + store_key
+def space_name(project: str, source: str, partition: int) -> bytes:
+    """The space of one partition of a source."""
+    text = f"{project}:{source}".encode()
+    return hashlib.blake2b(text, digest_size=8).digest() + partition.to_bytes(4, "big")
 
 
-def store_key(key: bytes) -> bytes:
-    """The inverse of :func:`row_key`."""
-    return key[1:]
+def view_space(project: str, source: str) -> bytes:
+    """The space of what concerns all partitions of a source."""
+    return space_name(project, source, _ALL)
+
+
+def archive_space(log_hash: str, partition: int) -> bytes:
+    """The space in which the archive of one partition keeps identities."""
+    return bytes.fromhex(log_hash[:16]) + partition.to_bytes(4, "big")
+
+
+def footing_key(prefix: bytes) -> bytes:
+    """What the rows of the view of a prefix stand on."""
+    return _FOOTING + prefix
 
 
 def mark_key(prefix: bytes) -> bytes:
@@ -33,16 +48,6 @@ def expiry_key(prefix: bytes, known: int, identity: bytes) -> bytes:
 def expiry_prefix(prefix: bytes) -> bytes:
     """What every :func:`expiry_key` of a view starts with."""
     return _EXPIRY + prefix
-
-
-def quarantine_key(prefix: bytes, offset: int, place: int) -> bytes:
-    """A row that could not be taken in."""
-    return quarantine_prefix(prefix) + offset.to_bytes(8, "big") + place.to_bytes(4, "big")
-
-
-def quarantine_prefix(prefix: bytes) -> bytes:
-    """What every :func:`quarantine_key` of a view starts with."""
-    return _QUARANTINE + prefix
 
 
 def time_bytes(micros: int) -> bytes:

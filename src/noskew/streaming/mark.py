@@ -6,6 +6,7 @@ import msgspec
 
 from noskew.clock import MIN_TIME
 from noskew.errors import CorruptDataError
+from noskew.kernel.rows import FORMAT, VERSION_BYTES
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -41,6 +42,15 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     def to_bytes(self) -> bytes:
         """As a store keeps it."""
         return msgspec.json.encode(self)
+
+    def to_row(self, version: bytes) -> bytes:
+        """As the online store keeps it, for whoever asks how far the stream is."""
+        return version + bytes([FORMAT, 0]) + self.to_bytes()
+
+    @classmethod
+    def from_row(cls, row: bytes) -> Mark:
+        """The inverse of :meth:`to_row`."""
+        return cls.from_bytes(row[VERSION_BYTES + 2 :])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mark:

@@ -5,42 +5,60 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from time import monotonic
+from typing import Protocol
 
-from noskew.clock import Clock
 from noskew.closing import Closing
 from noskew.definitions.source import Source
-from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, StoreError, StoreFullError, StoreUnavailableError
-from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
-from noskew.stores.log.base import EventLog, LogReader
-from noskew.stores.online.base import OnlineStore
+from noskew.errors import (
+    ConfigError,
+    FencedError,
+    NoskewError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.decode import decoder
+from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.freshness import Freshness
+from noskew.streaming.keys import space_name
 from noskew.streaming.mark import Mark
 from noskew.streaming.partition import Partition
+from noskew.streaming.publishing import Publishing
+from noskew.streaming.view_fold import ViewFold
 
-#: Rows that may wait for the online store before a partition is read no further.
+#: Rows that may wait for the online store before the log is read no further.
 _MOST_WAITING = 500_000
 #: How long a poll waits, and so how often an idle processor looks whether it shall stop.
 _POLL_S = 0.1
-#: How long to wait before the online store is tried again.
-_RETRY_S = 0.5
-#: How often it is asked whether it still holds what was published.
-_CONFIRM_S = 1.0
+#: How often readers are told how fresh the rows are, and the assignment is looked at.
+_TELL_S = 1.0
+_LOOK_S = 1.0
+#: How often a watcher is told: the log is asked for its end each time.
+_WATCH_S = 0.05
+#: How long to wait before messages are decoded again.
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a partition is. ``end``: the offset after the log's last message."""
+    """How far a partition is. ``end``: the offset after the log's last message.
+
+    The rest is of all partitions together: rows that wait for the online store, those that were
+    published again since it may have lost them, and why it, and the archive, failed last (None:
+    they did not).
+    """
 
     partition: int
     next_offset: int
     end: int
     marks: dict[str, Mark]
     waiting: int
+    published_again: int = 0
+    fault: StoreError | None = None
+    archive_fault: NoskewError | None = None
 
     @property
     def lag(self) -> int:
@@ -52,54 +70,76 @@ class Progress:
 Watcher = Callable[[list[Progress]], None]
 
 
+class Assignment(Protocol):
+    """Says which partitions to work on; they come and go."""
+
+    def look(self) -> frozenset[int]:
+        """The partitions to work on now."""
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Partitions that are worked on no more."""
+
+
 class Processor(Closing):
-    """Folds the partitions of one source's log into rows, and publishes them.
+    """Folds partitions of one source's log into rows, and publishes them.
 
     One thread does it all, step by step: poll, fold, commit, publish. Memory is bounded: a
     portion of messages for each partition, and the rows that wait for an online store that is
-    down; when those are many, their partitions pause.
+    down; when those are many, reading pauses.
 
     Parameters
     ----------
-    views
-        The online views of ``source``.
-    directory
-        Where the state is kept, a directory for each partition.
+    folds
+        Those of the online views of ``source``.
+    state
+        Where rows are kept, and how far each partition is; closed with the processor.
     partitions
         Those to work on; None: all.
+    assignment
+        Says in their place, again and again, which ones to work on.
+    prepare
+        Called with each partition before it is worked on.
     """
 
     def __init__(
         self,
         source: Source,
-        views: Sequence[FeatureView],
+        folds: Sequence[ViewFold],
         log: EventLog,
-        online: OnlineStore,
         *,
         project: str,
-        directory: Path,
-        clock: Clock,
+        state: StateStore,
+        publishing: Publishing,
+        freshness: Freshness,
         partitions: Sequence[int] | None = None,
+        assignment: Assignment | None = None,
+        prepare: Callable[[int], None] | None = None,
     ) -> None:
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream; give it stream=ns.Kafka(…)")
-        self._log, self._online, self._clock = log, online, clock
-        self._prefixes = [view_prefix(project, v.definition_hash) for v in views]
-        chosen = range(log.partitions) if partitions is None else partitions
-        decode = decoder(source.stream.format, source.schema, f"source {source.name!r}")
-        self._partitions = {
-            p: Partition(
-                views, project, decode=decode,
-                state=StateStore(directory / str(p)), online=online, number=p,
-            )
-            for p in chosen
-        }  # fmt: skip
-        self._generation: bytes | None = None
-        self._beat = 0
-        #: Why the online store could not take the last rows; None: it did.
-        self.fault: StoreError | None = None
-        #: Rows that were published again because the online store had lost them.
-        self.published_again = 0
+        self._log, self._state, self._folds = log, state, folds
+        self._project, self._source = project, source.name
+        self._publishing, self._freshness = publishing, freshness
+        self._decode = decoder(source)
+        self._assignment, self._prepare = assignment, prepare
+        self._partitions: dict[int, Partition] = {}
+        self._told = self._looked = -math.inf
+        self._tell_fault: StoreError | None = None
+        self._step_fault: StoreError | None = None
+        #: Commits that were refused, for another worker had taken the partition over.
+        self.refused = 0
+        if assignment is None:
+            self._take(range(log.partitions) if partitions is None else partitions)
+
+    @property
+    def fault(self) -> StoreError | None:
+        """Why the last messages could not be decoded, or the online store not take their rows."""
+        return self._step_fault or self._publishing.fault or self._tell_fault
+
+    @property
+    def published_again(self) -> int:
+        """Rows that were published again because the online store may have lost them."""
+        return self._publishing.published_again
 
     def run(
         self,
@@ -111,94 +151,131 @@ class Processor(Closing):
         """Work until ``stop`` is set, or until everything appended so far is published.
 
         Raises OffsetLostError, with the exact gap, when the log no longer holds what comes
-        next; FencedError when somebody else took a partition over.
+        next; FencedError when somebody else took a partition over that was given for good.
         """
+        ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         paused: set[int] = set()
-        tried = confirmed = -math.inf
-        ends = self._ends()
+        watched = -math.inf
         with self._log.reader({p: w.next_offset for p, w in self._partitions.items()}) as reader:
             while not stop.is_set():
-                caught_up = self._caught_up(ends)
-                for messages in reader.poll(0.0 if until_caught_up and caught_up else _POLL_S):
-                    self._partitions[messages.partition].step(messages)
-                if self.fault is None or monotonic() - tried >= _RETRY_S:
-                    tried = monotonic()
-                    due = tried - confirmed >= _CONFIRM_S or (until_caught_up and caught_up)
-                    if self._publish(due) and due:
-                        confirmed = tried
-                self._hold(reader, paused)
-                if told:
+                self._follow(reader)
+                if told and monotonic() - watched >= _WATCH_S:
+                    watched = monotonic()
                     told(self.progress())
-                if until_caught_up and caught_up and not self._waiting() and self.fault is None:
-                    return
+                last = until_caught_up and self._caught_up(ends)
+                for messages in reader.poll(0.0 if last else _POLL_S):
+                    if not self._step(messages, reader):
+                        stop.wait(_RETRY_S)
+                done = self._publishing.work(now=last) and self._tell(now=last)
+                self._hold(reader, paused)
+                if last and done and self._others_caught_up(ends):
+                    break
+            self._publishing.work(now=True)
+        if told:
+            told(self.progress())
 
     def progress(self) -> list[Progress]:
-        """How far each partition is."""
-        ends = self._ends()
+        """How far each partition is that is worked on."""
+        ends, waiting = self._ends(), self._publishing.waiting
+        again, fault = self.published_again, self.fault
         return [
-            Progress(p, w.next_offset, ends[p], w.marks, w.waiting)
+            Progress(p, w.next_offset, ends[p], w.marks, waiting, again, fault)
             for p, w in self._partitions.items()
         ]
 
     def close(self) -> None:
         """Let go of the state."""
-        for partition in self._partitions.values():
-            partition.close()
+        self._state.close()
 
-    def _publish(self, confirm: bool) -> bool:
-        """Publish what waits; ``confirm`` as well. False if the online store could not take it."""
+    def _take(self, numbers: Sequence[int]) -> None:
+        """Work on partitions: whoever did before cannot commit any more."""
+        if self._prepare is not None:
+            for number in numbers:
+                self._prepare(number)
+        made = {
+            number: Partition(
+                self._folds, number, decode=self._decode, state=self._state,
+                space=self._state.space(space_name(self._project, self._source, number)),
+            )
+            for number in numbers
+        }  # fmt: skip
+        self._publishing.open(made.values())
+        self._partitions |= made
+
+    def _follow(self, reader: LogReader) -> None:
+        """Take over, and give up, what the assignment says."""
+        if self._assignment is None or monotonic() - self._looked < _LOOK_S:
+            return
+        wanted = self._assignment.look()
+        self._looked = monotonic()
+        surplus = sorted(self._partitions.keys() - wanted)
+        if surplus and self._publishing.work(now=True):
+            for number in surplus:
+                self._drop(number, reader)
+            self._assignment.release(surplus)
+        missing = sorted(wanted - self._partitions.keys())
+        self._take(missing)
+        for number in missing:
+            reader.assign(number, self._partitions[number].next_offset)
+
+    def _step(self, messages: Messages, reader: LogReader) -> bool:
+        """Fold messages; False if what they are decoded with cannot be reached."""
+        partition = self._partitions.get(messages.partition)
+        if partition is None:
+            return True  # dropped in this very round
         try:
-            for partition in self._partitions.values():
-                partition.publish()
-            if confirm:
-                self._confirm()
-        except (StoreUnavailableError, StoreFullError) as error:
-            self.fault = error
+            self._publishing.add(partition.step(messages))
+            self._step_fault = None
+        except FencedError:
+            self.refused += 1
+            if self._assignment is None:
+                raise
+            self._drop(messages.partition, reader)
+        except StoreUnavailableError as error:
+            self._step_fault = error
+            reader.assign(messages.partition, partition.next_offset)
             return False
-        self.fault = None
         return True
 
-    def _confirm(self) -> None:
-        """Check that the online store still holds what was published; tell it how far that is.
+    def _drop(self, number: int, reader: LogReader) -> None:
+        reader.drop(number)
+        self._publishing.drop(number)
+        del self._partitions[number]
 
-        A server that took over from another may lack the last rows that the other acknowledged.
-        If that happened while the frontier was written, nothing says how many: then all rows are
-        published again.
-        """
-        generation = self._online.generation()
-        moved = self._generation not in (None, generation)
-        again = sum(p.confirm(moved) for p in self._partitions.values())
-        self._generation = self._online.generation()
-        if self._generation != generation:
-            again += sum(p.publish_all() for p in self._partitions.values())
-        self.published_again += again
-        if not again:
-            self._write_heartbeats()
-
-    def _write_heartbeats(self) -> None:
-        known = min(
-            (m.known for w in self._partitions.values() for m in w.marks.values()), default=0
-        )
-        if known != self._beat:
-            rows = [heartbeat_row(known, 0)] * len(self._prefixes)
-            self._online.write([heartbeat_key(p) for p in self._prefixes], rows)
-            self._beat = known
+    def _tell(self, *, now: bool) -> bool:
+        """Tell readers how fresh the rows are, now and then; False if the store took it not."""
+        if not now and monotonic() - self._told < _TELL_S:
+            return True
+        asked = self._freshness.now()
+        ends = self._ends()
+        caught_up = [p for p, w in self._partitions.items() if w.next_offset >= ends[p]]
+        try:
+            self._freshness.tell(asked, [] if self._publishing.waiting else caught_up)
+        except (StoreUnavailableError, StoreFullError) as error:
+            self._tell_fault = error
+            return False
+        self._told, self._tell_fault = monotonic(), None
+        return True
 
     def _hold(self, reader: LogReader, paused: set[int]) -> None:
-        """Pause partitions whose rows pile up; resume those whose rows are through."""
-        for number, partition in self._partitions.items():
-            if partition.waiting > _MOST_WAITING and number not in paused:
+        """Read no further while rows pile up; go on when they are through."""
+        waiting = self._publishing.waiting
+        if waiting > _MOST_WAITING:
+            for number in self._partitions.keys() - paused:
                 reader.pause(number)
                 paused.add(number)
-            elif number in paused and not partition.waiting:
+        elif paused and not waiting:
+            for number in paused & self._partitions.keys():
                 reader.resume(number)
-                paused.remove(number)
-
-    def _waiting(self) -> int:
-        return sum(p.waiting for p in self._partitions.values())
+            paused.clear()
 
     def _ends(self) -> dict[int, int]:
         return {p: self._log.bounds(p)[1] for p in self._partitions}
 
     def _caught_up(self, ends: dict[int, int]) -> bool:
         return all(w.next_offset >= ends[p] for p, w in self._partitions.items())
+
+    def _others_caught_up(self, ends: dict[int, int]) -> bool:
+        """Whether the partitions of other workers are as far, by what the store says of them."""
+        others = ends.keys() - self._partitions.keys()
+        return all(self._freshness.reached(number) >= ends[number] for number in others)

@@ -6,25 +6,14 @@ the reason of these is "late".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import msgspec
 import pyarrow as pa
 
-from noskew.errors import CorruptDataError
 from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import KNOWN_TIME, SEQUENCE
 from noskew.kernel.keys import integers
-from noskew.stores.state.lmdb import StateStore
-from noskew.streaming import keys
 from noskew.streaming.sorting_out import PLACE_BITS, Quarantined
 
 LATE = "late"
-
-
-def encode(row: Quarantined) -> bytes:
-    """As the state keeps it."""
-    return msgspec.msgpack.encode(row)
 
 
 def late_rows(late: pa.Table, partition: int) -> list[Quarantined]:
@@ -38,15 +27,3 @@ def late_rows(late: pa.Table, partition: int) -> list[Quarantined]:
         )
         for row, at in enumerate(sequence)
     ]  # fmt: skip
-
-
-def quarantined(state: StateStore, prefix: bytes) -> Iterator[Quarantined]:
-    """What a view has in quarantine, in the order of the log.
-
-    Raises CorruptDataError for an entry that cannot be read.
-    """
-    for _, data in state.scan(keys.quarantine_prefix(prefix)):
-        try:
-            yield msgspec.msgpack.decode(data, type=Quarantined)
-        except msgspec.MsgspecError as error:
-            raise CorruptDataError(f"an entry of the quarantine cannot be read: {error}") from error

@@ -6,7 +6,7 @@ goes out, the same for any way of cutting the log into batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -22,12 +22,23 @@ from noskew.kernel.hashing import hash_slices
 from noskew.kernel.keys import encode_columns, integers
 from noskew.kernel.transforms.pipeline import Pipeline, Sorted
 from noskew.stores.log.base import Messages
-from noskew.streaming.decode import Decoded
+from noskew.streaming.decoding.base import Decoded
 from noskew.streaming.mark import Mark
 from noskew.streaming.salvage import salvage
 
 #: An event's sequence is its message's offset and then its place there, which has these bits.
 PLACE_BITS = 20
+
+
+def identities_of(events: pa.Table, keys: Sequence[str]) -> list[bytes | None]:
+    """16 bytes for each event that say its entity and its id; None where the id is null."""
+    ids = events.column(EVENT_ID).combine_chunks()
+    encoded, _ = encode_columns([events.column(k).combine_chunks() for k in keys])
+    both = np.empty((len(ids), 2), np.uint64)
+    both[:, 0] = hash_slices(encoded.data, encoded.offsets)
+    both[:, 1] = integers(ids).view(np.uint64)
+    raw, there = both.tobytes(), values.valid_of(ids)
+    return [raw[16 * i : 16 * i + 16] if has else None for i, has in enumerate(there)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class SortingOut:
 
     def __init__(self, view: FeatureView) -> None:
         self._view = view
+        self._keys = list(view.entity.keys)
         self._pipeline = Pipeline(view, streamed=True)
 
     def __call__(self, messages: Messages, decoded: Decoded, mark: Mark) -> SortedOut:
@@ -127,7 +139,7 @@ class SortingOut:
         )
         return SortedOut(
             events, offset, known[message[made.row]], time < newest - self._view.lateness,
-            self._identity(events), quarantined, after,
+            self._identities(events), quarantined, after,
         )  # fmt: skip
 
     def _events(self, rows: pa.Table, known: NDArray[np.int64]) -> tuple[Sorted, Mapping[int, str]]:
@@ -147,14 +159,5 @@ class SortingOut:
         row = np.concatenate([start + part.row for start, _, part in parts])
         return Sorted(events, row), faults
 
-    def _identity(self, events: pa.Table) -> list[bytes | None] | None:
-        if not self._view.source.event_id:
-            return None
-        ids = events.column(EVENT_ID).combine_chunks()
-        columns = [events.column(k).combine_chunks() for k in self._view.entity.keys]
-        keys, _ = encode_columns(columns)
-        both = np.empty((len(ids), 2), np.uint64)
-        both[:, 0] = hash_slices(keys.data, keys.offsets)
-        both[:, 1] = integers(ids).view(np.uint64)
-        raw, there = both.tobytes(), values.valid_of(ids)
-        return [raw[16 * i : 16 * i + 16] if has else None for i, has in enumerate(there)]
+    def _identities(self, events: pa.Table) -> list[bytes | None] | None:
+        return identities_of(events, self._keys) if self._view.source.event_id else None

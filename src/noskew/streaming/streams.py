@@ -1,43 +1,65 @@
-"""Streams: the processors of a project's streaming sources."""
+"""Streams: what processes a project's streaming sources, put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, DefinitionError
+from noskew.errors import ConfigError, ConflictError, DefinitionError, FencedError
 from noskew.intake.logs import Logs
+from noskew.intake.tables import table_name, table_spec
+from noskew.registry.store import SqlRegistry
+from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
+from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archiving import Archiving
-from noskew.streaming.processor import Processor, Watcher
+from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.claims import Claims
+from noskew.streaming.footing import Footings
+from noskew.streaming.freshness import Freshness
+from noskew.streaming.processor import Assignment, Processor, Progress, Watcher
+from noskew.streaming.publishing import publishing
+from noskew.streaming.verification import Verification, Verified
+from noskew.streaming.view_fold import ViewFold
+
+#: How often to look again at a stream that goes on faster than its archive.
+_TRIES = 10
+#: How long snapshots are kept that no saved training set was made of, in µs: what was made of them
+#: can be saved, and be rebuilt for ever, until then.
+_KEEP_SNAPSHOTS = 7 * 86_400_000_000
 
 
 @dataclass(frozen=True)
 class Streams:
-    """What a project keeps of its streams, under one directory."""
+    """The streams of a project. ``directory``: what this machine keeps of them."""
 
     project: str
     directory: Path
     clock: Clock
+    buckets: int
     logs: Logs
+    registry: SqlRegistry
+    offline: OfflineStore
+    online: OnlineStore
 
     def processor(
         self,
         source: Source,
         views: Iterable[FeatureView],
-        online: OnlineStore,
         *,
         partitions: Sequence[int] | None = None,
+        assignment: Assignment | None = None,
     ) -> Processor:
-        """The processor of the online views of a source.
+        """The processor of the online views of a source; their rows are made where they lack.
 
-        Raises DefinitionError for a view whose entity does not stay in one partition.
+        Raises DefinitionError for a view whose entity does not stay in one partition, and
+        OffsetLostError for a log that is not, or no longer, the one that the rows are of.
         """
         mine = [v for v in fed_by(source, views) if v.online]
         if not mine:
@@ -45,38 +67,158 @@ class Streams:
         log = self.logs.of(source)
         for view in mine:
             _check_key(view, source, log.partitions)
-        return Processor(
-            source, mine, log, online, project=self.project, clock=self.clock,
-            directory=self.directory / "state" / source.name, partitions=partitions,
+        self._archive_history(source, mine)
+        state = self._state(source)
+        try:
+            bootstrap = self._bootstrap(source, log, state)
+            folds = [bootstrap.ready(v, table_name(v)) for v in mine]
+            prefixes = [f.prefix for f in folds]
+
+            def prepare(number: int) -> None:
+                for fold in folds:
+                    bootstrap.advance(fold, number, table_name(fold.view))
+
+            return Processor(
+                source, folds, log, project=self.project, state=state,
+                partitions=partitions, assignment=assignment,
+                prepare=prepare,
+                publishing=publishing(self.online, state, prefixes),
+                freshness=Freshness(self.online, self.clock, prefixes, log.partitions),
+            )  # fmt: skip
+        except BaseException:
+            state.close()
+            raise
+
+    def _archive_history(self, source: Source, views: Sequence[FeatureView]) -> None:
+        """Before a view starts beside facts that are there: archive what the log holds by now.
+
+        Of an event that was ingested and is in the log, too, the one that was known first counts;
+        so both must be there when the first rows are made.
+        """
+        footings = Footings(self.project, self.registry, self.clock)
+        new = [
+            v for v in views
+            if footings.of(v) is None and table_name(v) in self.offline.tables()
+        ]  # fmt: skip
+        if new:
+            with self.archiving(source, new) as archiving:
+                archiving.catch_up()
+
+    def archiving(
+        self,
+        source: Source,
+        views: Iterable[FeatureView],
+        *,
+        partitions: Callable[[], Collection[int]] | None = None,
+    ) -> Archiving:
+        """What takes the events of all views of a source to the offline store."""
+        return Archiving(
+            source, fed_by(source, views), self.logs.of(source), self.offline,
+            directory=self.directory / "archive" / source.name, spec_of=self._spec_of,
+            expire=self._expire, partitions=partitions,
         )  # fmt: skip
 
     def run(
         self,
         source: Source,
         views: Iterable[FeatureView],
-        online: OnlineStore,
-        offline: OfflineStore,
         *,
-        spec_of: Callable[[FeatureView], TableSpec],
         stop: Event | None,
         progress: Watcher | None = None,
     ) -> None:
-        """Process and archive a source until ``stop`` is set; None: until both are caught up."""
-        mine = fed_by(source, views)
+        """Process and archive a source until ``stop`` is set; None: until both are caught up.
+
+        Any number of processes may do so at once, on any number of machines: they share the
+        partitions of the log.
+        """
+        mine = list(views)
         with (
-            self.processor(source, mine, online) as processor,
-            Archiving(
-                source, mine, self.logs.of(source), offline,
-                directory=self.directory / "archive" / source.name, spec_of=spec_of,
-            ) as archiving,
-        ):  # fmt: skip
-            processor.run(stop or Event(), until_caught_up=stop is None, told=progress)
+            self.claims(source) as claims,
+            self.processor(source, mine, assignment=claims) as processor,
+            self.archiving(source, mine, partitions=lambda: claims.wanted) as archiving,
+        ):
+            told = progress and _of_both(progress, archiving)
+            processor.run(stop or Event(), until_caught_up=stop is None, told=told)
             archiving.catch_up()
+
+    def claims(self, source: Source) -> Claims:
+        """The claims of this worker on the partitions of a source."""
+        log = self.logs.of(source)
+        return Claims(self.registry, self.project, source.name, lambda: log.partitions, self.clock)
+
+    def rebuild(self, source: Source, views: Iterable[FeatureView]) -> None:
+        """Make the rows of a source's views anew, from all that is archived and the present log.
+
+        What the log holds and the archive does not is read at the next run. A processor that
+        runs meanwhile on this machine stops with FencedError; on others, stop them before.
+        """
+        log, state = self.logs.of(source), self._state(source)
+        with state:
+            bootstrap = self._bootstrap(source, log, state)
+            for view in fed_by(source, views):
+                if view.online:
+                    bootstrap.renew(view, table_name(view))
+                    bootstrap.ready(view, table_name(view))
+
+    def verify(
+        self, source: Source, views: Iterable[FeatureView], *, repair: bool = False
+    ) -> list[Verified]:
+        """Compare the rows of a source's views with those computed anew from what is archived.
+
+        A stream may run meanwhile. ``repair``: rows that the online store has otherwise than the
+        state are written again; rows of the state itself are made anew by :meth:`rebuild`.
+        """
+        mine = [v for v in fed_by(source, views) if v.online]
+        log = self.logs.of(source)
+        with self._state(source) as state:
+            check = Verification(source.name, self.project, log, self.offline, self.online, state)
+            return [self._verified(check, source, view, repair) for view in mine]
+
+    def _verified(
+        self, check: Verification, source: Source, view: FeatureView, repair: bool
+    ) -> Verified:
+        footing = Footings(self.project, self.registry, self.clock).of(view)
+        fold = ViewFold(view, self.project, footing.generation if footing else 0)
+        for left in reversed(range(_TRIES)):
+            try:
+                with self.archiving(source, [view]) as archiving:
+                    archiving.catch_up()
+                return check.run(fold, table_name(view), repair=repair)
+            except (ConflictError, FencedError):  # a stream that runs was faster
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _state(self, source: Source) -> StateStore:
+        return StateStore(self.online.directory or self.directory / "state" / source.name)
+
+    def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
+        footings = Footings(self.project, self.registry, self.clock)
+        return Bootstrap(source.name, self.project, log, self.offline, self.online, state, footings)
+
+    def _expire(self, table: str) -> None:
+        """Forget snapshots of a table that nobody needs: training sets that were saved do."""
+        saved = self.registry.training_sets(self.project)
+        pinned = {s.spec["snapshots"].get(table) for s in saved} - {None}
+        before = self.clock.now() - _KEEP_SNAPSHOTS
+        self.offline.expire(table, before=before, keep=pinned)
+
+    def _spec_of(self, view: FeatureView) -> TableSpec:
+        return table_spec(view, self.buckets)
 
 
 def fed_by(source: Source, views: Iterable[FeatureView]) -> list[FeatureView]:
     """The views of a source."""
     return [v for v in views if v.source.name == source.name]
+
+
+def _of_both(told: Watcher, archiving: Archiving) -> Watcher:
+    """Tell of processing, and of the archive's fault with it."""
+
+    def tell(found: list[Progress]) -> None:
+        told([replace(p, archive_fault=archiving.fault) for p in found])
+
+    return tell
 
 
 def _check_key(view: FeatureView, source: Source, partitions: int) -> None:

@@ -18,7 +18,14 @@ from noskew.kernel.events import EVENT_ID, Events
 from noskew.kernel.keys import encode_columns
 from noskew.kernel.online_keys import view_prefix
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, unpack, versions
+from noskew.kernel.rows import (
+    RowLayout,
+    known_times,
+    pack,
+    unpack,
+    version_bytes,
+    versions,
+)
 from noskew.kernel.state import fold, merge
 from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import PLACE_BITS, Quarantined, SortedOut
@@ -26,6 +33,8 @@ from noskew.streaming.sorting_out import PLACE_BITS, Quarantined, SortedOut
 #: Rows are made by several threads, from so many on for each: the kernel lets go of the
 #: interpreter's lock.
 _ROWS_A_PART = 2_000
+#: Bits of an offset in the number of a version; a generation stands before them.
+OFFSET_BITS = 48
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -68,23 +77,37 @@ class ViewFold:
 
     ``rows(log[0..o])`` is a function of the messages alone: each row is the fold of its
     entity's events, at the known time of the last of them, and its version is that known time
-    and that event's offset. So the same messages give the same bytes however they are cut into
-    batches, and a row that is written again changes nothing.
+    and the number that follows that event's offset. So the same messages give the same bytes
+    however they are cut into batches, and a row that is written again changes nothing.
+
+    ``generation`` counts how often the rows were made anew from the archive: of two rows of the
+    same known time, the one of the later generation is later.
     """
 
-    def __init__(self, view: FeatureView, project: str) -> None:
+    def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
         self.view = view
+        self._generation = generation << OFFSET_BITS
         self.prefix = view_prefix(project, view.definition_hash)
         self._plan = compile_view(view)
-        self._layout = RowLayout(self._plan)
+        self.layout = RowLayout(self._plan)
         self._keys = list(view.entity.keys)
+
+    def numbered(self, number: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of versions: the generation, then the offset that comes next."""
+        return self._generation | number
+
+    def version(self, mark: Mark) -> bytes:
+        """No row is later of which the mark has seen all events."""
+        return version_bytes(mark.known, self._generation | mark.next_offset)
 
     def accept(self, sorted_out: SortedOut, seen: Mapping[bytes, int]) -> Accepted:
         """Which events count. ``seen``: when identities of the batch were accepted before."""
         table = sorted_out.events
-        duplicate, new = self._duplicates(sorted_out, seen)
+        keeps_out = self.view.late != "fold"
+        barred = sorted_out.is_late if keeps_out else np.zeros(len(sorted_out.is_late), bool)
+        duplicate, new = self._duplicates(sorted_out, seen, barred)
         late = sorted_out.is_late & ~duplicate
-        kept_out = late if self.view.late != "fold" else np.zeros(len(late), bool)
+        kept_out = barred & ~duplicate
         counts = ~duplicate & ~kept_out
         chosen = table if counts.all() else table.filter(pa.array(counts))
         known = chosen.drop_columns([EVENT_ID]) if EVENT_ID in chosen.column_names else chosen
@@ -123,20 +146,25 @@ class ViewFold:
         size = len(held)
         starts = events.offsets[:-1]
         horizon = np.maximum.reduceat(events.known_time, starts)
+        # A row of history may have been known later than a message of the log was appended.
+        horizon = np.maximum(horizon, known_times(held))
         offset = np.maximum.reduceat(events.sequence, starts) >> PLACE_BITS
         at = np.arange(size)
         parts = [(fold(self._plan, events, horizon), at)]
         there = np.array([i for i, row in enumerate(held) if row is not None], np.int64)
         if len(there):
-            before = unpack(self._layout, [row for row in held if row is not None])
+            before = unpack(self.layout, [row for row in held if row is not None])
             parts.insert(0, (before, there))
         made = merge(self._plan, parts, size, horizon)
-        return pack(self._layout, made, versions(horizon, offset)).to_list()
+        return pack(self.layout, made, versions(horizon, self.numbered(offset + 1))).to_list()
 
     def _duplicates(
-        self, sorted_out: SortedOut, seen: Mapping[bytes, int]
+        self, sorted_out: SortedOut, seen: Mapping[bytes, int], barred: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], dict[bytes, int]]:
-        """Which events repeat one of the same identity, and the identities that are new."""
+        """Which events repeat one that counts, and the identities of those that now do.
+
+        ``barred``: events that do not count in any case, so that no later one repeats them.
+        """
         duplicate = np.zeros(len(sorted_out.offset), bool)
         new: dict[bytes, int] = {}
         if sorted_out.identity is None:
@@ -149,6 +177,6 @@ class ViewFold:
             before = new.get(identity, seen.get(identity))
             if before is not None and known[i] - before <= horizon:
                 duplicate[i] = True
-            else:
+            elif not barred[i]:
                 new[identity] = known[i]
         return duplicate, new

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from noskew.definitions.view import FeatureView
+from noskew.intake.tables import has_table, one_per_log, table_name
 from noskew.stores.offline.base import OfflineStore
 from noskew.training.progress import Progress, of_one
-from noskew.training.tables import has_table, one_per_log, table_name
 
 
 @dataclass(frozen=True, slots=True)

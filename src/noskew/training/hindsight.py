@@ -11,10 +11,10 @@ from noskew.clock import to_text
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import HindsightWarning
+from noskew.intake.tables import has_table, table_name
 from noskew.kernel.conform import conform_column
 from noskew.kernel.events import KNOWN_TIME
 from noskew.stores.offline.base import Filter, OfflineStore
-from noskew.training.tables import has_table, table_name
 from noskew.types import DType
 
 #: From here up to who called the store: this function, TrainingSets.make, FeatureStore.

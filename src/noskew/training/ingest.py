@@ -17,13 +17,13 @@ from noskew.definitions import connectors
 from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
+from noskew.intake.tables import one_per_log, table_spec
 from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.stores.offline.base import OfflineStore, Progress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
 from noskew.training import frames
 from noskew.training import progress as telling
-from noskew.training.tables import one_per_log, table_spec
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -12,19 +11,16 @@ from numpy.typing import NDArray
 
 from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
+from noskew.intake.tables import has_table, table_name
+from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
-from noskew.kernel.keys import encode_columns, integers
+from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, version_bytes, version_of
-from noskew.kernel.state import fold
+from noskew.kernel.rows import RowLayout, version_bytes, version_of
 from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.training.keys import positions, whole
-from noskew.training.tables import has_table, table_name
-
-#: Events that are folded at once: few enough for their copies to stay in a few megabytes.
-PART_EVENTS = 16_384
 
 _Batches = Iterator[pa.RecordBatch]
 
@@ -129,23 +125,21 @@ class _Job:
         self._layout = RowLayout(self._plan)
         self._table, self._offline = table_name(view), offline
         self._until, self._since = until, since
+        self._id_horizon = view.source.event_id_horizon
         values = [c for c in self._plan.columns if c not in view.entity.keys]
         ids = [EVENT_ID] if view.source.event_id else []
         self._columns = [*self._keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values, *ids]
 
     def batches(self, prefix: bytes) -> _Batches:
         """Keys and packed rows of the entities to write."""
+        stamp = self._until, self._version
         for bucket in range(self._buckets):
             for table in self._facts(bucket):
-                for events in _parts(Events.from_table(table, self._keys)):
-                    yield self._packed(events, prefix)
-
-    def _packed(self, events: Events, prefix: bytes) -> pa.RecordBatch:
-        keys, _ = encode_columns([whole(events.keys.column(k)) for k in self._keys], prefix)
-        rows = pack(self._layout, fold(self._plan, events, self._until), self._version)
-        self.entities += len(keys)
-        columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
-        return pa.RecordBatch.from_arrays(columns, ["key", "row"])
+                events = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
+                for keys, rows in bulk_rows(self._layout, events, prefix, lambda _: stamp):
+                    self.entities += len(keys)
+                    columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
+                    yield pa.RecordBatch.from_arrays(columns, ["key", "row"])
 
     def _facts(self, bucket: int) -> Iterator[pa.Table]:
         """All facts known by then of some entities to write, and of some more, in turn."""
@@ -191,18 +185,6 @@ class _Job:
         self.scanned += len(table)
         if len(table):
             self.sequence = max(self.sequence, int(_numbers(table, SEQUENCE).max()))
-
-
-def _parts(events: Events) -> Iterator[Events]:
-    """The events of about PART_EVENTS, and of whole entities, at a time; nothing is copied."""
-    offsets = events.offsets
-    cuts = np.searchsorted(offsets, np.arange(0, len(events), PART_EVENTS))
-    for a, b in pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist()):
-        lo, hi = int(offsets[a]), int(offsets[b])
-        yield Events(
-            events.table.slice(lo, hi - lo), events.keys.slice(a, b - a), offsets[a : b + 1] - lo,
-            events.event_time[lo:hi], events.known_time[lo:hi], events.sequence[lo:hi],
-        )  # fmt: skip
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:

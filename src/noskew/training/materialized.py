@@ -9,7 +9,7 @@ from itertools import islice
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, NotMaterializedError
-from noskew.kernel.online_keys import frontier_keys, heartbeat_key, is_entity_key, view_prefix
+from noskew.kernel.online_keys import heartbeat_key, is_entity_key, progress_key, view_prefix
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
@@ -76,8 +76,8 @@ class Materializations:
     def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
         if view.source.stream is None:
             return False
-        first = frontier_keys(view_prefix(self.project, view.definition_hash), 0)[:1]
-        return online.read(first) != [None]
+        first = progress_key(view_prefix(self.project, view.definition_hash), 0)
+        return online.read([first]) != [None]
 
     def until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""

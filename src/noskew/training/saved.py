@@ -14,13 +14,13 @@ from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.errors import CorruptDataError
+from noskew.intake.tables import has_table, table_name
 from noskew.kernel.history import KnownAt
 from noskew.registry.state import TrainingSet as Saved
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore, Progress
 from noskew.training.hindsight import warn_of_hindsight
 from noskew.training.history import historical_features
-from noskew.training.tables import has_table, table_name
 from noskew.training.training_set import TrainingSet, table_digest
 from noskew.types import check_name
 

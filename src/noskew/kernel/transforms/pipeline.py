@@ -16,13 +16,18 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, TransformError
 from noskew.kernel import values
 from noskew.kernel.conform import conform, conform_column
-from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME
+from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, OFFSET, ORIGIN, PLACE
 from noskew.kernel.keys import buckets_of, encode_columns, integers
 from noskew.kernel.transforms.functions import FunctionEngine
 from noskew.kernel.transforms.sql import FilterEngine, SqlEngine
 
 BUCKET = "_bucket"
 _UTC = pa.timestamp("us", "UTC")
+_PLACES = (
+    pa.field(ORIGIN, pa.string()),
+    pa.field(OFFSET, pa.int64()),
+    pa.field(PLACE, pa.int32()),
+)
 
 
 @dataclass
@@ -63,7 +68,10 @@ class Pipeline:
     def schema(self) -> pa.Schema:
         """The columns of events, without the clocks and the bucket."""
         made = self._view.columns.arrow
-        return made.append(pa.field(EVENT_ID, pa.int64())) if self._source.event_id else made
+        if self._source.event_id:
+            made = made.append(pa.field(EVENT_ID, pa.int64()))
+        places = _PLACES if self._source.stream else ()
+        return pa.schema([*made, *places])
 
     def __call__(
         self, batch: pa.Table, *, known_time: int | NDArray[np.int64], buckets: int
@@ -72,7 +80,9 @@ class Pipeline:
 
         ``known_time`` (one, or one for each row) stands in where the source has no created
         column, or null in it. The events have the view's columns, ``_event_time``,
-        ``_known_time``, ``_bucket`` and, for a source with event ids, ``_event_id`` (a hash).
+        ``_known_time``, ``_bucket``; for a source with event ids ``_event_id`` (a hash); and for
+        one with a stream ``_origin``, ``_offset`` and ``_place``, null since these rows come
+        from no log (who reads a log adds its own).
         Rows without a key or an event time, or dated further ahead of their known time than
         the source allows, are refused.
 
@@ -100,6 +110,8 @@ class Pipeline:
         events = events.append_column(EVENT_TIME, when).append_column(KNOWN_TIME, known)
         if source.event_id:
             events = events.append_column(EVENT_ID, _identify(origin.column(source.event_id)))
+        for place in _PLACES if source.stream and not self._streamed else ():
+            events = events.append_column(place, pa.nulls(len(events), place.type))
         return self._sort_out(events, at, buckets)
 
     def _column(

@@ -37,6 +37,10 @@ _CORRUPT = (
     lmdb.VersionMismatchError,
 )
 
+#: Keys that start with this are no rows: what processors of streams keep beside them. No row of
+#: a view does, but for a chance of 2⁻⁶⁴.
+RESERVED = b"\0noskew\0"
+
 Handle = lmdb.Environment
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 _T = TypeVar("_T")

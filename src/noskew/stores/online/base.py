@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from noskew.closing import Closing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
 #: Every row starts with this many bytes: its version, big-endian, compared as bytes.
@@ -36,6 +38,15 @@ class OnlineStore(Closing, ABC):
     key or a row outside the limits above. A store may be shared by threads. Bytes that are
     returned belong to the caller and stay valid after the store is closed.
     """
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the LMDB files of an embedded store are; None of any other.
+
+        What writes rows of its own may then commit them together with what it must remember,
+        through :class:`noskew.stores.state.lmdb.StateStore`.
+        """
+        return None
 
     @abstractmethod
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from operator import lt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -21,7 +22,7 @@ from noskew.stores.online._limits import (
     greatest_by_key,
     short_row,
 )
-from noskew.stores.online._lmdb_environment import Environment, Transaction, translate
+from noskew.stores.online._lmdb_environment import RESERVED, Environment, Transaction, translate
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _BYTES_PER_SCAN = 1 << 20
 _BYTES_PER_ITEM = 200
 #: Keys looked at to guess whether a batch is of new keys.
 _SAMPLE = 16
+_AFTER_RESERVED = RESERVED[:-1] + b"\1"
 
 
 class LmdbStore(OnlineStore):
@@ -68,6 +70,10 @@ class LmdbStore(OnlineStore):
         self._name = f"the LMDB store {os.fspath(path)}"
         self._readonly = readonly
         self._environment: Environment | None = environments.acquire(path, map_size, readonly)
+
+    @property
+    def directory(self) -> Path:
+        return self._opened().path
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
@@ -217,6 +223,9 @@ def _part(
         item = cursor.item()
         if not item[0].startswith(prefix):
             break
+        if item[0].startswith(RESERVED):
+            found = cursor.set_range(_AFTER_RESERVED)
+            continue
         items.append(item)
         size += len(item[1]) + _BYTES_PER_ITEM
         found = cursor.next()

@@ -1,0 +1,216 @@
+"""Publishing: takes changed rows to an online store, and notices when the store lost them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from time import monotonic
+from typing import Protocol
+
+from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
+from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_key, progress_key
+from noskew.kernel.rows import VERSION_BYTES, version_of
+from noskew.stores.online.base import OnlineStore
+from noskew.stores.state.lmdb import StateStore
+from noskew.streaming.partition import Change, Partition
+
+#: Rows given to the online store in one call.
+_WRITE_ROWS = 10_000
+#: How often it is asked whether it still holds what was published.
+_CONFIRM_S = 1.0
+#: How long to wait before a store that failed is tried again.
+_RETRY_S = 0.5
+#: The version of a store that holds nothing.
+NOTHING = b""
+
+
+class Publishing(Protocol):
+    """What becomes of the rows that partitions change. ``fault``: why the store took none."""
+
+    fault: StoreError | None
+    published_again: int
+
+    @property
+    def waiting(self) -> int:
+        """Rows that the online store does not have yet."""
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        """Partitions join; the store may lack what was committed of them."""
+
+    def drop(self, number: int) -> None:
+        """A partition leaves; the store has its rows."""
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Rows to publish, with how far their views are."""
+
+    def work(self, *, now: bool = False) -> bool:
+        """Publish and confirm what is due, all of it if ``now``. True: the store holds it all."""
+
+
+class Embedded:
+    """The state is the online store's own: rows were published by the commit that made them."""
+
+    fault: StoreError | None = None
+    published_again = 0
+    waiting = 0
+
+    def open(self, partitions: Iterable[Partition]) -> None: ...
+
+    def drop(self, number: int) -> None: ...
+
+    def add(self, changes: Iterable[Change]) -> None: ...
+
+    def work(self, *, now: bool = False) -> bool:
+        del now
+        return True
+
+
+@dataclass
+class _View:
+    """What one view has on its way. Versions are by partition."""
+
+    prefix: bytes
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    progress: dict[bytes, bytes] = field(default_factory=dict)
+    added: dict[int, bytes] = field(default_factory=dict)
+    confirmed: dict[int, bytes] = field(default_factory=dict)
+    #: Every row of at least this version is to be published again; None: none is.
+    lost: bytes | None = None
+
+
+class Remote:
+    """Rows wait here, the newest of each key, until the store has them.
+
+    A store that is down or full stops nothing. And it may lose what it acknowledged: a Redis
+    whose primary fails over to a replica that is behind, or one that is emptied. So *frontier*
+    keys, enough of them that every shard has some, are written after the rows, with the version
+    up to which rows were published. A shard that lost rows lost its frontier keys, too, as it
+    loses the last writes first; reading them tells from where rows are published again.
+    """
+
+    def __init__(self, online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> None:
+        self._online, self._state = online, state
+        self._views = {p: _View(p) for p in prefixes}
+        self._generation: bytes | None = None
+        self._tried = self._confirmed = -math.inf
+        self.fault: StoreError | None = None
+        self.published_again = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(v.rows) for v in self._views.values())
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            for prefix, version in partition.versions().items():
+                view = self._views[prefix]
+                view.added[partition.number] = version
+                view.confirmed[partition.number] = version  # until the frontier says otherwise
+
+    def drop(self, number: int) -> None:
+        for view in self._views.values():
+            view.added.pop(number, None)
+            view.confirmed.pop(number, None)
+
+    def add(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            view = self._views[change.prefix]
+            view.rows |= zip(change.keys, change.rows, strict=True)
+            view.progress[progress_key(change.prefix, change.partition)] = change.progress
+            view.added[change.partition] = change.version
+
+    def work(self, *, now: bool = False) -> bool:
+        if self.fault is not None and monotonic() - self._tried < _RETRY_S:
+            return False
+        self._tried = monotonic()
+        try:
+            for view in self._views.values():
+                self._write(view)
+            if now or self._tried - self._confirmed >= _CONFIRM_S:
+                self._confirm()
+                self._confirmed = self._tried
+        except (StoreUnavailableError, StoreFullError) as error:
+            self.fault = error
+            return False
+        self.fault = None
+        return True
+
+    def _write(self, view: _View) -> None:
+        """Publish what waits. When it raises, everything waits on, and some may be written."""
+        if view.rows:
+            self._put(view.rows)
+            view.rows.clear()
+        if view.progress:  # after the rows: who reads it finds them
+            self._put(view.progress)
+            view.progress.clear()
+
+    def _put(self, rows: Mapping[bytes, bytes]) -> None:
+        for items in _batches(rows.items()):
+            self._online.write([key for key, _ in items], [row for _, row in items])
+
+    def _confirm(self) -> None:
+        """Check that the store still holds what was published; tell it how far that is.
+
+        A server that took over from another may lack the last rows that the other acknowledged.
+        If that happened while the frontier was written, nothing says how many: then all rows are
+        published again.
+        """
+        generation = self._online.generation()
+        moved = self._generation not in (None, generation)
+        for view in self._views.values():
+            self._find_lost(view, moved)
+            self._publish_again(view)
+            self._tell_frontier(view)
+        self._generation = self._online.generation()
+        if self._generation != generation:
+            for view in self._views.values():
+                view.lost = NOTHING
+                self._publish_again(view)
+
+    def _find_lost(self, view: _View, moved: bool) -> None:
+        """What the store lost since the last time; everything since then if it ``moved``."""
+        for number, confirmed in view.confirmed.items():
+            held = self._held(view, number)
+            if moved or held < confirmed:
+                since = min(held, confirmed)
+                view.lost = since if view.lost is None else min(view.lost, since)
+
+    def _held(self, view: _View, number: int) -> bytes:
+        """The version up to which every shard holds what was published of a partition."""
+        found = self._online.read(frontier_keys(view.prefix, number))
+        return min(NOTHING if row is None else row[:VERSION_BYTES] for row in found)
+
+    def _publish_again(self, view: _View) -> None:
+        """Publish the rows of the state that the store may lack, however many these are."""
+        if view.lost is None:
+            return
+        since = view.lost
+        newer = (
+            (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
+        )
+        for items in _batches(newer):
+            self._online.write([key for key, _ in items], [row for _, row in items])
+            self.published_again += sum(is_entity_key(key) for key, _ in items)
+        view.lost = None
+        view.confirmed = dict.fromkeys(view.confirmed, NOTHING)  # the frontier is to be written
+
+    def _tell_frontier(self, view: _View) -> None:
+        for number, version in view.added.items():
+            if version != view.confirmed[number]:
+                row = heartbeat_row(*version_of(version))
+                keys = frontier_keys(view.prefix, number)
+                self._online.write(keys, [row] * len(keys))
+                view.confirmed[number] = version
+
+
+def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _WRITE_ROWS)):
+        yield batch
+
+
+def publishing(online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> Publishing:
+    """What takes rows to ``online`` from the state that is kept for it."""
+    return Embedded() if online.directory is not None else Remote(online, state, prefixes)
