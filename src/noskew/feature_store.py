@@ -82,10 +82,6 @@ class FeatureStore:
     def _training_sets(self) -> TrainingSets:
         return TrainingSets(self.config.project, self.root, self.registry, self.offline, self.clock)
 
-    @property
-    def _materializations(self) -> Materializations:
-        return Materializations(self.config.project, self.registry, self.clock)
-
     @cached_property
     def logs(self) -> Logs:
         """The logs of streaming sources."""
@@ -169,11 +165,11 @@ class FeatureStore:
         ``wait``: return only when reads see them, or after so many seconds; ``readable`` of what
         is returned says which. What raises was not pushed; what returned must not be repeated.
         """
-        table, project = frames.to_arrow(rows, f"rows pushed to {source!r}"), self.applied.project
-        to = project.source(source)
+        of, table = self.applied.project, frames.to_arrow(rows, f"rows pushed to {source!r}")
+        to = of.source(source)
         if wait is None:
             return self.logs.push(to, table)
-        views = online_views(self.config.project, to, project.views.values())
+        views = online_views(self.config.project, to, of.views.values())
         return wait_until_readable(self.online, views, self.logs.push(to, table), wait)
 
     def stream(
@@ -184,10 +180,8 @@ class FeatureStore:
         Without ``stop``: until everything that was appended before the call is in both.
         ``progress`` is told now and then how far each partition is.
         """
-        project = self.applied.project
-        self.streams.run(
-            project.source(source), project.views.values(), stop=stop, progress=progress
-        )
+        of = self.applied.project
+        self.streams.run(of.source(source), of.views.values(), stop=stop, progress=progress)
 
     def materialize(
         self, views: str | Iterable[str] | None = None, *,
@@ -198,14 +192,14 @@ class FeatureStore:
         Only entities with facts learned since the last run are written, unless ``full``.
         """
         bound = self.clock.now() if until is None else to_micros(until)
-        return self._materializations.run_all(
+        return Materializations(self.config.project, self.registry, self.clock).run_all(
             self.applied.project.chosen(views), self.offline, self.online,
             until=bound, full=full, progress=progress,
         )  # fmt: skip
 
     def materialized_until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
-        return self._materializations.until(view)
+        return Materializations(self.config.project, self.registry, self.clock).until(view)
 
     def prune(self, *, dry_run: bool = False) -> list[Pruned]:
         """Remove the online rows of definitions that are no longer applied, or only count them.
@@ -214,20 +208,15 @@ class FeatureStore:
         every server has taken over what is applied, and not while somebody goes back to an
         earlier version: that one must be materialized again afterwards.
         """
-        current = self.applied.project.views.values()
-        return self._materializations.prune(current, self.online, dry_run=dry_run)
+        made = Materializations(self.config.project, self.registry, self.clock)
+        return made.prune(self.applied.project.views.values(), self.online, dry_run=dry_run)
 
     # ---------------------------------------------------------------- data out
 
     def get_historical_features(
-        self,
-        rows: Any,
-        service: str | FeatureService,
-        *,
-        event_time: str = DEFAULT_EVENT_TIME,
-        known_at: Literal["row"] | Any = None,
-        progress: Progress | None = None,
-    ) -> TrainingSet:
+        self, rows: Any, service: str | FeatureService, *, event_time: str = DEFAULT_EVENT_TIME,
+        known_at: Literal["row"] | Any = None, progress: Progress | None = None,
+    ) -> TrainingSet:  # fmt: skip
         """The features of a service as of each row's own time.
 
         Parameters
@@ -244,8 +233,7 @@ class FeatureStore:
             could have served then. A time: what a run on that date would have seen.
 
         Returns the rows in their order, all columns kept, with one column a feature. Warns
-        (HindsightWarning) where ``"row"`` asks for times before a source without ``created`` was
-        loaded.
+        (HindsightWarning) where ``"row"`` asks for times before its data was first loaded.
         """
         chosen = self._service(service)
         bound = known_at if known_at is None or known_at == "row" else to_micros(known_at)
