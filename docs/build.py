@@ -13,7 +13,7 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ def pages() -> dict[str, str]:
              "noskew.training.training_set:TrainingSet",
              "noskew.serving.reader:OnlineReader",
              "noskew.serving.features:OnlineFeatures",
+             "noskew.intake.pushed:Pushed",
              "noskew.training.ingest:IngestReport",
              "noskew.training.materialize:Materialized",
              "noskew.training.compacted:Compacted",
@@ -276,10 +277,18 @@ def _commands() -> str:
         "`noskew COMMAND --help` says the same. Options before the command:",
         _options(group.params),
     ]
-    for name, command in group.commands.items():
+    for name, command in every_command(group, "noskew"):
         about = inspect.cleandoc(command.help or "")
-        parts += [f"## noskew {name}", markdown(about), _options(command.params)]
+        parts += [f"## {name}", markdown(about), _options(command.params)]
     return "\n\n".join(part for part in parts if part)
+
+
+def every_command(group: Any, start: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group by their whole names, each followed by those that it groups."""
+    for name, command in group.commands.items():
+        yield f"{start} {name}", command
+        if hasattr(command, "commands"):
+            yield from every_command(command, f"{start} {name}")
 
 
 def _options(params: Sequence[Any]) -> str:
@@ -313,6 +322,8 @@ def _http() -> str:
         ("arrow_rows", "Arrow requests"),
         ("arrow_answer", "Arrow answers"),
         ("feast", "Feast's shape"),
+        ("push", "Push"),
+        ("feast_push", "Feast's push"),
         ("problem", "Errors"),
     ):
         text = _doc(importlib.import_module(f"noskew.serving.http.{module}"))

@@ -59,7 +59,7 @@ IDS = pa.table({"id": ["a"] * 100})
 SHARED = {"content_type": MEDIA_TYPE}
 ROUTES = [
     "/docs", "/features/{service}", "/get-online-features", "/healthz", "/metrics",
-    "/openapi.json", "/readyz", "/services", "/services/{service}",
+    "/openapi.json", "/push", "/push/{source}", "/readyz", "/services", "/services/{service}",
 ]  # fmt: skip
 SERVICES = ["everything", "judged_items", "places", "plain"]
 CASES = [

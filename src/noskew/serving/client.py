@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from noskew.closing import Closing
 from noskew.errors import NoskewError, StoreUnavailableError, missing_extra
+from noskew.intake.pushed import Pushed
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import MEDIA_TYPE, RemoteResponse
 from noskew.serving.http.problem import JSON, raised
@@ -34,6 +35,8 @@ DEFAULT_ATTEMPTS = 3
 #: Seconds before the second attempt; twice as many before each one after it.
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+#: What happens to a request before anything of it is sent.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class _Base:
@@ -56,9 +59,23 @@ class _Base:
         }
 
     @staticmethod
+    def _push(source: str, rows: Any, wait: float | None, timeout_s: float) -> dict[str, Any]:
+        """The arguments of the request that pushes rows."""
+        body, kind = _encode_rows(rows)
+        query = {} if wait is None else {"wait": "online", "wait_s": repr(float(wait))}
+        return {
+            "method": "POST",
+            "url": f"/push/{_segment(source)}",
+            "params": query,
+            "content": body,
+            "headers": {"content-type": kind},
+            "timeout": timeout_s + (wait or 0.0),
+        }
+
+    @staticmethod
     def _judge(answer: httpx.Response) -> bytes:
         """The body of a good answer; the error that another one tells of is raised."""
-        if answer.status_code == 200:
+        if answer.status_code in (200, 202):
             return answer.content
         raise raised(answer.status_code, answer.content)
 
@@ -78,6 +95,18 @@ class _Base:
         if answer is not None:
             pause = max(pause, _seconds(answer.headers.get("retry-after")))
         return min(pause, _LONGEST_PAUSE_S)
+
+    def _pause_push(self, error: Exception, attempt: int) -> float:
+        """As :meth:`_pause`, for a request that must not be made twice once it was sent."""
+        if isinstance(error, httpx.TransportError) and not isinstance(error, _NOT_SENT):
+            raise StoreUnavailableError(
+                f"the feature server did not answer: {type(error).__name__}: {error}. Whether the "
+                f"rows were appended is not known; only a source with an event_id may be pushed "
+                f"the same rows again"
+            ) from error
+        if isinstance(error, NoskewError):
+            raise error
+        return self._pause(error, attempt, None)
 
 
 class Client(Closing, _Base):
@@ -103,6 +132,7 @@ class Client(Closing, _Base):
         attempts: int = DEFAULT_ATTEMPTS,
     ) -> None:
         super().__init__(attempts)
+        self._timeout_s = timeout_s
         self._http = httpx.Client(base_url=url, timeout=timeout_s)
 
     def get_online_features(self, service: str, rows: Any) -> RemoteResponse:
@@ -113,6 +143,26 @@ class Client(Closing, _Base):
         """
         columns, request = self._request(service, rows)
         return RemoteResponse(self._send(request), columns)
+
+    def push(self, source: str, rows: Any, *, wait: float | None = None) -> Pushed:
+        """Append events to the log of a streaming source, as :meth:`FeatureStore.push` does.
+
+        ``rows``: columns, a list of rows, or a frame, with the source's columns. ``wait``: answer
+        when reads see them, or after so many seconds (20 at most). What it returns says how that
+        ended, and that they are in the log: it must not be repeated.
+
+        It is made once: another attempt follows only where no connection was made. Raises
+        NotFoundError, or InputError and its children, for what is not taken; StoreUnavailableError
+        also when no answer came, and then says that nobody knows whether the rows were appended.
+        """
+        request, attempt = self._push(source, rows, wait, self._timeout_s), 0
+        while True:
+            attempt += 1
+            try:
+                return _pushed(self._judge(self._http.request(**request)))
+            except (httpx.TransportError, NoskewError) as error:
+                pause = self._pause_push(error, attempt)
+            threading.Event().wait(pause)
 
     def services(self) -> list[dict[str, Any]]:
         """What is served: name, description, join keys, and so on."""
@@ -151,12 +201,24 @@ class AsyncClient(_Base):
         attempts: int = DEFAULT_ATTEMPTS,
     ) -> None:
         super().__init__(attempts)
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
 
     async def get_online_features(self, service: str, rows: Any) -> RemoteResponse:
         """As :meth:`Client.get_online_features`."""
         columns, request = self._request(service, rows)
         return RemoteResponse(await self._send(request), columns)
+
+    async def push(self, source: str, rows: Any, *, wait: float | None = None) -> Pushed:
+        """As :meth:`Client.push`."""
+        request, attempt = self._push(source, rows, wait, self._timeout_s), 0
+        while True:
+            attempt += 1
+            try:
+                return _pushed(self._judge(await self._http.request(**request)))
+            except (httpx.TransportError, NoskewError) as error:
+                pause = self._pause_push(error, attempt)
+            await asyncio.sleep(pause)
 
     async def services(self) -> list[dict[str, Any]]:
         """As :meth:`Client.services`."""
@@ -205,6 +267,44 @@ def _segment(name: str) -> str:
     return quote(str(name), safe="")
 
 
+def _pushed(body: bytes) -> Pushed:
+    """What the server says of a push."""
+    told = orjson.loads(body)
+    return Pushed(
+        {int(partition): offset for partition, offset in told["offsets"].items()},
+        readable=told.get("readable"),
+        behind=tuple(told.get("behind", ())),
+    )
+
+
+def _encode_rows(rows: Any) -> tuple[bytes, str]:
+    """Rows to push as an Arrow stream; a frame as it is, whatever else by way of columns."""
+    if isinstance(rows, pa.RecordBatch):
+        rows = pa.Table.from_batches([rows])
+    if type(rows).__module__.partition(".")[0] == "pandas":
+        rows = pa.Table.from_pandas(rows, preserve_index=False)
+    if not isinstance(rows, pa.Table) and not hasattr(rows, "__arrow_c_stream__"):
+        columns = as_columns(rows)
+        return _encode(rows, {n: as_list(n, v) for n, v in columns.items()})
+    table = pa.table(rows)
+    plain = [_plain(column.combine_chunks()) for column in table.columns]
+    return _arrow(pa.table(plain, names=table.column_names)), MEDIA_TYPE
+
+
+#: Types whose values take other bytes than a column's own, and those that stand for them.
+_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """A column in a layout that the server takes: neither a dictionary nor views."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _plain(array.dictionary).take(array.indices)
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and kind.value_type in _VIEWS:
+        return array.cast(pa.large_list(_VIEWS[kind.value_type]))
+    return array.cast(_VIEWS[kind]) if kind in _VIEWS else array
+
+
 def _encode(rows: Any, columns: Mapping[str, list[Any]]) -> tuple[bytes, str]:
     """Columns as an Arrow stream; as JSON where a column is of no one type.
 
@@ -216,11 +316,15 @@ def _encode(rows: Any, columns: Mapping[str, list[Any]]) -> tuple[bytes, str]:
         table = pa.table({name: _array(values) for name, values in columns.items()})
     except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError):
         return orjson.dumps({"rows": {n: _as_json(v) for n, v in columns.items()}}), JSON
+    return _arrow(table), MEDIA_TYPE
+
+
+def _arrow(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     body: bytes = sink.getvalue().to_pybytes()
-    return body, MEDIA_TYPE
+    return body
 
 
 #: The first that a value is an instance of is its kind; Arrow would turn some into others.

@@ -19,17 +19,19 @@ from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.description import description, summary
+from noskew.serving.http.negotiation import FORM, body_kind, expect_method, wants_arrow
 from noskew.serving.http.openapi import openapi
-from noskew.serving.http.problem import JSON, Headers, Refusal, problem
+from noskew.serving.http.problem import JSON, Answer, Refusal, problem
+from noskew.serving.http.push import Pushes, pushable
 from noskew.serving.request import shown
 
 log = logging.getLogger("noskew.serving")
 
-Answer = tuple[int, Headers, bytes]
 Handler = Callable[[Any, Any], Awaitable[Answer]]
 
 _FEATURES: Final = "/features/"
 _SERVICES: Final = "/services/"
+_PUSH: Final = "/push"
 _JSON_HEADERS: Final = [("content-type", JSON)]
 _ARROW_HEADERS: Final = [("content-type", arrow_answer.MEDIA_TYPE)]
 _TEXT_HEADERS: Final = [("content-type", "text/plain; charset=utf-8")]
@@ -41,8 +43,6 @@ _HTML_HEADERS: Final = [
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 ]
-#: Feast's own examples send no media type, which curl turns into that of a form.
-_FORM: Final = "application/x-www-form-urlencoded"
 _NATIVE: Final = (JSON, arrow_answer.MEDIA_TYPE)
 
 
@@ -52,6 +52,7 @@ class App:
     def __init__(self, backend: Backend, limits: ServeConfig) -> None:
         self._backend, self._limits, self._metrics = backend, limits, backend.metrics
         self._bodies = Bodies(limits.max_body_bytes, limits.body_timeout_s)
+        self._pushes = Pushes(backend, self._bodies, limits)
         self._tasks: list[asyncio.Task[None]] = []
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._feast),
@@ -82,6 +83,7 @@ class App:
         for task in self._tasks:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        loop.run_until_complete(self._pushes.close())
         self._metrics.flush()
         self._backend.close()
 
@@ -92,6 +94,10 @@ class App:
         try:
             if path.startswith(_FEATURES):
                 answer = await self._features(scope, proto, path[len(_FEATURES) :], start)
+            elif path == _PUSH:
+                answer = await self._pushes.feast(scope, proto, start)
+            elif path.startswith(_PUSH + "/"):
+                answer = await self._pushes.native(scope, proto, path[len(_PUSH) + 1 :], start)
             else:
                 answer = await self._other(scope, proto, path, start)
         except Exception as error:  # the last resort: a fault of ours, told as such
@@ -109,19 +115,19 @@ class App:
     async def _features(self, scope: Any, proto: Any, name: str, start: float) -> Answer:
         service = None
         try:
-            _expect_method(scope, "POST")
+            expect_method(scope, "POST")
             service = self._backend.snapshot().service(name)
             headers = scope.headers
             accept, query = headers.get("accept"), scope.query_string
-            wants_arrow = accept is not None and _wants_arrow(accept)
-            kind = _body_kind(headers, _NATIVE)
+            as_arrow = accept is not None and wants_arrow(accept)
+            kind = body_kind(headers, _NATIVE)
             full = bool(query) and _metadata(query)
             body = await self._bodies.read(headers, proto)
             rows = self._rows(kind, body, service)
             # A local store answers in microseconds, less than a switch of tasks would take.
             reader = service.reader
             response = await reader.get_async(rows) if service.is_remote else reader.get(rows)
-            if wants_arrow:
+            if as_arrow:
                 answer: Answer = (200, _ARROW_HEADERS, service.arrow.encode(response))
             else:
                 answer = (200, _JSON_HEADERS, service.json.encode(response, full=full))
@@ -149,7 +155,7 @@ class App:
     async def _feast(self, scope: Any, proto: Any) -> Answer:
         start, service = perf_counter(), None
         try:
-            _body_kind(scope.headers, (JSON, _FORM))
+            body_kind(scope.headers, (JSON, FORM))
             body = await self._bodies.read(scope.headers, proto)
             request = feast.parse(body)
             service = feast.service_of(request, self._backend.snapshot())
@@ -172,12 +178,12 @@ class App:
         try:
             if path.startswith(_SERVICES):
                 label = "service"
-                _expect_method(scope, "GET")
+                expect_method(scope, "GET")
                 answer = await self._service(path[len(_SERVICES) :])
             else:
                 method, handler = self._route(path)
                 label = path[1:]
-                _expect_method(scope, method)
+                expect_method(scope, method)
                 answer = await handler(scope, proto)
         except NoskewError as error:
             answer = self._problem(error, None)
@@ -187,7 +193,8 @@ class App:
     def _route(self, path: str) -> tuple[str, Handler]:
         found = self._routes.get(path)
         if found is None:
-            routes = [*self._routes, "/features/{service}", "/services/{service}"]
+            templates = ("/features/{service}", "/services/{service}", "/push", "/push/{source}")
+            routes = [*self._routes, *templates]
             raise Refusal(404, f"no route {shown(unquote(path[:200]))}", valid=sorted(routes))
         return found
 
@@ -218,8 +225,7 @@ class App:
 
     async def _openapi(self, scope: Any, proto: Any) -> Answer:
         snapshot = self._backend.snapshot()
-        services = {name: s.service for name, s in snapshot.services.items()}
-        body = snapshot.document("openapi", lambda: orjson.dumps(openapi(services, self._limits)))
+        body = snapshot.document("openapi", lambda: _document(snapshot, self._limits))
         return 200, _JSON_HEADERS, body
 
     async def _docs(self, scope: Any, proto: Any) -> Answer:
@@ -236,48 +242,6 @@ class App:
         elif service is None and isinstance(error, NotFoundError) and self._backend.is_compiled:
             valid = self._backend.snapshot().services
         return problem(error, valid)
-
-
-def _expect_method(scope: Any, method: str) -> None:
-    asked = scope.method
-    if asked == method or (asked == "HEAD" and method == "GET"):
-        return
-    allowed = "GET, HEAD" if method == "GET" else method
-    raise Refusal(
-        405,
-        f"this route takes {allowed}, not {shown(asked)}",
-        valid=allowed.split(", "),
-        headers=[("allow", allowed)],
-    )
-
-
-def _body_kind(headers: Any, accepted: tuple[str, ...]) -> str:
-    """The media type of a body; the first of the accepted ones if it says none."""
-    kind = headers.get("content-type")
-    encoding = headers.get("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        raise Refusal(415, f"a body encoded as {shown(encoding)} is not taken; send it plain")
-    if kind is None or kind in accepted:
-        return kind or accepted[0]
-    bare = kind.partition(";")[0].strip().lower()
-    if bare in accepted:
-        return str(bare)
-    raise Refusal(415, f"a body of the media type {shown(kind)} is not taken", valid=list(accepted))
-
-
-def _wants_arrow(accept: str) -> bool:
-    """Whether the answer is to be Arrow. Raises Refusal (406) for neither Arrow nor JSON."""
-    if accept in ("*/*", JSON):
-        return False
-    offered = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    for kind in offered:
-        if kind == arrow_answer.MEDIA_TYPE:
-            return True
-        if kind in (JSON, "*/*", "application/*"):
-            return False
-    raise Refusal(
-        406, f"no answer of {shown(accept)} can be given", valid=[JSON, arrow_answer.MEDIA_TYPE]
-    )
 
 
 def _metadata(query: str) -> bool:
@@ -299,3 +263,8 @@ def _listing(snapshot: Snapshot) -> bytes:
     broken = {name: str(error) for name, error in sorted(snapshot.broken.items())}
     told = {"registry_version": snapshot.version, "services": services, "broken": broken}
     return orjson.dumps(told)
+
+
+def _document(snapshot: Snapshot, limits: ServeConfig) -> bytes:
+    services = {name: s.service for name, s in snapshot.services.items()}
+    return orjson.dumps(openapi(services, pushable(snapshot.definitions), limits))

@@ -31,9 +31,7 @@ def parse(body: bytes, max_rows: int) -> pa.Table:
             _refuse_compression(body)
             table = reader.read_all()
         if table.num_rows > max_rows:
-            raise LimitError(
-                f"{table.num_rows} rows in one request; at most {max_rows} are answered"
-            )
+            raise LimitError(f"{table.num_rows} rows in one request; at most {max_rows} are taken")
         table.validate(full=True)
         _check_nulls(table, len(body))
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -14,6 +14,8 @@ from noskew.clock import Clock
 from noskew.config import Config
 from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
+from noskew.intake.logs import Logs
+from noskew.opening import open_logs
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.http.compiled import Snapshot, is_remote
@@ -45,6 +47,26 @@ class Backend:
         self._compiled: tuple[int, OnlineStore | None] = (0, None)
         self._lacking = "it is still starting"
         self._told = ""
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self._config.project
+
+    @property
+    def clock(self) -> Clock:
+        """Where "now" comes from."""
+        return self._clock
+
+    def open_logs(self) -> Logs:
+        """The logs of the project's streaming sources, each opened when it is asked for."""
+        return open_logs(self._root, self._clock)
+
+    def online(self) -> OnlineStore:
+        """The store as it is now. Raises StoreUnavailableError if it is not open."""
+        if self._store is None:
+            raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
+        return self._store
 
     @property
     def is_compiled(self) -> bool:

@@ -65,8 +65,8 @@ class JsonRows:
 
     def __init__(self, plan: RequestPlan) -> None:
         keys = {n: k for n, k in plan.keys.items() if k.kind == "bytes"}
-        self._keys = {n: _converter(k) for n, k in keys.items()}
-        fields = {n: _converter(k) for n, k in plan.request_fields.items()}
+        self._keys = {n: converter(k) for n, k in keys.items()}
+        fields = {n: converter(k) for n, k in plan.request_fields.items()}
         self._fields = {n: c for n, c in fields.items() if c is not None}
         self._converts = bool(self._keys or self._fields)
         self._kinds: Mapping[str, DType] = {**plan.keys, **plan.request_fields}
@@ -100,10 +100,10 @@ class JsonRows:
             ) from error
 
 
-def _converter(kind: DType) -> Convert | None:
+def converter(kind: DType) -> Convert | None:
     """What turns a JSON value into one of a type; None where they are the same."""
     if kind.item is not None:
-        item = _converter(kind.item)
+        item = converter(kind.item)
         return None if item is None else lambda v: _each(item, v)
     return _CONVERTERS.get(kind.kind)
 

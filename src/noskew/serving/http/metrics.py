@@ -89,6 +89,15 @@ class Metrics:
         self.store_errors = Counter(
             "noskew_store_errors", "Reads that the online store failed.", ("type",), registry=own
         )
+        self.pushed_rows = Counter(
+            "noskew_pushed_rows", "Rows appended to logs.", ("source",), registry=own
+        )
+        self.push_errors = Counter(
+            "noskew_push_errors",
+            "Pushes that failed, for the log or the server.",
+            ("type",),
+            registry=own,
+        )
         self.registry_version = Gauge(
             "noskew_registry_version",
             "The version of the registry that is served.",

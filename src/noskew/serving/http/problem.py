@@ -16,6 +16,8 @@ from noskew import errors
 from noskew.errors import InputError, NoskewError, StoreError, StoreUnavailableError, http_status
 
 Headers = list[tuple[str, str]]
+#: Status, headers and body.
+Answer = tuple[int, Headers, bytes]
 JSON = "application/json"
 #: Messages quote what the caller sent, which can be as long as a body.
 _LONGEST_MESSAGE = 2_000
@@ -38,8 +40,8 @@ class Refusal(InputError):
         self.status, self.valid, self.headers = status, valid, list(headers)
 
 
-def problem(error: NoskewError, valid: Iterable[str] | None = None) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of the answer to a request that ended in ``error``."""
+def problem(error: NoskewError, valid: Iterable[str] | None = None) -> Answer:
+    """The answer to a request that ended in ``error``."""
     headers = [("content-type", JSON)]
     if isinstance(error, Refusal):
         status, valid = error.status, error.valid
