@@ -41,13 +41,13 @@ def _of_partition(prefix: bytes, partition: int) -> bytes:
     return prefix + b"\xff\xff" + partition.to_bytes(4, "big")
 
 
-def frontier_keys(prefix: bytes, partition: int) -> list[bytes]:
+def frontier_keys(prefix: bytes, partition: int, turn: int = 0) -> list[bytes]:
     """Keys that say, for every shard of a store, up to where a stream's rows were published.
 
-    256 of them, so that each of a dozen shards has one but for a chance of 1e-9. No entity key
-    begins with two bytes ``ff``.
+    256 of them, so that each of a dozen shards has one but for a chance of 1e-9; and as many for
+    each of two turns. No entity key begins with two bytes ``ff``.
     """
-    start = _of_partition(prefix, partition)
+    start = _of_partition(prefix, partition) + (b"\1" if turn else b"")
     return [start + bytes([i]) for i in range(256)]
 
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
+from noskew.errors import NotFoundError
 from noskew.kernel.events import KNOWN_TIME, OFFSET, ORIGIN, PLACE
 from noskew.kernel.keys import integers
-from noskew.stores.offline.base import Filter, OfflineStore
+from noskew.stores.offline.base import Filter, OfflineStore, TableInfo
 from noskew.streaming.archive_tables import aside_batch, aside_spec
 from noskew.streaming.quarantine import LATE
 from noskew.streaming.sorting_out import Quarantined
@@ -91,7 +92,7 @@ class Aside:
 
     def rows(self) -> tuple[list[AsideRow], int]:
         """Every row, by origin, offset and place; and how many replays the table has."""
-        if self.table not in self.offline.tables():
+        if info_of(self.offline, self.table) is None:
             return [], 0
         held = self.offline.read(self.table, [ORIGIN, OFFSET, PLACE, "reason", KNOWN_TIME])
         reasons = held.column("reason").to_pylist()
@@ -151,12 +152,19 @@ def aside_of(offline: OfflineStore, views: Iterable[FeatureView]) -> list[Aside]
 
 def totals(offline: OfflineStore, view: FeatureView) -> Totals:
     """How many rows of a view were set aside; without reading them."""
-    table = aside_spec(view).name
-    if table not in offline.tables():
+    info = info_of(offline, aside_spec(view).name)
+    if info is None:
         return Totals()
-    info = offline.info(table)
     replays = int((info.notes or {}).get(_COUNT, 0))
     return Totals(info.rows - replays, replays)
+
+
+def info_of(offline: OfflineStore, table: str) -> TableInfo | None:
+    """A table as it is now; None if there is none."""
+    try:
+        return offline.info(table)
+    except NotFoundError:
+        return None
 
 
 def _places(held: pa.Table) -> Iterator[Place]:

@@ -195,7 +195,8 @@ class Bootstrap:
         mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
         part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
         if self.online.directory is None:  # whatever it says it holds is of other rows
-            self.online.delete(frontier_keys(fold.prefix, part.number))
+            for turn in (0, 1):
+                self.online.delete(frontier_keys(fold.prefix, part.number, turn))
 
     def _remove_older(self, fold: ViewFold, footing: Footing, space: Space, epoch: int) -> None:
         older = [

@@ -24,6 +24,9 @@ _CONFIRM_S = 1.0
 _RETRY_S = 0.5
 #: The version of a store that holds nothing.
 NOTHING = b""
+#: The version of a frontier before anything was published.
+_BEGUN = bytes(VERSION_BYTES - 1) + b"\1"
+_TURNS = (0, 1)
 
 
 class Publishing(Protocol):
@@ -75,7 +78,8 @@ class _View:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     progress: dict[bytes, bytes] = field(default_factory=dict)
     added: dict[int, bytes] = field(default_factory=dict)
-    confirmed: dict[int, bytes] = field(default_factory=dict)
+    #: What each turn of the frontier keys says.
+    confirmed: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     #: Every row of at least this version is to be published again; None: none is.
     lost: bytes | None = None
 
@@ -87,7 +91,9 @@ class Remote:
     whose primary fails over to a replica that is behind, or one that is emptied. So *frontier*
     keys, enough of them that every shard has some, are written after the rows, with the version
     up to which rows were published. A shard that lost rows lost its frontier keys, too, as it
-    loses the last writes first; reading them tells from where rows are published again.
+    loses the last writes first; reading them tells from where rows are published again. There are
+    two turns of them, written alternately: what is lost between a look at the one and the writing
+    of the other takes the first one along, which the next look misses.
     """
 
     def __init__(self, online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> None:
@@ -107,7 +113,8 @@ class Remote:
             for prefix, version in partition.versions().items():
                 view = self._views[prefix]
                 view.added[partition.number] = version
-                view.confirmed[partition.number] = version  # until the frontier says otherwise
+                # Until the frontier says otherwise.
+                view.confirmed[partition.number] = (version, version)
 
     def drop(self, number: int) -> None:
         for view in self._views.values():
@@ -173,20 +180,23 @@ class Remote:
         """What the store lost since the last time; everything since then if it ``moved``."""
         for number, confirmed in view.confirmed.items():
             held = self._held(view, number)
-            if moved or held < confirmed:
-                since = min(held, confirmed)
+            if moved or held[0] < confirmed[0] or held[1] < confirmed[1]:
+                since = min(*held, *confirmed)
                 view.lost = since if view.lost is None else min(view.lost, since)
 
-    def _held(self, view: _View, number: int) -> bytes:
-        """The version up to which every shard holds what was published of a partition."""
-        found = self._online.read(frontier_keys(view.prefix, number))
-        return min(NOTHING if row is None else row[:VERSION_BYTES] for row in found)
+    def _held(self, view: _View, number: int) -> tuple[bytes, bytes]:
+        """The version of each turn up to which every shard holds what was published."""
+        keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
+        found = [NOTHING if r is None else r[:VERSION_BYTES] for r in self._online.read(keys)]
+        return min(found[: len(found) // 2]), min(found[len(found) // 2 :])
 
     def _publish_again(self, view: _View) -> None:
         """Publish the rows of the state that the store may lack, however many these are."""
         if view.lost is None:
             return
         since = view.lost
+        for number in view.confirmed:  # what is emptied meanwhile loses this
+            self._tell(view, number, 1, _BEGUN)
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
@@ -194,15 +204,19 @@ class Remote:
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
         view.lost = None
-        view.confirmed = dict.fromkeys(view.confirmed, NOTHING)  # the frontier is to be written
+        view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, _BEGUN))
 
     def _tell_frontier(self, view: _View) -> None:
         for number, version in view.added.items():
-            if version != view.confirmed[number]:
-                row = heartbeat_row(*version_of(version))
-                keys = frontier_keys(view.prefix, number)
-                self._online.write(keys, [row] * len(keys))
-                view.confirmed[number] = version
+            first, second = view.confirmed[number]
+            if version > max(first, second):
+                turn = int(second < first)  # the older one
+                self._tell(view, number, turn, version)
+                view.confirmed[number] = (first, version) if turn else (version, second)
+
+    def _tell(self, view: _View, number: int, turn: int, version: bytes) -> None:
+        keys = frontier_keys(view.prefix, number, turn)
+        self._online.write(keys, [heartbeat_row(*version_of(version))] * len(keys))
 
 
 def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:

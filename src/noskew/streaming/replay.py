@@ -13,7 +13,7 @@ from noskew.errors import ConflictError, NoteMismatchError
 from noskew.intake.tables import table_name
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.aside import Aside, AsideRow, Place, aside_of
+from noskew.streaming.aside import Aside, AsideRow, Place, aside_of, info_of
 from noskew.streaming.mark import Mark
 from noskew.streaming.selection import Selection
 
@@ -220,7 +220,5 @@ class _Obstacles:
 
 def _notes(aside: Aside) -> Mapping[str, str]:
     """How far the table of the events of some views is, by origin."""
-    table = table_name(aside.views[0])
-    if table not in aside.offline.tables():
-        return {}
-    return aside.offline.info(table).notes or {}
+    info = info_of(aside.offline, table_name(aside.views[0]))
+    return (info.notes if info else None) or {}

@@ -22,7 +22,7 @@ from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.streaming.archive_tables import origin_of
-from noskew.streaming.aside import Totals, totals
+from noskew.streaming.aside import Totals, info_of, totals
 from noskew.streaming.footing import Footings
 from noskew.streaming.mark import Mark
 
@@ -188,11 +188,9 @@ class Observer:
 
 def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, Mark]:
     """How far the table of a view's events is in the partitions of the log of an identity."""
-    table = table_name(view)
-    if table not in offline.tables():
-        return {}
+    info = info_of(offline, table_name(view))
+    notes = (info.notes if info else None) or {}
     start = origin_of(log, "")
-    notes = offline.info(table).notes or {}
     return {
         int(name.removeprefix(start)): Mark.from_bytes(text.encode())
         for name, text in notes.items()

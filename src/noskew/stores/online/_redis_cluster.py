@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import cast
 
 from noskew.errors import StoreUnavailableError
@@ -28,6 +29,7 @@ _MAX_SCANS = 5
 #: Keys of one request to the nodes, which bounds what they must buffer.
 _KEYS_PER_ROUND = 20_000
 _ASK_SLOTS = pack(b"CLUSTER", b"SLOTS")
+_ASK_LAYOUT = pack(b"CLUSTER", b"INFO") + _ASK_SLOTS
 
 
 class ClusterRedis:
@@ -39,6 +41,7 @@ class ClusterRedis:
         self._nodes: dict[Endpoint, AsyncNode] = {}
         #: The primary of each slot; replaced as a whole, so that a reader needs no lock.
         self._owners: list[Endpoint] = []
+        self._silent: set[Endpoint] = set()
         seed = self._pool((address.host, address.port))
         try:
             check_server(seed, cluster=True)
@@ -126,6 +129,11 @@ class ClusterRedis:
                     self._pool(endpoint).call(LOAD_ONE)
             except ConnectionLostError as error:
                 job.lost(error, self._address)
+            except StoreUnavailableError:
+                # The time of this call is over; the next one asks whoever has the slots by then.
+                with suppress(StoreUnavailableError):
+                    self._refresh()
+                raise
             if job.misrouted:
                 self._refresh()
                 job.correct(self._owners)
@@ -144,6 +152,10 @@ class ClusterRedis:
                 job.absorb(parts, answers)
             except ConnectionLostError as error:
                 job.lost(error, self._address)
+            except StoreUnavailableError:
+                with suppress(StoreUnavailableError):
+                    await self._refresh_async()
+                raise
             if job.misrouted:
                 await self._refresh_async()
                 job.correct(self._owners)
@@ -182,31 +194,35 @@ class ClusterRedis:
         return rows
 
     def _refresh(self) -> None:
-        """Learn from any node that answers which node has which slot."""
-        failure: Exception | None = None
+        """Learn from the nodes that answer which node has which slot."""
+        learned = _Learned()
         for endpoint in self._known():
             try:
-                replies = self._pool(endpoint).attempt(_ASK_SLOTS, 1)
+                replies = self._pool(endpoint).attempt(_ASK_LAYOUT, 2)
                 raise_errors(replies, self._address)
             except (ConnectionLostError, StoreUnavailableError) as error:
-                failure = error
+                learned.failure = error
+                self._silent.add(endpoint)
             else:
-                self._owners = owners_of_slots(replies[0], endpoint)
-                return
-        raise unreachable(f"every known node of the cluster of {self._address}", failure)
+                self._silent.discard(endpoint)
+                if learned.is_enough(replies, endpoint):
+                    break
+        self._owners = learned.owners(self._address)
 
     async def _refresh_async(self) -> None:
-        failure: Exception | None = None
+        learned = _Learned()
         for endpoint in self._known():
             try:
-                replies = await self._node(endpoint).attempt(_ASK_SLOTS, 1)
+                replies = await self._node(endpoint).attempt(_ASK_LAYOUT, 2)
                 raise_errors(replies, self._address)
             except (ConnectionLostError, StoreUnavailableError) as error:
-                failure = error
+                learned.failure = error
+                self._silent.add(endpoint)
             else:
-                self._owners = owners_of_slots(replies[0], endpoint)
-                return
-        raise unreachable(f"every known node of the cluster of {self._address}", failure)
+                self._silent.discard(endpoint)
+                if learned.is_enough(replies, endpoint):
+                    break
+        self._owners = learned.owners(self._address)
 
     def _layout(self) -> dict[Endpoint, str]:
         """What each primary says of its own slots; one on the move is in brackets."""
@@ -218,7 +234,9 @@ class ClusterRedis:
         return layout
 
     def _known(self) -> list[Endpoint]:
-        return [*dict.fromkeys(self._owners), (self._address.host, self._address.port)]
+        """All nodes that were heard of; those that did not answer the last time come last."""
+        known = dict.fromkeys([*self._owners, (self._address.host, self._address.port)])
+        return sorted(known, key=self._silent.__contains__)
 
     def _pool(self, endpoint: Endpoint) -> Pool:
         pool = self._pools.get(endpoint)
@@ -233,6 +251,27 @@ class ClusterRedis:
             f"the cluster of {self._address} redirected a request {_MAX_ROUNDS} times; "
             f"it is being changed: try again"
         )
+
+
+class _Learned:
+    """What nodes say of the layout. One that is cut off from the others knows it from before."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self._owners: list[Endpoint] | None = None
+
+    def is_enough(self, replies: list[object], asked: Endpoint) -> bool:
+        """Take what a node says; whether nobody else need be asked."""
+        is_whole = b"cluster_state:ok" in cast(bytes, replies[0])
+        if is_whole or self._owners is None:
+            self._owners = owners_of_slots(replies[1], asked)
+        return is_whole
+
+    def owners(self, address: Address) -> list[Endpoint]:
+        """The primary of each slot. Raises StoreUnavailableError if no node answered."""
+        if self._owners is None:
+            raise unreachable(f"every known node of the cluster of {address}", self.failure)
+        return self._owners
 
 
 def _pack_gets(keys: Sequence[bytes]) -> list[bytes]:

@@ -49,6 +49,7 @@ class Job:
         self._moved: dict[int, Endpoint] = {}
         self._unloaded: set[Endpoint] = set()
         self._losses = 0
+        self._cut_off = False
 
     def parts(self, owners: list[Endpoint]) -> list[Part]:
         """What to send next; empty when every command has its reply."""
@@ -72,10 +73,13 @@ class Job:
         """Take the replies to all ``parts``; keep what was redirected for the next round."""
         again: list[int] = []
         self._pending, self._asking = again, {}
+        first = not self._cut_off
         for part, answer in zip(parts, answers, strict=True):
             replies = answer[1::2] if part.asking else answer
             for position, reply in zip(part.positions, replies, strict=True):
-                if isinstance(reply, hiredis.ReplyError) and self._redirect(part, position, reply):
+                if isinstance(reply, hiredis.ReplyError) and (
+                    self._redirect(part, position, reply) or (first and self._is_cut_off(reply))
+                ):
                     again.append(position)
                 else:
                     self.replies[position] = reply
@@ -113,6 +117,14 @@ class Job:
             self._unloaded.add(part.endpoint)
         else:
             return word == "TRYAGAIN"
+        return True
+
+
+    def _is_cut_off(self, error: hiredis.ReplyError) -> bool:
+        """Whether a node lost sight of the others: they may know who has its slots now."""
+        if not str(error).startswith("CLUSTERDOWN"):
+            return False
+        self._cut_off = self.misrouted = True
         return True
 
 
