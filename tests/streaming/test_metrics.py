@@ -75,7 +75,7 @@ def test_a_process_that_streams_counts_every_row_once(tmp_path: Path) -> None:
 
         wait_until(lambda: consumed(scraped(url)) == 800, "the stream has caught up")
         commands.push(root, 500, 2)
-        seen = []
+        seen: list[Samples] = []
         while not seen or consumed(seen[-1]) < 1_800:
             assert process.poll() is None
             seen.append(scraped(url))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from noskew.kernel.keys import encode_columns
 from noskew.kernel.online_keys import PREFIX_BYTES
 from noskew.stores.online import open_store
 from noskew.types import Schema
+from tests import servers
 from tests.servers import wait_until
 from tests.streaming import commands, shop
 from tests.streaming.commands import running, stream
@@ -36,6 +38,12 @@ svc = ns.FeatureService("svc", [spent])
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return filled(tmp_path)
+
+
+@pytest.fixture
+def redis() -> Iterator[servers.RedisServer]:
+    with servers.redis_server() as server:
+        yield server
 
 
 def filled(root: Path, *, online: str | None = None) -> Path:
@@ -123,8 +131,10 @@ def test_verify_finds_a_wrong_row_and_rebuild_makes_it_right(project: Path) -> N
     assert "✓ equal" in stream(project, "verify", "orders").stdout
 
 
-def test_verify_repairs_what_the_online_store_lacks(tmp_path: Path, redis_url: str) -> None:
-    root = filled(tmp_path, online=redis_url)
+def test_verify_repairs_what_the_online_store_lacks(
+    tmp_path: Path, redis: servers.RedisServer
+) -> None:
+    root = filled(tmp_path, online=redis.url)
     stream(root, "orders", "--once")
     with ns.FeatureStore(root) as store:
         keys = sorted(contents(store))
@@ -135,7 +145,7 @@ def test_verify_repairs_what_the_online_store_lacks(tmp_path: Path, redis_url: s
     repaired = stream(root, "verify", "orders", "--repair", code=1)
     assert "verify once more" in told(repaired)
     stream(root, "verify", "orders")
-    with open_store(redis_url) as online:
+    with open_store(redis.url) as online:
         assert None not in online.read(keys)
 
 

@@ -62,7 +62,6 @@ _GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
         ("ingest", data.ingest),
         ("materialize", data.materialize),
         ("backfill", data.backfill),
-        ("stream", stream.stream),
         ("compact", data.compact),
         ("prune", data.prune),
     ],
@@ -75,3 +74,4 @@ _GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
 for panel, commands in _GROUPS.items():
     for name, command in commands:
         app.command(name, rich_help_panel=panel)(command)
+app.add_typer(stream.app, name="stream", rich_help_panel="Fill")

@@ -1,0 +1,139 @@
+"""stream verify and rebuild: are the rows what the log says, and if not, make them so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noskew.cli.console import confirm, err, out, session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noskew.definitions.view import FeatureView
+    from noskew.feature_store import FeatureStore
+    from noskew.streaming.verification import Verified
+
+Source = Annotated[str, typer.Argument(help="A source that has a stream.")]
+
+
+def verify(
+    ctx: typer.Context,
+    source: Source,
+    views: Annotated[
+        list[str] | None, typer.Argument(help="Names of views; default: all of the source.")
+    ] = None,
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Write again what the online store lacks or has otherwise."),
+    ] = False,
+) -> None:
+    """Compare every row, bit for bit, with one computed anew from the archived events.
+
+    By another way than the stream's, on the machine that has its state; the stream may run
+    meanwhile. Exit code 1 if anything differed, repaired or not.
+    """
+    from noskew.cli.progress import Bars
+    from noskew.cli.render.stream_verified import examples, verified_table
+    from noskew.cli.warmth import tell_if_cold
+
+    tell_if_cold()
+    with session(ctx).store() as store:
+        chosen = _online(store, source, views)
+        from_source = store.applied.project.source(source)
+        found: list[Verified] = []
+        with Bars({v.name: None for v in chosen}, transient=True) as bars:
+            for view in chosen:
+                bars(view.name, 0)  # it begins
+                found += store.streams.verify(from_source, [view], repair=repair)
+                bars(view.name, found[-1].rows)
+    out.print(verified_table(found))
+    bars.summary(f"[b]verify[/b] {bars.rows:,} rows of {len(found)} view{'s' * (len(found) != 1)}")
+    for view, verified in zip(chosen, found, strict=True):
+        for line in examples(verified, view.entity.keys):
+            out.print(line, markup=False, soft_wrap=True)
+    if any(not v.is_equal for v in found):
+        _advise(source, found, repair=repair)
+        raise typer.Exit(1)
+    out.print("[green]Every row is as its log says.[/green]")
+
+
+def rebuild(
+    ctx: typer.Context,
+    source: Source,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Make all online rows of a source anew, from the archived events and the present log.
+
+    For rows that verify finds wrong, and for a log that was lost and made anew. Readers see the
+    rows that are there until their successors are. Stop the streams of the source before, here
+    and on other machines, and start them again afterwards.
+    """
+    from noskew.cli.progress import Bars
+    from noskew.cli.warmth import tell_if_cold
+
+    with session(ctx).store() as store:
+        chosen = _online(store, source, None)
+        events = {v.name: _events(store, v) for v in chosen}
+        for name, rows in events.items():
+            out.print(f"~ [b]{name}[/b]: its rows, from {rows:,} archived events")
+        out.print(
+            "Readers see the rows that are there meanwhile. Stop the source's streams before."
+        )
+        if not yes and not confirm(f"Make the rows of {source} anew?", flag="--yes"):
+            err.print("Nothing was changed.")
+            raise typer.Exit(1)
+        tell_if_cold()
+        from_source = store.applied.project.source(source)
+        with Bars(dict.fromkeys(events), transient=True) as bars:
+            for view in chosen:
+                bars(view.name, 0)  # it begins
+                store.streams.rebuild(from_source, [view])
+                bars(view.name, events[view.name])
+    bars.summary(f"[b]rebuild[/b] rows of {len(chosen)} view{'s' * (len(chosen) != 1)}")
+    out.print(f"[green]Made anew.[/green] Next: [b]noskew stream {source}[/b]")
+
+
+def _online(store: FeatureStore, source: str, names: Sequence[str] | None) -> list[FeatureView]:
+    """The online views of a source, or those named. Raises InputError where there is none."""
+    from noskew.errors import InputError, nearest
+
+    project = store.applied.project
+    found = project.source(source)
+    if found.stream is None:
+        raise InputError(f"source {source!r} has no stream")
+    mine = {v.name: v for v in project.views.values() if v.source.name == source and v.online}
+    wrong = [name for name in names or () if name not in mine]
+    if wrong:
+        raise InputError(
+            f"no view {wrong[0]!r} is made online from the source {source!r}; "
+            f"{nearest(wrong[0], mine)}"
+        )
+    if not mine:
+        raise InputError(f"no view is made online from the source {source!r}")
+    return [mine[name] for name in dict.fromkeys(names or mine)]
+
+
+def _events(store: FeatureStore, view: FeatureView) -> int:
+    from noskew.cli.totals import events_of
+
+    return events_of(store, view)
+
+
+def _advise(source: str, found: Sequence[Verified], *, repair: bool) -> None:
+    """What to do about rows that differ."""
+    if any(v.different or v.missing or v.foreign for v in found):
+        err.print(
+            f"Next: [b]noskew stream rebuild {source}[/b] makes the rows anew from the archived "
+            f"events."
+        )
+    elif not repair:
+        err.print(
+            f"Next: [b]noskew stream verify {source} --repair[/b] writes again what the online "
+            f"store lacks or has otherwise."
+        )
+    else:
+        err.print("The online store has these rows again; verify once more to see it.")

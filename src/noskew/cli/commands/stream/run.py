@@ -1,0 +1,106 @@
+"""stream run: fold a source's stream online, with a live view and metrics."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noskew.cli.console import err, session
+
+if TYPE_CHECKING:
+    from noskew.feature_store import FeatureStore
+    from noskew.streaming.processor import Progress
+
+
+def run(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="A source that has a stream.")],
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop when everything that is there now is online.")
+    ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, metavar="PORT", help="Serve metrics for Prometheus; 0: any port."
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST",
+            help="Where to serve them; 0.0.0.0: to other machines, too.",
+        ),
+    ] = "127.0.0.1",
+) -> None:
+    """Fold a source's stream into the online store and the offline one, until Ctrl-C.
+
+    Ctrl-C and SIGTERM finish what is begun, publish and archive it. Safe to kill as well: the
+    stream goes on where it was, nothing is lost and nothing counts twice. Start it as often as
+    you like, here and elsewhere: the processes share the partitions.
+    """
+    from noskew.cli.render.stream_progress import LiveView
+    from noskew.cli.warmth import tell_if_cold
+    from noskew.errors import NotFoundError
+
+    stop = None if once else _stop_at_signals()
+    tell_if_cold()
+    with session(ctx).store() as store:
+        try:
+            store.applied.project.source(source)
+        except NotFoundError as error:
+            error.add_note("Commands are listed by: noskew stream --help")
+            raise
+        with _metrics(store, source, metrics_host, metrics_port) as count, LiveView(source) as view:
+
+            def told(progress: Sequence[Progress]) -> None:
+                view(progress)
+                count(progress)
+
+            store.stream(source, stop=stop, progress=told)
+    view.summary()
+
+
+def _stop_at_signals() -> Event:
+    """What SIGINT and SIGTERM set. A second one ends the process as if nobody had minded."""
+    stop = Event()
+
+    def handle(number: int, frame: Any) -> None:
+        del frame
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    return stop
+
+
+@contextmanager
+def _metrics(
+    store: FeatureStore, name: str, host: str, port: int | None
+) -> Iterator[Callable[[Sequence[Progress]], None]]:
+    """A watcher that serves metrics; without a port one that does nothing."""
+    if port is None:
+        yield lambda progress: None
+        return
+    from noskew.streaming.metrics import MetricsServer, StreamMetrics
+    from noskew.streaming.status import archived
+
+    project = store.applied.project
+    log, offline = store.logs.of(project.source(name)).identity, store.offline
+    views = [v for v in project.views.values() if v.source.name == name]
+
+    def offsets() -> dict[tuple[str, int], int]:
+        found = ((v.name, archived(offline, v, log)) for v in views)
+        return {(view, n): mark.next_offset for view, marks in found for n, mark in marks.items()}
+
+    with (
+        StreamMetrics(name, store.clock, offsets) as metrics,
+        MetricsServer(metrics, host=host, port=port) as server,
+    ):
+        err.print(f"metrics at [b]{server.url}[/b]")
+        yield metrics

@@ -1,0 +1,38 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from noskew.cli.render.entity_keys import key_text
+from noskew.cli.render.listing import table
+from noskew.streaming.verification import Verified
+from noskew.types import DType
+
+
+def verified_table(found: Sequence[Verified]) -> Table:
+    """How many rows of each view were compared, and how many are not as they should be."""
+    kinds = ("different", "missing", "foreign", "behind")
+    numbers = ("rows", *kinds, "repaired")
+    made = table("Rows beside their log", "view", *numbers, "", numbers=numbers)
+    for v in found:
+        counts = [_count(getattr(v, kind)) for kind in kinds]
+        mark = Text("✓ equal", "green") if v.is_equal else Text("✗ not equal", "red")
+        made.add_row(v.view, f"{v.rows:,}", *counts, f"{v.repaired:,}", mark)
+    return made
+
+
+def examples(found: Verified, kinds: Mapping[str, DType]) -> Iterator[str]:
+    """Some of the rows that differ, by their keys."""
+    for key in found.examples:
+        yield f"  {found.view}: {key_text(key, kinds)}"
+    bad = found.different + found.missing + found.foreign + found.behind
+    if bad > len(found.examples):
+        yield f"  {found.view}: … {bad:,} in all"
+
+
+def _count(count: int) -> Text:
+    return Text(f"{count:,}", "bold red" if count else "dim")
