@@ -1,15 +1,14 @@
-"""What is left after a kill, a full disk, damaged files and overtaken commits."""
+"""What is left after a full disk, damaged files and overtaken commits."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,76 +19,20 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from noskew.stores.offline import SEQUENCE, Filter, IcebergStore, TableSpec
+from noskew.stores.offline import SEQUENCE, Commit, Filter, IcebergStore, TableSpec
+from noskew.stores.offline import append as append_module
+from noskew.stores.offline.commit import overtaken as overtaken_error
 from noskew.testing.offline_store import bits, facts, listed, simple
-from tests.offline import crashing_append
 
 HERE = Path(__file__).parent
-KILLS = 15
 
 
 def open_store(home: Path) -> IcebergStore:
     return IcebergStore(f"sqlite:///{home}/catalog.db", str(home))
 
 
-@pytest.fixture(scope="module")
-def spawner() -> ForkServerContext:
-    """Starts processes from a clean one that has everything imported and nothing opened."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.offline.crashing_append"])
-    return context
-
-
-def run_append(spawner: ForkServerContext, home: Path, kill_at: int) -> tuple[int | None, int]:
-    """The exit code of an append in a process of its own, and the calls that it made."""
-    receiver, sender = spawner.Pipe(duplex=False)
-    process = spawner.Process(
-        target=crashing_append.append_and_die, args=(str(home), kill_at, sender)
-    )
-    process.start()
-    sender.close()
-    process.join(120)
-    calls = receiver.recv() if process.exitcode == 0 else 0
-    return process.exitcode, calls
-
-
 def table_files(home: Path) -> set[Path]:
     return {path for path in (home / "noskew").rglob("*") if path.is_file()}
-
-
-def test_a_killed_append_is_all_or_nothing(tmp_path: Path, spawner: ForkServerContext) -> None:
-    """Killed at points spread over all that an append does, then repeated."""
-    columns = ["k", "v", SEQUENCE]
-    whole = tmp_path / "whole"
-    with open_store(whole) as store:
-        store.create(simple())
-        nothing = bits(store.read("facts", columns))
-        code, calls = run_append(spawner, whole, 0)
-        assert code == 0
-        everything = bits(store.read("facts", columns))
-    # Evenly spread, and closer together at the end, where the commit is. No two runs make the
-    # same number of calls (a cache, a thread), so one of the last points may lie behind the end.
-    points = [1 + calls * number // KILLS for number in range(KILLS)]
-    points += [calls - 4**number for number in range(2, 7)]
-    outcomes = set()
-    kills = 0
-    for number, kill_at in enumerate(points):
-        home = tmp_path / f"killed{number}"
-        with open_store(home) as store:
-            store.create(simple())
-            code, _ = run_append(spawner, home, kill_at)
-            assert code in (0, -signal.SIGKILL)
-            kills += code != 0
-            committed = store.committed("facts", crashing_append.TOKEN)
-            outcomes.add(committed is not None)
-            assert bits(store.read("facts", columns)) == (everything if committed else nothing)
-            again = store.append("facts", crashing_append.batches(), token=crashing_append.TOKEN)
-            assert again.repeated == (committed is not None)
-            assert bits(store.read("facts", columns)) == everything
-            present = {str(path) for path in table_files(home) if path.suffix == ".parquet"}
-            assert present == set(store.files("facts")), "the repeat removes what the kill left"
-    assert kills >= KILLS, "points before the end must kill"
-    assert outcomes == {True, False}, "the points must lie on both sides of the commit"
 
 
 def test_compact_removes_what_nothing_refers_to(tmp_path: Path) -> None:
@@ -116,36 +59,110 @@ def test_compact_removes_what_nothing_refers_to(tmp_path: Path) -> None:
         assert not left[0].exists()
 
 
-def test_compact_stops_an_append_under_way_before_removing_its_files(tmp_path: Path) -> None:
-    """Its files look left behind; so the append must fail rather than commit lost files."""
+def test_compact_takes_files_of_an_append_under_way_for_left_behind(tmp_path: Path) -> None:
+    """So the append must write them again rather than commit lost files."""
     with open_store(tmp_path) as store, open_store(tmp_path) as other:
         store.create(simple())
         for token in ("a", "b"):
             store.append("facts", [facts([(1, 1, 1.0)])], token=token)
+        written: list[set[Path]] = []
 
         def overtaken(rows: int) -> None:
-            if rows:
-                other.compact("facts")
+            before = table_files(tmp_path)
+            other.compact("facts")
+            written.append(before - table_files(tmp_path))
 
         # Progress is called when files are written and the commit is still to come.
-        with pytest.raises(ConflictError):
-            store.append("facts", [facts([(2, 2, 2.0)])], token="c", progress=overtaken)
-        assert listed(store.read("facts", ["k"]).column("k")) == [1, 1]
-        store.append("facts", [facts([(2, 2, 2.0)])], token="c")
+        store.append("facts", [facts([(2, 2, 2.0)])], token="c", progress=overtaken)
+        assert len([path for path in written[0] if path.suffix == ".parquet"]) == 1
         assert sorted(listed(store.read("facts", ["k"]).column("k"))) == [1, 1, 2]
+        assert {*map(Path, store.files("facts"))} <= table_files(tmp_path)
 
 
-def test_an_append_of_the_same_token_at_once_happens_once(tmp_path: Path) -> None:
+def test_an_append_of_many_rows_gets_in_among_many_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written again for each of them, it would never be ready before the next."""
+    tried: list[list[str]] = []
+    commit = append_module.commit
     with open_store(tmp_path) as store, open_store(tmp_path) as other:
         store.create(simple())
 
-        def overtaken(rows: int) -> None:
-            other.append("facts", [facts([(1, 1, 1.0)])], token="same")
+        def overtaken(*args: Any, added: list[Any], **others: Any) -> int:
+            tried.append([file.file_path for file in added])
+            if len(tried) <= 12:
+                monkeypatch.setattr(append_module, "commit", commit)
+                other.append("facts", [facts([(2, 2, 2.0)])])
+                monkeypatch.setattr(append_module, "commit", overtaken)
+            return commit(*args, added=added, **others)
+
+        monkeypatch.setattr(append_module, "commit", overtaken)
+        store.append("facts", [facts([(k, k, 1.0) for k in range(100)])])
+        assert len(tried) == 13
+        assert len(set(map(tuple, tried))) == 2, "written once again, with room for the others"
+        read = store.read("facts", ["v", SEQUENCE]).to_pylist()
+        order = [row["v"] for row in sorted(read, key=lambda row: row[SEQUENCE])]
+        assert order == [2.0] * 12 + [1.0] * 100
+
+
+def test_an_append_that_is_always_overtaken_conflicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(tmp_path) as store:
+        store.create(simple())
+
+        def overtaken(state: Any, *_: Any, **__: Any) -> int:
+            raise overtaken_error(state.spec.name)
+
+        monkeypatch.setattr(append_module, "commit", overtaken)
+        with pytest.raises(ConflictError, match="repeat the call") as raised:
+            store.append("facts", [facts([(k, k, 1.0) for k in range(100)])])
+        assert raised.value.retryable
+        assert not [path for path in table_files(tmp_path) if path.suffix == ".parquet"]
+
+
+def test_files_of_the_same_token_are_removed_by_the_one_that_commits(tmp_path: Path) -> None:
+    """Not by one that sees them, and then finds that they were committed."""
+    with open_store(tmp_path) as store, open_store(tmp_path) as other:
+        store.create(simple())
+        written, listed_by_other, committed = (threading.Event() for _ in range(3))
+
+        def first(rows: int) -> None:
+            written.set()
+            assert listed_by_other.wait(60)
+
+        def second(rows: int) -> None:
+            listed_by_other.set()
+            assert committed.wait(60)
+
+        def append_second() -> None:
+            assert written.wait(60)
+            batch = facts([(1, 1, 1.0)])
+            commits.append(other.append("facts", [batch], token="same", progress=second))
+
+        commits: list[Commit] = []
+        thread = threading.Thread(target=append_second)
+        thread.start()
+        store.append("facts", [facts([(1, 1, 1.0)])], token="same", progress=first)
+        committed.set()
+        thread.join(60)
+        assert [commit.repeated for commit in commits] == [True]
+        assert listed(store.read("facts", ["v"]).column("v")) == [1.0]
+        parquet = {str(path) for path in table_files(tmp_path) if path.suffix == ".parquet"}
+        assert parquet == set(store.files("facts"))
+
+
+def test_a_table_made_anew_is_not_appended_to(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store, open_store(tmp_path) as other:
+        store.create(simple())
+
+        def replaced(rows: int) -> None:
+            other.drop("facts")
+            other.create(simple())
 
         with pytest.raises(ConflictError):
-            store.append("facts", [facts([(1, 1, 1.0)])], token="same", progress=overtaken)
-        assert store.append("facts", [], token="same").repeated
-        assert listed(store.read("facts", ["v"]).column("v")) == [1.0]
+            store.append("facts", [facts([(1, 1, 1.0)])], progress=replaced)
+        assert store.info("facts").rows == 0
 
 
 def test_many_buckets_are_compacted(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ each judged alone. Data is made by plain loops that share no code with any store
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +35,8 @@ from noskew.errors import (
     InputError,
     InvalidNameError,
     KeyTypeError,
+    LimitError,
+    NoteMismatchError,
     NotFoundError,
     SchemaMismatchError,
 )
@@ -150,6 +155,7 @@ class OfflineStoreTests(ABC):
         store.create(simple())
         info = store.info("facts")
         assert (info.snapshot, info.snapshot_number, info.rows, info.files) == (None, 0, 0, 0)
+        assert (info.last_sequence, info.committed_at, info.notes) == (-1, None, {})
         assert info.spec == simple()
         read = store.read("facts", ["v", "k", EVENT_TIME])
         assert read.num_rows == 0
@@ -214,13 +220,15 @@ class OfflineStoreTests(ABC):
             lambda: store.append("facts", [], token="a"),
             lambda: store.committed("facts", "a"),
             lambda: store.compact("facts"),
+            lambda: store.compact("facts", small=True),
+            lambda: store.expire("facts", before=0),
         ):
             with pytest.raises(NotFoundError, match="facts_of_today"):
                 call()
 
     def test_drop_forgets_everything(self, store: OfflineStore) -> None:
         store.create(simple())
-        store.append("facts", [facts([(1, 1, 1.0)])], token="a")
+        store.append("facts", [facts([(1, 1, 1.0)])], token="a", notes={"n": "1"})
         store.read("facts", ["k"])
         store.drop("facts")
         store.drop("facts")
@@ -229,6 +237,7 @@ class OfflineStoreTests(ABC):
             store.read("facts", ["k"])
         store.create(TableSpec("facts", _schema(k=pa.int64()), ("k",), 2))
         assert store.info("facts").rows == 0
+        assert store.info("facts").notes == {}
         assert store.committed("facts", "a") is None
         assert store.read("facts", ["k"]).num_rows == 0
 
@@ -331,6 +340,7 @@ class OfflineStoreTests(ABC):
         by_sequence = [row["v"] for row in sorted(read, key=lambda row: row[SEQUENCE])]
         assert by_sequence == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
         assert len({row[SEQUENCE] for row in read}) == 9
+        assert store.info("facts").last_sequence == max(row[SEQUENCE] for row in read)
 
     def test_buckets_partition_the_rows(self, store: OfflineStore) -> None:
         store.create(simple())
@@ -500,21 +510,53 @@ class OfflineStoreTests(ABC):
         assert sum(seen) == 1_000
         assert min(seen) > 0
 
-    def test_an_append_that_was_overtaken_conflicts(self, store: OfflineStore) -> None:
+    def test_an_append_that_was_overtaken_comes_after(self, store: OfflineStore) -> None:
+        """Also where the table was empty when it began, and however often it is overtaken."""
         store.create(simple())
+        told: list[int] = []
         with self.reopen(store) as other:
 
             def overtaken() -> Iterator[pa.RecordBatch]:
-                yield facts([(1, 1, 1.0)])
-                other.append("facts", [facts([(2, 2, 2.0)])], token="fast")
+                yield facts([(1, 1, 1.0), (2, 1, 1.0)])
+                other.append("facts", [facts([(3, 2, 2.0)])], token="fast")
+                yield facts([(1, 3, 3.0)])
 
-            with pytest.raises(ConflictError):
-                store.append("facts", overtaken(), token="slow")
-        assert listed(store.read("facts", ["k"]).column("k")) == [2]
-        assert store.append("facts", [facts([(1, 1, 1.0)])], token="slow").repeated is False
-        read = store.read("facts", ["k", SEQUENCE]).to_pylist()
-        order = sorted(read, key=lambda row: row[SEQUENCE])
-        assert [row["k"] for row in order] == [2, 1]
+            def again(rows: int) -> None:
+                told.append(rows)
+                other.append("facts", [facts([(4, len(told), 4.0)])])
+
+            commit = store.append("facts", overtaken(), token="slow", progress=again)
+        assert (commit.rows, commit.repeated) == (3, False)
+        assert sum(told) == 3
+        read = store.read("facts", ["k", "v", SEQUENCE]).to_pylist()
+        order = [row["v"] for row in sorted(read, key=lambda row: row[SEQUENCE])]
+        assert order == [2.0, *[4.0] * len(told), 1.0, 1.0, 3.0]
+        assert len({row[SEQUENCE] for row in read}) == len(read)
+        assert store.info("facts").last_sequence == max(row[SEQUENCE] for row in read)
+        store.append("facts", [facts([(9, 9, 9.0)])])
+        last = max(store.read("facts", ["v", SEQUENCE]).to_pylist(), key=lambda r: r[SEQUENCE])
+        assert last["v"] == 9.0
+
+    def test_an_overtaken_append_of_a_token_that_was_committed_is_a_repetition(
+        self, store: OfflineStore
+    ) -> None:
+        store.create(simple())
+        with self.reopen(store) as other:
+
+            def overtaken(rows: int) -> None:
+                other.append("facts", [facts([(1, 1, 1.0)])], token="same")
+
+            commit = store.append("facts", [facts([(1, 1, 1.0)])], token="same", progress=overtaken)
+        assert commit.repeated
+        assert commit == store.committed("facts", "same")
+        assert listed(store.read("facts", ["v"]).column("v")) == [1.0]
+
+    def test_appends_without_a_token_are_never_repetitions(self, store: OfflineStore) -> None:
+        store.create(simple())
+        for _ in range(2):
+            commit = store.append("facts", [facts([(1, 1, 1.0)])])
+            assert (commit.token, commit.rows, commit.repeated) == (None, 1, False)
+        assert store.info("facts").rows == 2
 
     def test_many_writers_lose_nothing(self, store: OfflineStore) -> None:
         store.create(simple())
@@ -540,8 +582,173 @@ class OfflineStoreTests(ABC):
         assert sorted((row["k"], row["v"]) for row in read) == [
             (k, float(n)) for k in range(4) for n in range(3)
         ]
-        assert sorted(row[SEQUENCE] for row in read) == list(range(12))
+        order = sorted(read, key=lambda row: row[SEQUENCE])
+        assert len({row[SEQUENCE] for row in read}) == 12
+        for k in range(4):
+            assert [row["v"] for row in order if row["k"] == k] == [0.0, 1.0, 2.0]
         assert store.info("facts").snapshot_number >= 12
+
+    # -- notes -------------------------------------------------------------------------------
+
+    def test_notes_change_with_an_append(self, store: OfflineStore) -> None:
+        store.create(simple())
+        first = store.append("facts", [facts([(1, 1, 1.0)])], notes={"log:a.0": "17", "b": ""})
+        assert store.info("facts").notes == {"log:a.0": "17", "b": ""}
+        text = '"ü\U0001f600\n\x00' + "x" * 8_000
+        second = store.append("facts", [], notes={"log:a.0": text})
+        store.append("facts", [facts([(2, 2, 2.0)])], token="a")
+        with self.reopen(store) as again:
+            info = again.info("facts")
+            assert info.notes == {"log:a.0": text, "b": ""}
+            assert again.info("facts", snapshot=info.snapshot).notes == info.notes
+            for earlier in (first, second):
+                assert again.info("facts", snapshot=earlier.snapshot).notes is None
+
+    @pytest.mark.parametrize(
+        ("notes", "error"),
+        [
+            ({"a b": ""}, InvalidNameError),
+            ({"": ""}, InvalidNameError),
+            ({"x" * 129: ""}, InvalidNameError),
+            ({"a/b": ""}, InvalidNameError),
+            ({"a": "ü" * 4_097}, LimitError),
+            ({"a": "\ud800"}, InputError),
+        ],
+        ids=["space", "empty", "long", "slash", "large", "surrogate"],
+    )
+    def test_notes_are_checked(
+        self, store: OfflineStore, notes: dict[str, str], error: type[Exception]
+    ) -> None:
+        store.create(simple())
+        with pytest.raises(error):
+            store.append("facts", [facts([(1, 1, 1.0)])], notes={"good": "1", **notes})
+        if error is InvalidNameError:
+            with pytest.raises(error):
+                store.append("facts", [facts([(1, 1, 1.0)])], expected=dict.fromkeys(notes))
+        assert (store.info("facts").snapshot, store.info("facts").notes) == (None, {})
+
+    @pytest.mark.parametrize(
+        ("expected", "found", "wrong"),
+        [
+            ({"n": "2"}, "1", "2"),
+            ({"n": None}, "1", None),
+            ({"other": None, "n": ""}, "1", ""),
+            ({"n": "1", "other": "1"}, None, "1"),
+        ],
+    )
+    def test_a_note_that_is_not_as_expected_keeps_facts_out(
+        self,
+        store: OfflineStore,
+        expected: dict[str, str | None],
+        found: str | None,
+        wrong: str | None,
+    ) -> None:
+        store.create(simple())
+        store.append("facts", [facts([(1, 1, 1.0)])], notes={"n": "1"}, expected={"n": None})
+        before = store.info("facts")
+
+        def unread() -> Iterator[pa.RecordBatch]:
+            raise AssertionError("batches must not be read for nothing")
+            yield
+
+        with pytest.raises(NoteMismatchError, match="nothing was added") as raised:
+            store.append("facts", unread(), notes={"n": "3"}, expected=expected)
+        error = raised.value
+        assert (error.found, error.expected) == (found, wrong)
+        assert error.note in expected
+        assert isinstance(error, ConflictError)
+        assert not error.retryable
+        assert store.info("facts") == before
+        store.append("facts", [], notes={"n": "2"}, expected={"n": "1", "other": None})
+        assert store.info("facts").notes == {"n": "2"}
+
+    @pytest.mark.parametrize("when", ["while it reads", "before it commits"])
+    @pytest.mark.parametrize("base", [None, "1"])
+    def test_whoever_is_overtaken_at_a_note_adds_nothing(
+        self, store: OfflineStore, when: str, base: str | None
+    ) -> None:
+        """Also at the very first commit, when there is no snapshot to be overtaken at."""
+        store.create(simple())
+        if base:
+            store.append("facts", [], notes={"n": base})
+        with self.reopen(store) as other:
+
+            def move_on() -> None:
+                batch = facts([(2, 2, 2.0)])
+                other.append("facts", [batch], notes={"n": "theirs"}, expected={"n": base})
+
+            def batches() -> Iterator[pa.RecordBatch]:
+                yield facts([(1, 1, 1.0)])
+                if when == "while it reads":
+                    move_on()
+
+            def progress(rows: int) -> None:
+                if when == "before it commits":
+                    move_on()
+
+            with pytest.raises(NoteMismatchError) as raised:
+                store.append(
+                    "facts", batches(), notes={"n": "ours"}, expected={"n": base}, progress=progress
+                )
+        assert (raised.value.found, raised.value.expected) == ("theirs", base)
+        assert listed(store.read("facts", ["k"]).column("k")) == [2]
+        assert store.info("facts").notes == {"n": "theirs"}
+
+    def test_an_append_overtaken_at_another_note_goes_on(self, store: OfflineStore) -> None:
+        store.create(simple())
+        with self.reopen(store) as other:
+
+            def overtaken(rows: int) -> None:
+                other.append("facts", [facts([(2, 2, 2.0)])], notes={"b": "1"})
+
+            store.append(
+                "facts", [facts([(1, 1, 1.0)])], notes={"a": "1"}, expected={"a": None},
+                progress=overtaken,
+            )  # fmt: skip
+        assert store.info("facts").notes == {"a": "1", "b": "1"}
+        assert sorted(listed(store.read("facts", ["k"]).column("k"))) == [1, 2]
+
+    def test_a_token_that_is_there_is_not_compared_with_notes(self, store: OfflineStore) -> None:
+        """Whoever never heard of its commit repeats it after the note has moved with it."""
+        store.create(simple())
+        batch = facts([(1, 1, 1.0)])
+        for repeated in (False, True):
+            commit = store.append(
+                "facts", [batch], token="t", notes={"n": "1"}, expected={"n": None}
+            )
+            assert commit.repeated == repeated
+        assert store.info("facts").rows == 1
+
+    def test_of_writers_at_one_note_one_gets_on(self, store: OfflineStore) -> None:
+        store.create(simple())
+        rounds, writers = 5, 3
+        barrier = threading.Barrier(writers)
+        won: list[tuple[int, int]] = []
+        lost: list[tuple[int, int]] = []
+
+        def write(writer: int) -> None:
+            with self.reopen(store) as own:
+                for number in range(rounds):
+                    barrier.wait(60)
+                    rows = [(writer, number, float(number))]
+                    try:
+                        own.append(
+                            "facts", [facts(rows)], notes={"n": f"{number}"},
+                            expected={"n": f"{number - 1}" if number else None},
+                        )  # fmt: skip
+                        won.append((writer, number))
+                    except NoteMismatchError:
+                        lost.append((writer, number))
+
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(writers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(number for _, number in won) == list(range(rounds))
+        assert len(lost) == rounds * (writers - 1)
+        read = store.read("facts", ["k", "v"]).to_pylist()
+        assert sorted((row["k"], row["v"]) for row in read) == sorted(won)
 
     # -- snapshots ---------------------------------------------------------------------------
 
@@ -607,6 +814,202 @@ class OfflineStoreTests(ABC):
         assert store.compact("facts") == 0
         store.append("facts", [facts([(1, 9, 9.0)])], token="later")
         assert max(listed(store.read("facts", [SEQUENCE]).column(SEQUENCE))) == 100
+
+    @pytest.mark.parametrize("small", [False, True])
+    def test_compacting_and_appending_do_not_stop_each_other(
+        self, store: OfflineStore, small: bool
+    ) -> None:
+        """Neither loses anything, and the notes are those of the last append."""
+        store.create(simple())
+        for n in range(6):
+            rows = [(k, n, float(n)) for k in range(BUCKETS)]
+            store.append("facts", [facts(rows)], notes={"n": f"{n}"})
+        with self.reopen(store) as other:
+
+            def append(rows: int) -> None:
+                number = int((other.info("facts").notes or {})["n"])
+                batch = facts([(k, 100 + number, 100.0) for k in range(BUCKETS)])
+                other.append(
+                    "facts", [batch], notes={"n": f"{number + 1}"}, expected={"n": f"{number}"}
+                )
+
+            assert store.compact("facts", small=small, progress=append) == 6 * BUCKETS
+            assert store.info("facts").notes == {"n": f"{5 + BUCKETS}"}
+            assert store.info("facts").rows == (6 + BUCKETS) * BUCKETS
+            assert store.info("facts").files == BUCKETS * (1 + BUCKETS)
+            left = BUCKETS * (2 if small else 1)  # six rows and four, in a bucket
+
+            def compact(rows: int) -> None:
+                other.compact("facts", small=small)
+
+            batch = facts([(k, 1_000, 1_000.0) for k in range(BUCKETS)])
+            store.append("facts", [batch], expected={"n": f"{5 + BUCKETS}"}, progress=compact)
+        assert store.info("facts").files == left + BUCKETS
+        read = store.read("facts", ["k", "v", SEQUENCE]).to_pylist()
+        order = [row["v"] for row in sorted(read, key=lambda row: row[SEQUENCE])]
+        appended = [*(float(n) for n in range(6)), *[100.0] * BUCKETS, 1_000.0]
+        assert order == [value for value in appended for _ in range(BUCKETS)]
+        assert len({row[SEQUENCE] for row in read}) == len(read)
+        assert len(self.read_raw(store, "facts")) == len(read)
+
+    def test_small_files_are_merged_now_and_then(self, store: OfflineStore) -> None:
+        """There are never many, and no row is written again often."""
+        store.create(simple())
+        commits, rewritten = 60, 0
+
+        def count(rows: int) -> None:
+            nonlocal rewritten
+            rewritten += rows
+
+        rows, snapshots = 0, []
+        for n in range(commits):
+            batch = [(k, n, float(n)) for k in range(BUCKETS + n % 3)]
+            rows += len(batch)
+            commit = store.append("facts", [facts(batch)], notes={"n": f"{n}"})
+            snapshots.append((commit.snapshot, rows))
+            store.compact("facts", small=True, progress=count)
+            for bucket in range(BUCKETS):
+                inside = store.read("facts", ["k"], bucket=bucket).num_rows
+                assert len(store.files("facts", bucket=bucket)) <= 4 + math.log2(inside)
+        assert commits < rewritten <= rows * math.log2(rows / BUCKETS + 2)
+        info = store.info("facts")
+        assert (info.rows, info.last_sequence, info.notes) == (rows, rows - 1, {"n": "59"})
+        read = store.read("facts", ["v", SEQUENCE]).to_pylist()
+        order = sorted(read, key=lambda row: row[SEQUENCE])
+        assert [row[SEQUENCE] for row in order] == list(range(rows))
+        assert [row["v"] for row in order] == sorted(row["v"] for row in read)
+        keys: Any = [(name, "ascending") for name in ("k", EVENT_TIME, SEQUENCE)]
+        slices = store.scan("facts", ["k", EVENT_TIME, SEQUENCE], bucket=0)
+        assert sum(map(len, slices)) == store.read("facts", ["k"], bucket=0).num_rows
+        for snapshot, there in snapshots[::10]:
+            assert store.read("facts", ["k"], snapshot=snapshot).num_rows == there
+        assert store.compact("facts") > 0
+        run = store.read("facts", ["k", EVENT_TIME, SEQUENCE], bucket=0)
+        assert run.equals(run.sort_by(keys))
+
+    def test_few_or_large_files_are_left_alone(self, store: OfflineStore) -> None:
+        store.create(simple())
+        large = [(0, n, float(n)) for n in range(1_000)]
+        store.append("facts", [facts(large)], token="large")
+        (kept,) = store.files("facts")
+        for n in range(3):
+            store.append("facts", [facts([(0, n, float(n))])])
+            before = store.info("facts")
+            assert store.compact("facts", small=True) == 0
+            assert store.info("facts") == before
+        store.append("facts", [facts([(0, 9, 9.0)])])
+        assert store.compact("facts", small=True) == 4
+        assert kept in store.files("facts")
+        assert store.info("facts").files == 2
+
+    def test_expire_forgets_snapshots_and_nothing_else(self, store: OfflineStore) -> None:
+        store.create(simple())
+        assert store.expire("facts", before=2**62) == 0
+        commits = []
+        for n in range(8):
+            rows = [(k, n, float(n)) for k in range(6)]
+            token = f"t{n}" if n % 2 else None
+            commits.append(store.append("facts", [facts(rows)], token=token, notes={"n": f"{n}"}))
+            if n == 4:
+                store.compact("facts")
+        columns = ["k", EVENT_TIME, KNOWN_TIME, SEQUENCE, BUCKET, "v"]
+        keys: Any = [(name, "ascending") for name in ("k", EVENT_TIME, SEQUENCE)]
+        pinned, latest = commits[2].snapshot, store.info("facts")
+        everything = store.read("facts", columns).sort_by(keys)
+        old = store.read("facts", columns, snapshot=pinned).sort_by(keys)
+        assert latest.committed_at is not None
+        # Snapshots of eight appends and a compaction; the latest and the pinned one stay.
+        forgotten = store.expire("facts", before=latest.committed_at + 1, keep=[pinned, 12_345])
+        assert forgotten == 7
+        for own in (store, self.reopen(store)):
+            with own:
+                info = own.info("facts")
+                assert (info.rows, info.last_sequence) == (48, latest.last_sequence)
+                assert info.notes == {"n": "7"}
+                assert info.snapshot_number >= latest.snapshot_number
+                assert own.read("facts", columns).sort_by(keys).equals(everything)
+                assert own.read("facts", columns, snapshot=pinned).sort_by(keys).equals(old)
+                assert own.info("facts", snapshot=pinned).rows == 18
+                assert own.read("facts", ["k"], snapshot=latest.snapshot).num_rows == 48
+                for n in (0, 1, 3, 4, 5, 6):
+                    with pytest.raises(NotFoundError):
+                        own.read("facts", ["k"], snapshot=commits[n].snapshot)
+                    with pytest.raises(NotFoundError):
+                        own.info("facts", snapshot=commits[n].snapshot)
+                for n in (1, 3, 5, 7):
+                    found = own.committed("facts", f"t{n}")
+                    assert found == dataclasses.replace(commits[n], repeated=True)
+                    assert own.append("facts", [], token=f"t{n}") == found
+                assert own.committed("facts", "t0") is None
+        with self.reopen(store) as again:
+            again.append("facts", [facts([(1, 9, 9.0)])], expected={"n": "7"})
+            assert max(listed(again.read("facts", [SEQUENCE]).column(SEQUENCE))) == 48
+
+    def test_expire_goes_by_when_a_snapshot_was_replaced(self, store: OfflineStore) -> None:
+        store.create(simple())
+        commits = [store.append("facts", [facts([(n, n, float(n))])]) for n in range(6)]
+        made = [store.info("facts", snapshot=c.snapshot).committed_at or 0 for c in commits]
+        assert made == sorted(made)
+        assert store.expire("facts", before=made[0]) == 0
+        # The fourth was the latest still when the fifth was made, and so at every time before.
+        expected = [n for n in range(5) if made[n + 1] < made[4]]
+        assert store.expire("facts", before=made[4]) == len(expected)
+        for n, commit in enumerate(commits):
+            if n in expected:
+                with pytest.raises(NotFoundError):
+                    store.read("facts", ["k"], snapshot=commit.snapshot)
+            else:
+                assert store.read("facts", ["k"], snapshot=commit.snapshot).num_rows == n + 1
+        assert store.expire("facts", before=made[4]) == 0
+
+    def test_tokens_of_snapshots_long_forgotten_are_known(self, store: OfflineStore) -> None:
+        """However often snapshots are expired."""
+        store.create(simple())
+        for n in range(6):
+            store.append("facts", [facts([(n, n, float(n))] * n)], token=f"t{n}")
+            store.expire("facts", before=2**62)
+        with self.reopen(store) as again:
+            for n in range(6):
+                commit = again.append("facts", [facts([(n, n, float(n))])], token=f"t{n}")
+                assert (commit.rows, commit.repeated) == (n, True)
+            assert again.info("facts").rows == 15
+
+    def test_expiring_while_others_write(self, store: OfflineStore) -> None:
+        """Files that wait for their commit are not taken for files that nobody needs."""
+        store.create(simple())
+        for n in range(5):
+            store.append("facts", [facts([(k, n, float(n)) for k in range(BUCKETS)])])
+        with self.reopen(store) as other:
+
+            def expire(rows: int) -> None:
+                other.expire("facts", before=2**62)
+
+            store.append("facts", [facts([(9, 9, 9.0)])], token="a", progress=expire)
+            assert len(self.read_raw(store, "facts")) == 5 * BUCKETS + 1
+            try:
+                store.compact("facts", progress=expire)
+            except ConflictError:
+                assert store.info("facts").files > BUCKETS
+            assert len(self.read_raw(store, "facts")) == 5 * BUCKETS + 1
+        assert store.compact("facts") in (0, 5 * BUCKETS + 1)
+        read = store.read("facts", ["v"])
+        assert sorted(listed(read.column("v"))) == sorted([*range(5)] * BUCKETS + [9])
+
+    def test_a_reader_at_a_forgotten_snapshot(self, store: OfflineStore) -> None:
+        """It finishes, or learns that the snapshot was forgotten: not that files are lost."""
+        store.create(simple())
+        first = store.append("facts", [facts([(0, n, float(n)) for n in range(100)])])
+        store.append("facts", [facts([(0, 0, 0.0)])])
+        with self.reopen(store) as reader:
+            assert reader.read("facts", ["k"], snapshot=first.snapshot).num_rows == 100
+            slices = reader.scan("facts", ["k"], bucket=0, snapshot=first.snapshot)
+            store.compact("facts")
+            assert store.expire("facts", before=2**62) >= 1
+            with contextlib.suppress(NotFoundError):
+                assert reader.read("facts", ["k"], snapshot=first.snapshot).num_rows == 100
+            with contextlib.suppress(NotFoundError):
+                assert sum(table.num_rows for table in slices) == 100
+            assert reader.read("facts", ["k"]).num_rows == 101
 
     def test_raw_files_hold_what_the_store_reads(self, store: OfflineStore) -> None:
         store.create(simple())

@@ -125,19 +125,7 @@ def _commit_written(
 ) -> Commit:
     state, rows = written.state, int(spool.rows.sum())
     for number in range(1, TRIES + 1):
-        try:
-            snapshot = commit(  # 4
-                state,
-                attempt,
-                added=written.files,
-                summary=work.summary(written.first, rows),
-                properties=notes.to_properties(work.notes),
-            )
-        except ConflictError:
-            if number == TRIES:
-                raise
-        else:
-            return Commit(snapshot, rows, work.token)
+        # Looked at anew, for writing may have taken long, and the snapshot be expired by now.
         state = _again(load, state)
         if done := work.done(state):  # 1
             attempt.discard()
@@ -148,7 +136,19 @@ def _commit_written(
             # long to write must not have to do it again for every small append of others.
             first = state.next_sequence + (rows << number)
             written = _write(state, attempt, spool, first, None)  # 3
-    raise AssertionError("unreachable: the last try returns or raises")
+            continue
+        try:
+            snapshot = commit(  # 4
+                state,
+                attempt,
+                added=written.files,
+                summary=work.summary(written.first, rows),
+                properties=notes.to_properties(work.notes),
+            )
+        except ConflictError:
+            continue
+        return Commit(snapshot, rows, work.token)
+    raise overtaken(state.spec.name)
 
 
 def _again(load: Callable[[], TableState], before: TableState) -> TableState:

@@ -51,6 +51,8 @@ _TABLE_PROPERTIES = {
     # A conflicting commit must fail: sequences were assigned after the snapshot it was based on.
     "commit.retry.num-retries": "0",
     "commit.manifest-merge.enabled": "true",
+    # Each commit reads all manifests that it may have to change, and each read those of its files.
+    "commit.manifest.min-count-to-merge": "10",
     # Statistics in manifests only where reads use them, or wide tables get huge manifests.
     "write.metadata.metrics.default": "none",
     f"write.metadata.metrics.column.{EVENT_TIME}": "full",

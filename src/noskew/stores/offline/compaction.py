@@ -84,28 +84,25 @@ def _rewrite(
 ) -> int:
     """Merge, and commit on top of whatever was appended meanwhile."""
     replaced = [file for files in group.values() for file in files]
-    written_for = state
     with Attempt(state, _DIRECTORY) as attempt:
         added = attempt.write(sorted(group), lambda bucket: _merged(state, group[bucket]), progress)
-        for number in range(1, TRIES + 1):
+        for _ in range(TRIES):
+            latest = load()
+            if latest.sweeps != state.sweeps or not _has_all(latest, plan_of, replaced):
+                break
             try:
                 commit(
-                    state,
+                    latest,
                     attempt,
                     added=added,
                     replaced=[file.entry for file in replaced],
-                    # As it is now: appends that came meanwhile have moved it on.
-                    summary={NEXT_SEQUENCE: str(state.next_sequence)},
+                    # As it is by now: appends that came meanwhile have moved it on.
+                    summary={NEXT_SEQUENCE: str(latest.next_sequence)},
                 )
             except ConflictError:
-                if number == TRIES:
-                    raise
-            else:
-                return len(replaced)
-            state = load()
-            if state.sweeps != written_for.sweeps or not _has_all(state, plan_of, replaced):
-                raise overtaken(state.spec.name)
-    raise AssertionError("unreachable: the last try returns or raises")
+                continue
+            return len(replaced)
+        raise overtaken(state.spec.name)
 
 
 def _has_all(state: TableState, plan_of: PlanOf, files: Iterable[PlannedFile]) -> bool:
