@@ -14,8 +14,9 @@ from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
 from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
-from noskew.intake.waiting import OFFSET_BITS, online_views, wait_until_readable
+from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.kernel.online_keys import heartbeat_row, progress_key
+from noskew.kernel.rows import OFFSET_BITS
 from noskew.opening import STREAMS
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore

@@ -17,12 +17,9 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, StoreError
 from noskew.intake.pushed import Pushed
 from noskew.kernel.online_keys import progress_key, view_prefix
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 
-#: The number of a progress row's version has the offset that comes next in so many low bits; how
-#: often the view's rows were made anew stands before them.
-OFFSET_BITS = 48
 #: Seconds between two looks: this many at first, then a quarter more each time nothing has
 #: changed. A wait that took T is so noticed within T/5, and one in vain costs few reads.
 FIRST_PAUSE_S = 0.001

@@ -42,6 +42,9 @@ from noskew.kernel.tile_numbers import pack_numbers, read_numbers
 
 _NONE = np.zeros(0, np.int64)
 VERSION_BYTES = 16
+#: Bits of an offset in the number of a stream's version; how often the rows were made anew stands
+#: before them.
+OFFSET_BITS = 48
 FORMAT = 1
 HAS_NEWEST, HAS_PENDING = 1, 2
 _SIGN = 1 << 63

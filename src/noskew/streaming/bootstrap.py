@@ -13,7 +13,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import OffsetLostError
 from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableInfo
 from noskew.stores.online.base import OnlineStore
@@ -24,7 +24,7 @@ from noskew.streaming.facts import Facts
 from noskew.streaming.footing import Footing, Footings
 from noskew.streaming.identities import Identities
 from noskew.streaming.mark import Mark
-from noskew.streaming.view_fold import OFFSET_BITS, ViewFold
+from noskew.streaming.view_fold import ViewFold
 
 #: Bytes of rows of one commit.
 _COMMIT_BYTES = 64 << 20

@@ -19,6 +19,7 @@ from noskew.kernel.keys import encode_columns
 from noskew.kernel.online_keys import view_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import (
+    OFFSET_BITS,
     RowLayout,
     known_times,
     pack,
@@ -33,8 +34,6 @@ from noskew.streaming.sorting_out import PLACE_BITS, Quarantined, SortedOut
 #: Rows are made by several threads, from so many on for each: the kernel lets go of the
 #: interpreter's lock.
 _ROWS_A_PART = 2_000
-#: Bits of an offset in the number of a version; a generation stands before them.
-OFFSET_BITS = 48
 _THREADS = min(8, os.cpu_count() or 1)
 
 

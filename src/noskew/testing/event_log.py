@@ -520,10 +520,7 @@ class EventLogTests:
             new.append(0, [b"new"] * 10)
             for _ in range(2):
                 with pytest.raises(StoreError):
-                    while True:
-                        polled = reader.poll(_PATIENCE_S)
-                        assert polled, "it neither fails nor gives anything"
-                        assert b"new" not in payloads_of(polled)
+                    _poll_old(reader)
             with pytest.raises(StoreError):
                 log.bounds(0)
             with pytest.raises(StoreError):
@@ -724,3 +721,11 @@ def kill_a_writer(opener: Callable[[], EventLog], writer: int, after: int) -> in
             pass  # a message cut short was no acknowledgement either
     assert numbers == list(range(len(numbers)))
     return len(numbers)
+
+
+def _poll_old(reader: LogReader) -> None:
+    """Poll until it raises; nothing of a log that took the place of this one may come."""
+    while True:
+        polled = reader.poll(_PATIENCE_S)
+        assert polled, "it neither fails nor gives anything"
+        assert b"new" not in payloads_of(polled)
