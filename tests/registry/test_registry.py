@@ -236,7 +236,8 @@ def test_a_record_is_swapped_only_for_the_one_that_is_expected(registry: SqlRegi
     assert not swap({"by": "b"}, {"by": "a"})
     assert swap({"by": "b"}, {"n": 1, "by": "a"}), "the order of names says nothing"
     held = registry.record("flights", "claim", "p")
-    assert held is not None and held.data == {"by": "b"}
+    assert held is not None
+    assert held.data == {"by": "b"}
 
 
 def test_records(registry: SqlRegistry) -> None:

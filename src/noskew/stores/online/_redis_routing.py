@@ -119,7 +119,6 @@ class Job:
             return word == "TRYAGAIN"
         return True
 
-
     def _is_cut_off(self, error: hiredis.ReplyError) -> bool:
         """Whether a node lost sight of the others: they may know who has its slots now."""
         if not str(error).startswith("CLUSTERDOWN"):
