@@ -249,8 +249,7 @@ def assert_repaired(
     wait_until(lambda: processor.fault is None, "the processor is content", within_s)
 
 
-ENDS = {"destroyed": Cluster.destroy, "isolated": Cluster.isolate}
-ends = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+#: What becomes of the primary.
 End = Callable[[Cluster], None]
 
 
@@ -259,8 +258,11 @@ def within_s(end: End) -> float:
     return _VANISHED_S if end is Cluster.destroy else _SOON_S
 
 
-@ends
-@pytest.mark.parametrize("goes_on", [False, True], ids=["quiet", "busy"])
+@pytest.mark.parametrize(
+    ("end", "goes_on"),
+    [(Cluster.destroy, False), (Cluster.destroy, True), (Cluster.isolate, False)],
+    ids=["destroyed-quiet", "destroyed-busy", "isolated-quiet"],
+)
 def test_rows_that_died_with_their_primary_are_published_again(
     store: ns.FeatureStore, cluster: Cluster, end: End, goes_on: bool
 ) -> None:
@@ -302,7 +304,7 @@ def test_rows_that_nobody_confirmed_before_their_primary_died_are_published_agai
         assert_repaired(store, cluster, processor, lost)
 
 
-@ends
+@pytest.mark.parametrize("end", [Cluster.destroy, Cluster.isolate], ids=["destroyed", "isolated"])
 def test_readers_find_the_new_primary(cluster: Cluster, end: End) -> None:
     """One that blocks and one that does not; neither writes, and nobody else helps them."""
     keys = [b"%d" % i for i in range(100)]
