@@ -1,0 +1,29 @@
+"""Plays a seed of the simulation: ``python -m tests.simulation SEED --trace``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from tests.simulation.run import play
+
+
+def main(arguments: list[str]) -> None:
+    """Play the seeds named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="+", metavar="SEED")
+    parser.add_argument("--trace", action="store_true", help="show the steps")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    for seed in options.seeds:
+        outcome = play(seed, digest=True)
+        for line in outcome.told if options.trace else []:
+            logging.info(line)
+        for what, count in sorted(outcome.trace.items()):
+            logging.info("%8d  %s", count, what)
+        logging.info("seed %d: %s", seed, outcome.digest)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,163 @@
+"""A process that streams: the loops of noskew's processor and archiving, a turn at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from noskew.definitions.view import FeatureView
+from noskew.errors import ConflictError, FencedError, NoskewError, OffsetLostError
+from noskew.intake.tables import table_name
+from noskew.kernel.rows import OFFSET_BITS, version_of
+from noskew.stores.log.base import Messages
+from noskew.streaming.archive import Archive
+from noskew.streaming.mark import Mark
+from noskew.streaming.partition import Partition
+from noskew.streaming.publishing import Publishing
+from noskew.streaming.view_fold import ViewFold
+from tests.simulation.parts import Parts
+
+#: Rows of one commit when everything is to be archived.
+_MOST_ROWS = 1_000
+
+
+def generation_of(fold: ViewFold) -> int:
+    """How often the rows of a fold were made anew."""
+    return version_of(fold.version(Mark()))[1] >> OFFSET_BITS
+
+
+class Stopped(Exception):
+    """The process ends, as an operator or a supervisor would have it."""
+
+
+class Process:
+    """Folds and archives some partitions. Any call may raise what its stores do: it has ended then.
+
+    ``trace`` counts what happened to it.
+    """
+
+    def __init__(self, name: str, parts: Parts, views: Sequence[FeatureView], trace: Counter[str]):
+        self.name, self.parts, self.views, self.trace = name, parts, views, trace
+        self._archive_history()
+        self.folds: list[ViewFold] = [parts.ready(view) for view in views]
+        self.publishing: Publishing = parts.publishing(self.folds)
+        self.partitions: dict[int, Partition] = {}
+        self._reader = parts.log.reader({})
+        self._archives: dict[str, Archive] = {}
+
+    def take(self, numbers: Sequence[int]) -> None:
+        """Work on partitions, whoever did before."""
+        self._check_current()
+        for number in numbers:
+            for fold in self.folds:
+                self.parts.advance(fold, number)
+        made = {n: self.parts.partition(self.folds, n) for n in numbers}
+        self.publishing.open(made.values())
+        self.partitions |= made
+        for number, partition in made.items():
+            self._reader.assign(number, partition.next_offset)
+
+    def turn(self, *, now: bool = False) -> bool:
+        """Read, fold, commit, publish. Whether the online store has everything."""
+        for messages in self._reader.poll(0):
+            self._step(messages)
+        again = self.publishing.published_again
+        done = self.publishing.work(now=now)
+        self.trace["rows published again"] += self.publishing.published_again - again
+        return done
+
+    def read_again(self, number: int, offset: int) -> None:
+        """Read a partition from an earlier offset on."""
+        self._reader.assign(number, offset)
+
+    def give_up(self, number: int) -> bool:
+        """Leave a partition to others, once the online store has its rows."""
+        if not self.publishing.work(now=True):
+            return False
+        self._drop(number)
+        return True
+
+    def archive(self, numbers: Sequence[int], most_rows: int, *, compact: bool = False) -> None:
+        """Take events of partitions to the offline store. An archive survives its errors."""
+        for view in {v.log_hash: v for v in self.views}.values():
+            try:
+                self._archive(view, numbers, most_rows, compact)
+            except (FencedError, OffsetLostError):
+                # Another process, or a commit of its own that it was not told of: look again.
+                self.trace["archives overtaken"] += 1
+                self._archives.pop(view.log_hash, None)
+            except NoskewError:
+                self.trace["archive steps that failed"] += 1
+
+    def is_done(self) -> bool:
+        """Whether everything in the log is folded and archived."""
+        ends = self._ends()
+        folded = all(p.next_offset >= ends[n] for n, p in self.partitions.items())
+        logs = {v.log_hash for v in self.views}
+        return folded and logs == self._archives.keys() and not any(
+            archive.behind(ends) for archive in self._archives.values()
+        )  # fmt: skip
+
+    def marks(self) -> Iterable[tuple[str, int, Mark]]:
+        """How far each view is in each partition."""
+        for number, partition in self.partitions.items():
+            for name, mark in partition.marks.items():
+                yield name, number, mark
+
+    def _archive_history(self) -> None:
+        """Before a view starts beside facts that are there: archive what the log holds by now."""
+        for view in self.views:
+            if self.parts.footings.of(view) is None and self.parts.has_table(view):
+                ends = self._ends()
+                archive = self.parts.archive(view, list(ends))
+                while archive.behind(ends):
+                    archive.step(_MOST_ROWS)
+
+    def _ends(self) -> dict[int, int]:
+        log = self.parts.log
+        return {n: log.bounds(n)[1] for n in range(log.partitions)}
+
+    def _step(self, messages: Messages) -> None:
+        partition = self.partitions.get(messages.partition)
+        if partition is None:
+            return
+        again = int((messages.offsets < partition.next_offset).sum())
+        try:
+            self.publishing.add(partition.step(messages))
+        except FencedError:
+            self.trace["commits refused"] += 1
+            self._check_current()
+            self._drop(messages.partition)
+            return
+        self.trace["messages folded"] += len(messages) - again
+        self.trace["messages read again"] += again
+
+    def _drop(self, number: int) -> None:
+        self._reader.drop(number)
+        self.publishing.drop(number)
+        del self.partitions[number]
+
+    def _check_current(self) -> None:
+        """A stream must be started again once its rows were made anew."""
+        for fold in self.folds:
+            footing = self.parts.footings.of(fold.view)
+            if footing is None or footing.generation != generation_of(fold):
+                raise Stopped(f"{self.name}: the rows of {fold.view.name} were made anew")
+
+    def _archive(
+        self, view: FeatureView, numbers: Sequence[int], most_rows: int, compact: bool
+    ) -> None:
+        archive = self._archives.get(view.log_hash)
+        if archive is None:
+            archive = self._archives[view.log_hash] = self.parts.archive(view, numbers)
+        archive.follow(numbers)
+        archived = archive.step(most_rows)
+        self.trace["events archived"] += archived
+        if compact:
+            self.trace["runs merged"] += self._merged(view)
+
+    def _merged(self, view: FeatureView) -> int:
+        try:
+            return self.parts.offline.compact(table_name(view), small=True)
+        except ConflictError:
+            return 0
