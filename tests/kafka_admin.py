@@ -61,6 +61,11 @@ class Broker:
         self._admin.delete_topics([topic])[topic].result(30)
         self._topics = [t for t in self._topics if t != topic]
 
+        def is_gone() -> bool:
+            return self._admin.list_topics(topic, timeout=30).topics[topic].error is not None
+
+        wait_until(is_gone, f"the broker has heard that {topic} is gone")
+
     def close(self) -> None:
         for topic in list(self._topics):
             self.remove(topic)

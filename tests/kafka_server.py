@@ -73,6 +73,8 @@ class KafkaServer(_Process):
             "transaction.state.log.num.partitions": 1,
             "transaction.state.log.min.isr": 1,
             "broker.heartbeat.interval.ms": 100,
+            # A broker that was killed is let in again after so long.
+            "broker.session.timeout.ms": 2_000,
             "controller.quorum.election.timeout.ms": 100,
             "controller.quorum.election.backoff.max.ms": 100,
             "num.network.threads": 1,

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from random import randbytes
+from threading import Event, Thread
+from time import monotonic
 from uuid import uuid4
 
 import pytest
@@ -15,9 +19,11 @@ from noskew.errors import (
     LimitError,
     OffsetLostError,
     StoreConfigError,
+    StoreError,
     StoreUnavailableError,
 )
-from noskew.stores.log.base import Messages
+from noskew.stores.log._kafka_topic import identity_of
+from noskew.stores.log.base import LogReader, Messages
 from noskew.stores.log.kafka import KafkaLog
 from noskew.testing.event_log import (
     EventLogTests,
@@ -27,6 +33,7 @@ from noskew.testing.event_log import (
     wait_for_messages,
 )
 from tests.kafka_admin import Broker
+from tests.kafka_server import KafkaServer
 from tests.kafka_server import kafka_server as own_broker
 from tests.servers import free_port
 
@@ -66,21 +73,47 @@ class TestTopic:
             assert log.partitions == 3
             assert [m.payload for m in read_all(log, 2)] == [b"a"]
 
-    def test_a_topic_that_was_replaced_is_not_the_same_log(self, broker):
+    def test_an_offset_beyond_a_topic_that_was_made_anew_is_lost(self, broker):
         topic = broker.make()
         with KafkaLog(topic, broker.config) as log:
             log.append(0, [b"old"] * 10)
-            reader = log.reader({0: 10})
         broker.remove(topic)
         broker.make(topic)
-        with reader, KafkaLog(topic, broker.config) as log:
+        with KafkaLog(topic, broker.config) as log:
             log.append(0, [b"new"] * 3)
             with pytest.raises(OffsetLostError, match="emptied or replaced") as caught:
                 log.reader({0: 10})
             assert_lost(caught.value, 0, 10, (0, 3))
-            with pytest.raises(OffsetLostError) as caught:
-                wait_for_messages(reader)
-            assert (caught.value.partition, caught.value.offset) == (0, 10)
+
+    def test_a_topic_that_was_removed_is_noticed(self, broker):
+        topic = broker.make()
+        with KafkaLog(topic, broker.config) as log, log.reader({0: 0}) as reader:
+            broker.remove(topic)
+            with pytest.raises(StoreUnavailableError, match="was removed"):
+                log.bounds(0)
+            with pytest.raises(StoreUnavailableError, match="was removed"):
+                poll_on(reader)
+
+    def test_an_append_hears_that_another_topic_has_the_name(self, broker):
+        topic = broker.make()
+        with KafkaLog(topic, broker.config) as log:
+            log.append(0, [b"old"])
+            broker.remove(topic)
+            broker.make(topic)
+            with pytest.raises(StoreError, match="open it again") as caught:
+                append_on(log)
+            assert not caught.value.retryable
+            with KafkaLog(topic, broker.config) as new:
+                assert new.append(0, [b"new"]) == new.bounds(0)[1] - 1
+
+    def test_without_ids_a_topic_is_known_by_its_name(self):
+        """Brokers before 2.8 give topics none; none of that age runs here."""
+        none = "A" * 22
+        assert identity_of("cluster", "a", none) == identity_of("cluster", "a", none)
+        assert identity_of("cluster", "a", none) != identity_of("cluster", "b", none)
+        assert identity_of("cluster", "a", none) != identity_of("other", "a", none)
+        assert identity_of("cluster", "a", none) != identity_of("cluster", "a", "e7bYORuBSOm5DS")
+        assert len(identity_of(None, "a", none)) == 32
 
     def test_times_that_producers_chose_are_refused(self, broker):
         topic = broker.make(message_timestamp_type="CreateTime")
@@ -188,16 +221,29 @@ class TestFailure:
     def test_a_message_that_is_too_large(self, broker):
         config = broker.config | {"message.max.bytes": 1_000_000}
         with KafkaLog(broker.make(), config) as log:
+            with pytest.raises(LimitError, match=r"max\.message\.bytes") as caught:
+                log.append(0, [b"before", bytes(2_000_000), b"behind"])
+            fits = int(re.search(r"at most (\d+) fit", str(caught.value))[1])
+            with pytest.raises(LimitError):
+                log.append(0, [bytes(fits + 1)])
+            log.append(0, [b"after", bytes(fits)])
+            assert [m.payload for m in read_all(log, 0)] == [b"after", bytes(fits)]
+
+    def test_a_message_that_the_topic_refuses(self, broker):
+        with KafkaLog(broker.make(max_message_bytes="1000"), broker.config) as log:
             with pytest.raises(LimitError, match=r"max\.message\.bytes"):
-                log.append(0, [b"fits", bytes(2_000_000)])
+                log.append(0, [randbytes(10_000)])
+            assert log.append(0, [b"after"]) == 0
+
+    def test_a_buffer_that_is_full_is_waited_for(self, broker):
+        small = {"queue.buffering.max.messages": 7, "queue.buffering.max.kbytes": 40}
+        payloads = [b"%d" % number * 1_000 for number in range(100)]
+        with KafkaLog(broker.make(), broker.config | small) as log:
+            assert log.append(0, payloads) == 99
+            with pytest.raises(StoreUnavailableError, match="full"):
+                log.append(0, [bytes(50_000)])
             log.append(0, [b"after"])
-            found = [m.payload for m in read_all(log, 0)]
-            assert found in ([b"after"], [b"fits", b"after"])
-        with (
-            KafkaLog(broker.make(max_message_bytes="1000"), broker.config) as log,
-            pytest.raises(LimitError),
-        ):
-            log.append(0, [bytes(10_000)])
+            assert [m.payload for m in read_all(log, 0)] == [*payloads, b"after"]
 
     def test_a_broker_that_answers_no_more(self, kafka_server):
         broker = Broker(kafka_server.bootstrap)
@@ -230,6 +276,96 @@ class TestFailure:
                 server.start()
                 log.append(0, [b"after"])
                 assert payloads_of(wait_for_messages(reader)) == [b"after"]
+
+
+class TestKilledBroker:
+    """Killed at once, and started again on the same port and data, while it is used."""
+
+    @pytest.mark.parametrize("timeout_s", [1.0, 120.0])
+    def test_nothing_is_lost_or_read_twice(self, timeout_s):
+        with own_broker() as server:
+            broker = Broker(server.bootstrap)
+            with (
+                KafkaLog(broker.make(), broker.config, timeout_s=timeout_s) as log,
+                log.reader({0: 0}) as reader,
+                Appending(log) as appending,
+            ):
+                found: list[bytes | None] = []
+                for _ in range(2):
+                    read_while(reader, found, appending.is_behind(len(appending.done) + 20))
+                    restart = Thread(target=restart_killed, args=(server,))
+                    restart.start()
+                    read_while(reader, found, restart.is_alive)
+                read_while(reader, found, appending.is_behind(len(appending.done) + 20))
+                appending.stop()
+                end = log.bounds(0)[1]
+                read_while(reader, found, lambda: len(found) < end)
+                assert [m.payload for m in read_all(log, 0)] == found
+                for last, payloads in appending.done:
+                    assert found[last + 1 - len(payloads) : last + 1] == payloads
+                if timeout_s > 60:  # it outlives the restart: no append has to be repeated
+                    assert appending.repeated == 0
+                    assert found == [p for _, payloads in appending.done for p in payloads]
+                else:
+                    assert appending.repeated > 0
+
+
+class Appending:
+    """Appends portion after portion by a thread, each again until it is acknowledged."""
+
+    def __init__(self, log: KafkaLog) -> None:
+        self.done: list[tuple[int, list[bytes]]] = []
+        self.repeated = 0
+        self._log, self._stop = log, Event()
+        self._thread = Thread(target=self._work)
+
+    def __enter__(self) -> Appending:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def is_behind(self, count: int) -> Callable[[], bool]:
+        return lambda: len(self.done) < count
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            payloads = [b"%d/%d" % (len(self.done), at) for at in range(50)]
+            try:
+                self.done.append((self._log.append(0, payloads), payloads))
+            except StoreUnavailableError:
+                self.repeated += 1
+
+
+def read_while(reader: LogReader, found: list[bytes | None], is_wanted: Callable[[], bool]) -> None:
+    """Take what comes, whatever becomes of the broker; each offset comes in its turn."""
+    until = monotonic() + 120
+    while is_wanted():
+        assert monotonic() < until
+        try:
+            polled = reader.poll(0.1)
+        except StoreUnavailableError:
+            continue
+        for messages in polled:
+            assert messages.offsets.tolist() == list(range(len(found), len(found) + len(messages)))
+            found += messages.payloads.to_pylist()
+
+
+def restart_killed(server: KafkaServer) -> None:
+    server.stop(signal.SIGKILL)
+    server.start()
+
+
+def append_on(log):
+    """Append until that is refused."""
+    until = monotonic() + 60
+    while monotonic() < until:
+        log.append(0, [b"x"])
 
 
 def poll_on(reader):

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from random import Random
 from typing import ClassVar
@@ -25,6 +26,7 @@ from noskew.errors import (
     StoreUnavailableError,
 )
 from noskew.stores.log import _frames, _partition, _segments
+from noskew.stores.log._head import Head
 from noskew.stores.log.local import LocalLog
 from noskew.testing.event_log import (
     PARTITIONS,
@@ -213,7 +215,9 @@ class TestDamage:
     @pytest.mark.parametrize(
         "content",
         [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 2, "partitions": 1}',
-         b'{"format": 1, "partitions": 0}', b'{"format": 1, "partitions": 1000000}'],
+         b'{"format": 1, "partitions": 0}', b'{"format": 1, "partitions": 1000000}',
+         b'{"format": 1, "partitions": 1, "identity": ""}',
+         b'{"format": 1, "partitions": 1, "identity": "a b"}'],
     )  # fmt: skip
     def test_damaged_settings_are_refused(self, directory, content):
         (directory / "log.json").write_bytes(content)
@@ -242,6 +246,90 @@ class TestRemovedLog:
             shutil.rmtree(log.path)
             with pytest.raises(StoreUnavailableError, match="removed"):
                 reader.poll(0.01)
+
+    @pytest.mark.parametrize("is_replaced", [True, False])
+    def test_a_log_that_was_moved_away_is_not_there(self, tmp_path, is_replaced):
+        with LocalLog(tmp_path / "log", segment_bytes=100) as log, log.reader({0: 0}) as reader:
+            log.append(0, [bytes(90)])
+            (tmp_path / "log").rename(tmp_path / "moved")
+            if is_replaced:
+                with LocalLog(tmp_path / "log") as new:
+                    new.append(0, [b"new"])
+            with pytest.raises(StoreUnavailableError):
+                log.append(0, [b"a"])
+            with pytest.raises(StoreUnavailableError):
+                log.bounds(0)
+            with pytest.raises(StoreUnavailableError):
+                reader.poll(0)
+        with LocalLog(tmp_path / "moved") as moved:
+            assert moved.identity == log.identity
+            assert payloads(moved) == [bytes(90)]
+
+    def test_one_that_is_replaced_while_it_is_opened_is_refused(self, tmp_path, monkeypatch):
+        def replace(directory: Path) -> None:
+            monkeypatch.undo()
+            shutil.rmtree(directory.parent)
+            LocalLog(directory.parent, partitions=2).close()
+            create(directory)
+
+        LocalLog(tmp_path / "log", partitions=2).close()
+        create = Head.create
+        monkeypatch.setattr(Head, "create", replace)
+        with pytest.raises(StoreUnavailableError, match="replaced while it was opened"):
+            LocalLog(tmp_path / "log")
+
+
+class TestIdentity:
+    """A log of before there were identities is given one, once."""
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        with LocalLog(tmp_path / "log", partitions=2) as log:
+            log.append(0, [b"a"])
+        (tmp_path / "log" / "log.json").write_bytes(b'{"format":1,"partitions":2}')
+        return tmp_path / "log"
+
+    def test_it_keeps_what_it_was_given(self, old):
+        with LocalLog(old) as log:
+            first = log.identity
+        assert first
+        with LocalLog(old, partitions=2) as log:
+            assert log.identity == first
+            assert payloads(log) == [b"a"]
+        assert not list(old.rglob(".*"))
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_many_processes_at_once_give_it_the_same(self, old, seed):
+        context = multiprocessing.get_context("fork")
+        barrier, told = context.Barrier(4), context.SimpleQueue()
+        processes = [
+            context.Process(target=open_and_tell, args=(old, barrier, told)) for _ in range(4)
+        ]
+        for process in processes:
+            process.start()
+        identities = {told.get() for _ in processes}
+        for process in processes:
+            process.join()
+        with LocalLog(old) as log:
+            assert identities == {log.identity}
+
+    def test_a_killed_giver_leaves_the_log_as_it_was(self, old, monkeypatch):
+        def die(made: Path, path: Path) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            LocalLog(old)
+        monkeypatch.undo()
+        with LocalLog(old) as log:
+            assert log.identity
+            assert payloads(log) == [b"a"]
+
+
+def open_and_tell(path: Path, barrier: threading.Barrier, told: SimpleQueue[str]) -> None:
+    barrier.wait()
+    with LocalLog(path) as log:
+        told.put(log.identity)
 
 
 class TestRetention:
@@ -335,6 +423,44 @@ class TestRetention:
             assert failures == []
             assert done.is_set()
             assert all(place == asked < begin for place, asked, begin in lost)
+
+    def test_bounds_beside_another_process_that_removes(self, tmp_path):
+        """They only grow, what they hold is there, and a reader that begins there misses none."""
+        options = {"segment_bytes": 1_000, "retain_bytes": 3_000, "durable": False}
+        context = multiprocessing.get_context("fork")
+        with LocalLog(tmp_path, **options) as log:
+            writer = context.Process(target=append_and_remove, args=(tmp_path, options))
+            writer.start()
+            last, found, lost = (0, 0), 0, []
+            while last[1] < _REMOVED:
+                begin, end = log.bounds(0)
+                assert last[0] <= begin <= end
+                assert end >= last[1]
+                last = (begin, end)
+                try:
+                    with log.reader({0: begin}) as reader:
+                        for messages in reader.poll(0):
+                            assert messages.offsets[0] == begin
+                            expected = [b"%d" % n * 20 for n in messages.offsets]
+                            assert messages.payloads.to_pylist() == expected
+                            found += 1
+                except OffsetLostError as error:
+                    lost.append((begin, error.begin))
+            writer.join()
+            assert writer.exitcode == 0
+            assert all(asked < begin for asked, begin in lost)
+            assert found > 0
+            assert last[0] > _REMOVED - 200
+
+
+#: How many messages a process appends that removes the first ones.
+_REMOVED = 2_000
+
+
+def append_and_remove(path: Path, options: dict[str, int | bool]) -> None:
+    with LocalLog(path, **options) as log:
+        for number in range(_REMOVED):
+            log.append(0, [b"%d" % number * 20])
 
 
 @pytest.fixture

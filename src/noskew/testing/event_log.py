@@ -527,6 +527,15 @@ class EventLogTests:
                 log.reader({0: new.bounds(0)[0]})
             assert [m.payload for m in read_all(new, 0)] == [b"new"] * 10
 
+    def test_a_waiting_reader_does_not_go_on_in_a_log_that_was_made_anew(
+        self, log: EventLog
+    ) -> None:
+        with log.reader({1: log.bounds(1)[0]}) as reader:
+            assert reader.poll(0.02) == []
+            with self.remake(log) as new:
+                new.append(1, [b"new"] * 10)
+                assert_fails_before(reader, b"new")
+
     # --- against a list
 
     def test_it_behaves_as_a_list(self, log: EventLog) -> None:
@@ -647,6 +656,17 @@ def assert_lost(
     """The error says what was asked for and what is held."""
     assert (error.partition, error.offset) == (partition, offset)
     assert (error.begin, error.end) == bounds
+
+
+def assert_fails_before(reader: LogReader, payload: bytes) -> None:
+    """Polls end in a StoreError, and none gave the payload."""
+    try:
+        while True:
+            polled = reader.poll(_PATIENCE_S)
+            assert polled, "it neither fails nor gives anything"
+            assert payload not in payloads_of(polled)
+    except StoreError:
+        pass
 
 
 #: How many messages each of the concurrent writers appends.

@@ -1,11 +1,9 @@
-"""What the Kafka log and its readers share: settings, questions to the broker, and errors."""
+"""What the Kafka log and its readers share: settings of the client, and its errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event
-from time import monotonic
 
 from noskew.errors import (
     ConfigError,
@@ -19,7 +17,7 @@ from noskew.errors import (
 )
 
 try:
-    from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+    from confluent_kafka import KafkaError, KafkaException
 except ImportError as _error:
     raise missing_extra("confluent-kafka", "kafka", "a Kafka log") from _error
 
@@ -52,15 +50,6 @@ _REFUSED = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
-#: A partition has just been made, or has changed its leader.
-_PASSING = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.OFFSET_NOT_AVAILABLE,
-}
-_RETRY_S = 0.05
 #: Until a client tries a broker again that was away; its default of 10 s leaves a reader waiting.
 _RECONNECT: Mapping[str, object] = {"reconnect.backoff.max.ms": 1_000}
 _CONFIG = {KafkaError._INVALID_ARG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG}
@@ -113,22 +102,6 @@ def translated(topic: str) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise translate(error.args[0], topic) from error
-
-
-def query_bounds(
-    consumer: Consumer, topic: str, partition: int, timeout_s: float
-) -> tuple[int, int]:
-    """The first offset that is held, and the one after the last committed message."""
-    place = TopicPartition(topic, partition)
-    until = monotonic() + timeout_s
-    while True:
-        try:
-            return consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
-        except KafkaException as error:
-            if error.args[0].code() not in _PASSING or monotonic() > until:
-                raise translate(error.args[0], topic) from error
-        # The client hears of the new leader by itself; nothing tells us when.
-        Event().wait(_RETRY_S)
 
 
 def ignore(error: KafkaError) -> None:

@@ -22,7 +22,6 @@ from noskew.errors import InputError, OffsetLostError, StoreConfigError, StoreEr
 from noskew.stores.log._kafka_client import (
     CONSUMER,
     NO_TOPIC,
-    query_bounds,
     settings,
     translate,
     translated,
@@ -50,7 +49,7 @@ _DEFAULTS: Mapping[str, object] = {
 _MICROS_PER_MILLI = 1_000
 #: More messages than a partition can be given in a second.
 _FASTEST = 10_000_000
-#: An idle reader hears of the end of its topic after so long.
+#: A waiting reader hears of the end of its topic after so many seconds.
 _CHECK_EVERY_S = 1.0
 _LOST = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION}
 
@@ -69,9 +68,8 @@ class KafkaReader(LogReader):
         check_partition: Callable[[int], int],
         *,
         accept_create_time: bool,
-        timeout_s: float,
     ) -> None:
-        self._opened, self._topic, self._timeout_s = opened, opened.name, timeout_s
+        self._opened, self._topic = opened, opened.name
         self._check_partition = check_partition
         self._accept_create_time = accept_create_time
         self._places: dict[int, int] = {}
@@ -87,15 +85,18 @@ class KafkaReader(LogReader):
     def poll(self, timeout: float) -> list[Messages]:
         self._refuse_closed()
         until = monotonic() + timeout
-        left = 0.0  # first, what has been fetched already
+        wait = 0.0  # first, what has been fetched already
         while True:
             self._raise_lost()
-            found = self._read(left)
+            found = self._read(wait)
             if found:
                 return found
             left = until - monotonic()
             if left <= 0.0:
                 break
+            if self._fault is None:  # else there is nobody to ask
+                self._opened.check(_CHECK_EVERY_S)
+            wait = min(left, _CHECK_EVERY_S)
         self._raise_lost()
         fault, self._fault = self._fault, None
         if fault is not None:
@@ -106,7 +107,7 @@ class KafkaReader(LogReader):
     def assign(self, partition: int, offset: int) -> None:
         self._refuse_closed()
         self._check_partition(partition)
-        check_offset(self._name, partition, offset, self._bounds(partition))
+        check_offset(self._name, partition, offset, self._opened.bounds(self._consumer, partition))
         self.drop(partition)
         self._start(partition, offset)
         self._places[partition] = offset
@@ -146,11 +147,6 @@ class KafkaReader(LogReader):
         if partition not in self._paused:
             with translated(self._topic):
                 self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
-
-    def _bounds(self, partition: int) -> tuple[int, int]:
-        found = query_bounds(self._consumer, self._topic, partition, self._timeout_s)
-        self._opened.check()
-        return found
 
     def _read(self, timeout: float) -> list[Messages]:
         """What has been fetched; if nothing, what comes first within the time."""
@@ -259,7 +255,7 @@ class KafkaReader(LogReader):
             if partition in self._paused:
                 continue
             offset = self._places[partition]
-            begin, end = self._bounds(partition)
+            begin, end = self._opened.bounds(self._consumer, partition)
             check_offset(self._name, partition, offset, (begin, end))
             raise OffsetLostError(
                 f"{self._name}, partition {partition}: it no longer holds what was read up to "

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from threading import Event
 from time import monotonic
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException, TopicCollection, Uuid
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+    Uuid,
+)
 from confluent_kafka.admin import AdminClient
 
 from noskew.errors import StoreError, StoreUnavailableError
@@ -16,6 +24,16 @@ from noskew.stores.log._kafka_client import NO_TOPIC, ignore, settings, translat
 
 #: How long a check waits for the broker: a reader must hear of its end meanwhile.
 _CHECK_S = 5.0
+#: A partition has just been made, or has changed its leader.
+_PASSING = NO_TOPIC | {
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+_RETRY_S = 0.05
 #: What a broker says that gives topics no id.
 _NO_ID = str(Uuid(0, 0))
 
@@ -52,6 +70,26 @@ class OpenedTopic:
         """
         if monotonic() - self._seen >= within:
             self._look()
+
+    def bounds(self, consumer: Consumer, partition: int) -> tuple[int, int]:
+        """The first offset that is held, and the one after the last committed message.
+
+        Raises what :meth:`check` does.
+        """
+        place = TopicPartition(self.name, partition)
+        until = monotonic() + self._timeout_s
+        while True:
+            found = None
+            try:
+                found = consumer.get_watermark_offsets(place, timeout=self._timeout_s, cached=False)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or monotonic() > until:
+                    raise translate(error.args[0], self.name) from error
+            self.check()
+            if found is not None:
+                return found
+            # The client hears of the new leader by itself; nothing tells us when.
+            Event().wait(_RETRY_S)
 
     def close(self) -> None:
         """Let go of the connections; a second call does nothing."""

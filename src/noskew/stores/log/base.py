@@ -65,7 +65,8 @@ class EventLog(Closing, ABC):
 
     Every method raises StoreUnavailableError when the log cannot be reached or answers too
     late, CorruptDataError when it finds bytes that it did not write, StoreError once closed,
-    and InputError for a partition that is not there.
+    and InputError for a partition that is not there. An open log that was removed raises
+    StoreError, also when another one was made in its place: that one is not it.
     """
 
     @property

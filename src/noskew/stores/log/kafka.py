@@ -11,7 +11,6 @@ from noskew.stores.log._kafka_client import (
     CONSUMER,
     PRODUCER,
     ignore,
-    query_bounds,
     settings,
     translate,
     translated,
@@ -38,7 +37,7 @@ _BATCH = 5_000
 _MAX_BYTES, _DEFAULT_MAX_BYTES = "message.max.bytes", 1_000_000
 #: More than the client adds to a payload, so that it refuses none after it took the one before.
 _OVERHEAD = 64
-#: An append into a topic that was made anew is refused after so long.
+#: An append hears that another topic has the name after so many seconds.
 _CHECK_EVERY_S = 1.0
 
 
@@ -129,16 +128,13 @@ class KafkaLog(EventLog):
         self._checked(partition)
         with self._asking_lock:
             self._refuse_closed()
-            found = query_bounds(self._asking, self.topic, partition, self._timeout_s)
-        self._opened.check()
-        return found
+            return self._opened.bounds(self._asking, partition)
 
     def reader(self, offsets: Mapping[int, int]) -> KafkaReader:
         self._refuse_closed()
         made = KafkaReader(
-            self._opened, self._config, self._checked,
-            accept_create_time=self._accept_create_time, timeout_s=self._timeout_s,
-        )  # fmt: skip
+            self._opened, self._config, self._checked, accept_create_time=self._accept_create_time
+        )
         try:
             for partition, offset in offsets.items():
                 made.assign(partition, offset)
@@ -175,10 +171,10 @@ class KafkaLog(EventLog):
         while at < len(payloads) and delivery.error is None:
             taken = self._hand_over(producer, partition, payloads[at : at + _BATCH], delivery)
             at += taken
-            # Answers are taken in between; if its buffer is full, after a wait for them.
-            producer.poll(0.0 if taken else _POLL_S)
+            if at < len(payloads):  # take answers in between; if its buffer is full, wait for them
+                producer.poll(0.0 if taken else _POLL_S)
         while delivery.missing and delivery.error is None:
-            producer.flush(_POLL_S)
+            producer.flush(_POLL_S)  # at once, whatever linger.ms says
         if delivery.error is not None:
             raise translate(delivery.error, self.topic)
 

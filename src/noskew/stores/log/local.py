@@ -26,6 +26,8 @@ from noskew.stores.log.base import READ_BYTES, EventLog, LogReader, Messages
 SEGMENT_BYTES = 64 << 20
 #: How long a waiting reader sleeps between two looks at the end of its partitions.
 _LOOK_EVERY = 0.001
+#: A waiting reader hears of the end of its log after so many seconds.
+_CHECK_EVERY_S = 1.0
 
 
 class LocalLog(EventLog):
@@ -156,19 +158,22 @@ class LocalReader(LogReader):
 
     def poll(self, timeout: float) -> list[Messages]:
         self._refuse_closed()
-        until = monotonic() + timeout
+        now = monotonic()
+        until, check_at = now + timeout, now + _CHECK_EVERY_S
         with self._translated():
             while True:
                 found = self._look()
-                left = until - monotonic()
                 if found:
                     return found
-                if left <= 0:
+                now = monotonic()
+                if now >= min(until, check_at):
                     for cursor in self._cursors.values():
                         cursor.check_present()
+                    check_at = now + _CHECK_EVERY_S
+                if now >= until:
                     return []
                 # Nothing tells of the end of a mapped file: look again after a short sleep.
-                self._never.wait(min(left, _LOOK_EVERY))
+                self._never.wait(min(until - now, _LOOK_EVERY))
 
     def assign(self, partition: int, offset: int) -> None:
         self._refuse_closed()
