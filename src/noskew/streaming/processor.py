@@ -150,8 +150,10 @@ class Processor(Closing):
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 
-        Raises OffsetLostError, with the exact gap, when the log no longer holds what comes
-        next; FencedError when somebody else took a partition over that was given for good.
+        What messages are decoded with may be out of reach for a while: they are read again, or,
+        until caught up, StoreUnavailableError is raised. Raises OffsetLostError, with the exact
+        gap, when the log no longer holds what comes next; FencedError when somebody else took a
+        partition over that was given for good.
         """
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         paused: set[int] = set()
@@ -165,6 +167,8 @@ class Processor(Closing):
                 last = until_caught_up and self._caught_up(ends)
                 for messages in reader.poll(0.0 if last else _POLL_S):
                     if not self._step(messages, reader):
+                        if until_caught_up and self._step_fault:
+                            raise self._step_fault
                         stop.wait(_RETRY_S)
                 done = self._publishing.work(now=last) and self._tell(now=last)
                 self._hold(reader, paused)
