@@ -21,6 +21,7 @@ NoskewError
     ├── StoreFullError                    no space left; nothing was lost, a retry can help after
     ├── CorruptDataError                  bytes that are not what we wrote
     ├── FencedError                       another worker took this one's place
+    │   └── RebuiltError                  rows were made anew under a stream
     ├── OffsetLostError                   a log no longer holds, or never held, an offset
     └── StoreConfigError                  the store is set up so that it would lose data
 
@@ -137,6 +138,10 @@ class CorruptDataError(StoreError):
 
 class FencedError(StoreError):
     """Somebody else took over what this worker was working on; nothing was changed."""
+
+
+class RebuiltError(FencedError):
+    """Rows were made anew while a stream ran that folded those before; start it again."""
 
 
 class OffsetLostError(StoreError):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pyarrow as pa
@@ -25,11 +25,12 @@ from noskew.errors import (
 )
 from noskew.intake.tables import table_name
 from noskew.kernel.online_keys import is_entity_key
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive_tables import aside_spec
 from noskew.streaming.bootstrap import Bootstrap
+from tests.servers import wait_until
 from tests.streaming import shop
 from tests.streaming.test_view_fold import Stream
 
@@ -157,6 +158,32 @@ def test_a_worker_that_was_overtaken_changes_nothing(tmp_path: Path) -> None:
         assert contents(store) == before
         store.stream("orders")
         assert contents(store) == expected(store)
+
+
+def test_a_stream_goes_on_with_the_rows_that_are_made_anew_meanwhile(tmp_path: Path) -> None:
+    stop, told = Event(), []
+    with shop.store(tmp_path) as store:
+        store.push("orders", shop.orders(BATCH, 1))
+        source, views = streamed(store)
+        running = Thread(
+            target=store.streams.run, args=(source, views),
+            kwargs={"stop": stop, "progress": told.append},
+        )  # fmt: skip
+        running.start()
+        try:
+            wait_until(lambda: bool(told) and not any(p.lag for p in told[-1]), "it caught up")
+            store.streams.rebuild(source, views)
+            store.push("orders", shop.orders(BATCH, 2))
+            wanted = {key: row[16:] for key, row in expected(store).items()}
+            wait_until(
+                lambda: {key: row[16:] for key, row in contents(store).items()} == wanted,
+                "the new rows go on",
+            )
+        finally:
+            stop.set()
+            running.join()
+        assert {version_of(row)[1] >> OFFSET_BITS for row in contents(store).values()} == {1}
+        assert all(v.is_equal for v in store.streams.verify(source, views))
 
 
 def test_another_log_in_the_place_of_the_one_that_was_read_stops_the_stream(

@@ -41,6 +41,21 @@ class _Part:
     aside: list[Quarantined] = field(default_factory=list)
     seen: dict[bytes, int] = field(default_factory=dict)
 
+    def known_by(self, note: str | None) -> tuple[bytes, bytes]:
+        """What says in the space of which events the identities are: of this log, up to a note."""
+        return keys.mark_key(b""), f"{self.origin}\n{note or ''}".encode()
+
+    def advance(self, note: str) -> None:
+        """The table has what was read, and this note; keep the identities.
+
+        If that fails the note here is not the table's, and no later commit is taken: whoever
+        opens the partition anew makes the identities from the table.
+        """
+        puts = [self.known_by(note), *self.identities.puts(self.seen)]
+        gone = self.identities.forgotten(self.ahead)
+        self.space.commit(puts, deletes=gone, epoch=self.epoch)
+        self.mark, self.note = self.ahead, note
+
     def rewind(self) -> None:
         """Drop what was read and not committed."""
         self.ahead, self.events, self.aside, self.seen = self.mark, [], [], {}
@@ -132,7 +147,7 @@ class Archive:
         """Make the identities those of the mark, if another process moved it."""
         if not self._view.source.event_id:
             return
-        key, wanted = keys.mark_key(b""), (part.note or "").encode()
+        key, wanted = part.known_by(part.note)
         if part.space.read([key]) == [wanted]:
             return
         footing = Footing(0, self._log.identity, info.last_sequence)
@@ -192,7 +207,5 @@ class Archive:
         )
         commit = self._offline.append(self._spec.name, batches, notes=notes, expected=expected)
         for part in new:
-            part.mark, part.note = part.ahead, notes[part.origin]
-            puts = [(keys.mark_key(b""), part.note.encode()), *part.identities.puts(part.seen)]
-            part.space.commit(puts, deletes=part.identities.forgotten(part.mark), epoch=part.epoch)
+            part.advance(notes[part.origin])
         return commit.rows

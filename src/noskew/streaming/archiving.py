@@ -66,10 +66,11 @@ class Archiving(Closing):
         """Archive everything that is in the log now; what comes meanwhile may wait."""
         ends = {n: self._log.bounds(n)[1] for n in range(self._log.partitions)}
         with self._turn:
-            for archive in self._archives.values():
-                archive.follow(self._partitions())
-                while archive.behind(ends):
-                    archive.step(_COMMIT_ROWS)
+            for view in self._views:
+                self._archives[view.log_hash].follow(self._partitions())
+                while self._archives[view.log_hash].behind(ends):
+                    with suppress(FencedError):  # whoever was faster brought it forward
+                        self._step(view)
 
     def close(self) -> None:
         """Stop at the end of the commit under way, and close the state."""
@@ -98,17 +99,20 @@ class Archiving(Closing):
                 self.fault = error
 
     def _turn_of(self, view: FeatureView) -> None:
+        if self._step(view):
+            for table in (self._spec_of(view).name, aside_spec(view).name):
+                self._tend(table)
+
+    def _step(self, view: FeatureView) -> int:
+        """One commit; how many events. After FencedError the next one goes on where it is."""
+        archive = self._archives[view.log_hash]
         try:
-            archive = self._archives[view.log_hash]
             archive.follow(self._partitions())
-            rows = archive.step(_COMMIT_ROWS)
+            return archive.step(_COMMIT_ROWS)
         except FencedError:
             # Another process, or a commit of our own that we were not told of: look again.
             self._archives[view.log_hash] = self._opened(view)
             raise
-        if rows:
-            for table in (self._spec_of(view).name, aside_spec(view).name):
-                self._tend(table)
 
     def _tend(self, table: str) -> None:
         """Keep a table of many small commits in shape."""

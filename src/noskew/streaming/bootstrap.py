@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from noskew.definitions.view import FeatureView
-from noskew.errors import OffsetLostError
+from noskew.errors import NoskewError, OffsetLostError, RebuiltError
 from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import OFFSET_BITS, version_of
@@ -23,6 +25,7 @@ from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.facts import Facts
 from noskew.streaming.footing import Footing, Footings
 from noskew.streaming.identities import Identities
+from noskew.streaming.lost_log import replace_lost
 from noskew.streaming.mark import Mark
 from noskew.streaming.view_fold import ViewFold
 
@@ -53,7 +56,8 @@ class Bootstrap:
        so that nobody folds them meanwhile.
     3. Rows are folded in bulk from a snapshot of the table, identities and marks put beside them;
        a mark is that of the snapshot, so that the log is read on exactly where the facts end.
-    4. Rows of earlier generations that have no successor are removed.
+    4. Rows of earlier generations that have no successor are removed, and online those of a log
+       that is gone.
     5. The state is told that its rows are whole, and what they stand on.
 
     Killed at any moment, the next one begins again at 2. Readers see rows all the time: those
@@ -100,14 +104,46 @@ class Bootstrap:
             return
         if here >= there:
             return
-        footing = self.footings.of(fold.view)
-        assert footing is not None
         part = self._claimed(number, info)
+        footing = self._held(fold)
+        (held,) = space.read([key])  # another process may have gone on until the claim
+        if held and Mark.from_bytes(held).next_offset >= there:
+            return
         space.commit([(key, _NOT_WHOLE)], epoch=part.epoch)
         if info is not None:
             facts = Facts(fold.view, self.offline, info, footing, {number: part.mark})
             self._put_rows(facts.rows_of_log(fold), space, part.epoch)
         self._put_partition(fold, footing, part, info)
+
+    def check_held(self, fold: ViewFold) -> None:
+        """Raises RebuiltError if the state's rows are no longer of the fold's generation.
+
+        Whoever has claimed a partition and then finds nothing here need not look again: rows
+        that are made anew take the partition away.
+        """
+        self._held(fold)
+
+    def check_agreed(self, fold: ViewFold) -> None:
+        """Raises RebuiltError if another generation than the fold's has been agreed on.
+
+        As long as the registry cannot be asked, the fold goes on as it is.
+        """
+        try:
+            footing = self.footings.of(fold.view)
+        except NoskewError:
+            return
+        if footing is None or footing.generation != fold.generation:
+            raise _rebuilt(fold)
+
+    def _held(self, fold: ViewFold) -> Footing:
+        """What the state's rows stand on."""
+        space = self.state.space(keys.view_space(self.project, self.source))
+        (held,) = space.read([keys.footing_key(fold.prefix)])
+        if held:
+            footing = Footing.from_bytes(held)
+            if footing.generation == fold.generation:
+                return footing
+        raise _rebuilt(fold)
 
     def _agreed(self, view: FeatureView, table: str) -> Footing:
         held = self.footings.of(view)
@@ -127,8 +163,11 @@ class Bootstrap:
     def renew(self, view: FeatureView, table: str) -> Footing:
         """Agree on a new generation: everything that the table holds now, and the present log."""
         before = self.footings.of(view)
-        generation = before.generation + 1 if before else 0
-        made = Footing(generation, self.log.identity, self._history(table))
+        generation, log, since = 0, self.log.identity, 0
+        if before is not None:
+            generation = before.generation + 1
+            since = before.log_since if before.log == log else generation
+        made = Footing(generation, log, self._history(table), since)
         return self.footings.put(view, made, before=before)
 
     def _history(self, table: str) -> int:
@@ -156,6 +195,8 @@ class Bootstrap:
             self._put_partition(fold, footing, part, info)
         if held is not None:
             self._remove_older(fold, footing, space, epoch)  # 4
+        if footing.log_since and self.online.directory is None:
+            replace_lost(self.online, self.state, fold.prefix, footing, len(parts))
         space.commit([(key, footing.to_bytes())], epoch=epoch)  # 5
 
     def _claimed(self, number: int, info: TableInfo | None) -> _Part:
@@ -185,10 +226,12 @@ class Bootstrap:
     def _put_partition(
         self, fold: ViewFold, footing: Footing, part: _Part, info: TableInfo | None
     ) -> None:
-        if fold.view.source.event_id and info is not None:
+        if fold.view.source.event_id:
             identities = Identities(fold.view, part.space, fold.prefix)
-            facts = Facts(fold.view, self.offline, info, footing, {part.number: part.mark})
-            found = facts.identified(identities.oldest(part.mark))
+            found: Iterable[pa.Table] = []
+            if info is not None:
+                facts = Facts(fold.view, self.offline, info, footing, {part.number: part.mark})
+                found = facts.identified(identities.oldest(part.mark))
             identities.restore(found, epoch=part.epoch)
         progress = progress_key(fold.prefix, part.number)
         row = part.mark.to_row(fold.version(part.mark))
@@ -207,6 +250,13 @@ class Bootstrap:
         space.commit(removed=older, epoch=epoch)
         if self.online.directory is None:
             self.online.delete(older)
+
+
+def _rebuilt(fold: ViewFold) -> RebuiltError:
+    return RebuiltError(
+        f"the rows of the feature view {fold.view.name!r} were made anew, or are being made, since "
+        f"this stream started: start it again"
+    )
 
 
 @contextmanager

@@ -28,11 +28,15 @@ class Footing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history
         Facts that are not of this log (ingested, or of an earlier log) count if their sequence
         in the table is not greater; −1: none do.
+    log_since
+        The first generation of this log. Rows of earlier ones may be of events that were never
+        archived and are gone with their log.
     """
 
     generation: int
     log: str
     history: int
+    log_since: int = 0
 
     def to_bytes(self) -> bytes:
         """As a state keeps it."""

@@ -23,11 +23,11 @@ from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
 from noskew.streaming.freshness import Freshness
+from noskew.streaming.ground import Ground
 from noskew.streaming.keys import space_name
 from noskew.streaming.mark import Mark
 from noskew.streaming.partition import Partition
 from noskew.streaming.publishing import Publishing
-from noskew.streaming.view_fold import ViewFold
 
 #: Rows that may wait for the online store before the log is read no further.
 _MOST_WAITING = 500_000
@@ -89,22 +89,20 @@ class Processor(Closing):
 
     Parameters
     ----------
-    folds
-        Those of the online views of ``source``.
+    ground
+        The rows of the online views of ``source``.
     state
         Where rows are kept, and how far each partition is; closed with the processor.
     partitions
         Those to work on; None: all.
     assignment
         Says in their place, again and again, which ones to work on.
-    prepare
-        Called with each partition before it is worked on.
     """
 
     def __init__(
         self,
         source: Source,
-        folds: Sequence[ViewFold],
+        ground: Ground,
         log: EventLog,
         *,
         project: str,
@@ -113,15 +111,14 @@ class Processor(Closing):
         freshness: Freshness,
         partitions: Sequence[int] | None = None,
         assignment: Assignment | None = None,
-        prepare: Callable[[int], None] | None = None,
     ) -> None:
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream; give it stream=ns.Kafka(…)")
-        self._log, self._state, self._folds = log, state, folds
+        self._log, self._state, self._ground = log, state, ground
         self._project, self._source = project, source.name
         self._publishing, self._freshness = publishing, freshness
         self._decode = decoder(source)
-        self._assignment, self._prepare = assignment, prepare
+        self._assignment = assignment
         self._partitions: dict[int, Partition] = {}
         self._told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
@@ -153,7 +150,8 @@ class Processor(Closing):
         What messages are decoded with may be out of reach for a while: they are read again, or,
         until caught up, StoreUnavailableError is raised. Raises OffsetLostError, with the exact
         gap, when the log no longer holds what comes next; FencedError when somebody else took a
-        partition over that was given for good.
+        partition over that was given for good; RebuiltError when rows were made anew, or are to
+        be, and a new processor has to go on.
         """
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         paused: set[int] = set()
@@ -193,16 +191,16 @@ class Processor(Closing):
 
     def _take(self, numbers: Sequence[int]) -> None:
         """Work on partitions: whoever did before cannot commit any more."""
-        if self._prepare is not None:
-            for number in numbers:
-                self._prepare(number)
+        for number in numbers:
+            self._ground.prepare(number)
         made = {
             number: Partition(
-                self._folds, number, decode=self._decode, state=self._state,
+                self._ground.folds, number, decode=self._decode, state=self._state,
                 space=self._state.space(space_name(self._project, self._source, number)),
             )
             for number in numbers
         }  # fmt: skip
+        self._ground.check_held()
         self._publishing.open(made.values())
         self._partitions |= made
 
@@ -210,6 +208,7 @@ class Processor(Closing):
         """Take over, and give up, what the assignment says."""
         if self._assignment is None or monotonic() - self._looked < _LOOK_S:
             return
+        self._ground.check_agreed()
         wanted = self._assignment.look()
         self._looked = monotonic()
         surplus = sorted(self._partitions.keys() - wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -10,7 +11,13 @@ from threading import Event
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, ConflictError, DefinitionError, FencedError
+from noskew.errors import (
+    ConfigError,
+    ConflictError,
+    DefinitionError,
+    FencedError,
+    RebuiltError,
+)
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name, table_spec
 from noskew.registry.store import SqlRegistry
@@ -23,10 +30,10 @@ from noskew.streaming.bootstrap import Bootstrap
 from noskew.streaming.claims import Claims
 from noskew.streaming.footing import Footings
 from noskew.streaming.freshness import Freshness
+from noskew.streaming.ground import Ground
 from noskew.streaming.processor import Assignment, Processor, Progress, Watcher
 from noskew.streaming.publishing import publishing
 from noskew.streaming.verification import Verification, Verified
-from noskew.streaming.view_fold import ViewFold
 
 #: How often to look again at a stream that goes on faster than its archive.
 _TRIES = 10
@@ -73,15 +80,9 @@ class Streams:
             bootstrap = self._bootstrap(source, log, state)
             folds = [bootstrap.ready(v, table_name(v)) for v in mine]
             prefixes = [f.prefix for f in folds]
-
-            def prepare(number: int) -> None:
-                for fold in folds:
-                    bootstrap.advance(fold, number, table_name(fold.view))
-
             return Processor(
-                source, folds, log, project=self.project, state=state,
+                source, Ground(bootstrap, folds), log, project=self.project, state=state,
                 partitions=partitions, assignment=assignment,
-                prepare=prepare,
                 publishing=publishing(self.online, state, prefixes),
                 freshness=Freshness(self.online, self.clock, prefixes, log.partitions),
             )  # fmt: skip
@@ -129,13 +130,26 @@ class Streams:
         """Process and archive a source until ``stop`` is set; None: until both are caught up.
 
         Any number of processes may do so at once, on any number of machines: they share the
-        partitions of the log.
+        partitions of the log. When rows are made anew meanwhile (:meth:`rebuild`), it goes on
+        with the new ones.
         """
         mine = list(views)
+        with self.claims(source) as claims:
+            while True:
+                with suppress(RebuiltError):
+                    return self._run(source, mine, claims, stop, progress)
+
+    def _run(
+        self,
+        source: Source,
+        views: Sequence[FeatureView],
+        claims: Claims,
+        stop: Event | None,
+        progress: Watcher | None,
+    ) -> None:
         with (
-            self.claims(source) as claims,
-            self.processor(source, mine, assignment=claims) as processor,
-            self.archiving(source, mine, partitions=lambda: claims.wanted) as archiving,
+            self.processor(source, views, assignment=claims) as processor,
+            self.archiving(source, views, partitions=lambda: claims.wanted) as archiving,
         ):
             told = progress and _of_both(progress, archiving)
             processor.run(stop or Event(), until_caught_up=stop is None, told=told)
@@ -149,8 +163,8 @@ class Streams:
     def rebuild(self, source: Source, views: Iterable[FeatureView]) -> None:
         """Make the rows of a source's views anew, from all that is archived and the present log.
 
-        What the log holds and the archive does not is read at the next run. A processor that
-        runs meanwhile on this machine stops with FencedError; on others, stop them before.
+        What the log holds and the archive does not is read by the streams that run meanwhile,
+        on any machine, or at the next run.
         """
         log, state = self.logs.of(source), self._state(source)
         with state:
@@ -177,13 +191,11 @@ class Streams:
     def _verified(
         self, check: Verification, source: Source, view: FeatureView, repair: bool
     ) -> Verified:
-        footing = Footings(self.project, self.registry, self.clock).of(view)
-        fold = ViewFold(view, self.project, footing.generation if footing else 0)
         for left in reversed(range(_TRIES)):
             try:
                 with self.archiving(source, [view]) as archiving:
                     archiving.catch_up()
-                return check.run(fold, table_name(view), repair=repair)
+                return check.run(view, table_name(view), repair=repair)
             except (ConflictError, FencedError):  # a stream that runs was faster
                 if not left:
                     raise

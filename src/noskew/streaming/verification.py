@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, StoreError
 from noskew.kernel.hashing import hash_slices
-from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key
+from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, view_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import VERSION_BYTES
 from noskew.stores.log.base import EventLog
@@ -21,6 +22,7 @@ from noskew.streaming import keys
 from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.facts import Facts
 from noskew.streaming.footing import Footing
+from noskew.streaming.lost_log import is_of_lost_log, replace_online
 from noskew.streaming.mark import Mark
 from noskew.streaming.view_fold import ViewFold
 
@@ -39,7 +41,8 @@ class Verified:
     different
         Rows of the state that are not as computed; ``missing``: those that it lacks; ``foreign``:
         those that it has and the facts do not give. ``behind``: rows of which the online store
-        holds none, or an earlier one, or another one of the same version.
+        holds none, or an earlier one, or another one of the same version, or one of a log that
+        is gone.
     examples
         Keys, without the view's prefix, of some of them.
     repaired
@@ -83,33 +86,34 @@ class Verification:
     online: OnlineStore
     state: StateStore
 
-    def run(self, fold: ViewFold, table: str, *, repair: bool = False) -> Verified:
+    def run(self, view: FeatureView, table: str, *, repair: bool = False) -> Verified:
         """Compare every row. ``repair``: write again what the online store has otherwise.
 
         Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
         Raises ConflictError while the archive is behind the marks.
         """
-        held = self._held(fold)
+        prefix = view_prefix(self.project, view.definition_hash)
+        held = self._held(view, prefix)
         info = self.offline.info(table)
         for number, mark in held.marks.items():
             note = (info.notes or {}).get(origin_of(self.log.identity, number))
             archived = Mark.from_bytes(note.encode()).next_offset if note else 0
             if archived < mark.next_offset and mark.consumed:
                 raise ConflictError(
-                    f"feature view {fold.view.name!r}, partition {number}: archived up to message "
+                    f"feature view {view.name!r}, partition {number}: archived up to message "
                     f"{archived}, and its rows are at {mark.next_offset}; the archive follows "
                     f"within a minute, repeat the call then"
                 )
-        facts = Facts(fold.view, self.offline, info, held.footing, held.marks)
-        out = Verified(fold.view.name)
-        for found, rows in facts.rows(fold):
+        facts = Facts(view, self.offline, info, held.footing, held.marks)
+        out = Verified(view.name)
+        for found, rows in facts.rows(ViewFold(view, self.project, held.footing.generation)):
             held.compare(found, rows, out)
             if self.online.directory is None:
-                self._compare_online(found.to_list(), rows.to_list(), out, repair)
+                self._compare_online(found.to_list(), rows.to_list(), held.footing, out, repair)
         out.foreign = int((~held.met).sum())
         return out
 
-    def _held(self, fold: ViewFold) -> _Held:
+    def _held(self, view: FeatureView, prefix: bytes) -> _Held:
         """Rows and marks of one moment."""
         found: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
 
@@ -122,35 +126,32 @@ class Verification:
             for number in range(self.log.partitions)
         ]
         view_space = self.state.space(keys.view_space(self.project, self.source))
-        footing_key, mark_key = keys.footing_key(fold.prefix), keys.mark_key(fold.prefix)
+        footing_key, mark_key = keys.footing_key(prefix), keys.mark_key(prefix)
         wanted = [view_space.key(footing_key), *(s.key(mark_key) for s in spaces)]
-        footing, *marks = self.state.at_once(wanted, fold.prefix, take)
+        footing, *marks = self.state.at_once(wanted, prefix, take)
         if not footing:
             raise StoreError(
-                f"feature view {fold.view.name!r}: its rows are not whole here; run 'noskew stream "
+                f"feature view {view.name!r}: its rows are not whole here; run 'noskew stream "
                 f"{self.source}' first"
             )
         each = {n: Mark.from_bytes(m) for n, m in enumerate(marks) if m is not None}
         return _Held(Footing.from_bytes(footing), each, found)
 
     def _compare_online(
-        self, found: list[bytes], rows: list[bytes], out: Verified, repair: bool
+        self, found: list[bytes], rows: list[bytes], footing: Footing, out: Verified, repair: bool
     ) -> None:
         """Rows that the online store should have, or later ones."""
         behind = [
-            (key, row)
+            key
             for key, row, there in zip(found, rows, self.online.read(found), strict=True)
             if there is None
             or there[:VERSION_BYTES] < row[:VERSION_BYTES]
             or (there[:VERSION_BYTES] == row[:VERSION_BYTES] and there != row)
+            or is_of_lost_log(there, footing)
         ]
-        out.behind += out.note([key for key, _ in behind])
+        out.behind += out.note(behind)
         if repair and behind:
-            bad = [key for key, _ in behind]
-            self.online.delete(bad)  # a row of the same version would stay
-            # From the state, and after that: it may have gone on, and is ahead of the store.
-            newest = {k: r for k, r in zip(bad, self.state.rows(bad), strict=True) if r is not None}
-            out.repaired += self.online.write(list(newest), list(newest.values()))
+            out.repaired += replace_online(self.online, self.state, behind)
 
 
 class _Held:

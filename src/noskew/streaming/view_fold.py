@@ -84,8 +84,8 @@ class ViewFold:
     """
 
     def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
-        self.view = view
-        self._generation = generation << OFFSET_BITS
+        self.view, self.generation = view, generation
+        self._number = generation << OFFSET_BITS
         self.prefix = view_prefix(project, view.definition_hash)
         self._plan = compile_view(view)
         self.layout = RowLayout(self._plan)
@@ -93,11 +93,11 @@ class ViewFold:
 
     def numbered(self, number: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers of versions: the generation, then the offset that comes next."""
-        return self._generation | number
+        return self._number | number
 
     def version(self, mark: Mark) -> bytes:
         """No row is later of which the mark has seen all events."""
-        return version_bytes(mark.known, self._generation | mark.next_offset)
+        return version_bytes(mark.known, self._number | mark.next_offset)
 
     def accept(self, sorted_out: SortedOut, seen: Mapping[bytes, int]) -> Accepted:
         """Which events count. ``seen``: when identities of the batch were accepted before."""

@@ -1,0 +1,33 @@
+"""Ground: the rows that a processor folds on, and whether they are still those of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from noskew.intake.tables import table_name
+from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.view_fold import ViewFold
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The rows of some views, made where they lacked, while a processor folds on top of them."""
+
+    bootstrap: Bootstrap
+    folds: Sequence[ViewFold]
+
+    def prepare(self, number: int) -> None:
+        """Before a partition is claimed: bring it to where the archive is, if that is far."""
+        for fold in self.folds:
+            self.bootstrap.advance(fold, number, table_name(fold.view))
+
+    def check_held(self) -> None:
+        """Once partitions are claimed: raises RebuiltError if rows were made anew before."""
+        for fold in self.folds:
+            self.bootstrap.check_held(fold)
+
+    def check_agreed(self) -> None:
+        """Now and then: raises RebuiltError if they are to be made anew, on any machine."""
+        for fold in self.folds:
+            self.bootstrap.check_agreed(fold)
