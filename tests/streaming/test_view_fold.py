@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
 from noskew.kernel.history import historical
+from noskew.kernel.online_keys import PREFIX_BYTES, part_of
+from noskew.kernel.parts import merge_rows
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, unpack, version_of
 from noskew.kernel.state import finalise
@@ -32,10 +35,11 @@ H = 3_600 * S
 SCHEMA = {"user": int, "at": "timestamp", "x": float, "id": str, "made": "timestamp"}
 
 
-def make_view(late: str = "fold", **source: Any) -> FeatureView:
+def make_view(late: str = "fold", *, key: str | tuple[()] = "user", **source: Any) -> FeatureView:
     events = ns.Source(
-        "events", SCHEMA, event_time="at", stream=ns.Kafka("events"), max_future="30s", **source
-    )
+        "events", SCHEMA, event_time="at", stream=ns.Kafka("events", key=key), max_future="30s",
+        **source,
+    )  # fmt: skip
     return ns.FeatureView(
         "view", entity=ns.Entity("user", {"user": int}), source=events, lateness="20s", late=late,
         features=[ns.count(window=["1min", "1h"]), ns.sum("x", window="1min"), ns.mean("x"),
@@ -60,8 +64,9 @@ class Stream:
     def step(self, messages: Messages) -> None:
         out = self.sorting(messages, self.decode(messages.payloads), self.mark)
         accepted = self.fold.accept(out, self.seen)
-        held = [self.rows.get(k) for k in accepted.keys]
-        self.rows |= zip(accepted.keys, self.fold.rows(accepted, held), strict=True)
+        keys = self.fold.keys(accepted, messages.partition)
+        held = [self.rows.get(k) for k in keys]
+        self.rows |= zip(keys, self.fold.rows(accepted, held), strict=True)
         self.seen |= accepted.seen
         self.quarantined += accepted.quarantined
         self.archive.append(accepted.table)
@@ -139,6 +144,27 @@ def test_a_stream_answers_as_the_history_of_its_archive_does(
     offline = historical(plan, archived, np.arange(len(keys)), t, int(t[0]))
     for name, values in online.items():
         assert values.equals(offline[name]), name
+
+
+@given(
+    texts=texts, steps=steps, where=st.lists(st.integers(0, 2), min_size=14, max_size=14),
+)  # fmt: skip
+def test_the_parts_of_a_row_merge_to_the_row_of_all_their_events(
+    texts: list[bytes], steps: list[int], where: list[int]
+) -> None:
+    times = (np.cumsum(np.abs(steps))[: len(texts)] + 60 * S).tolist()
+    whole = run(make_view(), texts, times)
+    parts = [Stream(make_view(key=())) for _ in range(3)]
+    for at, (body, time, number) in enumerate(zip(texts, times, where, strict=False)):
+        one = messages([body], [time], at)
+        parts[number].step(replace(one, partition=number))
+    keys, prefix = list(whole.rows), parts[0].fold.prefix
+    rows = [
+        [part.rows.get(part_of(prefix + k[PREFIX_BYTES:], n + 1)) for k in keys]
+        for n, part in enumerate(parts)
+    ]
+    assert sum(len(p.rows) for p in parts) == sum(r is not None for rs in rows for r in rs)
+    assert merge_rows(whole.fold.layout, rows, len(keys)) == [whole.rows[k] for k in keys]
 
 
 def test_versions_are_the_known_time_and_what_follows_the_offset_of_the_last_event() -> None:

@@ -111,13 +111,18 @@ class Frame(Connector):
 class Stream(Connector):
     """A log of events. ``format``: how a message holds them, ``"json"`` or ``"arrow"``.
 
-    ``key``: the columns that decide in which partition an event is. With several partitions, an
-    entity's events must all be in one: its keys are then these columns.
+    ``key``: the columns that decide in which partition an event is. Events of an entity with
+    other keys are in any of them: a view of it has several rows for each, and reads merge them.
     """
 
     format: str = "json"
     key: tuple[str, ...] = ()
     formats: ClassVar[tuple[str, ...]] = ("arrow", "json")
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether there may be several."""
+        return True
 
     def __post_init__(self) -> None:
         key = (self.key,) if isinstance(self.key, str) else tuple(self.key)
@@ -217,6 +222,10 @@ class LocalLog(Stream):
     format: str = "arrow"
     partitions: int = 1
     kind: ClassVar[str] = "local_log"
+
+    @property
+    def has_partitions(self) -> bool:
+        return self.partitions > 1
 
 
 _KINDS: dict[str, type[Connector]] = {

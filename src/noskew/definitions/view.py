@@ -235,6 +235,19 @@ class FeatureView:
     def has_exact_windows(self) -> bool:
         return any(f.hop == EXACT_HOP for f in self.features.values())
 
+    @property
+    def has_partial_rows(self) -> bool:
+        """Whether its entities have a row for each partition of the stream, merged when read.
+
+        So it is where the partitions are not by the entity's keys.
+        """
+        stream = self.source.stream
+        return (
+            stream is not None
+            and stream.has_partitions
+            and set(stream.key) != set(self.entity.keys)
+        )
+
     def __getitem__(self, names: str | tuple[str, ...]) -> Selection:
         """Some features of the view: ``view["a"]`` or ``view["a", "b"]``."""
         chosen = (names,) if isinstance(names, str) else tuple(names)

@@ -16,7 +16,7 @@ from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, StoreError
 from noskew.intake.pushed import Pushed
-from noskew.kernel.online_keys import progress_key, view_prefix
+from noskew.kernel.online_keys import progress_key, rows_prefix
 from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 
@@ -33,9 +33,7 @@ def online_views(project: str, source: Source, views: Iterable[FeatureView]) -> 
     Raises InputError if there is none, since there is nothing to wait for then.
     """
     found = {
-        v.name: view_prefix(project, v.definition_hash)
-        for v in views
-        if v.online and v.source.name == source.name
+        v.name: rows_prefix(project, v) for v in views if v.online and v.source.name == source.name
     }
     if not found:
         raise InputError(

@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import hashlib
 
+from noskew.definitions.view import FeatureView
 from noskew.kernel.rows import FORMAT, version_bytes
 
 #: Bytes that say project and definition. 64 bits: with a million views, a chance of 3e-8 that
 #: any two share them.
 PREFIX_BYTES = 8
+#: Bytes that say which part of an entity's row one is.
+PART_BYTES = 2
 
 
 def view_prefix(project: str, definition_hash: str) -> bytes:
     """What every key of a view starts with; definitions and projects never share one."""
     text = f"{project}:{definition_hash}"
     return hashlib.blake2b(text.encode(), digest_size=PREFIX_BYTES).digest()
+
+
+def rows_prefix(project: str, view: FeatureView) -> bytes:
+    """What the keys of a view's rows start with; whole rows and partial ones never mix."""
+    layout = ":partial" if view.has_partial_rows else ""
+    return view_prefix(project, view.definition_hash + layout)
+
+
+def part_of(key: bytes, part: int) -> bytes:
+    """The key of a part of an entity's row, from that of the whole.
+
+    Part 0 is of facts that are not of the log; the one of partition n is n + 1.
+    """
+    return key + part_suffix(part)
+
+
+def part_suffix(part: int) -> bytes:
+    """What :func:`part_of` puts behind a key."""
+    return part.to_bytes(PART_BYTES, "big")
+
+
+def parts_key(prefix: bytes) -> bytes:
+    """The key that says how many partitions the rows of a view are of, in its version's number."""
+    return _of_partition(prefix, (1 << 32) - 1)
 
 
 def heartbeat_key(prefix: bytes) -> bytes:

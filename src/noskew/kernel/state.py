@@ -97,8 +97,8 @@ def merge(
     """Merge states of several origins or batches.
 
     ``parts``: states, and for each of their entities which of the ``size`` entities of the
-    result it is (int64). The horizon, one for all or one for each entity of the result, is at
-    least that of every part.
+    result it is (int64); one state may hold several parts of the same. The horizon, one for all
+    or one for each entity of the result, is at least that of every part.
     """
     horizon = _each(horizon, size)
     parts = [*parts, *_settle(plan, parts, horizon)]

@@ -9,6 +9,7 @@ from noskew.clock import Clock
 from noskew.definitions.service import FeatureService
 from noskew.kernel.rows import version_of
 from noskew.serving.answer import answer
+from noskew.serving.merged_rows import row_reader
 from noskew.serving.request import RequestPlan
 from noskew.serving.response import OnlineResponse
 from noskew.stores.online.base import OnlineStore
@@ -30,7 +31,7 @@ class OnlineReader:
         max_rows: int = 100_000,
     ) -> None:
         self.plan = RequestPlan(service, project, max_rows=max_rows)
-        self._store, self._clock = store, clock
+        self._rows, self._clock = row_reader(store, self.plan.views), clock
 
     def get(self, rows: Any) -> OnlineResponse:
         """The features of each row, as of now.
@@ -42,21 +43,21 @@ class OnlineReader:
         """
         key = self.plan.lone_key(rows)
         if key is not None:
-            return self._one(rows, self._store.read([key]))
+            return self._one(rows, self._rows.read([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
         if None in keys:
-            return self._answer(columns, n, keys, _spread(keys, self._store.read(_there(keys))))
-        return self._answer(columns, n, keys, self._store.read(keys))  # type: ignore[arg-type]
+            return self._answer(columns, n, keys, _spread(keys, self._rows.read(_there(keys))))
+        return self._answer(columns, n, keys, self._rows.read(keys))  # type: ignore[arg-type]
 
     async def get_async(self, rows: Any) -> OnlineResponse:
         """As :meth:`get`, without blocking the event loop while a remote store answers."""
         key = self.plan.lone_key(rows)
         if key is not None:
-            return self._one(rows, await self._store.read_async([key]))
+            return self._one(rows, await self._rows.read_async([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
-        found = await self._store.read_async(_there(keys))
+        found = await self._rows.read_async(_there(keys))
         return self._answer(columns, n, keys, _spread(keys, found))
 
     def _one(

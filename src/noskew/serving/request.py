@@ -16,7 +16,7 @@ from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
-from noskew.kernel.online_keys import heartbeat_key, view_prefix
+from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows import FORMAT, HAS_NEWEST, RowLayout
 from noskew.types import DType
@@ -263,7 +263,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 def _view_request(view: FeatureView, project: str) -> ViewRequest:
     plan = compile_view(view)
-    prefix = view_prefix(project, view.definition_hash)
+    prefix = rows_prefix(project, view)
     beat = heartbeat_key(prefix) if view.freshness is not None else None
     return ViewRequest(view, plan, RowLayout(plan), prefix, tuple(view.entity.keys), beat)
 

@@ -22,7 +22,8 @@ from noskew.kernel.events import (
     Events,
 )
 from noskew.kernel.keys import integers
-from noskew.kernel.ragged import Ragged
+from noskew.kernel.online_keys import part_suffix
+from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows import versions
 from noskew.stores.offline.base import OfflineStore, TableInfo
 from noskew.streaming.archive_tables import origin_of
@@ -31,6 +32,8 @@ from noskew.streaming.mark import Mark
 from noskew.streaming.sorting_out import PLACE_BITS
 from noskew.streaming.view_fold import ViewFold
 
+#: Of a row that is one of several of its entity: which, as :func:`part_of` numbers them.
+_PART = "_part"
 #: Before every event of the log, which are numbered from 0.
 _BEFORE_LOG = 1 << 62
 
@@ -76,7 +79,19 @@ class Facts:
         horizon = self.view.source.event_id_horizon
         for table in self._tables([c for c in layout.plan.columns if c not in keys]):
             events = Events.from_table(table, keys, id_horizon=horizon)
-            yield from bulk_rows(layout, choose(events), fold.prefix, stamp)
+            for mine, suffix in self._parts(events):
+                for found, rows in bulk_rows(layout, choose(mine), fold.prefix, stamp):
+                    yield concat([found, repeat(suffix, len(found))]) if suffix else found, rows
+
+    def _parts(self, events: Events) -> Iterator[tuple[Events, bytes]]:
+        """The events of each row, and what its key ends with."""
+        if not self.view.has_partial_rows:
+            yield events, b""
+            return
+        part = integers(events.column(_PART))
+        for number in np.unique(part).tolist():
+            mine = events.select(part == number)
+            yield mine.of_entities(np.diff(mine.offsets) > 0), part_suffix(number)
 
     def identified(self, known_from: int) -> Iterator[pa.Table]:
         """Keys, ids and known times of the facts that no other one of their id makes void.
@@ -113,14 +128,17 @@ class Facts:
         offset = integers(table.column(OFFSET).combine_chunks())
         place = integers(table.column(PLACE).combine_chunks())
         counts = (arrived <= self.footing.history) & ~np.isin(code, of_log)
-        sequence = arrived - _BEFORE_LOG
+        sequence, part = arrived - _BEFORE_LOG, np.zeros(len(table), np.int64)
         for number, mark in self.marks.items():
             mine = code == names.get(origin_of(self.footing.log, number), -2)
             counts = np.where(mine, offset < mark.next_offset, counts)
             sequence = np.where(mine, offset << PLACE_BITS | place, sequence)
+            part[mine] = number + 1
         at = table.column_names.index(SEQUENCE)
         made = table.set_column(at, SEQUENCE, pa.array(sequence))
         made = made.drop_columns([ORIGIN, OFFSET, PLACE])
+        if self.view.has_partial_rows:
+            made = made.append_column(_PART, pa.array(part))
         return made if counts.all() else made.filter(pa.array(counts))
 
 

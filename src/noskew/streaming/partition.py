@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from noskew.kernel.online_keys import progress_key
+from noskew.clock import MIN_TIME
+from noskew.kernel.online_keys import heartbeat_row, parts_key, progress_key
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming import keys
@@ -73,6 +74,11 @@ class Partition:
         """Of each view, by its prefix: no row that this partition changed is later."""
         return {v.fold.prefix: v.fold.version(v.mark) for v in self._views}
 
+    def parts(self) -> dict[bytes, bytes]:
+        """What must be online before rows are: that there are those of this partition, too."""
+        row = heartbeat_row(MIN_TIME, self.number + 1)
+        return {parts_key(v.fold.prefix): row for v in self._views if v.fold.view.has_partial_rows}
+
     def step(self, messages: Messages) -> list[Change]:
         """Fold messages and commit; what changed, for a store that the state is not part of.
 
@@ -109,6 +115,7 @@ class Partition:
 
     def _changed(self, view: _View, accepted: Accepted) -> Change:
         fold, mark = view.fold, accepted.mark
-        rows = fold.rows(accepted, self._state.rows(accepted.keys))
+        found = fold.keys(accepted, self.number)
+        rows = fold.rows(accepted, self._state.rows(found))
         version = fold.version(mark)
-        return Change(fold.prefix, self.number, accepted.keys, rows, mark.to_row(version), version)
+        return Change(fold.prefix, self.number, found, rows, mark.to_row(version), version)

@@ -59,7 +59,13 @@ class Embedded:
     published_again = 0
     waiting = 0
 
-    def open(self, partitions: Iterable[Partition]) -> None: ...
+    def __init__(self, online: OnlineStore) -> None:
+        self._online = online
+
+    def open(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            parts = partition.parts()
+            self._online.write(list(parts), list(parts.values()))
 
     def drop(self, number: int) -> None: ...
 
@@ -99,6 +105,9 @@ class Remote:
     def __init__(self, online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> None:
         self._online, self._state = online, state
         self._views = {p: _View(p) for p in prefixes}
+        #: What has to be there before any row is, and whether it is.
+        self._first: dict[bytes, bytes] = {}
+        self._is_begun = True
         self._generation: bytes | None = None
         self._tried = self._confirmed = -math.inf
         self.fault: StoreError | None = None
@@ -109,7 +118,9 @@ class Remote:
         return sum(len(v.rows) for v in self._views.values())
 
     def open(self, partitions: Iterable[Partition]) -> None:
-        for partition in partitions:
+        for partition in sorted(partitions, key=lambda p: p.number):
+            self._first |= partition.parts()
+            self._is_begun = not self._first
             for prefix, version in partition.versions().items():
                 view = self._views[prefix]
                 view.added[partition.number] = version
@@ -133,6 +144,9 @@ class Remote:
             return False
         self._tried = monotonic()
         try:
+            if not self._is_begun:
+                self._put(self._first)
+                self._is_begun = True
             for view in self._views.values():
                 self._write(view)
             if now or self._tried - self._confirmed >= _CONFIRM_S:
@@ -195,6 +209,7 @@ class Remote:
         if view.lost is None:
             return
         since = view.lost
+        self._put(self._first)
         for number in view.confirmed:  # what is emptied meanwhile loses this
             self._tell(view, number, 1, _BEGUN)
         newer = (
@@ -227,4 +242,4 @@ def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes,
 
 def publishing(online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> Publishing:
     """What takes rows to ``online`` from the state that is kept for it."""
-    return Embedded() if online.directory is not None else Remote(online, state, prefixes)
+    return Embedded(online) if online.directory is not None else Remote(online, state, prefixes)

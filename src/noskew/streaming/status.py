@@ -16,7 +16,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name
-from noskew.kernel.online_keys import fresh_key, progress_key, view_prefix
+from noskew.kernel.online_keys import fresh_key, progress_key, rows_prefix
 from noskew.kernel.rows import version_of
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
@@ -183,7 +183,7 @@ class Observer:
         return PartitionStatus(number, begin, end, mark, _latest(progress, fresh), done)
 
     def _prefix(self, view: FeatureView) -> bytes:
-        return view_prefix(self.project, view.definition_hash)
+        return rows_prefix(self.project, view)
 
 
 def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, Mark]:

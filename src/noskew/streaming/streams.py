@@ -65,7 +65,7 @@ class Streams:
     ) -> Processor:
         """The processor of the online views of a source; their rows are made where they lack.
 
-        Raises DefinitionError for a view whose entity does not stay in one partition, and
+        Raises DefinitionError for a source with event ids whose partitions are by no key, and
         OffsetLostError for a log that is not, or no longer, the one that the rows are of.
         """
         mine = [v for v in fed_by(source, views) if v.online]
@@ -73,7 +73,7 @@ class Streams:
             raise ConfigError(f"no view is made online from the source {source.name!r}")
         log = self.logs.of(source)
         for view in mine:
-            _check_key(view, source, log.partitions)
+            _check_key(view, source)
         self._archive_history(source, mine)
         state = self._state(source)
         try:
@@ -233,13 +233,12 @@ def _of_both(told: Watcher, archiving: Archiving) -> Watcher:
     return tell
 
 
-def _check_key(view: FeatureView, source: Source, partitions: int) -> None:
-    """An entity's events must be in one partition, or its row would be made of a part of them."""
+def _check_key(view: FeatureView, source: Source) -> None:
+    """A repetition is known by its partition: of events without a key it may be in any other."""
     assert source.stream is not None
-    if partitions > 1 and set(source.stream.key) != set(view.entity.keys):
+    if view.has_partial_rows and source.event_id and not source.stream.key:
         raise DefinitionError(
-            f"feature view {view.name!r}: its entity {view.entity.name!r} has the keys "
-            f"{', '.join(view.entity.keys)}, and the {partitions} partitions of the source "
-            f"{source.name!r} are by {', '.join(source.stream.key) or 'no declared key'}; declare "
-            f"key=[…] in its stream, or stream the view from a log with one partition"
+            f"feature view {view.name!r}: the source {source.name!r} has an event_id, and nothing "
+            f"says in which partition of its stream an event and its repetition are; declare "
+            f"key=[…] in its stream"
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, StoreError
 from noskew.kernel.hashing import hash_slices
-from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, view_prefix
+from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import VERSION_BYTES
 from noskew.stores.log.base import EventLog
@@ -92,7 +92,7 @@ class Verification:
         Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
         Raises ConflictError while the archive is behind the marks.
         """
-        prefix = view_prefix(self.project, view.definition_hash)
+        prefix = rows_prefix(self.project, view)
         held = self._held(view, prefix)
         info = self.offline.info(table)
         for number, mark in held.marks.items():

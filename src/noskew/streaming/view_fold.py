@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import EVENT_ID, Events
 from noskew.kernel.keys import encode_columns
-from noskew.kernel.online_keys import view_prefix
+from noskew.kernel.online_keys import part_suffix, rows_prefix
 from noskew.kernel.plan import compile_view
+from noskew.kernel.ragged import concat, repeat
 from noskew.kernel.rows import (
     OFFSET_BITS,
     RowLayout,
@@ -48,8 +49,6 @@ class Accepted:
 
     Attributes
     ----------
-    keys
-        The key in the online store of each entity that has events.
     events
         The events that count.
     table, late
@@ -62,7 +61,6 @@ class Accepted:
         How far the view is when this batch is folded.
     """
 
-    keys: list[bytes]
     events: Events
     table: pa.Table
     late: pa.Table
@@ -86,7 +84,7 @@ class ViewFold:
     def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
         self.view, self.generation = view, generation
         self._number = generation << OFFSET_BITS
-        self.prefix = view_prefix(project, view.definition_hash)
+        self.prefix = rows_prefix(project, view)
         self._plan = compile_view(view)
         self.layout = RowLayout(self._plan)
         self._keys = list(view.entity.keys)
@@ -111,8 +109,6 @@ class ViewFold:
         chosen = table if counts.all() else table.filter(pa.array(counts))
         known = chosen.drop_columns([EVENT_ID]) if EVENT_ID in chosen.column_names else chosen
         events = Events.from_table(known, self._keys)
-        columns = [events.keys.column(k).combine_chunks() for k in self._keys]
-        keys = encode_columns(columns, self.prefix)[0].to_list() if len(events) else []
         mark = sorted_out.mark
         after = msgspec.structs.replace(
             mark,
@@ -123,9 +119,20 @@ class ViewFold:
             - int(kept_out.sum()) - int(duplicate.sum()),
         )  # fmt: skip
         return Accepted(
-            keys, events, chosen, table.filter(pa.array(kept_out)), new,
+            events, chosen, table.filter(pa.array(kept_out)), new,
             sorted_out.quarantined, after,
         )  # fmt: skip
+
+    def keys(self, accepted: Accepted, partition: int) -> list[bytes]:
+        """The key in the online store of the row of each entity, or of its part of a partition."""
+        events = accepted.events
+        if not len(events):
+            return []
+        columns = [events.keys.column(k).combine_chunks() for k in self._keys]
+        found = encode_columns(columns, self.prefix)[0]
+        if self.view.has_partial_rows:
+            found = concat([found, repeat(part_suffix(partition + 1), len(found))])
+        return found.to_list()
 
     def rows(self, accepted: Accepted, held: Sequence[bytes | None]) -> list[bytes]:
         """The rows of the accepted entities, from what they were before (None: nothing)."""

@@ -15,7 +15,7 @@ from noskew.intake.tables import has_table, table_name
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.keys import integers
-from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, view_prefix
+from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, version_bytes, version_of
 from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
@@ -70,7 +70,7 @@ def materialize(
     right already, and readers are never blocked. An online store that does not say that it
     holds what ``since`` covers (another one, or one that was emptied) is filled whole.
     """
-    prefix = view_prefix(project, view.definition_hash)
+    prefix = rows_prefix(project, view)
     if since is not None and not _covers(online, prefix, since):
         since = None
     number, entities, changed, sequence = 0, 0, 0, since.sequence if since else -1

@@ -9,7 +9,13 @@ from itertools import islice
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, NotMaterializedError
-from noskew.kernel.online_keys import heartbeat_key, is_entity_key, progress_key, view_prefix
+from noskew.kernel.online_keys import (
+    heartbeat_key,
+    is_entity_key,
+    progress_key,
+    rows_prefix,
+    view_prefix,
+)
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
@@ -76,7 +82,9 @@ class Materializations:
     def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
         if view.source.stream is None:
             return False
-        first = progress_key(view_prefix(self.project, view.definition_hash), 0)
+        if view.has_partial_rows:  # there is no row for what is of no partition and of all
+            return True
+        first = progress_key(rows_prefix(self.project, view), 0)
         return online.read([first]) != [None]
 
     def until(self, view: FeatureView) -> int | None:
@@ -122,7 +130,7 @@ def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore
     tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
     """
     chosen = list(views)
-    beats = online.read([heartbeat_key(view_prefix(project, v.definition_hash)) for v in chosen])
+    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
     absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
     if not absent:
         return
