@@ -13,8 +13,8 @@ from noskew.stores.online import _lmdb_environment as environments
 from noskew.stores.online._lmdb_environment import RESERVED, Environment, Transaction
 
 _EPOCH = b"\x00epoch"
-#: Bytes of items that a scan holds at once.
-_SCAN_BYTES = 1 << 20
+#: Bytes of items that a scan holds at once: few at first, for whoever needs only these.
+_FIRST_BYTES, _SCAN_BYTES = 1 << 10, 1 << 20
 #: The longest name of a space, for its keys to fit.
 MAX_NAME_BYTES = 16
 
@@ -49,9 +49,10 @@ class StateStore(Closing):
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All pairs whose key starts with ``prefix``, in the order of keys."""
         after: bytes | None = None
-        while items := self.opened().read(partial(_part, prefix=prefix, after=after)):
+        size = _FIRST_BYTES
+        while items := self.opened().read(partial(_part, prefix=prefix, after=after, size=size)):
             yield from items
-            after = items[-1][0]
+            after, size = items[-1][0], min(4 * size, _SCAN_BYTES)
 
     def at_once(
         self,
@@ -67,7 +68,7 @@ class StateStore(Closing):
 
         def action(transaction: Transaction) -> list[bytes | None]:
             after: bytes | None = None
-            while items := _part(transaction, prefix=prefix, after=after):
+            while items := _part(transaction, prefix=prefix, after=after, size=_SCAN_BYTES):
                 take(items)
                 after = items[-1][0]
             return list(map(transaction.get, keys))
@@ -184,15 +185,14 @@ def _clear(transaction: Transaction, prefix: bytes) -> None:
 
 
 def _part(
-    transaction: Transaction, *, prefix: bytes, after: bytes | None
+    transaction: Transaction, *, prefix: bytes, after: bytes | None, size: int
 ) -> list[tuple[bytes, bytes]]:
     """The next items in key order; empty at the end."""
     cursor = transaction.cursor()
     found = cursor.set_range(prefix if after is None else after + b"\0")
     items: list[tuple[bytes, bytes]] = []
-    size = 0
-    while found and size < _SCAN_BYTES and cursor.key().startswith(prefix):
+    while found and size > 0 and cursor.key().startswith(prefix):
         items.append(cursor.item())
-        size += len(items[-1][0]) + len(items[-1][1])
+        size -= len(items[-1][0]) + len(items[-1][1])
         found = cursor.next()
     return items
