@@ -18,7 +18,7 @@ ORDER = {"type": "record", "name": "Order", "fields": [{"name": "user", "type": 
 
 @pytest.mark.parametrize("connector", [
     ns.Kafka("t"), ns.Kafka("t", "arrow", key="user"), ns.Kafka("t", "avro", key=["a", "b"]),
-    ns.Kafka("t", "avro", schema=json.dumps(ORDER)), ns.LocalLog(partitions=3),
+    ns.Kafka("t", "avro", schema=json.dumps(ORDER)), ns.LocalLog(partitions=3, key="user"),
     ns.Kafka("t", "protobuf", schema=b"\0\xff", message="shop.Order"),
     ns.Kafka("t", "protobuf", registry_env="A", registry_auth_env="B", servers_env="C"),
 ])  # fmt: skip
@@ -26,6 +26,11 @@ def test_a_stream_survives_being_stored(connector: Any) -> None:
     data = json.loads(json.dumps(connector.to_dict()))
     assert from_dict(data) == connector
     assert hash(from_dict(data)) == hash(connector)
+
+
+def test_a_local_log_with_partitions_needs_a_key() -> None:
+    with pytest.raises(DefinitionError, match=r"which rows belong where; declare key=\[…\]"):
+        ns.LocalLog(partitions=2)
 
 
 def test_what_was_stored_before_formats_had_schemas_is_read() -> None:

@@ -23,7 +23,12 @@ _FOR_PEOPLE: dict[str, st.SearchStrategy[Any]] = {
 _DURATIONS = st.sampled_from(["1s", "90s", "1h", "6h", "7d", "30d"])
 _DIGESTS = st.sampled_from(["00" * 16, "ff" * 16])
 _STREAMS = st.sampled_from(
-    [None, ns.Kafka("t"), ns.Kafka("t", "arrow", key=["at", "flag"]), ns.LocalLog(partitions=2)]
+    [
+        None,
+        ns.Kafka("t"),
+        ns.Kafka("t", "arrow", key=["at", "flag"]),
+        ns.LocalLog(partitions=2, key="at"),
+    ]
 )
 _CONNECTORS = st.sampled_from(
     [None, ns.Parquet("a/"), ns.Csv("b'\".csv"), ns.Kafka("t"), ns.Iceberg("n.t", {"uri": "x"})]

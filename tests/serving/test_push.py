@@ -41,7 +41,6 @@ UNREAD = ns.Source(
     "unread", ORDER, event_time="at", stream=ns.LocalLog(partitions=3, key="user"),
     description="Nobody folds it.",
 )  # fmt: skip
-KEYLESS = ns.Source("keyless", ORDER, event_time="at", stream=ns.LocalLog(partitions=2))
 ITEMS = ns.Source(
     "items", {**shop.ITEMS.schema.texts()}, event_time="at", stream=ns.LocalLog()
 )  # fmt: skip
@@ -54,8 +53,8 @@ SPENT = ns.FeatureView(
 NEWEST = ns.FeatureView("newest", entity=USER, source=ORDERS, features=["amount", "id"])
 LONELY = ns.FeatureView("lonely", entity=USER, source=UNREAD, features=["amount"])
 SERVICE = ns.FeatureService("svc", [SPENT, NEWEST])
-DEFINED = [SERVICE, LONELY, KEYLESS, ITEMS, CLICKS, BATCH]
-PUSHABLE = ["items", "keyless", "orders", "unread"]
+DEFINED = [SERVICE, LONELY, ITEMS, CLICKS, BATCH]
+PUSHABLE = ["items", "orders", "unread"]
 
 
 class Pushing(NamedTuple):
@@ -340,7 +339,6 @@ CASES = [
     Case("long source", 404, "NotFoundError", "…", path="/push/" + "x" * 5_000, valid=PUSHABLE),
     Case("Kafka", 422, "InputError", "clicks-topic", path="/push/clicks", valid=None),
     Case("no stream", 422, "InputError", "it has no stream", path="/push/batch", valid=None),
-    Case("no key", 422, "InputError", "declare key=", path="/push/keyless", valid=None),
     Case("query", 422, "InputError", "'waits=online'", path="/push/orders?waits=online",
          valid=QUERIES),
     Case("wait for what", 422, "InputError", "'wait=offline'", path="/push/orders?wait=offline",

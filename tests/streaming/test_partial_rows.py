@@ -216,10 +216,17 @@ def test_partial_rows_have_no_materialization(store: ns.FeatureStore) -> None:
         store.materialize(["sold"])
 
 
-def test_ids_need_partitions_by_a_key(tmp_path: Path) -> None:
-    with ns.FeatureStore(tmp_path, project="p", clock=FixedClock(NOW)) as store:
-        store.apply([service(ns.LocalLog(partitions=PARTITIONS), event_id="id")])
-        with pytest.raises(DefinitionError, match=r"nothing\s+says in which partition"):
+def test_ids_need_partitions_by_a_key(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", str(broker.config["bootstrap.servers"]))
+    one, many = broker.make(partitions=1), broker.make(partitions=PARTITIONS)
+    with ns.FeatureStore(tmp_path, project="p") as store:
+        store.apply([service(ns.Kafka(one), event_id="id")])
+        store.stream("orders")
+    with ns.FeatureStore(tmp_path / "other", project="p") as store:
+        store.apply([service(ns.Kafka(many), event_id="id")])
+        with pytest.raises(DefinitionError, match="in which of the 3 partitions"):
             store.stream("orders")
 
 

@@ -388,23 +388,15 @@ def test_bad_pushes_are_refused_and_append_nothing(tmp_path: Path) -> None:
         assert store.push("orders", shop.orders(0, 1)) == {}
 
 
-def test_a_stream_needs_a_log_a_view_and_the_key_of_its_partitions(tmp_path: Path) -> None:
+def test_a_stream_needs_a_log_and_a_key_that_is_a_column(tmp_path: Path) -> None:
     batch = ns.Source("s", {"k": int, "at": "timestamp"}, event_time="at")
-    log = ns.Source("t", {"k": int, "o": int, "at": "timestamp"}, event_time="at",
-                    stream=ns.LocalLog(partitions=2, key="k"))  # fmt: skip
-    k, o = ns.Entity("k", {"k": int}), ns.Entity("o", {"o": int})
-    views = [
-        ns.FeatureView("a", entity=k, source=batch, features=[ns.count(window="1h")]),
-        ns.FeatureView("b", entity=o, source=log, features=[ns.count(window="1h")]),
-    ]
+    k = ns.Entity("k", {"k": int})
     with ns.FeatureStore(tmp_path, project="p") as store:
-        store.apply(views)
+        store.apply([ns.FeatureView("a", entity=k, source=batch, features=[ns.count(window="1h")])])
         with pytest.raises(ConfigError, match="no stream"):
             store.stream("s")
         with pytest.raises(InputError, match="cannot be pushed to"):
             store.push("s", {"k": [1], "at": [None]})
-        with pytest.raises(DefinitionError, match="'o' has the keys o, and the 2 partitions"):
-            store.stream("t")
     with pytest.raises(DefinitionError, match="stream key"):
         ns.Source("t", {"k": int, "at": "timestamp"}, event_time="at", stream=ns.LocalLog(key="z"))
     with pytest.raises(DefinitionError, match=r"ns\.LocalLog"):

@@ -223,6 +223,14 @@ class LocalLog(Stream):
     partitions: int = 1
     kind: ClassVar[str] = "local_log"
 
+    def __post_init__(self) -> None:
+        Stream.__post_init__(self)
+        if self.partitions > 1 and not self.key:
+            raise DefinitionError(
+                f"LocalLog(partitions={self.partitions}): nothing says which rows belong where; "
+                f"declare key=[…], or leave it at one partition"
+            )
+
     @property
     def has_partitions(self) -> bool:
         return self.partitions > 1

@@ -118,11 +118,6 @@ def local_log(source: Source) -> connectors.LocalLog:
             f"source {source.name!r} cannot be pushed to: its stream is {stream!r}; write to "
             f"that, or declare stream=ns.LocalLog()"
         )
-    if stream.partitions > 1 and not stream.key:
-        raise InputError(
-            f"source {source.name!r} cannot be pushed to: its log has {stream.partitions} "
-            f"partitions and nothing says which rows belong where; declare key=[…] in its stream"
-        )
     return stream
 
 

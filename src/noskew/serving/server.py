@@ -116,9 +116,10 @@ def _address(host: str, insecure: bool) -> str:
         ) from error
     if not ipaddress.ip_address(found.partition("%")[0]).is_loopback and not insecure:
         raise ConfigError(
-            f"refusing to listen on {host!r}: other machines could read every feature, since this "
-            f"server asks nobody who they are and encrypts nothing. Listen on 127.0.0.1 behind a "
-            f"proxy that does both, or pass --insecure if the network itself is trusted"
+            f"refusing to listen on {host!r}: other machines could read every feature and push "
+            f"events, since this server asks nobody who they are and encrypts nothing. Listen on "
+            f"127.0.0.1 behind a proxy that does both, or pass --insecure if the network itself is "
+            f"trusted"
         )
     return found
 

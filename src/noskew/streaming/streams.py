@@ -73,7 +73,7 @@ class Streams:
             raise ConfigError(f"no view is made online from the source {source.name!r}")
         log = self.logs.of(source)
         for view in mine:
-            _check_key(view, source)
+            _check_key(view, source, log.partitions)
         self._archive_history(source, mine)
         state = self._state(source)
         try:
@@ -233,12 +233,12 @@ def _of_both(told: Watcher, archiving: Archiving) -> Watcher:
     return tell
 
 
-def _check_key(view: FeatureView, source: Source) -> None:
+def _check_key(view: FeatureView, source: Source, partitions: int) -> None:
     """A repetition is known by its partition: of events without a key it may be in any other."""
     assert source.stream is not None
-    if view.has_partial_rows and source.event_id and not source.stream.key:
+    if partitions > 1 and source.event_id and not source.stream.key:
         raise DefinitionError(
             f"feature view {view.name!r}: the source {source.name!r} has an event_id, and nothing "
-            f"says in which partition of its stream an event and its repetition are; declare "
-            f"key=[…] in its stream"
+            f"says in which of the {partitions} partitions of its stream an event and its "
+            f"repetition are; declare key=[…] in its stream"
         )
