@@ -17,7 +17,7 @@ from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.log.base import EventLog
-from noskew.stores.offline.base import OfflineStore, TableInfo
+from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming import keys
@@ -72,11 +72,12 @@ class Bootstrap:
     state: StateStore
     footings: Footings
 
-    def ready(self, view: FeatureView, table: str) -> ViewFold:
+    def ready(self, view: FeatureView, table: str, *, progress: Progress | None = None) -> ViewFold:
         """The fold of a view whose rows are in the state, made now if they were not.
 
-        ``table``: the name of its offline table. Raises OffsetLostError if the log is another
-        one than the rows stand on, or no longer holds what comes after them.
+        ``table``: the name of its offline table; ``progress`` is told of its events. Raises
+        OffsetLostError if the log is another one than the rows stand on, or no longer holds what
+        comes after them.
         """
         footing = self._agreed(view, table)
         fold = ViewFold(view, self.project, footing.generation)
@@ -85,7 +86,7 @@ class Bootstrap:
         with _alone(self.state.path):
             (held,) = space.read([key])
             if held != footing.to_bytes():
-                self._make(fold, footing, table, space)
+                self._make(fold, footing, table, space, progress)
         return fold
 
     def advance(self, fold: ViewFold, number: int, table: str) -> None:
@@ -178,7 +179,9 @@ class Bootstrap:
     def _info(self, table: str) -> TableInfo | None:
         return self.offline.info(table) if table in self.offline.tables() else None
 
-    def _make(self, fold: ViewFold, footing: Footing, table: str, space: Space) -> None:
+    def _make(
+        self, fold: ViewFold, footing: Footing, table: str, space: Space, progress: Progress | None
+    ) -> None:
         epoch = space.claim()
         key = keys.footing_key(fold.prefix)
         (held,) = space.read([key])
@@ -189,7 +192,7 @@ class Bootstrap:
         parts = [self._claimed(number, info) for number in range(self.log.partitions)]
         if info is not None:
             marks = {part.number: part.mark for part in parts}
-            facts = Facts(fold.view, self.offline, info, footing, marks)
+            facts = Facts(fold.view, self.offline, info, footing, marks, progress)
             self._put_rows(facts.rows(fold), space, epoch)  # 3
         for part in parts:
             self._put_partition(fold, footing, part, info)

@@ -25,7 +25,7 @@ from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows import versions
-from noskew.stores.offline.base import OfflineStore, TableInfo
+from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
 from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.footing import Footing
 from noskew.streaming.mark import Mark
@@ -42,7 +42,8 @@ _BEFORE_LOG = 1 << 62
 class Facts:
     """Those of one snapshot of a view's table that its rows stand on.
 
-    ``marks``: of the log's events, those before the mark of their partition count.
+    ``marks``: of the log's events, those before the mark of their partition count. ``progress`` is
+    told of the events that were looked at, each time rows of theirs were taken.
     """
 
     view: FeatureView
@@ -50,6 +51,7 @@ class Facts:
     info: TableInfo
     footing: Footing
     marks: dict[int, Mark]
+    progress: Progress | None = None
 
     def rows(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
         """Keys and rows of every entity, some at a time, as the stream makes them.
@@ -117,6 +119,8 @@ class Facts:
                 chosen = self._chosen(table)
                 if len(chosen):
                     yield chosen
+                if self.progress is not None:
+                    self.progress(len(table))
 
     def _chosen(self, table: pa.Table) -> pa.Table:
         arrived = integers(table.column(SEQUENCE).combine_chunks())

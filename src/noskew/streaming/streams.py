@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -34,6 +35,9 @@ from noskew.streaming.ground import Ground
 from noskew.streaming.processor import Assignment, Processor, Progress, Watcher
 from noskew.streaming.publishing import publishing
 from noskew.streaming.verification import Verification, Verified
+
+#: Told of a view's name, and how many more of its events are done.
+ViewProgress = Callable[[str, int], None]
 
 #: How often to look again at a stream that goes on faster than its archive.
 _TRIES = 10
@@ -160,11 +164,13 @@ class Streams:
         log = self.logs.of(source)
         return Claims(self.registry, self.project, source.name, lambda: log.partitions, self.clock)
 
-    def rebuild(self, source: Source, views: Iterable[FeatureView]) -> None:
+    def rebuild(
+        self, source: Source, views: Iterable[FeatureView], *, progress: ViewProgress | None = None
+    ) -> None:
         """Make the rows of a source's views anew, from all that is archived and the present log.
 
         What the log holds and the archive does not is read by the streams that run meanwhile,
-        on any machine, or at the next run.
+        on any machine, or at the next run. ``progress`` is told of archived events.
         """
         log, state = self.logs.of(source), self._state(source)
         with state:
@@ -172,30 +178,47 @@ class Streams:
             for view in fed_by(source, views):
                 if view.online:
                     bootstrap.renew(view, table_name(view))
-                    bootstrap.ready(view, table_name(view))
+                    told = progress and partial(progress, view.name)
+                    bootstrap.ready(view, table_name(view), progress=told)
 
     def verify(
-        self, source: Source, views: Iterable[FeatureView], *, repair: bool = False
+        self,
+        source: Source,
+        views: Iterable[FeatureView],
+        *,
+        repair: bool = False,
+        progress: ViewProgress | None = None,
     ) -> list[Verified]:
         """Compare the rows of a source's views with those computed anew from what is archived.
 
         A stream may run meanwhile. ``repair``: rows that the online store has otherwise than the
         state are written again; rows of the state itself are made anew by :meth:`rebuild`.
+        ``progress`` is told of archived events.
         """
         mine = [v for v in fed_by(source, views) if v.online]
         log = self.logs.of(source)
         with self._state(source) as state:
             check = Verification(source.name, self.project, log, self.offline, self.online, state)
-            return [self._verified(check, source, view, repair) for view in mine]
+            return [
+                self._verified(
+                    check, source, view, repair, progress and partial(progress, view.name)
+                )
+                for view in mine
+            ]
 
     def _verified(
-        self, check: Verification, source: Source, view: FeatureView, repair: bool
+        self,
+        check: Verification,
+        source: Source,
+        view: FeatureView,
+        repair: bool,
+        progress: Callable[[int], None] | None,
     ) -> Verified:
         for left in reversed(range(_TRIES)):
             try:
                 with self.archiving(source, [view]) as archiving:
                     archiving.catch_up()
-                return check.run(view, table_name(view), repair=repair)
+                return check.run(view, table_name(view), repair=repair, progress=progress)
             except (ConflictError, FencedError):  # a stream that runs was faster
                 if not left:
                     raise

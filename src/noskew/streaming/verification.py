@@ -15,7 +15,7 @@ from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import VERSION_BYTES
 from noskew.stores.log.base import EventLog
-from noskew.stores.offline.base import OfflineStore
+from noskew.stores.offline.base import OfflineStore, Progress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming import keys
@@ -86,11 +86,18 @@ class Verification:
     online: OnlineStore
     state: StateStore
 
-    def run(self, view: FeatureView, table: str, *, repair: bool = False) -> Verified:
+    def run(
+        self,
+        view: FeatureView,
+        table: str,
+        *,
+        repair: bool = False,
+        progress: Progress | None = None,
+    ) -> Verified:
         """Compare every row. ``repair``: write again what the online store has otherwise.
 
         Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
-        Raises ConflictError while the archive is behind the marks.
+        ``progress`` is told of events. Raises ConflictError while the archive is behind the marks.
         """
         prefix = rows_prefix(self.project, view)
         held = self._held(view, prefix)
@@ -104,7 +111,7 @@ class Verification:
                     f"{archived}, and its rows are at {mark.next_offset}; the archive follows "
                     f"within a minute, repeat the call then"
                 )
-        facts = Facts(view, self.offline, info, held.footing, held.marks)
+        facts = Facts(view, self.offline, info, held.footing, held.marks, progress)
         out = Verified(view.name)
         for found, rows in facts.rows(ViewFold(view, self.project, held.footing.generation)):
             held.compare(found, rows, out)

@@ -43,14 +43,11 @@ def verify(
     with session(ctx).store() as store:
         chosen = _online(store, source, views)
         from_source = store.applied.project.source(source)
-        found: list[Verified] = []
-        with Bars({v.name: None for v in chosen}, transient=True) as bars:
-            for view in chosen:
-                bars(view.name, 0)  # it begins
-                found += store.streams.verify(from_source, [view], repair=repair)
-                bars(view.name, found[-1].rows)
+        with Bars({v.name: _events(store, v) for v in chosen}, transient=True) as bars:
+            found = store.streams.verify(from_source, chosen, repair=repair, progress=bars)
     out.print(verified_table(found))
-    bars.summary(f"[b]verify[/b] {bars.rows:,} rows of {len(found)} view{'s' * (len(found) != 1)}")
+    rows = sum(v.rows for v in found)
+    bars.summary(f"[b]verify[/b] {rows:,} rows of {len(found)} view{'s' * (len(found) != 1)}")
     for view, verified in zip(chosen, found, strict=True):
         for line in examples(verified, view.entity.keys):
             out.print(line, markup=False, soft_wrap=True)
@@ -69,8 +66,7 @@ def rebuild(
     """Make all online rows of a source anew, from the archived events and the present log.
 
     For rows that verify finds wrong, and for a log that was lost and made anew. Readers see the
-    rows that are there until their successors are. Stop the streams of the source before, here
-    and on other machines, and start them again afterwards.
+    rows that are there until their successors are. Streams that run meanwhile go on with them.
     """
     from noskew.cli.progress import Bars
     from noskew.cli.warmth import tell_if_cold
@@ -81,18 +77,15 @@ def rebuild(
         for name, rows in events.items():
             out.print(f"~ [b]{name}[/b]: its rows, from {rows:,} archived events")
         out.print(
-            "Readers see the rows that are there meanwhile. Stop the source's streams before."
+            "Readers see the rows that are there meanwhile; running streams go on with the new."
         )
         if not yes and not confirm(f"Make the rows of {source} anew?", flag="--yes"):
             err.print("Nothing was changed.")
             raise typer.Exit(1)
         tell_if_cold()
         from_source = store.applied.project.source(source)
-        with Bars(dict.fromkeys(events), transient=True) as bars:
-            for view in chosen:
-                bars(view.name, 0)  # it begins
-                store.streams.rebuild(from_source, [view])
-                bars(view.name, events[view.name])
+        with Bars(events, transient=True) as bars:
+            store.streams.rebuild(from_source, chosen, progress=bars)
     bars.summary(f"[b]rebuild[/b] rows of {len(chosen)} view{'s' * (len(chosen) != 1)}")
     out.print(f"[green]Made anew.[/green] Next: [b]noskew stream {source}[/b]")
 
