@@ -7,6 +7,7 @@ process: each worker of pytest-xdist has its own. A test clears what it needs em
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -74,3 +75,13 @@ def broker(kafka_bootstrap: str) -> Iterator[Broker]:
     made = Broker(kafka_bootstrap)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_import_path() -> Iterator[None]:
+    """Projects put themselves on ``sys.path`` and import ``features``; other tests must not see."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+    for name in [n for n in sys.modules if n == "features" or n.startswith("features.")]:
+        del sys.modules[name]

@@ -104,7 +104,7 @@ class FeatureStore:
     @property
     def applied(self) -> Applied:
         """The definitions that are applied; what reads by name use."""
-        make_importable(self.root)
+        make_importable(self.root, self.config.features)
         return self.registry.current(self.config.project)
 
     def plan(self, desired: Definitions | None = None) -> Plan:

@@ -34,8 +34,8 @@ def load_project(root: Path, package: str) -> Project:
             f"no feature files in {str(folder)!r}; put definitions into {package}/*.py, or set "
             f'features = "…" in noskew.toml'
         )
-    make_importable(root)
-    _forget(package, root)
+    make_importable(root, package)
+    _forget(package)
     found: list[Definition] = []
     for path in files:
         module = _import(f"{package}.{path.stem}", path)
@@ -43,10 +43,15 @@ def load_project(root: Path, package: str) -> Project:
     return Project.of(found)
 
 
-def make_importable(root: Path) -> None:
-    """Put a project's directory on ``sys.path``: functions are imported by name when they run."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+def make_importable(root: Path, package: str) -> None:
+    """Put a project's directory first on ``sys.path``: functions are imported when they run.
+
+    Another project of this process may have a package of the same name: its modules are dropped,
+    and imported again when it has its turn.
+    """
+    if sys.path[:1] != [str(root)]:
+        sys.path[:] = [str(root), *(p for p in sys.path if p != str(root))]
+        _forget(package)
 
 
 def _import(name: str, path: Path) -> object:
@@ -61,7 +66,7 @@ def _import(name: str, path: Path) -> object:
         ) from error
 
 
-def _forget(package: str, root: Path) -> None:
+def _forget(package: str) -> None:
     """Drop modules of the package, so that edited files are read again, and from this root."""
     importlib.invalidate_caches()
     for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
