@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from typer.testing import CliRunner
 
 import noskew as ns
 from noskew.clock import SystemClock
@@ -20,6 +21,8 @@ from tests.streaming import shop
 
 #: Orders by two views in two partitions, and clicks as JSON; a source has the name of a command.
 CODE = """
+from typer.testing import CliRunner
+
 import noskew as ns
 
 user = ns.Entity("user", {"user": int})
@@ -75,12 +78,12 @@ def append(root: Path, source: str, *payloads: bytes) -> None:
 
 def stream(root: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run ``noskew stream`` with some words to its end, which must be of an exit code."""
-    done = subprocess.run(
-        _command(root, words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        env={**os.environ, "COLUMNS": "160"}, check=False, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    return done
+    from noskew.cli.app import app
+
+    given = ["-C", str(root), "stream", *words]
+    done = CliRunner().invoke(app, given, env={"COLUMNS": "160"})
+    assert done.exit_code == code, done.output
+    return subprocess.CompletedProcess(given, done.exit_code, done.stdout, done.stderr)
 
 
 def stream_json(root: Path, *words: str) -> Any:
