@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
@@ -13,9 +15,12 @@ import pytest
 from noskew.errors import NoteMismatchError
 from noskew.stores.offline import SEQUENCE, IcebergStore
 from noskew.testing.offline_store import bits, facts, simple
+from tests import chaos
 from tests.offline.crashing_work import (
+    BATCHES,
     FOREVER,
     NOTE,
+    ROWS,
     TOKEN,
     WORK,
     archive_and_die,
@@ -25,7 +30,8 @@ from tests.offline.crashing_work import (
 )
 
 COLUMNS = ["k", "v", SEQUENCE]
-KILLS = 12
+#: Kills spread over all that is done, beside those near its end; ``make chaos`` asks for more.
+KILLS = max(6, int(os.environ.get("CHAOS_KILLS", "0")))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,7 @@ def files_left(home: Path) -> set[str]:
     return {str(path) for path in (home / "noskew").rglob("*.parquet")}
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("work", ["append", "append at a note"])
 def test_a_killed_append_is_all_or_nothing(
     tmp_path: Path, spawner: ForkServerContext, work: str
@@ -93,6 +100,8 @@ def test_a_killed_append_is_all_or_nothing(
             assert bits(store.read("facts", COLUMNS)) == everything
     assert kills >= KILLS, "points before the end must kill"
     assert outcomes == {True, False}, "the points must lie on both sides of the commit"
+    chaos.note("kill -9 of a writer of offline tables", faults=len(list(points(calls))),
+               traces=kills, compared=len(list(points(calls))) * BATCHES * ROWS)  # fmt: skip
 
 
 def is_committed(store: IcebergStore, work: str) -> bool:
@@ -115,20 +124,26 @@ def repeat(store: IcebergStore, work: str, committed: bool) -> None:
         WORK[work](store)
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("work", ["compact", "compact small files", "expire"])
 def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext, work: str) -> None:
     """Nor does it leave anything that the next one does not clear away."""
-    with table_of_many_appends(tmp_path / "whole") as store:
+    home, kept = tmp_path / "table", tmp_path / "kept"
+    with table_of_many_appends(home):
+        pass
+    shutil.copytree(home, kept)
+    with open_store(str(home)) as store:
         snapshots_before = snapshots(store)
         everything = bits(sorted_facts(store))
-        code, calls = run(spawner, tmp_path / "whole", work, 0)
+        code, calls = run(spawner, home, work, 0)
         assert code == 0
         assert bits(sorted_facts(store)) == everything
         after = (store.info("facts").files, len(snapshots(store)))
     outcomes, kills = set(), 0
-    for number, kill_at in enumerate(points(calls)):
-        home = tmp_path / f"killed{number}"
-        with table_of_many_appends(home) as store:
+    for kill_at in points(calls):
+        shutil.rmtree(home)
+        shutil.copytree(kept, home)  # files name each other by their paths
+        with open_store(str(home)) as store:
             first, *_ = snapshots(store)
             old = bits(store.read("facts", COLUMNS, snapshot=first))
             code, _ = run(spawner, home, work, kill_at)
@@ -153,6 +168,8 @@ def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext,
     assert len(snapshots_before) == 6
     assert kills >= KILLS, "points before the end must kill"
     assert outcomes == {True, False}, "the points must lie on both sides of the commit"
+    chaos.note("kill -9 of a writer of offline tables", faults=len(list(points(calls))),
+               traces=kills, compared=len(list(points(calls))) * 48)  # fmt: skip
 
 
 def table_of_many_appends(home: Path) -> IcebergStore:
