@@ -82,3 +82,14 @@ def is_entity_key(key: bytes) -> bool:
     """Whether a key of the online store is that of an entity's row."""
     rest = key[PREFIX_BYTES : PREFIX_BYTES + 2]
     return bool(rest) and rest != b"\xff\xff"
+
+
+def has_generation(key: bytes) -> bool:
+    """Whether the number of a stream's row under this key says how often rows were made anew.
+
+    It does for entities, marks and frontiers; not where a time is told, or how many parts.
+    """
+    rest = key[PREFIX_BYTES:]
+    if rest[:2] != b"\xff\xff":
+        return bool(rest)
+    return rest[2:] != b"\xff\xff\xff\xff" and rest[6:] != b"\0\0"

@@ -25,7 +25,6 @@ from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.facts import Facts
 from noskew.streaming.footing import Footing, Footings
 from noskew.streaming.identities import Identities
-from noskew.streaming.lost_log import replace_lost
 from noskew.streaming.mark import Mark
 from noskew.streaming.view_fold import ViewFold
 
@@ -56,8 +55,7 @@ class Bootstrap:
        so that nobody folds them meanwhile.
     3. Rows are folded in bulk from a snapshot of the table, identities and marks put beside them;
        a mark is that of the snapshot, so that the log is read on exactly where the facts end.
-    4. Rows of earlier generations that have no successor are removed, and online those of a log
-       that is gone.
+    4. Rows of earlier generations that have no successor are removed.
     5. The state is told that its rows are whole, and what they stand on.
 
     Killed at any moment, the next one begins again at 2. Readers see rows all the time: those
@@ -106,7 +104,7 @@ class Bootstrap:
         if here >= there:
             return
         part = self._claimed(number, info)
-        footing = self._held(fold)
+        footing = self.footing(fold)
         (held,) = space.read([key])  # another process may have gone on until the claim
         if held and Mark.from_bytes(held).next_offset >= there:
             return
@@ -122,7 +120,7 @@ class Bootstrap:
         Whoever has claimed a partition and then finds nothing here need not look again: rows
         that are made anew take the partition away.
         """
-        self._held(fold)
+        self.footing(fold)
 
     def check_agreed(self, fold: ViewFold) -> None:
         """Raises RebuiltError if another generation than the fold's has been agreed on.
@@ -136,8 +134,8 @@ class Bootstrap:
         if footing is None or footing.generation != fold.generation:
             raise _rebuilt(fold)
 
-    def _held(self, fold: ViewFold) -> Footing:
-        """What the state's rows stand on."""
+    def footing(self, fold: ViewFold) -> Footing:
+        """What the state's rows stand on. Raises RebuiltError as :meth:`check_held` does."""
         space = self.state.space(keys.view_space(self.project, self.source))
         (held,) = space.read([keys.footing_key(fold.prefix)])
         if held:
@@ -198,8 +196,6 @@ class Bootstrap:
             self._put_partition(fold, footing, part, info)
         if held is not None:
             self._remove_older(fold, footing, space, epoch)  # 4
-        if footing.log_since and self.online.directory is None:
-            replace_lost(self.online, self.state, fold.prefix, footing, len(parts))
         space.commit([(key, footing.to_bytes())], epoch=epoch)  # 5
 
     def _claimed(self, number: int, info: TableInfo | None) -> _Part:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from noskew.intake.tables import table_name
 from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.footing import Footing
 from noskew.streaming.view_fold import ViewFold
 
 
@@ -16,6 +17,10 @@ class Ground:
 
     bootstrap: Bootstrap
     folds: Sequence[ViewFold]
+
+    def footings(self) -> dict[bytes, Footing]:
+        """What the rows of each view stand on, by their prefix."""
+        return {fold.prefix: self.bootstrap.footing(fold) for fold in self.folds}
 
     def prepare(self, number: int) -> None:
         """Before a partition is claimed: bring it to where the archive is, if that is far."""

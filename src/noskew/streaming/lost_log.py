@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from noskew.kernel.online_keys import is_entity_key, progress_key
+from noskew.kernel.online_keys import has_generation
 from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
@@ -38,15 +38,15 @@ def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]
     return online.write(list(newest), list(newest.values()))
 
 
-def replace_lost(
-    online: OnlineStore, state: StateStore, prefix: bytes, footing: Footing, partitions: int
-) -> None:
-    """Put the rows of the state in the place of a view's rows that are of a log before."""
+def replace_lost(online: OnlineStore, state: StateStore, prefix: bytes, footing: Footing) -> None:
+    """Put the rows of the state in the place of a view's rows that are of a log before.
+
+    Frontiers and marks of partitions are among them.
+    """
     lost = (
         key
         for key, row in online.scan(prefix)
-        if is_entity_key(key) and is_of_lost_log(row, footing)
+        if has_generation(key) and is_of_lost_log(row, footing)
     )
     while keys := list(islice(lost, _BATCH)):
         replace_online(online, state, keys)
-    replace_online(online, state, [progress_key(prefix, n) for n in range(partitions)])

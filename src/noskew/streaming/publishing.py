@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
@@ -11,9 +11,11 @@ from typing import Protocol
 
 from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
 from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_key, progress_key
-from noskew.kernel.rows import VERSION_BYTES, version_of
+from noskew.kernel.rows import OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
+from noskew.streaming.footing import Footing
+from noskew.streaming.lost_log import is_of_lost_log, replace_lost
 from noskew.streaming.partition import Change, Partition
 
 #: Rows given to the online store in one call.
@@ -24,8 +26,6 @@ _CONFIRM_S = 1.0
 _RETRY_S = 0.5
 #: The version of a store that holds nothing.
 NOTHING = b""
-#: The version of a frontier before anything was published.
-_BEGUN = bytes(VERSION_BYTES - 1) + b"\1"
 _TURNS = (0, 1)
 
 
@@ -81,6 +81,7 @@ class _View:
     """What one view has on its way. Versions are by partition."""
 
     prefix: bytes
+    footing: Footing
     rows: dict[bytes, bytes] = field(default_factory=dict)
     progress: dict[bytes, bytes] = field(default_factory=dict)
     added: dict[int, bytes] = field(default_factory=dict)
@@ -88,6 +89,11 @@ class _View:
     confirmed: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     #: Every row of at least this version is to be published again; None: none is.
     lost: bytes | None = None
+
+    @property
+    def begun(self) -> bytes:
+        """The version of a frontier before anything was published of the rows of this log."""
+        return bytes(8) + (self.footing.log_since << OFFSET_BITS | 1).to_bytes(8, "big")
 
 
 class Remote:
@@ -102,9 +108,11 @@ class Remote:
     of the other takes the first one along, which the next look misses.
     """
 
-    def __init__(self, online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> None:
+    def __init__(
+        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, Footing]
+    ) -> None:
         self._online, self._state = online, state
-        self._views = {p: _View(p) for p in prefixes}
+        self._views = {prefix: _View(prefix, footing) for prefix, footing in footings.items()}
         #: What has to be there before any row is, and whether it is.
         self._first: dict[bytes, bytes] = {}
         self._is_begun = True
@@ -201,17 +209,24 @@ class Remote:
     def _held(self, view: _View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
         keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
-        found = [NOTHING if r is None else r[:VERSION_BYTES] for r in self._online.read(keys)]
+        found = [
+            NOTHING if row is None or is_of_lost_log(row, view.footing) else row[:VERSION_BYTES]
+            for row in self._online.read(keys)
+        ]
         return min(found[: len(found) // 2]), min(found[len(found) // 2 :])
 
     def _publish_again(self, view: _View) -> None:
         """Publish the rows of the state that the store may lack, however many these are."""
         if view.lost is None:
             return
-        since = view.lost
+        if view.lost == NOTHING and view.footing.log_since:
+            replace_lost(self._online, self._state, view.prefix, view.footing)
         self._put(self._first)
-        for number in view.confirmed:  # what is emptied meanwhile loses this
-            self._tell(view, number, 1, _BEGUN)
+        for number in view.confirmed:
+            # What is emptied from now on loses this; what was until now, the other turn.
+            self._tell(view, number, 1, view.begun)
+            view.lost = min(view.lost, self._held(view, number)[0])
+        since = view.lost
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
@@ -219,7 +234,7 @@ class Remote:
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
         view.lost = None
-        view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, _BEGUN))
+        view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, view.begun))
 
     def _tell_frontier(self, view: _View) -> None:
         for number, version in view.added.items():
@@ -240,6 +255,11 @@ def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes,
         yield batch
 
 
-def publishing(online: OnlineStore, state: StateStore, prefixes: Sequence[bytes]) -> Publishing:
-    """What takes rows to ``online`` from the state that is kept for it."""
-    return Embedded(online) if online.directory is not None else Remote(online, state, prefixes)
+def publishing(
+    online: OnlineStore, state: StateStore, footings: Mapping[bytes, Footing]
+) -> Publishing:
+    """What takes rows to ``online`` from the state that is kept for it.
+
+    ``footings``: what the rows of each view stand on, by their prefix.
+    """
+    return Embedded(online) if online.directory is not None else Remote(online, state, footings)

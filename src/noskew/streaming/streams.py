@@ -83,12 +83,13 @@ class Streams:
         try:
             bootstrap = self._bootstrap(source, log, state)
             folds = [bootstrap.ready(v, table_name(v)) for v in mine]
-            prefixes = [f.prefix for f in folds]
+            ground = Ground(bootstrap, folds)
+            footings = ground.footings()
             return Processor(
-                source, Ground(bootstrap, folds), log, project=self.project, state=state,
+                source, ground, log, project=self.project, state=state,
                 partitions=partitions, assignment=assignment,
-                publishing=publishing(self.online, state, prefixes),
-                freshness=Freshness(self.online, self.clock, prefixes, log.partitions),
+                publishing=publishing(self.online, state, footings),
+                freshness=Freshness(self.online, self.clock, list(footings), log.partitions),
             )  # fmt: skip
         except BaseException:
             state.close()
