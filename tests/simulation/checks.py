@@ -16,6 +16,7 @@ from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows import OFFSET_BITS, RowLayout, unpack, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
+from noskew.stores.online.base import VERSION_BYTES
 from noskew.streaming import keys
 from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.footing import Footing
@@ -46,6 +47,9 @@ class Checks:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        #: The versions of the rows that were online the last time, if none was lost since.
+        self._seen: dict[bytes, bytes] = {}
+        self._losses = 0
 
     def always(self) -> None:
         """What must hold between any two steps, whatever went wrong before."""
@@ -58,6 +62,7 @@ class Checks:
             self._progress(view, machine)
         for log_hash in {v.log_hash: v for v in world.views}:
             self._counts(log_hash)
+        self._forward()
 
     def settled(self, machines: Mapping[str, Machine]) -> None:
         """What must hold when everything is folded, published and archived.
@@ -120,19 +125,24 @@ class Checks:
     def _marks(self, machine: Machine) -> None:
         """Every mark of a state counts each row of its messages once, and as what it is."""
         world = self._world
-        source = world.setting.source.name
-        whole = machine.rows.space(keys.view_space(PROJECT, source))
         for view in world.views:
-            (footing,) = whole.read([keys.footing_key(_prefix(view))])
-            if not footing:
+            footing = self._footing(view, machine)
+            if footing is None:
                 continue
-            told = world.era_of(Footing.from_bytes(footing).log).told[view.log_hash]
+            told = world.era_of(footing.log).told[view.log_hash]
             for number in range(world.partitions):
-                space = machine.rows.space(keys.space_name(PROJECT, source, number))
+                name = keys.space_name(PROJECT, world.setting.source.name, number)
+                space = machine.rows.space(name)
                 (held,) = space.read([keys.mark_key(_prefix(view))])
                 if held:
                     mark = Mark.from_bytes(held)
                     _same(mark, told.mark(number, mark.next_offset), f"{view.name}, p{number}")
+
+    def _footing(self, view: FeatureView, machine: Machine) -> Footing | None:
+        """What the rows of a machine stand on; None while they are not whole."""
+        space = keys.view_space(PROJECT, self._world.setting.source.name)
+        (held,) = machine.rows.space(space).read([keys.footing_key(_prefix(view))])
+        return Footing.from_bytes(held) if held else None
 
     def _progress(self, view: FeatureView, machine: Machine | None) -> None:
         """As :meth:`_marks`, of what readers are told."""
@@ -163,6 +173,15 @@ class Checks:
             rows = sum(len(run.facts) for run in table.at(None).runs)
             assert rows == sum(mark.folded for _, _, mark in marks), "events archived"
 
+    def _forward(self) -> None:
+        """The version of a row that is online never steps back, unless the store lost rows."""
+        online = self._world.online
+        held = {k: row[:VERSION_BYTES] for k, row in online.rows.scan() if is_entity_key(k)}
+        if online.losses == self._losses:
+            for key, version in self._seen.items():
+                assert held.get(key, b"") >= version, f"a row of user {_user(key)} stepped back"
+        self._seen, self._losses = held, online.losses
+
     def _ends(self) -> dict[int, int]:
         return {n: shelf.end for n, shelf in enumerate(self._world.log.shelves)}
 
@@ -191,8 +210,9 @@ class Checks:
         for messages, rows in decoded:
             out = SortingOut(view)(messages, rows, Mark())
             accepted = fold.accept(out, {})
-            found = fold.rows(accepted, [None] * len(accepted.keys))
-            made |= zip(map(_user, accepted.keys), found, strict=True)
+            keys = fold.keys(accepted, messages.partition)
+            found = fold.rows(accepted, [None] * len(keys))
+            made |= zip(map(_user, keys), found, strict=True)
         return made
 
     def _state(
@@ -209,7 +229,8 @@ class Checks:
         ended = {n for n, end in self._ends().items() if marks[n] == end}
         held = {u: row for u, row in by_user.items() if partition_of(u, world.partitions) in ended}
         if expected is not None:
-            assert held == {u: expected[u] for u in held}, f"{view.name}: not as its log says"
+            said = {u: expected[u] for u in held}
+            assert held == said, f"{view.name}: {_named(held)}, and the log says {_named(said)}"
         return held
 
     def _state_marks(self, view: FeatureView, machine: Machine) -> dict[int, int]:

@@ -15,8 +15,8 @@ from noskew.errors import InputError
 from noskew.stores.log.base import EventLog, LogReader, Messages, check_offset
 from tests.simulation.calls import Calls
 
-#: Messages of one portion, at most.
-_MOST = 20
+#: Messages of one portion, at most, as long as nothing else is said.
+_PORTION = 20
 
 
 @dataclass
@@ -61,13 +61,14 @@ class Shelf:
 class LogServer:
     """What a log holds. ``identity`` tells it from one that takes its place.
 
-    ``slow``: by how much the clock that gives append times is behind.
+    ``slow``: by how much the clock that gives append times is behind. ``portion``: messages of one
+    poll and partition, at most.
     """
 
     def __init__(self, identity: str, partitions: int, clock: Clock) -> None:
         self.identity, self._clock = identity, clock
         self.shelves = [Shelf() for _ in range(partitions)]
-        self.slow = 0
+        self.slow, self.portion = 0, _PORTION
 
     def now(self) -> int:
         """The append time of a message that comes now."""
@@ -131,7 +132,8 @@ class _Reader(LogReader):
             check_offset("the simulated log", partition, start, (shelf.begin, shelf.end))
             if partition in self._paused or start == shelf.end or self._random.random() < 0.1:
                 continue
-            messages = shelf.messages(partition, start, self._random.randint(1, _MOST))
+            most = self._random.randint(1, self._server.portion)
+            messages = shelf.messages(partition, start, most)
             self._at[partition] = messages.next_offset
             found.append(messages)
         return found

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from noskew.clock import Clock
 from noskew.errors import (
+    ConflictError,
     InputError,
     KeyTypeError,
     NotFoundError,
@@ -38,6 +39,7 @@ from noskew.stores.offline.base import (
     TableSpec,
 )
 from noskew.stores.offline.sorting import sorted_run
+from noskew.stores.offline.tiers import small_run
 from tests.simulation.calls import Calls
 
 
@@ -45,9 +47,19 @@ from tests.simulation.calls import Calls
 class Run:
     """Facts of one bucket, sorted: what a file would hold."""
 
-    name: str
+    path: str
     bucket: int
     facts: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """How many facts."""
+        return len(self.facts)
+
+    @property
+    def bytes(self) -> int:
+        """How large it is."""
+        return int(self.facts.nbytes)
 
 
 @dataclass(frozen=True)
@@ -241,30 +253,39 @@ class SimulatedOffline(OfflineStore):
 
     def files(self, table: str, *, bucket: int | None = None) -> list[str]:
         runs = self._server.table(table).at(None).runs
-        return [run.name for run in runs if bucket is None or run.bucket == bucket]
+        return [run.path for run in runs if bucket is None or run.bucket == bucket]
 
     def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
         return self._calls.around(
-            self._who, "offline.compact", lambda: self._compact(table, progress)
+            self._who, "offline.compact", lambda: self._compact(table, small, progress)
         )
 
-    def _compact(self, table: str, progress: Progress | None) -> int:
+    def _compact(self, table: str, small: bool, progress: Progress | None) -> int:
+        held = self._server.table(table)
+        found = held.at(None).runs
+        buckets = [[r for r in found if r.bucket == b] for b in range(held.spec.buckets)]
+        merges = [small_run(runs) if small else runs for runs in buckets]  # type: ignore[arg-type]
+        gone = {run.path for runs in merges if len(runs) > 1 for run in runs}
+        if not gone:
+            return 0
+        added = []
+        for runs in merges:
+            if len(runs) > 1:
+                together = pa.concat_tables([run.facts for run in runs])
+                added += _runs(held, together, f"{held.latest}-merged")
+                if progress:
+                    progress(len(together))
         with self._server.lock:
-            held = self._server.table(table)
-            before = held.at(None)
-            several = {
-                b for b in range(held.spec.buckets) if sum(r.bucket == b for r in before.runs) > 1
-            }
-            gone = [run for run in before.runs if run.bucket in several]
-            if not gone:
-                return 0
-            together = pa.concat_tables([run.facts for run in gone])
-            kept = [run for run in before.runs if run.bucket not in several]
-            runs = (*kept, *_runs(held, together, f"{held.latest + 1}"))
-            held.add(Snapshot(runs, before.next_sequence, self._server.clock.now()))
-        if progress:
-            progress(len(together))
+            self._replace(held, gone, added)
         return len(gone)
+
+    def _replace(self, held: Table, gone: Collection[str], added: Sequence[Run]) -> None:
+        latest = held.at(None)
+        kept = [run for run in latest.runs if run.path not in gone]
+        if len(kept) + len(gone) != len(latest.runs):
+            raise ConflictError(f"somebody else compacted the table {held.spec.name!r} meanwhile")
+        runs = (*kept, *added)
+        held.add(Snapshot(runs, latest.next_sequence, self._server.clock.now()))
 
     def expire(self, table: str, *, before: int, keep: Collection[int] = ()) -> int:
         with self._server.lock:

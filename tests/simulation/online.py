@@ -20,6 +20,8 @@ class OnlineServer:
         self.rows = MemoryStore()
         self.generation = 0
         self.is_down = False
+        #: How often an entity's row may have been lost, or was removed.
+        self.losses = 0
         #: What each key held before each change, the last change last.
         self._before: list[list[tuple[bytes, bytes | None]]] = [[] for _ in range(shards)]
 
@@ -32,17 +34,28 @@ class OnlineServer:
         """How many changes a shard can lose."""
         return len(self._before[shard])
 
+    def changes_since(self, shard: int, rows: int) -> int:
+        """How many there were since so many changes of entities' rows, these among them."""
+        journal = self._before[shard]
+        for count, (key, _) in enumerate(reversed(journal), 1):
+            rows -= is_entity_key(key)
+            if not rows:
+                return count
+        return len(journal)
+
     def write(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
         """As the contract of online stores says."""
         before = self.rows.read(keys)
         changed = self.rows.write(keys, rows)
-        self._note(keys, before)
+        if changed:
+            self._note(keys, before)
         return changed
 
     def delete(self, keys: Sequence[bytes]) -> int:
         """As the contract of online stores says."""
         before = self.rows.read(keys)
         removed = self.rows.delete(keys)
+        self.losses += any(map(is_entity_key, keys))
         self._note(keys, before)
         return removed
 
@@ -58,6 +71,7 @@ class OnlineServer:
             if is_entity_key(key):
                 lost.add(key)
         self.generation += 1
+        self.losses += 1
         return len(lost)
 
     def replicate(self) -> None:
@@ -69,6 +83,7 @@ class OnlineServer:
         """Everything is removed, by the same server; how many entities' rows there were."""
         keys = [key for key, _ in self.rows.scan()]
         self.rows.delete(keys)
+        self.losses += 1
         self.replicate()
         return sum(map(is_entity_key, keys))
 

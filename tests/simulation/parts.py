@@ -14,6 +14,7 @@ from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive import Archive
 from noskew.streaming.bootstrap import Bootstrap
 from noskew.streaming.footing import Footings
+from noskew.streaming.ground import Ground
 from noskew.streaming.keys import space_name
 from noskew.streaming.partition import Partition
 from noskew.streaming.publishing import Publishing, publishing
@@ -45,6 +46,7 @@ class Parts(Closing):
             if world.is_embedded
             else SimulatedOnline(world.online, random, calls, who)
         )
+        self.seconds = world.seconds
         registry: SqlRegistry = world.registry  # type: ignore[assignment]
         self.footings = Footings(PROJECT, registry, world.clock)
         self._bootstrap = Bootstrap(
@@ -55,9 +57,9 @@ class Parts(Closing):
         """The fold of a view, its rows made if they were not."""
         return self._bootstrap.ready(view, table_name(view))
 
-    def advance(self, fold: ViewFold, number: int) -> None:
-        """Bring a partition that is far behind the archive to where that is."""
-        self._bootstrap.advance(fold, number, table_name(fold.view))
+    def ground(self, folds: Sequence[ViewFold]) -> Ground:
+        """The rows that a process folds on."""
+        return Ground(self._bootstrap, folds)
 
     def renew(self, view: FeatureView) -> None:
         """Agree that a view's rows are made anew."""
@@ -68,9 +70,9 @@ class Parts(Closing):
         space = self.state.space(space_name(PROJECT, self._source, number))
         return Partition(folds, number, decode=self._decode, state=self.state, space=space)
 
-    def publishing(self, folds: Iterable[ViewFold]) -> Publishing:
+    def publishing(self, ground: Ground) -> Publishing:
         """What takes rows to the online store."""
-        return publishing(self.online, self.state, [f.prefix for f in folds])
+        return publishing(self.online, self.state, ground.footings())
 
     def archive(self, view: FeatureView, partitions: Iterable[int]) -> Archive:
         """What takes events to the offline store."""
@@ -85,12 +87,12 @@ class Parts(Closing):
         """Whether anything of a view was ever archived."""
         return table_name(view) in self.offline.tables()
 
-    def verify(self, fold: ViewFold) -> Verified:
+    def verify(self, view: FeatureView) -> Verified:
         """The rows of a view beside those computed anew."""
         check = Verification(
             self._source, PROJECT, self.log, self.offline, self.online, self.state
         )  # fmt: skip
-        return check.run(fold, table_name(fold.view))
+        return check.run(view, table_name(view))
 
     def close(self) -> None:
         """Let go of the files."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, FencedError, NoskewError, OffsetLostError
 from noskew.intake.tables import table_name
-from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.stores.log.base import Messages
 from noskew.streaming.archive import Archive
 from noskew.streaming.mark import Mark
@@ -19,15 +19,8 @@ from tests.simulation.parts import Parts
 
 #: Rows of one commit when everything is to be archived.
 _MOST_ROWS = 1_000
-
-
-def generation_of(fold: ViewFold) -> int:
-    """How often the rows of a fold were made anew."""
-    return version_of(fold.version(Mark()))[1] >> OFFSET_BITS
-
-
-class Stopped(Exception):
-    """The process ends, as an operator or a supervisor would have it."""
+#: How often a process looks whether its rows are to be made anew.
+_LOOK_S = 1.0
 
 
 class Process:
@@ -40,18 +33,19 @@ class Process:
         self.name, self.parts, self.views, self.trace = name, parts, views, trace
         self._archive_history()
         self.folds: list[ViewFold] = [parts.ready(view) for view in views]
-        self.publishing: Publishing = parts.publishing(self.folds)
+        self._ground = parts.ground(self.folds)
+        self._looked = parts.seconds()
+        self.publishing: Publishing = parts.publishing(self._ground)
         self.partitions: dict[int, Partition] = {}
         self._reader = parts.log.reader({})
         self._archives: dict[str, Archive] = {}
 
     def take(self, numbers: Sequence[int]) -> None:
         """Work on partitions, whoever did before."""
-        self._check_current()
         for number in numbers:
-            for fold in self.folds:
-                self.parts.advance(fold, number)
+            self._ground.prepare(number)
         made = {n: self.parts.partition(self.folds, n) for n in numbers}
+        self._ground.check_held()
         self.publishing.open(made.values())
         self.partitions |= made
         for number, partition in made.items():
@@ -59,6 +53,7 @@ class Process:
 
     def turn(self, *, now: bool = False) -> bool:
         """Read, fold, commit, publish. Whether the online store has everything."""
+        self._look()
         for messages in self._reader.poll(0):
             self._step(messages)
         again = self.publishing.published_again
@@ -77,8 +72,13 @@ class Process:
         self._drop(number)
         return True
 
-    def archive(self, numbers: Sequence[int], most_rows: int, *, compact: bool = False) -> None:
-        """Take events of partitions to the offline store. An archive survives its errors."""
+    def archive(
+        self, numbers: Sequence[int], most_rows: int, *, compact: str | None = None
+    ) -> None:
+        """Take events of partitions to the offline store. An archive survives its errors.
+
+        ``compact``: merge runs of the table, the "small" ones or "all".
+        """
         for view in {v.log_hash: v for v in self.views}.values():
             try:
                 self._archive(view, numbers, most_rows, compact)
@@ -126,7 +126,6 @@ class Process:
             self.publishing.add(partition.step(messages))
         except FencedError:
             self.trace["commits refused"] += 1
-            self._check_current()
             self._drop(messages.partition)
             return
         self.trace["messages folded"] += len(messages) - again
@@ -137,15 +136,14 @@ class Process:
         self.publishing.drop(number)
         del self.partitions[number]
 
-    def _check_current(self) -> None:
-        """A stream must be started again once its rows were made anew."""
-        for fold in self.folds:
-            footing = self.parts.footings.of(fold.view)
-            if footing is None or footing.generation != generation_of(fold):
-                raise Stopped(f"{self.name}: the rows of {fold.view.name} were made anew")
+    def _look(self) -> None:
+        """Now and then: whether its rows are still those of the project."""
+        if self.parts.seconds() - self._looked >= _LOOK_S:
+            self._ground.check_agreed()
+            self._looked = self.parts.seconds()
 
     def _archive(
-        self, view: FeatureView, numbers: Sequence[int], most_rows: int, compact: bool
+        self, view: FeatureView, numbers: Sequence[int], most_rows: int, compact: str | None
     ) -> None:
         archive = self._archives.get(view.log_hash)
         if archive is None:
@@ -154,10 +152,7 @@ class Process:
         archived = archive.step(most_rows)
         self.trace["events archived"] += archived
         if compact:
-            self.trace["runs merged"] += self._merged(view)
-
-    def _merged(self, view: FeatureView) -> int:
-        try:
-            return self.parts.offline.compact(table_name(view), small=True)
-        except ConflictError:
-            return 0
+            with suppress(ConflictError):  # somebody else does
+                small = compact == "small"
+                merged = self.parts.offline.compact(table_name(view), small=small)
+                self.trace["runs merged"] += merged

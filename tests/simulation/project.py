@@ -22,7 +22,7 @@ from noskew.streaming.decoding.factory import decoder
 S = 1_000_000
 PROJECT = "simulated"
 BUCKETS = 2
-USERS = 9
+USERS = 24
 LATENESS = 20 * S
 MAX_FUTURE = 30 * S
 ID_HORIZON = 40 * S

@@ -25,6 +25,7 @@ from tests.simulation.offline import OfflineServer
 from tests.simulation.online import OnlineServer
 from tests.simulation.oracle import Folded, Message, Told
 from tests.simulation.project import (
+    PROJECT,
     SETTINGS,
     TABLES,
     USERS,
@@ -153,6 +154,15 @@ class World:
         self._eras: list[Era] = []
         self.log = self._new_log()
 
+    def described(self) -> str:
+        """In a line."""
+        kind = "embedded" if self.is_embedded else f"{self.online.shards} shards"
+        ids = "ids" if self.setting.has_ids else "no ids"
+        views = ", ".join(v.name for v in self.views)
+        return (
+            f"{views}; {ids}, {self.partitions} partitions, {len(self.machines)} machines, {kind}"
+        )
+
     @property
     def era(self) -> Era:
         """That of the log that is there now."""
@@ -196,10 +206,6 @@ class World:
         found = self._notes(TABLES[log_hash].name)
         return [Mark.from_bytes(note.encode()) if note else Mark() for note in found]
 
-    def has_tables(self) -> bool:
-        """Whether the tables of all views are there."""
-        return all(TABLES[v.log_hash].name in self.offline.tables for v in self.views)
-
     def set_aside(self, log_hash: str) -> dict[int, int]:
         """As :meth:`archived`, of the rows that are no events: they come first."""
         found = self._notes(aside_name(log_hash))
@@ -213,11 +219,10 @@ class World:
         return next(f for f in held if f.generation == generation)
 
     def generation(self, view: FeatureView) -> int:
-        """How often a view's rows were made anew."""
+        """How often a view's rows were made anew; −1 before it was first streamed."""
         name = f"{view.name}:{view.definition_hash}"
-        return [convert(r.data, Footing) for r in self.registry.past if r.key == name][
-            -1
-        ].generation
+        held = self.registry.record(PROJECT, "stream", name)
+        return -1 if held is None else convert(held.data, Footing).generation
 
     def close(self) -> None:
         """Close the files."""
@@ -253,9 +258,8 @@ class World:
 
     def _event(self, partition: int) -> Event:
         random, now = self.random, self.clock.now()
-        user = random.choice(
-            [u for u in range(USERS) if partition_of(u, self.partitions) == partition]
-        )
+        users = [u for u in range(USERS) if partition_of(u, self.partitions) == partition]
+        user = users[int(len(users) * random.random() ** 3)]  # some often, and some hardly ever
         past = random.choice(_PAST)
         at = (now - past) // (S // 2) * (S // 2)
         return Event(
@@ -280,4 +284,4 @@ def _accepted(history: list[Folded]) -> dict[tuple[int, str], int]:
 #: How long ago an event happened that comes now, µs.
 _PAST = [0, 0, 0, S, S, 5 * S, 15 * S, 20 * S, 21 * S, 45 * S, 3_600 * S, -10 * S, -30 * S, -31 * S]
 _VALUES = [None, 0.1, 0.2, 0.3, 1.5, -7.25, 1e300, -1e300]
-_IDS = [None, *(f"id{i}" for i in range(12))]
+_IDS = [None, *(f"id{i}" for i in range(4))]

@@ -1,0 +1,171 @@
+"""The simulation finds what it is there for: noskew is broken on purpose, and a seed says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+from msgspec.structs import replace
+
+from noskew.clock import MIN_TIME
+from noskew.kernel.online_keys import frontier_keys
+from noskew.stores.log.base import Messages
+from noskew.stores.state.lmdb import Space
+from noskew.streaming import publishing
+from noskew.streaming.archive import Archive
+from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.identities import Identities
+from noskew.streaming.mark import Mark
+from noskew.streaming.publishing import Remote
+from noskew.streaming.sorting_out import SortedOut, SortingOut
+from tests.simulation.offline import SimulatedOffline
+from tests.simulation.online import OnlineServer, SimulatedOnline
+from tests.simulation.run import play
+
+#: Seeds within which each fault must be found: the rarest one shows in one run of sixty.
+_SEEDS = 400
+_write, _append, _commit_at = OnlineServer.write, SimulatedOffline.append, Space._commit
+_commit, _sort = Space.commit, SortingOut.__call__
+
+
+def write_any_version(store: OnlineServer, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
+    store.rows.delete(keys)
+    return _write(store, keys, rows)
+
+
+def commit_rows_apart(
+    space: Space,
+    puts: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    epoch: int,
+    rows: Sequence[tuple[bytes, bytes]] = (),
+    **other: Any,
+) -> None:
+    _commit(space, rows=rows, epoch=epoch, **other)
+    _commit(space, puts, epoch=epoch)
+
+
+def commit_of_any_epoch(space: Space, transaction: Any, *, epoch: int, **other: Any) -> int:
+    del epoch
+    held = int.from_bytes(transaction.get(space.key(b"\x00epoch")) or b"", "big")
+    return _commit_at(space, transaction, epoch=held, **other)
+
+
+def append_unexpected(store: SimulatedOffline, *given: Any, expected: Any, **other: Any) -> Any:
+    del expected
+    return _append(store, *given, **other)
+
+
+def known_steps_back(
+    sorting: SortingOut, messages: Messages, decoded: Decoded, mark: Mark
+) -> SortedOut:
+    return _sort(sorting, messages, decoded, replace(mark, known=MIN_TIME))
+
+
+def read_again_is_new(
+    sorting: SortingOut, messages: Messages, decoded: Decoded, mark: Mark
+) -> SortedOut:
+    return _sort(sorting, messages, decoded, replace(mark, next_offset=0))
+
+
+def one_frontier(prefix: bytes, partition: int, turn: int) -> list[bytes]:
+    del turn
+    return frontier_keys(prefix, partition)
+
+
+def forget_what_fails(remote: Remote, view: Any) -> None:
+    rows, progress = dict(view.rows), dict(view.progress)
+    view.rows.clear()
+    view.progress.clear()
+    remote._put(rows)
+    remote._put(progress)
+
+
+def forget_at_once(identities: Identities, mark: Mark) -> int:
+    del identities
+    return mark.known
+
+
+def nothing(*given: Any) -> None:
+    del given
+
+
+def restore_none(identities: Identities, facts: Any, *, epoch: int) -> None:
+    del facts
+    identities._clear(epoch)
+
+
+def epoch_of(space: Space) -> int:
+    (held,) = space.read([b"\x00epoch"])
+    return int.from_bytes(held or b"", "big")
+
+
+def make_without_claim(bootstrap: Bootstrap, number: int, info: Any) -> Any:
+    with patch.object(Space, "claim", epoch_of):
+        return _claimed(bootstrap, number, info)
+
+
+_claimed = Bootstrap._claimed
+
+
+class Mutation(NamedTuple):
+    """``broken`` in the place of an attribute. ``focus``: what must go wrong for it to matter."""
+
+    where: Any
+    name: str
+    broken: Any
+    focus: Sequence[str]
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    "a store takes rows of any version": Mutation(
+        OnlineServer, "write", write_any_version, ["meanwhile"]
+    ),
+    "rows and marks are committed apart": Mutation(Space, "commit", commit_rows_apart, ["full"]),
+    "who was overtaken commits on": Mutation(Space, "_commit", commit_of_any_epoch, ["take"]),
+    "the archive expects nothing": Mutation(
+        SimulatedOffline, "append", append_unexpected, ["meanwhile"]
+    ),
+    "the archive keeps old ids": Mutation(Archive, "_restore", nothing, ["lose a machine"]),
+    "known times step back": Mutation(SortingOut, "__call__", known_steps_back, ["slow"]),
+    "what is read again is folded again": Mutation(
+        SortingOut, "__call__", read_again_is_new, ["read again"]
+    ),
+    "ids are forgotten at once": Mutation(Identities, "oldest", forget_at_once, ["crash"]),
+    "ids are not restored": Mutation(Identities, "restore", restore_none, ["lose a machine"]),
+    "nobody looks for lost rows": Mutation(Remote, "_find_lost", nothing, ["roll back"]),
+    "nobody looks who holds the rows": Mutation(
+        SimulatedOnline, "generation", lambda _: b"", ["roll back at a call"]
+    ),
+    "rows that could not be published are forgotten": Mutation(
+        Remote, "_write", forget_what_fails, ["outage"]
+    ),
+    "there is one frontier only": Mutation(
+        publishing, "frontier_keys", one_frontier, ["empty at a call"]
+    ),
+    "rows are made without a claim": Mutation(
+        Bootstrap, "_claimed", make_without_claim, ["rebuild", "meanwhile"]
+    ),
+    "rows of a log that is gone stay": Mutation(
+        publishing, "replace_lost", nothing, ["replace the log"]
+    ),
+    "a stream runs through a rebuild": Mutation(
+        Bootstrap, "check_agreed", nothing, ["rebuild", "take"]
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", list(MUTATIONS))
+def test_a_seed_finds(fault: str) -> None:
+    where, name, broken, focus = MUTATIONS[fault]
+    with patch.object(where, name, broken), pytest.raises(AssertionError):
+        play_all(focus)
+
+
+def play_all(focus: Sequence[str]) -> None:
+    """Runs in which that goes wrong which uncovers the fault soonest."""
+    for seed in range(_SEEDS):
+        play(seed, focus=focus)
