@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -10,8 +13,10 @@ import redis
 from hiredis import ReplyError
 
 from noskew.errors import CorruptDataError, StoreConfigError, StoreUnavailableError
-from noskew.stores.online import open_store
+from noskew.stores.online import _redis_silence, open_store
+from noskew.stores.online._redis_layout import Layout, Survey
 from noskew.stores.online._redis_routing import NOBODY, SLOTS, Job, key_slot
+from noskew.stores.online._redis_silence import Silence
 from noskew.stores.online.redis import RedisStore
 from noskew.testing.online_store import OnlineStoreTests, row
 from tests import servers
@@ -295,7 +300,198 @@ class TestJob:
             job.parts(owners)
 
 
+class TestLayout:
+    """What nodes say of the layout: which of them is asked, and who is believed."""
+
+    A, B, C = ("10.0.0.1", 6379), ("10.0.0.2", 6379), ("10.0.0.3", 6379)
+
+    def answer(self, owner: tuple[str, int], state: str = "ok") -> list[object]:
+        host, port = owner
+        slots = [[0, SLOTS - 1, [host.encode(), port, b"id", []]]]
+        return [f"cluster_state:{state}\r\n".encode(), slots]
+
+    def survey(self, silence: Silence | None = None) -> Survey:
+        return Survey([self.A, self.B, self.C], silence or Silence(60), 60)
+
+    def test_primaries_and_replicas(self):
+        slots = [
+            [0, 1, [b"10.0.0.1", 6379, b"a", []], [b"10.0.0.3", 6379, b"c", []]],
+            # A node that does not know its own name.
+            [5, SLOTS - 1, [None, 6380, b"b", []]],
+        ]
+        layout = Layout(slots, self.B)
+        asked = (self.B[0], 6380)
+        assert layout.owners[:6] == [self.A, self.A, NOBODY, NOBODY, NOBODY, asked]
+        assert layout.owners[-1] == asked
+        assert (layout.primaries, layout.replicas) == ({self.A, asked}, {self.C})
+
+    def test_who_does_not_answer_is_asked_last_from_then_on(self):
+        survey = self.survey()
+        questions = survey.questions()
+        assert next(questions) == (self.A, True)
+        survey.miss(self.A, TimeoutError())
+        assert next(questions) == (self.B, True)
+        survey.take(self.B, self.answer(self.B))
+        assert list(questions) == []
+        assert survey.guide == self.B
+        assert survey.layout.primaries == {self.B}
+        assert survey.known() == [self.B, self.C, self.A]
+
+    def test_if_nobody_is_quick_they_are_given_time(self):
+        survey = self.survey()
+        asked = []
+        for endpoint, is_quick in survey.questions():
+            asked.append((endpoint, is_quick))
+            if asked[-1] == (self.B, False):
+                survey.take(endpoint, self.answer(self.C))
+            else:
+                survey.miss(endpoint, TimeoutError())
+        assert asked == [
+            (self.A, True), (self.B, True), (self.C, True), (self.A, False), (self.B, False),
+        ]  # fmt: skip
+        assert survey.layout.primaries == {self.C}
+
+    def test_one_that_is_cut_off_is_believed_if_nobody_else_answers(self):
+        for others, believed in [("ok", self.B), ("fail", self.A)]:
+            survey = self.survey()
+            for endpoint, _ in survey.questions():
+                if endpoint == self.C:
+                    survey.miss(endpoint, TimeoutError())
+                else:
+                    state = "fail" if endpoint == self.A else others
+                    survey.take(endpoint, self.answer(endpoint, state))
+            assert survey.layout.primaries == {believed}
+            assert survey.guide == (self.B if others == "ok" else None)
+
+    def test_who_is_silent_is_not_asked_for_a_while_and_then_last(self, monkeypatch):
+        clock = [0.0]
+        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        silence = Silence(2)
+        silence.begin(self.A)
+        for now, asked in [(1.0, [self.B, self.C]), (2.0, [self.B, self.C, self.A])]:
+            clock[0] = now
+            survey = self.survey(silence)
+            found = []
+            for endpoint, is_quick in survey.questions():
+                assert is_quick
+                found.append(endpoint)
+                survey.take(endpoint, self.answer(endpoint, "fail"))
+            assert found == asked
+        assert self.A not in silence, "it answered"
+
+
+class TestSilence:
+    A, B = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
+
+    def test_one_request_tries_a_silent_node_while_others_fail(self, monkeypatch):
+        clock = [0.0]
+        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        silence = Silence(2)
+        assert silence.admit([self.A, self.B]) is None
+        silence.begin(self.A)
+        assert silence.admit([self.B, self.A]) == self.A
+        assert silence.admit([self.B]) is None
+        clock[0] = 2.0
+        assert silence.admit([self.B, self.A]) is None
+        assert silence.admit([self.A]) == self.A
+        silence.end([self.A])
+        assert silence.admit([self.A]) is None
+        assert not silence
+
+    def test_who_left_is_forgotten(self):
+        silence = Silence(2)
+        silence.begin(self.A)
+        silence.begin(self.B)
+        silence.keep([self.B])
+        assert self.A not in silence
+        assert self.B in silence
+
+
+@pytest.fixture
+def frozen(cluster: servers.RedisCluster) -> Iterator[servers.RedisServer]:
+    """The node of the address, stopped in its tracks: connections are taken, nothing answers."""
+    for node in cluster.nodes:
+        with node.client() as client:
+            # Nobody is to give it up during the test.
+            client.config_set("cluster-node-timeout", 60_000)
+    node = cluster.nodes[0]
+    yield node
+    os.kill(node.pid, signal.SIGCONT)
+    for node in cluster.nodes:
+        with node.client() as client:
+            client.config_set("cluster-node-timeout", 5_000)
+
+
+def freeze(node: servers.RedisServer) -> None:
+    os.kill(node.pid, signal.SIGSTOP)
+
+
+Ask = Callable[[RedisStore, asyncio.Runner], object]
+
+
+class TestSilentNode:
+    TIMEOUT_S = 1.0
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda store, loop: store.read(KEYS),
+            lambda store, loop: loop.run(store.read_async(KEYS)),
+            lambda store, loop: store.write(KEYS, [row(1)] * len(KEYS)),
+            lambda store, loop: store.generation(),
+            lambda store, loop: store.ping(),
+        ],
+        ids=["read", "read_async", "write", "generation", "ping"],
+    )
+    def test_not_every_request_waits_for_it(self, cluster, frozen, ask: Ask):
+        with RedisStore(cluster.url, timeout_s=self.TIMEOUT_S) as store, asyncio.Runner() as loop:
+            ask(store, loop)
+            freeze(frozen)
+            began = time.monotonic()
+            for _ in range(20):
+                with pytest.raises(StoreUnavailableError, match="did not answer"):
+                    ask(store, loop)
+            # Two in the worst case, and room for a slow machine.
+            assert time.monotonic() - began < 5 * self.TIMEOUT_S
+            os.kill(frozen.pid, signal.SIGCONT)
+            servers.wait_until(lambda: self.works(store, loop, ask), "it is asked again", 10)
+            for _ in range(3):
+                ask(store, loop)
+
+    def test_others_are_read_and_written_meanwhile(self, cluster, frozen):
+        with RedisStore(cluster.url, timeout_s=self.TIMEOUT_S) as store, asyncio.Runner() as loop:
+            keys = [k for k in KEYS if store._server._owners[key_slot(k)][1] != frozen.port]
+            freeze(frozen)
+            with pytest.raises(StoreUnavailableError):
+                store.read(KEYS)
+            assert store.write(keys, [row(5)] * len(keys)) == len(keys)
+            assert store.read(keys) == [row(5)] * len(keys)
+            assert loop.run(store.read_async(keys)) == [row(5)] * len(keys)
+
+    @staticmethod
+    def works(store: RedisStore, loop: asyncio.Runner, ask: Ask) -> bool:
+        try:
+            ask(store, loop)
+        except StoreUnavailableError:
+            return False
+        return True
+
+
 class TestOutage:
+    def test_a_slot_that_is_served_again_is_read_again(self, store, cluster):
+        slot = key_slot(KEYS[7])
+        owner = next(n for n in cluster.nodes if n.port == store._server._owners[slot][1])
+        for node in cluster.nodes:
+            with node.client() as client:
+                client.execute_command("CLUSTER DELSLOTS", slot)
+        with pytest.raises(StoreUnavailableError, match=f"slot {slot}"):
+            store.read(KEYS)
+        with owner.client() as client:
+            client.execute_command("CLUSTER ADDSLOTS", slot)
+        servers.wait_until(lambda: self.works(store), "somebody serves it", 20)
+        # Its owner dropped the rows of a slot that it no longer had.
+        assert None not in store.read([k for k in KEYS if key_slot(k) != slot])
+
     def test_one_node_down_and_up_again(self):
         with servers.redis_cluster() as cluster, RedisStore(cluster.url) as store:
             store.write(KEYS, [row(1)] * len(KEYS))

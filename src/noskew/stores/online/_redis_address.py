@@ -150,8 +150,17 @@ def unreachable(place: object, error: BaseException | None) -> StoreUnavailableE
     )
 
 
-def too_late(place: object, timeout_s: float) -> StoreUnavailableError:
+def too_late(address: Address) -> StoreUnavailableError:
     """The error for a reply that did not come in time."""
     return StoreUnavailableError(
-        f"{place} did not answer within {timeout_s} s; raise timeout_s, or find what keeps it busy"
+        f"{address} did not answer within {address.timeout_s} s; raise timeout_s, or find what "
+        f"keeps it busy"
+    )
+
+
+def silent(address: Address) -> StoreUnavailableError:
+    """The error for a server that is not asked, as its last reply did not come in time."""
+    return StoreUnavailableError(
+        f"{address} did not answer within {address.timeout_s} s a moment ago, and is left alone; "
+        f"find out whether it is there, and try again"
     )

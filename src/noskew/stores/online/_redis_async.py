@@ -19,7 +19,7 @@ from noskew.stores.online._redis_address import (
     too_late,
     unreachable,
 )
-from noskew.stores.online._redis_sync import ConnectionLostError
+from noskew.stores.online._redis_sync import ConnectionLostError, LateAnswerError
 
 Replies = list[object]
 
@@ -54,7 +54,8 @@ class Link(asyncio.Protocol):
     def request(self, commands: bytes, count: int) -> asyncio.Future[Replies]:
         """Send packed commands; the future gives their ``count`` replies, errors among them.
 
-        Raises ConnectionLostError when the link is, or gets, lost.
+        Raises ConnectionLostError when the link is, or gets, lost, and LateAnswerError when an
+        answer does not come.
         """
         if self._transport is None:
             raise ConnectionLostError("the link was lost")
@@ -122,7 +123,7 @@ class Link(asyncio.Protocol):
             return
         deadline = self._waiting[0].deadline
         if self._loop.time() >= deadline:
-            self._abort(lambda: too_late(self._address, self._address.timeout_s))
+            self._abort(lambda: LateAnswerError(self._address))
         else:
             self._watch = self._loop.call_at(deadline, self._check_deadline)
 
@@ -162,7 +163,7 @@ class AsyncNode:
         """Send packed commands and give their ``count`` replies, errors among them.
 
         Once more on a new link if the old one was lost.
-        Raises ConnectionLostError, or StoreUnavailableError when the answer is late.
+        Raises ConnectionLostError, or LateAnswerError when the answer does not come.
         """
         link = self._links.get(asyncio.get_running_loop())
         if link is not None and link.alive:
@@ -178,6 +179,8 @@ class AsyncNode:
             return await self.attempt(commands, count)
         except ConnectionLostError as error:
             raise unreachable(self.address, error) from error
+        except LateAnswerError as error:
+            raise too_late(self.address) from error
 
     def close(self) -> None:
         """Close the links of all loops, from any thread."""
@@ -220,7 +223,7 @@ class AsyncNode:
                 await link.greet()
         except TimeoutError as error:
             link.close()
-            raise too_late(address, address.timeout_s) from error
+            raise LateAnswerError(address) from error
         except OSError as error:
             link.close()
             raise ConnectionLostError(str(error)) from error

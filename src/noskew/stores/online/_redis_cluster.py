@@ -10,26 +10,44 @@ redirected, and several managed services refuse it. Commands of one key are redi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
 from typing import cast
 
 from noskew.errors import StoreUnavailableError
 from noskew.stores.online._limits import check_stored
-from noskew.stores.online._redis_address import Address, pack, raise_errors, unreachable
+from noskew.stores.online._redis_address import (
+    Address,
+    pack,
+    raise_errors,
+    silent,
+    too_late,
+    unreachable,
+)
 from noskew.stores.online._redis_async import AsyncNode
-from noskew.stores.online._redis_routing import NOBODY, Endpoint, Job, Part, owners_of_slots
+from noskew.stores.online._redis_layout import ASK_LAYOUT, ASK_SLOTS, Layout, Survey
+from noskew.stores.online._redis_routing import NOBODY, Endpoint, Job, Part
 from noskew.stores.online._redis_script import LOAD_ONE, batches, pack_each
-from noskew.stores.online._redis_server import check_server, run_of, scan_keys
-from noskew.stores.online._redis_sync import Connection, ConnectionLostError, Pool
+from noskew.stores.online._redis_server import ASK_RUN, check_server, run_of, scan_keys
+from noskew.stores.online._redis_silence import Silence
+from noskew.stores.online._redis_sync import (
+    Connection,
+    ConnectionLostError,
+    LateAnswerError,
+    Pool,
+)
 
 #: Redirections and reloads of one request: one of each, and room for a cluster that is moving.
 _MAX_ROUNDS = 8
 _MAX_SCANS = 5
 #: Keys of one request to the nodes, which bounds what they must buffer.
 _KEYS_PER_ROUND = 20_000
-_ASK_SLOTS = pack(b"CLUSTER", b"SLOTS")
-_ASK_LAYOUT = pack(b"CLUSTER", b"INFO") + _ASK_SLOTS
+#: Who asks for the layout waits so much of the time-out: most nodes answer at once or never.
+_QUICK = 0.25
+#: How often it is looked who took the place of a node that does not answer.
+_LOOK_S = 0.1
 
 
 class ClusterRedis:
@@ -37,16 +55,23 @@ class ClusterRedis:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._seed = (address.host, address.port)
+        self._quick = replace(address, timeout_s=address.timeout_s * _QUICK)
         self._pools: dict[Endpoint, Pool] = {}
+        self._quick_pools: dict[Endpoint, Pool] = {}
         self._nodes: dict[Endpoint, AsyncNode] = {}
         #: The primary of each slot; replaced as a whole, so that a reader needs no lock.
         self._owners: list[Endpoint] = []
-        self._silent: set[Endpoint] = set()
-        seed = self._pool((address.host, address.port))
+        #: Whom to ask for the layout; who knew it the last time comes first.
+        self._known: list[Endpoint] = [self._seed]
+        self._silence = Silence(pause_s=address.timeout_s)
+        self._looked = monotonic()
+        seed = self._pool(self._seed)
         try:
             check_server(seed, cluster=True)
-            self._owners = owners_of_slots(seed.call(_ASK_SLOTS)[0], (address.host, address.port))
-            for endpoint in set(self._owners) - {NOBODY}:
+            layout = Layout(seed.call(ASK_SLOTS)[0], self._seed)
+            self._owners, self._known = layout.owners, self._nodes_of(layout, self._seed)
+            for endpoint in layout.primaries:
                 check_server(self._pool(endpoint), cluster=True)
         except BaseException:
             self.close()
@@ -103,15 +128,15 @@ class ClusterRedis:
                 f"the cluster of {self._address} has slots that no node serves; repair it"
             )
         for endpoint in set(self._owners):
-            self._pool(endpoint).call(pack(b"PING"))
+            self._call(endpoint, pack(b"PING"))
 
     def generation(self) -> bytes:
         self._refresh()
         servers = sorted(set(self._owners) - {NOBODY})
-        return b" ".join(run_of(self._pool(endpoint)) for endpoint in servers)
+        return b" ".join(run_of(self._call(endpoint, ASK_RUN)) for endpoint in servers)
 
     def close(self) -> None:
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._quick_pools.values()):
             pool.drop_idle()
         for node in self._nodes.values():
             node.close()
@@ -120,20 +145,19 @@ class ClusterRedis:
         """The reply to the command of each key, redirected as often as needed."""
         job = Job(keys, commands)
         for _ in range(_MAX_ROUNDS):
+            if self._is_to_look(job):
+                self._refresh()
             parts = job.parts(self._owners)
             if not parts:
                 return job.replies
             try:
-                job.absorb(parts, self._exchange(parts))
+                with self._waiting_for([part.endpoint for part in parts]):
+                    answers = self._exchange(parts)
+                job.absorb(parts, answers)
                 for endpoint in job.take_unloaded():
-                    self._pool(endpoint).call(LOAD_ONE)
+                    self._call(endpoint, LOAD_ONE)
             except ConnectionLostError as error:
                 job.lost(error, self._address)
-            except StoreUnavailableError:
-                # The time of this call is over; the next one asks whoever has the slots by then.
-                with suppress(StoreUnavailableError):
-                    self._refresh()
-                raise
             if job.misrouted:
                 self._refresh()
                 job.correct(self._owners)
@@ -143,23 +167,60 @@ class ClusterRedis:
         """As ``_run``, for commands that are no script."""
         job = Job(keys, commands)
         for _ in range(_MAX_ROUNDS):
+            if self._is_to_look(job):
+                await self._refresh_async()
             parts = job.parts(self._owners)
             if not parts:
                 return job.replies
             try:
-                asked = [self._node(p.endpoint).attempt(p.commands, p.count) for p in parts]
-                answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
+                with self._waiting_for([part.endpoint for part in parts]):
+                    asked = [self._node(p.endpoint).attempt(p.commands, p.count) for p in parts]
+                    answers = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
                 job.absorb(parts, answers)
             except ConnectionLostError as error:
                 job.lost(error, self._address)
-            except StoreUnavailableError:
-                with suppress(StoreUnavailableError):
-                    await self._refresh_async()
-                raise
             if job.misrouted:
                 await self._refresh_async()
                 job.correct(self._owners)
         raise self._unsettled()
+
+    def _call(self, endpoint: Endpoint, command: bytes) -> list[object]:
+        """The reply of one node, in a list. Raises StoreUnavailableError without one."""
+        pool = self._pool(endpoint)
+        try:
+            with self._waiting_for([endpoint]):
+                replies = pool.attempt(command, 1)
+        except ConnectionLostError as error:
+            raise unreachable(pool.address, error) from error
+        raise_errors(replies, pool.address)
+        return replies
+
+    @contextmanager
+    def _waiting_for(self, endpoints: Collection[Endpoint]) -> Iterator[None]:
+        """Take note of which of some nodes answer.
+
+        Raises StoreUnavailableError when one does not, and at once when it did not a moment ago.
+        """
+        resting = self._silence.admit(endpoints)
+        if resting is not None:
+            raise silent(self._address.at(*resting))
+        try:
+            yield
+        except LateAnswerError as error:
+            self._silence.begin((error.address.host, error.address.port))
+            raise too_late(error.address) from error
+        except ConnectionLostError:
+            self._silence.end(endpoints)
+            raise
+        self._silence.end(endpoints)
+
+    def _is_to_look(self, job: Job) -> bool:
+        """Whether another node may have taken the place of one that is needed and silent."""
+        return (
+            bool(self._silence)
+            and monotonic() - self._looked >= _LOOK_S
+            and any(endpoint in self._silence for endpoint in job.needed(self._owners))
+        )
 
     def _exchange(self, parts: list[Part]) -> list[list[object]]:
         """The replies to each part; all are sent before any reply is awaited."""
@@ -194,53 +255,71 @@ class ClusterRedis:
         return rows
 
     def _refresh(self) -> None:
-        """Learn from the nodes that answer which node has which slot."""
-        learned = _Learned()
-        for endpoint in self._known():
+        """Learn from a node that answers which node has which slot."""
+        survey = self._survey()
+        for endpoint, is_quick in survey.questions():
+            pool = self._quick_pool(endpoint) if is_quick else self._pool(endpoint)
             try:
-                replies = self._pool(endpoint).attempt(_ASK_LAYOUT, 2)
-                raise_errors(replies, self._address)
-            except (ConnectionLostError, StoreUnavailableError) as error:
-                learned.failure = error
-                self._silent.add(endpoint)
+                replies = pool.attempt(ASK_LAYOUT, 2)
+                raise_errors(replies, pool.address)
+            except (ConnectionLostError, LateAnswerError, StoreUnavailableError) as error:
+                survey.miss(endpoint, error)
             else:
-                self._silent.discard(endpoint)
-                if learned.is_enough(replies, endpoint):
-                    break
-        self._owners = learned.owners(self._address)
+                survey.take(endpoint, replies)
+        self._learn(survey)
 
     async def _refresh_async(self) -> None:
-        learned = _Learned()
-        for endpoint in self._known():
+        survey = self._survey()
+        for endpoint, is_quick in survey.questions():
+            node = self._node(endpoint)
             try:
-                replies = await self._node(endpoint).attempt(_ASK_LAYOUT, 2)
-                raise_errors(replies, self._address)
-            except (ConnectionLostError, StoreUnavailableError) as error:
-                learned.failure = error
-                self._silent.add(endpoint)
+                async with asyncio.timeout((self._quick if is_quick else self._address).timeout_s):
+                    replies = await node.attempt(ASK_LAYOUT, 2)
+                raise_errors(replies, node.address)
+            except (
+                ConnectionLostError, LateAnswerError, StoreUnavailableError, TimeoutError,
+            ) as error:  # fmt: skip
+                survey.miss(endpoint, error)
             else:
-                self._silent.discard(endpoint)
-                if learned.is_enough(replies, endpoint):
-                    break
-        self._owners = learned.owners(self._address)
+                survey.take(endpoint, replies)
+        self._learn(survey)
+
+    def _survey(self) -> Survey:
+        self._looked = monotonic()
+        return Survey(self._known, self._silence, self._address.timeout_s)
+
+    def _learn(self, survey: Survey) -> None:
+        """Raises StoreUnavailableError if no node answered."""
+        self._known = survey.known()
+        layout = survey.result(self._address)
+        self._owners = layout.owners
+        if survey.guide is not None:
+            self._known = self._nodes_of(layout, survey.guide)
+            self._silence.keep(layout.primaries)
+        if NOBODY in layout.owners:
+            # Whoever needs it is to look whether somebody serves its slots by then.
+            self._silence.begin(NOBODY)
+
+    def _nodes_of(self, layout: Layout, guide: Endpoint) -> list[Endpoint]:
+        """All nodes: of the replicas one may be the last that can be asked."""
+        return [*dict.fromkeys([guide, *layout.primaries, self._seed, *layout.replicas])]
 
     def _layout(self) -> dict[Endpoint, str]:
         """What each primary says of its own slots; one on the move is in brackets."""
         layout = {}
         for endpoint in sorted(set(self._owners) - {NOBODY}):
-            text = cast(bytes, self._pool(endpoint).call(pack(b"CLUSTER", b"NODES"))[0]).decode()
+            text = cast(bytes, self._call(endpoint, pack(b"CLUSTER", b"NODES"))[0]).decode()
             own = next(line for line in text.splitlines() if "myself" in line.split()[2])
             layout[endpoint] = " ".join(own.split()[8:])
         return layout
 
-    def _known(self) -> list[Endpoint]:
-        """All nodes that were heard of; those that did not answer the last time come last."""
-        known = dict.fromkeys([*self._owners, (self._address.host, self._address.port)])
-        return sorted(known, key=self._silent.__contains__)
-
     def _pool(self, endpoint: Endpoint) -> Pool:
         pool = self._pools.get(endpoint)
         return pool or self._pools.setdefault(endpoint, Pool(self._address.at(*endpoint)))
+
+    def _quick_pool(self, endpoint: Endpoint) -> Pool:
+        pool = self._quick_pools.get(endpoint)
+        return pool or self._quick_pools.setdefault(endpoint, Pool(self._quick.at(*endpoint)))
 
     def _node(self, endpoint: Endpoint) -> AsyncNode:
         node = self._nodes.get(endpoint)
@@ -251,27 +330,6 @@ class ClusterRedis:
             f"the cluster of {self._address} redirected a request {_MAX_ROUNDS} times; "
             f"it is being changed: try again"
         )
-
-
-class _Learned:
-    """What nodes say of the layout. One that is cut off from the others knows it from before."""
-
-    def __init__(self) -> None:
-        self.failure: Exception | None = None
-        self._owners: list[Endpoint] | None = None
-
-    def is_enough(self, replies: list[object], asked: Endpoint) -> bool:
-        """Take what a node says; whether nobody else need be asked."""
-        is_whole = b"cluster_state:ok" in cast(bytes, replies[0])
-        if is_whole or self._owners is None:
-            self._owners = owners_of_slots(replies[1], asked)
-        return is_whole
-
-    def owners(self, address: Address) -> list[Endpoint]:
-        """The primary of each slot. Raises StoreUnavailableError if no node answered."""
-        if self._owners is None:
-            raise unreachable(f"every known node of the cluster of {address}", self.failure)
-        return self._owners
 
 
 def _pack_gets(keys: Sequence[bytes]) -> list[bytes]:

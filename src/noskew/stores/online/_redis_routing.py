@@ -6,7 +6,7 @@ from binascii import crc_hqx
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import hiredis
 
@@ -50,6 +50,10 @@ class Job:
         self._unloaded: set[Endpoint] = set()
         self._losses = 0
         self._cut_off = False
+
+    def needed(self, owners: list[Endpoint]) -> set[Endpoint]:
+        """Who has the slots of the commands that still have to be sent."""
+        return {owners[self._slots[position]] for position in self._pending}
 
     def parts(self, owners: list[Endpoint]) -> list[Part]:
         """What to send next; empty when every command has its reply."""
@@ -138,17 +142,6 @@ def key_slot(key: bytes) -> int:
         if end > start + 1:
             key = key[start + 1 : end]
     return crc_hqx(key, 0) % SLOTS
-
-
-def owners_of_slots(slots: object, asked: Endpoint) -> list[Endpoint]:
-    """The primary of each slot, from the reply to CLUSTER SLOTS."""
-    owners = [NOBODY] * SLOTS
-    for first, last, primary, *_ in cast("list[tuple[int, int, list[object]]]", slots):
-        host, port = cast("tuple[bytes | None, int]", primary[:2])
-        # A node that does not know its own name leaves it out.
-        endpoint = ((host or b"").decode() or asked[0], port)
-        owners[first : last + 1] = [endpoint] * (last - first + 1)
-    return owners
 
 
 def _endpoint(text: str, asked: Endpoint) -> Endpoint:

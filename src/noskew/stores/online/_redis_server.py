@@ -13,6 +13,7 @@ from noskew.stores.online._redis_sync import Pool
 
 #: Keys that a scan asks for at once.
 _SCAN_COUNT = 250
+ASK_RUN = pack(b"INFO", b"server")
 _INFO = (pack(b"INFO", b"memory"), pack(b"INFO", b"cluster"))
 
 
@@ -54,10 +55,9 @@ def scan_keys(pool: Pool, prefix: bytes, seen: set[bytes]) -> Iterator[list[byte
             return
 
 
-def run_of(pool: Pool) -> bytes:
-    """The identity of a server's run: another one after each start."""
-    facts = _facts(cast(list[bytes], pool.call(pack(b"INFO", b"server"))))
-    return facts.get("run_id", "").encode()
+def run_of(replies: list[object]) -> bytes:
+    """The identity of a server's run, another one after each start, from its reply to ASK_RUN."""
+    return _facts(cast(list[bytes], replies)).get("run_id", "").encode()
 
 
 def check_server(pool: Pool, *, cluster: bool) -> None:

@@ -11,7 +11,7 @@ from noskew.stores.online._limits import check_stored
 from noskew.stores.online._redis_address import Address, pack, raise_errors
 from noskew.stores.online._redis_async import AsyncNode
 from noskew.stores.online._redis_script import LOAD_MANY, batches, pack_batch, pack_new
-from noskew.stores.online._redis_server import check_server, run_of, scan_keys
+from noskew.stores.online._redis_server import ASK_RUN, check_server, run_of, scan_keys
 from noskew.stores.online._redis_sync import Pool
 
 #: Keys of one command: Redis serves nobody else meanwhile, for about 1 ms.
@@ -72,7 +72,7 @@ class SingleRedis:
         self._pool.call(pack(b"PING"))
 
     def generation(self) -> bytes:
-        return run_of(self._pool)
+        return run_of(self._pool.call(ASK_RUN))
 
     def close(self) -> None:
         self._pool.drop_idle()

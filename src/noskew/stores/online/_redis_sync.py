@@ -28,10 +28,18 @@ class ConnectionLostError(Exception):
     """The server closed the connection; inside this package only."""
 
 
+class LateAnswerError(Exception):
+    """A server did not answer in time; inside this package only."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(f"{address} did not answer within {address.timeout_s} s")
+        self.address = address
+
+
 class Connection:
     """One connection. After any exception it must be closed: replies may be outstanding.
 
-    Every method raises ConnectionLostError, or StoreUnavailableError when an answer is late.
+    Every method raises ConnectionLostError, or LateAnswerError when an answer does not come.
     """
 
     __slots__ = ("_address", "_reader", "_socket")
@@ -42,7 +50,7 @@ class Connection:
         try:
             self._socket = _connect(address)
         except TimeoutError as error:
-            raise too_late(address, address.timeout_s) from error
+            raise LateAnswerError(address) from error
         except OSError as error:
             raise ConnectionLostError(str(error)) from error
         try:
@@ -58,7 +66,7 @@ class Connection:
         try:
             self._socket.sendall(commands)
         except TimeoutError as error:
-            raise too_late(self._address, self._address.timeout_s) from error
+            raise LateAnswerError(self._address) from error
         except OSError as error:
             raise ConnectionLostError(str(error)) from error
 
@@ -77,7 +85,7 @@ class Connection:
                     raise ConnectionLostError("the server closed the connection")
                 reader.feed(data)
         except TimeoutError as error:
-            raise too_late(self._address, self._address.timeout_s) from error
+            raise LateAnswerError(self._address) from error
         except hiredis.ProtocolError as error:
             raise unreachable(f"{self._address} (not a Redis: {error})", None) from error
         except OSError as error:
@@ -98,7 +106,10 @@ class Pool:
         _pools.add(self)
 
     def take(self) -> Connection:
-        """A connection that nobody else uses. Raises ConnectionLostError if none can be made."""
+        """A connection that nobody else uses.
+
+        Raises ConnectionLostError or LateAnswerError if none can be made.
+        """
         return self._take_idle() or Connection(self.address)
 
     def give_back(self, connection: Connection) -> None:
@@ -113,14 +124,14 @@ class Pool:
 
         An idle connection may have been closed by the server meanwhile: then once more on a new
         one, which is safe because every command of this package may be repeated.
-        Raises ConnectionLostError, or StoreUnavailableError when the answer is late.
+        Raises ConnectionLostError, or LateAnswerError when the answer does not come.
         """
         connection = self._take_idle()
         if connection is not None:
             try:
                 return self._use(connection, commands, count)
             except ConnectionLostError:
-                self.drop_idle()
+                pass
         return self._use(Connection(self.address), commands, count)
 
     def exchange(self, commands: bytes, count: int) -> list[object]:
@@ -129,6 +140,8 @@ class Pool:
             return self.attempt(commands, count)
         except ConnectionLostError as error:
             raise unreachable(self.address, error) from error
+        except LateAnswerError as error:
+            raise too_late(self.address) from error
 
     def call(self, *commands: bytes) -> list[object]:
         """As ``exchange``, and raises the first error among the replies."""
@@ -156,6 +169,8 @@ class Pool:
             replies = connection.receive(count)
         except BaseException:
             connection.close()
+            # They are as old, and may be as dead.
+            self.drop_idle()
             raise
         self.give_back(connection)
         return replies

@@ -28,6 +28,9 @@ class RedisStore(OnlineStore):
     connection in each event loop; everything else uses a pool of connections. A forked child
     opens its own.
 
+    When a node of a cluster does not answer in time, requests that need it fail at once for as
+    long again, unless another node took its place; then one of them tries it.
+
     Parameters
     ----------
     url : ``redis[s]://[[user]:password@]host[:port][/database]``, or with ``redis[s]+cluster``
