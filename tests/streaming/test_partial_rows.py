@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,13 @@ import noskew as ns
 from noskew.clock import FixedClock
 from noskew.config import Config, OnlineConfig
 from noskew.errors import DefinitionError, InputError
-from noskew.kernel.online_keys import PART_BYTES, heartbeat_key, is_entity_key, rows_prefix
+from noskew.kernel.online_keys import (
+    PART_BYTES,
+    heartbeat_key,
+    is_entity_key,
+    parts_key,
+    rows_prefix,
+)
 from noskew.kernel.rows import version_of
 from tests import servers
 from tests.kafka_admin import Broker
@@ -63,12 +70,16 @@ def orders(count: int, seed: int) -> pa.Table:
 @pytest.fixture(params=["embedded", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ns.FeatureStore]:
     if request.param == "embedded":
-        yield from opened(tmp_path, Config(project="p"))
+        with opened(tmp_path, Config(project="p")) as made:
+            yield made
         return
     with servers.redis_server() as server:
-        yield from opened(tmp_path, Config(project="p", online=OnlineConfig(url=server.url)))
+        config = Config(project="p", online=OnlineConfig(url=server.url))
+        with opened(tmp_path, config) as made:
+            yield made
 
 
+@contextmanager
 def opened(root: Path, config: Config) -> Iterator[ns.FeatureStore]:
     with ns.FeatureStore(root, config=config, clock=FixedClock(NOW)) as made:
         made.apply([service(ns.LocalLog(partitions=PARTITIONS, key="user"))])
@@ -176,7 +187,7 @@ def test_rows_that_are_made_anew_are_the_same(store: ns.FeatureStore) -> None:
 def test_what_is_lost_online_is_found_and_repaired(tmp_path: Path) -> None:
     with servers.redis_server() as server:
         config = Config(project="p", online=OnlineConfig(url=server.url))
-        for store in opened(tmp_path, config):
+        with opened(tmp_path, config) as store:
             push(store, 500, 1)
             store.stream("orders")
             key = next(iter(rows_of(store, "sold")))
@@ -208,6 +219,41 @@ def test_a_reader_hears_of_more_partitions(store: ns.FeatureStore) -> None:
     assert all_of_it["sold__count_1h"] != some_of_it["sold__count_1h"]
     assert all_of_it == store.get_online_features("svc", asked(store)).to_dict()
     check_online_equals_historical(store)
+
+
+class OneAfterTheOther:
+    """The last partition first, and then the others, too."""
+
+    def __init__(self) -> None:
+        self.has_others = False
+
+    def look(self) -> frozenset[int]:
+        return frozenset(range(PARTITIONS) if self.has_others else [PARTITIONS - 1])
+
+    def release(self, numbers: Sequence[int]) -> None: ...
+
+
+def test_an_emptied_store_is_told_of_all_partitions_again(tmp_path: Path) -> None:
+    with servers.redis_server() as server, server.client() as client:
+        config = Config(project="p", online=OnlineConfig(url=server.url))
+        with opened(tmp_path, config) as store:
+            push(store, 400, 1)
+            taken = OneAfterTheOther()
+            with Running(store.streams.processor(*streamed(store), assignment=taken)) as some:
+                wait_until(lambda: len(some.progress()) == 1, "it works on one")
+                taken.has_others = True
+                wait_until(
+                    lambda: len(rows_of(store, "sold")) > 2 * SHOPS
+                    and not any(p.lag or p.waiting for p in some.progress()), "on all",
+                )  # fmt: skip
+                rows = len(rows_of(store, "sold"))
+                client.flushall()
+                wait_until(lambda: len(rows_of(store, "sold")) == rows, "they are there again")
+                key = parts_key(rows_prefix("p", store.applied.project.view("sold")))
+                wait_until(lambda: store.online.read([key]) != [None], "with their number")
+                (row,) = store.online.read([key])
+                assert row is not None
+                assert version_of(row)[1] == PARTITIONS
 
 
 def test_partial_rows_have_no_materialization(store: ns.FeatureStore) -> None:

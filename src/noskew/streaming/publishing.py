@@ -126,8 +126,9 @@ class Remote:
         return sum(len(v.rows) for v in self._views.values())
 
     def open(self, partitions: Iterable[Partition]) -> None:
-        for partition in sorted(partitions, key=lambda p: p.number):
-            self._first |= partition.parts()
+        for partition in partitions:
+            for key, row in partition.parts().items():
+                self._first[key] = max(row, self._first.get(key, row))
             self._is_begun = not self._first
             for prefix, version in partition.versions().items():
                 view = self._views[prefix]
