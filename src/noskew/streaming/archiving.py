@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, get_native_id
 
 from noskew.closing import Closing
 from noskew.definitions.source import Source
@@ -22,6 +24,8 @@ from noskew.streaming.decoding.factory import decoder
 EVERY_S = 20.0
 #: How often, in turns, old snapshots of the tables are forgotten.
 _EXPIRE_TURNS = 180
+#: How much less the archive's thread is worth to the scheduler (``nice``) than its process.
+_NICE = 10
 #: Events of one commit, which are held in memory.
 _COMMIT_ROWS = 2_000_000
 
@@ -88,6 +92,7 @@ class Archiving(Closing):
         )  # fmt: skip
 
     def _work(self) -> None:
+        _give_way()
         while not self._stop.wait(EVERY_S):
             try:
                 with self._turn:
@@ -120,3 +125,14 @@ class Archiving(Closing):
             self._offline.compact(table, small=True)
             if self._turns % _EXPIRE_TURNS == _EXPIRE_TURNS - 1:
                 self._expire(table)
+
+
+def _give_way() -> None:
+    """Let this thread run when no other needs the processor: nobody waits for the archive.
+
+    Linux has a priority for each thread; elsewhere all stay equal.
+    """
+    if sys.platform == "linux":
+        own = get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICE)
