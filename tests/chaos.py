@@ -9,6 +9,11 @@ from pathlib import Path
 _FILE = os.environ.get("CHAOS_REPORT")
 
 
+def times(short: int, full: int) -> int:
+    """How often to strike: ``full`` in ``make chaos``, else ``short``."""
+    return short if _FILE is None else full
+
+
 def note(what: str, *, faults: int, traces: int, compared: int) -> None:
     """Add to the report.
 

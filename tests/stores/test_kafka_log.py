@@ -32,6 +32,7 @@ from noskew.testing.event_log import (
     read_all,
     wait_for_messages,
 )
+from tests import chaos
 from tests.kafka_admin import Broker
 from tests.kafka_server import KafkaServer
 from tests.kafka_server import kafka_server as own_broker
@@ -281,6 +282,7 @@ class TestFailure:
 class TestKilledBroker:
     """Killed at once, and started again on the same port and data, while it is used."""
 
+    @pytest.mark.chaos
     @pytest.mark.parametrize("timeout_s", [1.0, 120.0])
     def test_nothing_is_lost_or_read_twice(self, timeout_s):
         with own_broker() as server:
@@ -291,7 +293,7 @@ class TestKilledBroker:
                 Appending(log) as appending,
             ):
                 found: list[bytes | None] = []
-                for _ in range(2):
+                for _ in range(chaos.times(1, 5)):
                     read_while(reader, found, appending.is_behind(len(appending.done) + 20))
                     restart = Thread(target=restart_killed, args=(server,))
                     restart.start()
@@ -301,6 +303,8 @@ class TestKilledBroker:
                 end = log.bounds(0)[1]
                 read_while(reader, found, lambda: len(found) < end)
                 assert [m.payload for m in read_all(log, 0)] == found
+                chaos.note("kill -9 of a Kafka broker that is written to", faults=chaos.times(1, 5),
+                           traces=chaos.times(1, 5), compared=len(found))  # fmt: skip
                 for last, payloads in appending.done:
                     assert found[last + 1 - len(payloads) : last + 1] == payloads
                 if timeout_s > 60:  # it outlives the restart: no append has to be repeated

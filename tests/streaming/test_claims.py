@@ -20,7 +20,7 @@ from noskew.registry.store import SqlRegistry
 from noskew.streaming.claims import Agreed, Claims, share
 from tests import chaos
 from tests.servers import wait_until
-from tests.streaming import shop
+from tests.streaming import naive, shop
 from tests.streaming.test_streams import contents, expected
 
 WORKERS = ["h-1-a", "h-2-b", "h-3-c", "h-4-d"]
@@ -168,8 +168,9 @@ def test_a_worker_that_was_paused_is_overtaken_and_changes_nothing(tmp_path: Pat
             store.push("orders", shop.orders(200, 4))
             wait_until(lambda: contents(store) == expected(store), "who stays takes all")
             assert two.end() == 0
+            compared = len(contents(store)) + naive.check_answers(store)
             chaos.note("pause of a worker, another takes over, the first wakes up", faults=1,
-                       traces=refused > 0, compared=len(contents(store)))  # fmt: skip
+                       traces=refused > 0, compared=compared)  # fmt: skip
 
 
 @pytest.mark.chaos
@@ -185,5 +186,5 @@ def test_workers_come_and_are_killed_and_every_row_is_the_fold_of_its_log(tmp_pa
                 kills += one.process.wait() == -signal.SIGKILL
                 wait_until(lambda: contents(store) == expected(store), "the other one has it all")
         chaos.note("kill -9 of one of two workers", faults=4, traces=kills,
-                   compared=4 * len(contents(store)))  # fmt: skip
+                   compared=4 * len(contents(store)) + naive.check_answers(store))  # fmt: skip
         assert kills == 4, "the nemesis left its trace"

@@ -12,7 +12,9 @@ import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import StoreUnavailableError
 from tests.kafka_admin import Broker
+from tests.servers import wait_until
 from tests.streaming.registry_server import registry_server
+from tests.streaming.running import Running
 from tests.streaming.test_decode_avro import encoded, logical, record
 from tests.streaming.test_decode_framed import framed
 from tests.streaming.test_decode_protobuf import file, message
@@ -55,7 +57,13 @@ def test_a_stream_waits_for_its_registry_and_takes_no_message_for_a_bad_one(
         registry.status = 503
         with pytest.raises(StoreUnavailableError, match="answered 503"):
             store.stream("clicks")
-        registry.status = None
+        source, views = store.applied.project.source("clicks"), store.applied.project.views
+        with Running(store.streams.processor(source, views.values())) as running:
+            wait_until(lambda: "503" in str(running.fault), "it says what it waits for")
+            assert running.progress()[0].next_offset == 0
+            registry.status = None
+            wait_until(lambda: not running.progress()[0].lag, "it goes on")
+            assert running.fault is None
         store.stream("clicks")
         assert counts(store, [3, 4]) == ([3, 0], [3.0, None])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ import pytest
 import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import ConfigError
-from noskew.streaming.sorting_out import SortingOut
+from noskew.stores.log.base import EventLog
+from tests import chaos
 from tests.kafka_admin import Broker
+from tests.kafka_server import kafka_server as own_broker
+from tests.servers import wait_until
+from tests.streaming.running import Running
 from tests.streaming.test_streams import contents
 from tests.streaming.test_view_fold import Stream
 
@@ -37,24 +42,58 @@ def test_rows_are_the_fold_of_the_topic(
         source = store.applied.project.source("clicks")
         log = store.logs.of(source)
         for turn in range(3):
-            for partition in range(2):
-                texts = [json.dumps({"user": 2 * i + partition, "at": "2020-01-01T00:00:00Z",
-                                     "x": turn + i / 10}).encode() for i in range(20)]  # fmt: skip
-                log.append(partition, [*texts, b"not json"])
+            append(log, turn)
             store.stream("clicks")
         view = store.applied.project.view("recent")
-        rows: dict[bytes, bytes] = {}
-        for partition in range(2):
-            stream = Stream(view)
-            stream.sorting = SortingOut(view)
-            with log.reader({partition: 0}) as reader:
-                while stream.mark.next_offset < log.bounds(partition)[1]:
-                    for messages in reader.poll(1):
-                        stream.step(messages)
-            assert (stream.mark.folded, stream.mark.quarantined) == (60, 3)
-            rows |= stream.rows
-        online = contents(store)
-        assert online == rows
+        folded = [fold(log, view, partition) for partition in range(2)]
+        assert [(s.mark.folded, s.mark.quarantined) for s in folded] == [(60, 3)] * 2
+        rows = folded[0].rows | folded[1].rows
+        assert contents(store) == rows
         assert len(rows) == 40
         answer = store.get_online_features(ns.FeatureService("now", [view["x"]]), {"user": [3]})
         assert answer.to_dict()["x"] == [2.1]
+
+
+def append(log: EventLog, turn: int) -> None:
+    """Twenty clicks for each partition, and what is none."""
+    for partition in range(2):
+        texts = [json.dumps({"user": 2 * i + partition, "at": "2020-01-01T00:00:00Z",
+                             "x": turn + i / 10}).encode() for i in range(20)]  # fmt: skip
+        log.append(partition, [*texts, b"not json"])
+
+
+def fold(log: EventLog, view: ns.FeatureView, partition: int) -> Stream:
+    """A partition, message by message in memory."""
+    stream = Stream(view)
+    with log.reader({partition: 0}) as reader:
+        while stream.mark.next_offset < log.bounds(partition)[1]:
+            for messages in reader.poll(1):
+                stream.step(messages)
+    return stream
+
+
+@pytest.mark.chaos
+def test_a_stream_goes_on_when_its_broker_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills, strikes = 0, chaos.times(1, 5)
+    with own_broker() as server, ns.FeatureStore(tmp_path, project="p") as store:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP", server.bootstrap)
+        store.apply(views(Broker(server.bootstrap).make(partitions=2)))
+        source, view = store.applied.project.source("clicks"), store.applied.project.view("recent")
+        log = store.logs.of(source)
+        append(log, 0)
+        with Running(store.streams.processor(source, [view])) as processor:
+            for turn in range(1, 1 + strikes):
+                wait_until(lambda: not any(p.lag for p in processor.progress()), "it caught up")
+                pid = server.pid
+                server.stop(signal.SIGKILL)
+                server.start()
+                kills += server.pid != pid
+                append(log, turn)
+            rows = fold(log, view, 0).rows | fold(log, view, 1).rows
+            wait_until(lambda: contents(store) == rows, "everything is online")
+        assert len(rows) == 40
+    assert kills == strikes
+    chaos.note("kill -9 of the Kafka broker under a stream", faults=strikes, traces=kills,
+               compared=len(rows))  # fmt: skip

@@ -17,7 +17,7 @@ from noskew.intake.tables import table_name
 from noskew.streaming.archive_tables import aside_spec
 from noskew.streaming.bootstrap import Bootstrap
 from tests import chaos, servers
-from tests.streaming import dying, shop
+from tests.streaming import dying, naive, shop
 from tests.streaming.test_streams import contents, expected, streamed
 
 pytestmark = pytest.mark.chaos
@@ -65,7 +65,7 @@ def _kill_and_compare(root: Path, url: str | None, step: str) -> None:
             store.stream("orders")
             wanted = values(expected(store))
             assert values(contents(store)) == wanted
-            compared += len(wanted) + _check_archive(store)
+            compared += len(wanted) + _check_archive(store) + naive.check_answers(store)
     chaos.note(f"kill -9 when {step}", faults=KILLS, traces=kills, compared=compared)
     assert kills, "the nemesis left no trace"
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
 import noskew as ns
 from noskew.config import Config, OnlineConfig
 from noskew.stores.online.redis import RedisStore
-from noskew.streaming.processor import Processor
 from tests import servers
 from tests.servers import wait_until
 from tests.streaming import shop
+from tests.streaming.running import Running
 from tests.streaming.test_streams import contents, expected, streamed
 
 
@@ -30,32 +29,6 @@ def store(tmp_path: Path, redis: servers.RedisServer) -> Iterator[ns.FeatureStor
     with ns.FeatureStore(tmp_path, config=config, clock=shop.FixedClock(shop.NOW)) as made:
         made.apply([shop.service()])
         yield made
-
-
-class Running:
-    """A processor in a thread of its own."""
-
-    def __init__(self, processor: Processor) -> None:
-        self.processor = processor
-        self._stop = Event()
-        self._error: Exception | None = None
-        self._thread = Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.processor.run(self._stop)
-        except Exception as error:  # noqa: BLE001 - told where the thread is joined
-            self._error = error
-
-    def __enter__(self) -> Processor:
-        self._thread.start()
-        return self.processor
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(60)
-        self.processor.close()
-        assert self._error is None, self._error
 
 
 def running(store: ns.FeatureStore) -> Running:

@@ -28,7 +28,7 @@ from noskew.kernel.rows import version_of
 from tests import servers
 from tests.kafka_admin import Broker
 from tests.servers import wait_until
-from tests.streaming.test_lost_rows import Running
+from tests.streaming.running import Running
 from tests.streaming.test_view_fold import Stream
 
 S = 1_000_000

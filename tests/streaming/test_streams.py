@@ -31,7 +31,7 @@ from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive_tables import aside_spec
 from noskew.streaming.bootstrap import Bootstrap
 from tests.servers import wait_until
-from tests.streaming import shop
+from tests.streaming import naive, shop
 from tests.streaming.test_view_fold import Stream
 
 BATCH = 500
@@ -114,6 +114,7 @@ def test_every_row_is_the_fold_of_its_log_and_every_event_is_archived_once(tmp_p
             assert len(ids) == sum(m.folded for m in marks)
         store.stream("orders")
         assert contents(store) == expected(store), "with nothing new, nothing changes"
+        naive.check_answers(store)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -140,6 +141,7 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_counts_twice(
     with shop.store(tmp_path) as store:
         store.stream("orders")
         assert contents(store) == expected(store)
+        naive.check_answers(store)
         view = store.applied.project.view("spent")
         found = store.offline.read(table_name(view), ["_event_id", "user"])
         unique = {(r["_event_id"], r["user"]) for r in found.to_pylist()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
 from typing import Protocol
@@ -80,6 +80,17 @@ class Assignment(Protocol):
         """Partitions that are worked on no more."""
 
 
+@dataclass
+class _Turn:
+    """What the turns of one run share. ``ends``: up to where, in the end; None: for ever."""
+
+    reader: LogReader
+    ends: dict[int, int] | None
+    told: Watcher | None
+    watched: float = -math.inf
+    paused: set[int] = field(default_factory=set)
+
+
 class Processor(Closing):
     """Folds partitions of one source's log into rows, and publishes them.
 
@@ -122,7 +133,9 @@ class Processor(Closing):
         self._partitions: dict[int, Partition] = {}
         self._told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
-        self._step_fault: StoreError | None = None
+        self._turn_fault: StoreError | None = None
+        #: Partitions that the reader is still to be told of.
+        self._to_assign: set[int] = set()
         #: Commits that were refused, for another worker had taken the partition over.
         self.refused = 0
         if assignment is None:
@@ -130,8 +143,8 @@ class Processor(Closing):
 
     @property
     def fault(self) -> StoreError | None:
-        """Why the last messages could not be decoded, or the online store not take their rows."""
-        return self._step_fault or self._publishing.fault or self._tell_fault
+        """Why no messages could be read or decoded, or the online store not take their rows."""
+        return self._turn_fault or self._publishing.fault or self._tell_fault
 
     @property
     def published_again(self) -> int:
@@ -147,31 +160,26 @@ class Processor(Closing):
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 
-        What messages are decoded with may be out of reach for a while: they are read again, or,
-        until caught up, StoreUnavailableError is raised. Raises OffsetLostError, with the exact
-        gap, when the log no longer holds what comes next; FencedError when somebody else took a
-        partition over that was given for good; RebuiltError when rows were made anew, or are to
-        be, and a new processor has to go on.
+        The log, and what messages are decoded with, may be out of reach for a while: then it is
+        tried again, or, until caught up, StoreUnavailableError is raised. Raises OffsetLostError,
+        with the exact gap, when the log no longer holds what comes next; FencedError when somebody
+        else took a partition over that was given for good; RebuiltError when rows were made anew,
+        or are to be, and a new processor has to go on.
         """
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
-        paused: set[int] = set()
-        watched = -math.inf
-        with self._log.reader({p: w.next_offset for p, w in self._partitions.items()}) as reader:
+        self._to_assign = set(self._partitions)
+        with self._log.reader({}) as reader:
+            turn = _Turn(reader, ends if until_caught_up else None, told)
             while not stop.is_set():
-                self._follow(reader)
-                if told and monotonic() - watched >= _WATCH_S:
-                    watched = monotonic()
-                    told(self.progress())
-                last = until_caught_up and self._caught_up(ends)
-                for messages in reader.poll(0.0 if last else _POLL_S):
-                    if not self._step(messages, reader):
-                        if until_caught_up and self._step_fault:
-                            raise self._step_fault
-                        stop.wait(_RETRY_S)
-                done = self._publishing.work(now=last) and self._tell(now=last)
-                self._hold(reader, paused)
-                if last and done and self._others_caught_up(ends):
-                    break
+                try:
+                    if self._turn(turn):
+                        break
+                    self._turn_fault = None
+                except StoreUnavailableError as error:
+                    if until_caught_up:
+                        raise
+                    self._turn_fault = error
+                    stop.wait(_RETRY_S)
             self._publishing.work(now=True)
         if told:
             told(self.progress())
@@ -204,6 +212,27 @@ class Processor(Closing):
         self._publishing.open(made.values())
         self._partitions |= made
 
+    def _turn(self, turn: _Turn) -> bool:
+        """Read, fold, commit and publish once; whether everything up to the ends is done.
+
+        Raises StoreUnavailableError when the log, or what it takes to decode its messages, cannot
+        be reached; the next turn goes on from there.
+        """
+        reader, ends = turn.reader, turn.ends
+        self._follow(reader)
+        for number in sorted(self._to_assign):
+            reader.assign(number, self._partitions[number].next_offset)
+            self._to_assign.remove(number)
+        if turn.told and monotonic() - turn.watched >= _WATCH_S:
+            turn.watched = monotonic()
+            turn.told(self.progress())
+        last = ends is not None and self._caught_up(ends)
+        for messages in reader.poll(0.0 if last else _POLL_S):
+            self._step(messages, reader)
+        done = self._publishing.work(now=last) and self._tell(now=last)
+        self._hold(reader, turn.paused)
+        return last and done and ends is not None and self._others_caught_up(ends)
+
     def _follow(self, reader: LogReader) -> None:
         """Take over, and give up, what the assignment says."""
         if self._assignment is None or monotonic() - self._looked < _LOOK_S:
@@ -218,31 +247,29 @@ class Processor(Closing):
             self._assignment.release(surplus)
         missing = sorted(wanted - self._partitions.keys())
         self._take(missing)
-        for number in missing:
-            reader.assign(number, self._partitions[number].next_offset)
+        self._to_assign.update(missing)
 
-    def _step(self, messages: Messages, reader: LogReader) -> bool:
-        """Fold messages; False if what they are decoded with cannot be reached."""
+    def _step(self, messages: Messages, reader: LogReader) -> None:
+        """Fold messages, and keep what changed for publishing."""
         partition = self._partitions.get(messages.partition)
-        if partition is None:
-            return True  # dropped in this very round
+        if partition is None or messages.partition in self._to_assign:
+            return  # dropped in this very turn, or to be read again
         try:
             self._publishing.add(partition.step(messages))
-            self._step_fault = None
         except FencedError:
             self.refused += 1
             if self._assignment is None:
                 raise
             self._drop(messages.partition, reader)
-        except StoreUnavailableError as error:
-            self._step_fault = error
-            reader.assign(messages.partition, partition.next_offset)
-            return False
-        return True
+        except StoreUnavailableError:
+            # Of what this poll gave, the rest may be of the same partition: read all of it again.
+            self._to_assign.update(self._partitions)
+            raise
 
     def _drop(self, number: int, reader: LogReader) -> None:
         reader.drop(number)
         self._publishing.drop(number)
+        self._to_assign.discard(number)
         del self._partitions[number]
 
     def _tell(self, *, now: bool) -> bool:

@@ -50,8 +50,12 @@ _REFUSED = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
-#: Until a client tries a broker again that was away; its default of 10 s leaves a reader waiting.
-_RECONNECT: Mapping[str, object] = {"reconnect.backoff.max.ms": 1_000}
+_ALWAYS: Mapping[str, object] = {
+    # Until a broker is tried again that was away; the default of 10 s leaves a reader waiting.
+    "reconnect.backoff.max.ms": 1_000,
+    # Critical ones only: the client prints each attempt in vain, and calls say what concerns them.
+    "log_level": 2,
+}
 _CONFIG = {KafkaError._INVALID_ARG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG}
 
 
@@ -72,7 +76,7 @@ def settings(
     mine = {n: v for n, v in given.items() if not n.startswith(foreign) and n not in others}
     # The library asks for a group, which is never used: whoever reads gives the offsets.
     group = {"group.id": "noskew"} if is_consumer else {}
-    return {**_RECONNECT, **group, **defaults, **mine, **needed}
+    return {**_ALWAYS, **group, **defaults, **mine, **needed}
 
 
 def translate(error: KafkaError, topic: str) -> NoskewError:
