@@ -233,6 +233,17 @@ class Checks:
             assert held == said, f"{view.name}: {_named(held)}, and the log says {_named(said)}"
         return held
 
+    def unfinished(self, machine: Machine) -> list[int]:
+        """Partitions that somebody was bringing forward on a machine when he ended."""
+        world = self._world
+        marks = [keys.mark_key(_prefix(view)) for view in world.views]
+        source = world.setting.source.name
+        return [
+            number
+            for number in range(world.partitions)
+            if b"" in machine.rows.space(keys.space_name(PROJECT, source, number)).read(marks)
+        ]
+
     def _state_marks(self, view: FeatureView, machine: Machine) -> dict[int, int]:
         world = self._world
         found = {}

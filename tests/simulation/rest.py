@@ -53,6 +53,11 @@ class Rest:
         if missing:
             worker, _ = self._random.choice(self._crew.running)
             self._crew.let(worker, lambda _, process: process.take(missing))
+        for worker, _ in self._crew.running:
+            left = self._checks.unfinished(worker.machine)
+            if left:
+                self._crew.let(worker, lambda _, process, left=left: process.take(left))
+                missing += left
         done = [self._finish(worker, process, every) for worker, process in self._crew.running]
         return all(done) and not missing
 

@@ -12,8 +12,14 @@ from typing import TypeVar
 
 import pytest
 
-from noskew.errors import FencedError, NoskewError, StoreError, StoreFullError
-from noskew.streaming import bootstrap
+from noskew.errors import (
+    FencedError,
+    NoskewError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from noskew.streaming import bootstrap, publishing
 from tests.simulation.calls import Calls, Undisturbed
 from tests.simulation.checks import Checks
 from tests.simulation.parts import Parts
@@ -36,10 +42,28 @@ class At(Undisturbed):
     def around(
         self, who: str, site: str, call: Callable[[], T], partly: Callable[[], bool] | None = None
     ) -> T:
+        self.meet(site)
+        return super().around(who, site, call, partly)
+
+    def meet(self, site: str) -> None:
+        """Count the call of a site, and do it if it is the one."""
         if site == self._site:
             self._left -= 1
             if self._left == -1:
                 self._action()
+
+
+class Each(Undisturbed):
+    """Does several things, each before a call of its own."""
+
+    def __init__(self, *acts: At) -> None:
+        self._acts = acts
+
+    def around(
+        self, who: str, site: str, call: Callable[[], T], partly: Callable[[], bool] | None = None
+    ) -> T:
+        for act in self._acts:
+            act.meet(site)
         return super().around(who, site, call, partly)
 
 
@@ -229,6 +253,25 @@ def test_a_store_that_is_emptied_while_it_is_looked_at_is_filled_again(stage: St
         finish(process)
         stage.world.clock.advance(S)
     finish(stage.process(calls=At("online.write", stage.world.online.empty)))
+    stage.checks.settled({"m0": stage.world.machines[0]})
+
+
+@pytest.mark.parametrize("left", range(1, 5))
+def test_a_fail_over_counts_although_the_look_after_it_failed(
+    stage: Stage, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_RETRY_S", 0.0)
+    online = stage.world.online
+    for user in range(3):
+        stage.append((user, "a"))
+    finish(stage.process())
+    online.empty()
+    down = StoreUnavailableError("the store is down")
+    calls = Each(At("online.write", lambda: online.roll_back(0, 2), left),
+                 At("online.generation", lambda: raised(down), 1))  # fmt: skip
+    process = stage.process(calls=calls)
+    finish(process)
+    assert process.turn(now=True)
     stage.checks.settled({"m0": stage.world.machines[0]})
 
 

@@ -188,16 +188,19 @@ class Remote:
         published again.
         """
         generation = self._online.generation()
-        moved = self._generation not in (None, generation)
+        if self._generation is None:
+            self._generation = generation
+        moved = generation != self._generation
         for view in self._views.values():
             self._find_lost(view, moved)
             self._publish_again(view)
             self._tell_frontier(view)
-        self._generation = self._online.generation()
-        if self._generation != generation:
+        after = self._online.generation()
+        if after != generation:
             for view in self._views.values():
                 view.lost = NOTHING
                 self._publish_again(view)
+        self._generation = after  # not before: whatever failed until here is looked at again
 
     def _find_lost(self, view: _View, moved: bool) -> None:
         """What the store lost since the last time; everything since then if it ``moved``."""

@@ -136,7 +136,7 @@ class Verification:
         footing_key, mark_key = keys.footing_key(prefix), keys.mark_key(prefix)
         wanted = [view_space.key(footing_key), *(s.key(mark_key) for s in spaces)]
         footing, *marks = self.state.at_once(wanted, prefix, take)
-        if not footing:
+        if not footing or b"" in marks:  # somebody was interrupted while rows were made
             raise StoreError(
                 f"feature view {view.name!r}: its rows are not whole here; run 'noskew stream "
                 f"{self.source}' first"
