@@ -1,4 +1,4 @@
-"""``python -m bench [names…] [--quick] [--peers] [--long]``: measure, print, write the JSON."""
+"""``python -m bench [names…] [--quick] [--peers] [--long] [--record]``: measure, print, write."""
 
 from __future__ import annotations
 
@@ -55,11 +55,15 @@ def main() -> None:
             traceback.print_exc()
             results.append(Result(section, None, "", skipped=f"failed: {error!s:.200}"))
     if args.long:
-        results += _long(start)
-    # Only a whole run at full size is the record.
+        results += _long(start, args.names)
+    # Only a whole run at full size is the record, or a section of it that was measured again.
     kind = "quick" if args.quick else "partial" if args.names else "latest"
     path = HERE / "results" / f"{kind}.json"
     result.write(path, results, TARGETS)
+    if args.record and not failed:
+        path = HERE / "results" / "latest.json"
+        sections = tuple(s for s in SECTIONS if any(n.startswith(s) for n in args.names))
+        result.merge(path, results, TARGETS, sections)
     if args.peers:
         _add_peers(results, size, args.quick)
         result.write(path, results, TARGETS)
@@ -82,7 +86,14 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="100 M events, and a stream of 10 minutes: 20 minutes more",
     )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="put the sections named into the record of the last whole run",
+    )
     args = parser.parse_args()
+    if args.record and (args.quick or args.peers or not args.names):
+        parser.error("--record is for sections by name, at full size and without peers")
     for name in args.names:
         if not name.startswith(SECTIONS):
             parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
@@ -133,12 +144,14 @@ def _run(section: str, size: Size) -> Iterator[Result]:
         yield from growth.historical(size.events, size.rows, size.runs)
 
 
-def _long(start: float) -> list[Result]:
+def _long(start: float, names: list[str]) -> list[Result]:
     from bench import growth, live
 
     found = []
-    for part in (growth.hundred_million(), live.soak()):
-        for line in part:
+    for section, part in (("historical", growth.hundred_million), ("stream", live.soak)):
+        if names and not any(n.startswith(section) for n in names):
+            continue
+        for line in part():
             found.append(line)
             _say(start, line)
     return found

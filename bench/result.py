@@ -125,6 +125,21 @@ def write(path: Path, results: Iterable[Result], targets: Mapping[str, Sequence[
     path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
 
 
+def merge(
+    path: Path,
+    results: Iterable[Result],
+    targets: Mapping[str, Sequence[Target]],
+    sections: tuple[str, ...],
+) -> None:
+    """As :func:`write`, in the place of what the file says of some sections; the rest stays."""
+    held = json.loads(path.read_text()) if path.is_file() else []
+    rest = [r for r in held if not r["name"].startswith(sections)]
+    at = next((i for i, r in enumerate(held) if r["name"].startswith(sections)), len(rest))
+    made = [_rounded(r.to_dict(targets.get(r.name, ()))) for r in results]
+    merged = [*rest[:at], *made, *rest[at:]]
+    path.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n")
+
+
 def show(results: Iterable[Result], targets: Mapping[str, Sequence[Target]]) -> None:
     """Print the table of results."""
     table = Table(title="noskew and its limits", title_justify="left")

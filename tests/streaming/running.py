@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from threading import Event, Thread
 
-from noskew.streaming.processor import Processor
+from noskew.streaming.processor import Processor, Watcher
 
 
 class Running:
     """A processor in a thread of its own."""
 
-    def __init__(self, processor: Processor) -> None:
-        self.processor = processor
+    def __init__(self, processor: Processor, told: Watcher | None = None) -> None:
+        self.processor, self._told = processor, told
         self._stop = Event()
         self._error: Exception | None = None
         self._thread = Thread(target=self._run)
 
     def _run(self) -> None:
         try:
-            self.processor.run(self._stop)
+            self.processor.run(self._stop, told=self._told)
         except Exception as error:  # noqa: BLE001 - told where the thread is joined
             self._error = error
 

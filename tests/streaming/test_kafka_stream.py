@@ -12,6 +12,7 @@ import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import ConfigError
 from noskew.stores.log.base import EventLog
+from noskew.streaming.processor import Progress
 from tests import chaos
 from tests.kafka_admin import Broker
 from tests.kafka_server import kafka_server as own_broker
@@ -83,11 +84,14 @@ def test_a_stream_goes_on_when_its_broker_was_killed(
         source, view = store.applied.project.source("clicks"), store.applied.project.view("recent")
         log = store.logs.of(source)
         append(log, 0)
-        with Running(store.streams.processor(source, [view])) as processor:
+        told: list[list[Progress]] = []
+        with Running(store.streams.processor(source, [view]), told.append) as processor:
             for turn in range(1, 1 + strikes):
                 wait_until(lambda: not any(p.lag for p in processor.progress()), "it caught up")
                 pid = server.pid
                 server.stop(signal.SIGKILL)
+                del told[:-1]
+                wait_until(lambda: told[-1][0].fault is not None, "people are told")
                 server.start()
                 kills += server.pid != pid
                 append(log, turn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
@@ -134,6 +134,7 @@ class Processor(Closing):
         self._told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
         self._turn_fault: StoreError | None = None
+        self._ends_heard: dict[int, int] = {}
         #: Partitions that the reader is still to be told of.
         self._to_assign: set[int] = set()
         #: Commits that were refused, for another worker had taken the partition over.
@@ -179,17 +180,23 @@ class Processor(Closing):
                     if until_caught_up:
                         raise
                     self._turn_fault = error
+                    self._publishing.work()  # what was folded before does not wait for the log
+                    if told:
+                        told(self._progress(self._ends_heard))
                     stop.wait(_RETRY_S)
             self._publishing.work(now=True)
         if told:
             told(self.progress())
 
     def progress(self) -> list[Progress]:
-        """How far each partition is that is worked on."""
-        ends, waiting = self._ends(), self._publishing.waiting
-        again, fault = self.published_again, self.fault
+        """How far each partition is that is worked on. Raises what asking the log does."""
+        return self._progress(self._ends())
+
+    def _progress(self, ends: Mapping[int, int]) -> list[Progress]:
+        """As :meth:`progress`, by ends of the log that were heard of."""
+        waiting, again, fault = self._publishing.waiting, self.published_again, self.fault
         return [
-            Progress(p, w.next_offset, ends[p], w.marks, waiting, again, fault)
+            Progress(p, w.next_offset, ends.get(p, w.next_offset), w.marks, waiting, again, fault)
             for p, w in self._partitions.items()
         ]
 
@@ -300,7 +307,8 @@ class Processor(Closing):
             paused.clear()
 
     def _ends(self) -> dict[int, int]:
-        return {p: self._log.bounds(p)[1] for p in self._partitions}
+        self._ends_heard = {p: self._log.bounds(p)[1] for p in list(self._partitions)}
+        return self._ends_heard
 
     def _caught_up(self, ends: dict[int, int]) -> bool:
         return all(w.next_offset >= ends[p] for p, w in self._partitions.items())
