@@ -33,12 +33,14 @@ from noskew.stores.online._redis_routing import key_slot
 from noskew.streaming import publishing
 from noskew.streaming.processor import Processor
 from noskew.testing.online_store import row
-from tests import servers
+from tests import chaos, servers
 from tests.network import Host, Network, network
 from tests.servers import wait_until
 from tests.streaming import shop
 from tests.streaming.test_lost_rows import running
 from tests.streaming.test_streams import contents, expected
+
+pytestmark = pytest.mark.chaos
 
 #: Each node is alone on its host.
 _PORT, _BUS_PORT = 6379, 16379
@@ -255,6 +257,8 @@ def assert_repaired(
     wait_until(lambda: of_entities(cluster.held()) == wanted, "every row is back", _SOON_S)
     wait_until(lambda: processor.published_again >= lost, "they are counted", _SOON_S)
     wait_until(lambda: processor.fault is None, "the processor is content", _SOON_S)
+    chaos.note("a Redis primary is lost, with writes that it acknowledged", faults=1, traces=1,
+               compared=len(wanted))  # fmt: skip
 
 
 #: What becomes of the primary.
@@ -370,6 +374,7 @@ def test_rows_of_one_shard_come_back_after_flushall(
             wanted = expected(store)
             wait_until(lambda: contents(store) == wanted, "everything is back", _SOON_S)
             wait_until(lambda: processor.published_again >= lost, "it is counted", _SOON_S)
+        chaos.note("FLUSHALL", faults=1, traces=1, compared=len(wanted))
 
 
 def restart(server: servers.RedisServer) -> None:
@@ -407,3 +412,5 @@ def test_rows_come_back_that_were_lost_just_before_the_frontier_was_written(
             wanted = expected(store)
             wait_until(lambda: not armed.is_set(), "everything is lost")
             wait_until(lambda: contents(store) == wanted, "everything is back", _SOON_S)
+        chaos.note("a Redis is emptied between look and frontier", faults=1, traces=1,
+                   compared=len(wanted))  # fmt: skip

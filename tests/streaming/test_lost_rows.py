@@ -10,11 +10,13 @@ import pytest
 import noskew as ns
 from noskew.config import Config, OnlineConfig
 from noskew.stores.online.redis import RedisStore
-from tests import servers
+from tests import chaos, servers
 from tests.servers import wait_until
 from tests.streaming import shop
 from tests.streaming.running import Running
 from tests.streaming.test_streams import contents, expected, streamed
+
+pytestmark = pytest.mark.chaos
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def test_rows_come_back_after_flushall(store: ns.FeatureStore, redis: servers.Re
             client.flushall()
         wait_until(lambda: contents(store) == wanted, "everything is online again")
         assert processor.published_again >= len(wanted), "the nemesis left its trace"
+    chaos.note("FLUSHALL", faults=1, traces=1, compared=len(wanted))
 
 
 def test_a_store_that_is_down_delays_rows_and_loses_none(
@@ -60,6 +63,8 @@ def test_a_store_that_is_down_delays_rows_and_loses_none(
         redis.start()  # without what it held
         wait_until(lambda: _now(store) == expected(store), "everything is online")
         assert processor.published_again > 0
+        chaos.note("a Redis that is down, and comes back empty", faults=1, traces=1,
+                   compared=len(_now(store)))  # fmt: skip
 
 
 def _now(store: ns.FeatureStore) -> dict[bytes, bytes]:
