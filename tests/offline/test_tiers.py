@@ -43,11 +43,11 @@ def test_few_files_are_left_and_rows_are_rarely_rewritten(appended: list[int], e
 
 
 def test_large_files_are_left_alone_and_merges_are_bounded() -> None:
-    files = [planned(0, 10, 64 * MIB)] + [planned(n, 10, 60 * MIB) for n in range(1, 100)]
+    files = [planned(0, 10, 4 * MIB)] + [planned(n, 10, 4 * MIB - 1) for n in range(1, 100)]
     merges = []
     while run := small_run(files):
-        assert sum(file.bytes for file in run) <= 256 * MIB
-        assert planned(0, 10, 64 * MIB) not in run
+        assert sum(file.bytes for file in run) <= 16 * MIB
+        assert planned(0, 10, 4 * MIB) not in run
         merges.append(run)
         files = [file for file in files if file not in run]
     assert sum(map(len, merges)) >= 96

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread, get_native_id
+
+import pyarrow as pa
 
 from noskew.closing import Closing
 from noskew.definitions.source import Source
@@ -99,6 +102,7 @@ class Archiving(Closing):
                     for view in self._views:
                         self._turn_of(view)
                     self._turns += 1
+                _release_memory()
                 self.fault = None
             except NoskewError as error:
                 self.fault = error
@@ -136,3 +140,11 @@ def _give_way() -> None:
         own = get_native_id()
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICE)
+
+
+def _release_memory() -> None:
+    """Give back what a turn held: it comes seldom, and what runs beside it needs less."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # a C library without it
+            ctypes.CDLL(None).malloc_trim(0)

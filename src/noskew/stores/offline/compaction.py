@@ -11,7 +11,7 @@ from noskew.errors import ConflictError
 from noskew.stores.offline.base import Progress
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, TableState
 from noskew.stores.offline.commit import TRIES, commit, overtaken
-from noskew.stores.offline.files import Attempt, list_files
+from noskew.stores.offline.files import WORKERS, Attempt, list_files
 from noskew.stores.offline.parquet import read_file
 from noskew.stores.offline.plan import PlannedFile, ReadPlan
 from noskew.stores.offline.sorting import sorted_run
@@ -52,7 +52,7 @@ def compact_small(
     state = load()
     runs = {b: small_run(files) for b, files in _plan(state, plan_of).buckets.items()}
     merges = {bucket: run for bucket, run in runs.items() if run}
-    return _rewrite_all(load, plan_of, state, merges, progress)
+    return _rewrite_all(load, plan_of, state, merges, progress, at_once=1)
 
 
 def _rewrite_all(
@@ -61,10 +61,12 @@ def _rewrite_all(
     state: TableState,
     merges: _Merges,
     progress: Progress | None,
+    *,
+    at_once: int = WORKERS,
 ) -> int:
     replaced = 0
     for group in _groups(merges):
-        replaced += _rewrite(load, plan_of, state, group, progress)
+        replaced += _rewrite(load, plan_of, state, group, progress, at_once=at_once)
         state = load()
     return replaced
 
@@ -81,11 +83,15 @@ def _rewrite(
     state: TableState,
     group: _Merges,
     progress: Progress | None,
+    *,
+    at_once: int,
 ) -> int:
     """Merge, and commit on top of whatever was appended meanwhile."""
     replaced = [file for files in group.values() for file in files]
     with Attempt(state, _DIRECTORY) as attempt:
-        added = attempt.write(sorted(group), lambda bucket: _merged(state, group[bucket]), progress)
+        added = attempt.write(
+            sorted(group), lambda bucket: _merged(state, group[bucket]), progress, at_once=at_once
+        )
         for _ in range(TRIES):
             latest = load()
             if latest.sweeps != state.sweeps or not _has_all(latest, plan_of, replaced):

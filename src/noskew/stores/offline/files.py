@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
 #: Buckets sorted and written at once. More threads would hold more buckets in memory.
-_WORKERS = min(2, os.cpu_count() or 1)
+WORKERS = min(2, os.cpu_count() or 1)
 
 
 class Attempt:
@@ -57,8 +57,10 @@ class Attempt:
         buckets: Iterable[int],
         sorted_bucket: Callable[[int], pa.Table],
         progress: Progress | None,
+        *,
+        at_once: int = WORKERS,
     ) -> list[DataFile]:
-        """Write one file per bucket, ``_WORKERS`` at a time."""
+        """Write one file per bucket, some ``at_once``: as many are in memory."""
         name = uuid.uuid4().hex
 
         def write_one(bucket: int) -> DataFile:
@@ -70,7 +72,7 @@ class Attempt:
                 return _data_file(self._state, path, bucket, metadata)
 
         written = []
-        pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="noskew-offline")
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="noskew-offline")
         try:
             for file in pool.map(write_one, buckets):
                 written.append(file)

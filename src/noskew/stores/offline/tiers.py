@@ -14,8 +14,9 @@ from itertools import accumulate
 from noskew.stores.offline.plan import PlannedFile
 
 _LEAST_FILES = 4
-#: Files from this size on are left alone. A merge holds its rows in memory, uncompressed.
-_LARGE_BYTES = 64 * 1024 * 1024
+#: Files from this size on are left alone. A merge, which mostly runs beside a stream, holds its
+#: rows in memory, unsorted and sorted: some twenty times the bytes that it reads.
+_LARGE_BYTES = 4 * 1024 * 1024
 #: What a merge reads at most: never fewer than four files.
 _MOST_BYTES = _LEAST_FILES * _LARGE_BYTES
 
