@@ -175,9 +175,9 @@ def test_a_worker_that_was_paused_is_overtaken_and_changes_nothing(tmp_path: Pat
 
 @pytest.mark.chaos
 def test_workers_come_and_are_killed_and_every_row_is_the_fold_of_its_log(tmp_path: Path) -> None:
-    kills = 0
+    kills, turns = 0, chaos.times(2, 10)
     with shop.store(tmp_path) as store:
-        for turn in range(4):
+        for turn in range(turns):
             with worker(tmp_path, f"a{turn}") as one, worker(tmp_path, f"b{turn}") as two:
                 for part in range(4):
                     store.push("orders", shop.orders(50, 10 * turn + part))
@@ -185,6 +185,6 @@ def test_workers_come_and_are_killed_and_every_row_is_the_fold_of_its_log(tmp_pa
                 one.process.kill()
                 kills += one.process.wait() == -signal.SIGKILL
                 wait_until(lambda: contents(store) == expected(store), "the other one has it all")
-        chaos.note("kill -9 of one of two workers", faults=4, traces=kills,
-                   compared=4 * len(contents(store)) + naive.check_answers(store))  # fmt: skip
-        assert kills == 4, "the nemesis left its trace"
+        chaos.note("kill -9 of one of two workers", faults=turns, traces=kills,
+                   compared=turns * len(contents(store)) + naive.check_answers(store))  # fmt: skip
+        assert kills == turns, "the nemesis left its trace"

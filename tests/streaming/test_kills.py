@@ -22,7 +22,7 @@ from tests.streaming.test_streams import contents, expected, streamed
 
 pytestmark = pytest.mark.chaos
 #: Kills at each step; ``make chaos`` asks for more.
-KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 
 
 @pytest.fixture(scope="module")
