@@ -95,7 +95,7 @@ class Era:
 
 
 class Registry:
-    """The two calls by which processes agree on something."""
+    """The calls by which processes agree on something."""
 
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], Record] = {}
@@ -104,6 +104,10 @@ class Registry:
     def record(self, project: str, kind: str, key: str) -> Record | None:
         del project
         return self._records.get((kind, key))
+
+    def records(self, project: str, kind: str) -> list[Record]:
+        del project
+        return [record for (of, _), record in self._records.items() if of == kind]
 
     def swap_record(self, project: str, record: Record, *, expected: Any | None) -> bool:
         held = self.record(project, record.kind, record.key)

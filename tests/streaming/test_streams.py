@@ -30,6 +30,7 @@ from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive_tables import aside_spec
 from noskew.streaming.bootstrap import Bootstrap
+from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop
 from tests.streaming.test_view_fold import Stream
@@ -117,7 +118,8 @@ def test_every_row_is_the_fold_of_its_log_and_every_event_is_archived_once(tmp_p
         naive.check_answers(store)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(chaos.times(2, 10)))
 def test_killed_again_and_again_nothing_is_lost_and_nothing_counts_twice(
     tmp_path: Path, seed: int
 ) -> None:
@@ -146,6 +148,7 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_counts_twice(
         found = store.offline.read(table_name(view), ["_event_id", "user"])
         unique = {(r["_event_id"], r["user"]) for r in found.to_pylist()}
         assert len(unique) == len(found)
+    chaos.note("kill -9 at random", faults=4, traces=kills, compared=len(found))
 
 
 def test_a_worker_that_was_overtaken_changes_nothing(tmp_path: Path) -> None:

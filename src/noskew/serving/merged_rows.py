@@ -50,12 +50,13 @@ class MergedRows:
 
     def _has_all(self, request: _Request, found: Sequence[bytes | None]) -> bool:
         """Whether every part was asked for; else there will be more the next time."""
-        missed = {}
+        missed: dict[bytes, list[bytes]] = {}
         for prefix, row in zip(request.suffixes, found, strict=False):
             partitions = 0 if row is None else version_of(row)[1]
             if partitions >= len(request.suffixes[prefix]):
                 missed[prefix] = _suffixes(partitions)
-        self._suffixes = self._suffixes | missed
+        if missed:
+            self._suffixes = self._suffixes | missed
         return not missed
 
     def _merged(self, request: _Request, found: Sequence[bytes | None]) -> list[bytes | None]:

@@ -23,7 +23,7 @@ from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming import keys
 from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.facts import Facts
-from noskew.streaming.footing import Footing, Footings
+from noskew.streaming.footing import Footing, Footings, key_of
 from noskew.streaming.identities import Identities
 from noskew.streaming.mark import Mark
 from noskew.streaming.view_fold import ViewFold
@@ -114,28 +114,27 @@ class Bootstrap:
             self._put_rows(facts.rows_of_log(fold), space, part.epoch)
         self._put_partition(fold, footing, part, info)
 
-    def check_held(self, fold: ViewFold) -> None:
-        """Raises RebuiltError if the state's rows are no longer of the fold's generation.
+    def check_agreed(self, folds: Iterable[ViewFold]) -> None:
+        """Raises RebuiltError if another generation than that of a fold has been agreed on.
 
-        Whoever has claimed a partition and then finds nothing here need not look again: rows
-        that are made anew take the partition away.
-        """
-        self.footing(fold)
-
-    def check_agreed(self, fold: ViewFold) -> None:
-        """Raises RebuiltError if another generation than the fold's has been agreed on.
-
-        As long as the registry cannot be asked, the fold goes on as it is.
+        As long as the registry cannot be asked, they go on as they are.
         """
         try:
-            footing = self.footings.of(fold.view)
+            agreed = self.footings.all()
         except NoskewError:
             return
-        if footing is None or footing.generation != fold.generation:
-            raise _rebuilt(fold)
+        for fold in folds:
+            footing = agreed.get(key_of(fold.view))
+            if footing is None or footing.generation != fold.generation:
+                raise _rebuilt(fold)
 
     def footing(self, fold: ViewFold) -> Footing:
-        """What the state's rows stand on. Raises RebuiltError as :meth:`check_held` does."""
+        """What the state's rows stand on.
+
+        Raises RebuiltError if they are no longer of the fold's generation. Whoever has claimed a
+        partition and is then given one need not look again: rows that are made anew take the
+        partition away.
+        """
         space = self.state.space(keys.view_space(self.project, self.source))
         (held,) = space.read([keys.footing_key(fold.prefix)])
         if held:

@@ -61,15 +61,20 @@ class Footings:
 
     def of(self, view: FeatureView) -> Footing | None:
         """That of a view; None before it was first streamed."""
-        held = self.registry.record(self.project, _KIND, _key(view))
+        held = self.registry.record(self.project, _KIND, key_of(view))
         return None if held is None else msgspec.convert(held.data, Footing)
+
+    def all(self) -> dict[str, Footing]:
+        """Those of every view that is streamed, by :func:`key_of`; one query."""
+        held = self.registry.records(self.project, _KIND)
+        return {record.key: msgspec.convert(record.data, Footing) for record in held}
 
     def put(self, view: FeatureView, made: Footing, *, before: Footing | None) -> Footing:
         """Put ``made`` in the place of ``before``, or find what another process put there.
 
         Raises ConflictError if that is of another log.
         """
-        record = Record(_KIND, _key(view), msgspec.to_builtins(made), self.clock.now())
+        record = Record(_KIND, key_of(view), msgspec.to_builtins(made), self.clock.now())
         expected = None if before is None else msgspec.to_builtins(before)
         if self.registry.swap_record(self.project, record, expected=expected):
             return made
@@ -82,5 +87,6 @@ class Footings:
         return held
 
 
-def _key(view: FeatureView) -> str:
+def key_of(view: FeatureView) -> str:
+    """Under which the footing of a view is registered."""
     return f"{view.name}:{view.definition_hash}"

@@ -29,10 +29,8 @@ class Ground:
 
     def check_held(self) -> None:
         """Once partitions are claimed: raises RebuiltError if rows were made anew before."""
-        for fold in self.folds:
-            self.bootstrap.check_held(fold)
+        self.footings()
 
     def check_agreed(self) -> None:
         """Now and then: raises RebuiltError if they are to be made anew, on any machine."""
-        for fold in self.folds:
-            self.bootstrap.check_agreed(fold)
+        self.bootstrap.check_agreed(self.folds)
