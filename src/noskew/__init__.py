@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from noskew.definitions.on_demand import OnDemand
     from noskew.definitions.service import FeatureService
     from noskew.definitions.source import Source
-    from noskew.definitions.transforms import arrow, pandas, sql
+    from noskew.definitions.transforms import arrow, pandas, polars, pyspark, sql
     from noskew.definitions.view import FeatureView
     from noskew.errors import NoskewError
     from noskew.feature_store import FeatureStore
@@ -59,7 +59,7 @@ _HOMES = {
     "noskew.definitions.on_demand": ("OnDemand",),
     "noskew.definitions.service": ("FeatureService",),
     "noskew.definitions.source": ("Source",),
-    "noskew.definitions.transforms": ("arrow", "pandas", "sql"),
+    "noskew.definitions.transforms": ("arrow", "pandas", "polars", "pyspark", "sql"),
     "noskew.definitions.view": ("FeatureView",),
     "noskew.errors": ("NoskewError",),
     "noskew.feature_store": ("FeatureStore",),
@@ -71,7 +71,7 @@ __all__ = [  # noqa: RUF022 - one line a kind
     "FeatureStore", "Client", "AsyncClient",
     "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
     "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "LocalLog", "Parquet", "Postgres",
-    "arrow", "pandas", "sql",
+    "arrow", "pandas", "polars", "pyspark", "sql",
     "count", "count_distinct", "first_n", "first_value", "last_n", "last_value", "latest",
     "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",
     "FixedClock", "SystemClock", "NoskewError",

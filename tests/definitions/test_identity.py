@@ -53,6 +53,10 @@ def clean(frame: Any) -> Any:
     return frame
 
 
+def as_it_is(frame: Any) -> Any:
+    return frame
+
+
 CHANGES: dict[str, Callable[[], ns.FeatureView]] = {
     "keys": lambda: view(entity=entity(keys={"other_id": int})),
     "more keys": lambda: view(entity=entity(keys={"user_id": int, "other_id": int})),
@@ -68,6 +72,8 @@ CHANGES: dict[str, Callable[[], ns.FeatureView]] = {
     "transform": lambda: view(transform=ns.sql("SELECT * FROM events")),
     "transform text": lambda: view(transform=ns.sql("SELECT *, 1 AS one FROM events")),
     "transform engine": lambda: view(transform=SqlTransform("SELECT * FROM events", "duckdb-1")),
+    "dialect": lambda: view(transform=ns.sql("SELECT * FROM events", dialect="spark")),
+    "what a function describes": lambda: view(transform=ns.pyspark(as_it_is)),
     "function": lambda: view(transform=ns.pandas(clean, schema=SCHEMA)),
     "kind of function": lambda: view(transform=ns.arrow(clean, schema=SCHEMA)),
     "function's schema": lambda: view(transform=ns.arrow(clean, schema={**SCHEMA, "m": int})),

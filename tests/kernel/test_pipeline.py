@@ -33,7 +33,14 @@ TRANSFORMS = {
     "nested": ns.sql("WITH big AS (SELECT *, n + 1 AS more FROM events) SELECT more - 1 AS n, s "
                      "FROM (SELECT more, s FROM big WHERE ok) AS kept"),
     "pandas": ns.pandas(functions.doubled, schema=OUT),
+    "polars": ns.polars(functions.doubled_polars, schema=OUT),
+    "polars, every row": ns.polars(functions.every_row_polars, schema=OUT),
+    "polars, all numbers": ns.polars(functions.all_numbers_polars, schema=OUT),
     "arrow": ns.arrow(functions.doubled_arrow, schema=OUT),
+    "pyspark": ns.pyspark(functions.described),
+    "spark sql": ns.sql("SELECT n div 2 AS half, size(items) AS s FROM events WHERE ok",
+                        dialect="spark"),
+    "postgresql": ns.sql("SELECT n / 2 AS half, s FROM events WHERE s ~ '^a'", dialect="postgres"),
 }  # fmt: skip
 
 
@@ -249,13 +256,16 @@ def test_a_comment_at_the_end_of_a_filter_hides_no_parenthesis() -> None:
 @pytest.mark.parametrize(("function", "kind", "message"), [
     (functions.failing, "pandas", "KeyError: 'no such thing'"),
     (functions.shortening, "arrow", "2 rows came in and 1 went out"),
+    (functions.shortening_polars, "polars", "2 rows came in and 1 went out.*'_row'"),
+    (functions.no_frame, "polars", "expected a DataFrame, got int"),
+    (functions.failing, "polars", "KeyError: 'no such thing'"),
     (functions.forgetful, "pandas", "keep the index"),
     (functions.no_frame, "pandas", "expected a DataFrame, got int"),
     (functions.no_frame, "arrow", "expected a pyarrow.Table, got int"),
     (functions.mixed, "pandas", "twice"),
 ])  # fmt: skip
 def test_a_function_that_does_not_keep_to_the_rules(function: Any, kind: str, message: str) -> None:
-    make = {"pandas": ns.pandas, "arrow": ns.arrow}[kind]
+    make = {"pandas": ns.pandas, "polars": ns.polars, "arrow": ns.arrow}[kind]
     view = make_view(make(function, schema=OUT))
     with pytest.raises(TransformError, match=message):
         run(view, [row(s="a"), row(s="b")])

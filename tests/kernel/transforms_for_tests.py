@@ -16,6 +16,26 @@ def doubled(frame: Any) -> Any:
     return kept[["twice", "late", "s"]].sort_values("s", ascending=False)
 
 
+def doubled_polars(frame: Any) -> Any:
+    """As ``doubled``, lazily."""
+    import polars as pl
+
+    kept = frame.lazy().filter(pl.col("x").is_null() | (pl.col("x") >= 0))
+    return kept.select("_row", "s", twice=pl.col("n") * 2, late="ok").sort("s", descending=True)
+
+
+def every_row_polars(frame: Any) -> Any:
+    return frame.select("s", twice=frame["n"] * 2, late="ok")
+
+
+def described(frame: Any) -> Any:
+    """As ``doubled``, in the PySpark API."""
+    from pyspark.sql import functions as F
+
+    kept = frame.filter(F.col("x").isNull() | (F.col("x") >= 0))
+    return kept.select((F.col("n") * 2).alias("twice"), F.col("ok").alias("late"), "s")
+
+
 def doubled_arrow(table: pa.Table) -> pa.Table:
     twice = pc.multiply(table.column("n"), 2)
     return pa.table({"twice": twice, "late": table.column("ok"), "s": table.column("s")})
@@ -23,6 +43,18 @@ def doubled_arrow(table: pa.Table) -> pa.Table:
 
 def failing(frame: Any) -> Any:
     raise KeyError("no such thing")
+
+
+def all_numbers_polars(frame: Any) -> Any:
+    """Twice every column of numbers, and of the row, if only it were one."""
+    import polars as pl
+    import polars.selectors as cs
+
+    return frame.with_columns(cs.numeric() * 2, twice=pl.col("n") * 2, late="ok")
+
+
+def shortening_polars(frame: Any) -> Any:
+    return every_row_polars(frame)[1:]
 
 
 def shortening(table: pa.Table) -> pa.Table:

@@ -6,7 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from noskew.errors import missing_extra
 
-_ENGINES = {"sql": "duckdb", "pandas": "pandas", "arrow": "pyarrow"}
+_ENGINES = {
+    "sql": "duckdb", "pyspark": "duckdb", "pandas": "pandas", "polars": "polars",
+    "arrow": "pyarrow",
+}  # fmt: skip
 
 
 def installed_engine(kind: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.functions import FunctionRef, function_ref
+from noskew.definitions.pyspark_functions import to_sql
 from noskew.definitions.sql_check import check_transform
+from noskew.definitions.sql_dialects import DUCKDB, check_dialect, to_duckdb
 from noskew.errors import DefinitionError, TransformError
 from noskew.types import Schema
 
@@ -19,31 +21,98 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SqlTransform:
-    """A row-wise SELECT over the source, run by DuckDB."""
+    """A row-wise SELECT over the source, run by DuckDB.
+
+    ``text`` is what its author wrote, in ``dialect``; ``statement`` is what runs, in DuckDB's
+    dialect: the same text, or its translation, made when a view is defined.
+    """
 
     text: str
     engine: str = ""
+    dialect: str = DUCKDB
+    statement: str = ""
 
     def __post_init__(self) -> None:
         if not self.engine:
             object.__setattr__(self, "engine", installed_engine("sql"))
+        if self.dialect == DUCKDB:
+            object.__setattr__(self, "statement", self.text)
+
+    def bound(self, source: Source, what: str) -> Self:
+        """The transform of a view of ``source``, with the statement that runs."""
+        if self.statement:
+            return self
+        made = to_duckdb(self.text, self.dialect, source.name, source.schema, what)
+        return replace(self, statement=made)
 
     def output_schema(self, source: Source, what: str) -> Schema:
         """Columns that come out. Raises TransformError if the SQL is not row-wise."""
-        return check_transform(self.text, source.name, source.schema, what)
+        try:
+            return check_transform(self.statement, source.name, source.schema, what)
+        except TransformError as error:
+            if self.dialect != DUCKDB:
+                error.add_note(f"translated from {self.dialect}, it reads:\n{self.statement}")
+            raise
+
+    @property
+    def title(self) -> str:
+        """Its kind, for people."""
+        return "SQL" if self.dialect == DUCKDB else f"SQL ({self.dialect})"
 
     def identity(self) -> dict[str, Any]:
-        """Its text, and the engine that gives it its meaning."""
-        return {"kind": "sql", "text": self.text, "engine": self.engine}
+        """Its text, what runs, and the engine that gives it its meaning."""
+        translated = {"dialect": self.dialect, "statement": self.statement}
+        return {
+            "kind": "sql",
+            "text": self.text,
+            "engine": self.engine,
+            **(translated if self.dialect != DUCKDB else {}),
+        }
+
+
+@dataclass(frozen=True)
+class PySparkTransform(SqlTransform):
+    """A function on a PySpark DataFrame, as the SELECT that it describes, run by DuckDB.
+
+    ``text`` is the function's import path. Its source is no part of the definition: one that
+    describes the same statement gives the same values.
+    """
+
+    dialect: str = "pyspark"
+    call: Callable[[Any], Any] | None = field(default=None, compare=False, repr=False)
+
+    def bound(self, source: Source, what: str) -> Self:
+        """The transform of a view of ``source``, with the statement that the function describes."""
+        if self.statement:
+            return self
+        assert self.call is not None
+        what = f"{what}: {self.text}"
+        made = to_sql(self.call, source.name, source.schema, what)
+        return replace(self, statement=made, call=None)
+
+    @property
+    def title(self) -> str:
+        """Its kind, for people."""
+        return f"PySpark {self.text}"
+
+    def identity(self) -> dict[str, Any]:
+        """What runs, the engine that gives it its meaning, and who described it."""
+        return {
+            "kind": "pyspark",
+            "function": self.text,
+            "statement": self.statement,
+            "engine": self.engine,
+        }
 
 
 @dataclass(frozen=True)
 class FunctionTransform:
-    """A Python function from a frame to a frame; ``kind`` is ``pandas`` or ``arrow``.
+    """A Python function from a frame to a frame; ``kind`` is ``pandas``, ``polars`` or ``arrow``.
 
     The function gets the source's columns and returns the columns of ``schema``. pandas: the
-    index says which row each output row comes from, so filtering is fine. Arrow: one output
-    row for each input row, in order.
+    index says which row each output row comes from, so filtering is fine. Polars: the column
+    ``_row`` says it. Arrow, and Polars without ``_row``: one output row for each input row, in
+    order.
     """
 
     kind: str
@@ -60,10 +129,20 @@ class FunctionTransform:
         """The function itself, imported once."""
         return self.function.load()
 
+    def bound(self, source: Source, what: str) -> Self:
+        """The transform of a view of ``source``: itself."""
+        del source, what
+        return self
+
     def output_schema(self, source: Source, what: str) -> Schema:
         """Columns that come out, as declared."""
         del source, what
         return self.schema
+
+    @property
+    def title(self) -> str:
+        """Its kind, for people."""
+        return f"{self.engine} {self.function.path}"
 
     def identity(self) -> dict[str, Any]:
         """The function, its source, what it declares, and the engine it runs on."""
@@ -79,16 +158,32 @@ class FunctionTransform:
 Transform = SqlTransform | FunctionTransform
 
 
-def sql(text: str) -> SqlTransform:
-    """A row-wise, deterministic SELECT over the source, in DuckDB's dialect.
+def sql(text: str, *, dialect: str = DUCKDB) -> SqlTransform:
+    """A row-wise, deterministic SELECT over the source, run by DuckDB.
 
     ``ns.sql("SELECT origin, departed_at, dep_delay > 15 AS late FROM departures")``. Refused:
     aggregates, window functions, joins, DISTINCT, ORDER BY, LIMIT, and functions of time or
     chance. Key columns and the event time are carried along where the SELECT leaves them out.
+
+    ``dialect``: any that sqlglot reads (``"spark"``, ``"postgres"``, ``"bigquery"``, …). The text
+    is translated to DuckDB's dialect when a view is defined; ``noskew show`` prints what runs.
+    Raises TransformError for an unknown dialect; a view, for what cannot be translated.
     """
     if not isinstance(text, str) or not text.strip():
         raise TransformError(f"ns.sql expects a SELECT statement, got {text!r}")
-    return SqlTransform(text.strip())
+    return SqlTransform(text.strip(), dialect=check_dialect(dialect, "ns.sql"))
+
+
+def pyspark(function: Callable[[Any], Any]) -> PySparkTransform:
+    """A function from DataFrame to DataFrame in the PySpark API, run without Spark.
+
+    It is called when a view is defined, on a DataFrame with the source's columns and no data,
+    and describes a query: that is what runs, on DuckDB, in every path. It must be row-wise, as
+    ``ns.sql``. A user-defined function (``udf``), ``collect``, ``count`` and the like are refused.
+    Column types come from the query. Needs the extra ``pyspark``, when a view is defined only.
+    """
+    path = function_ref(function, "ns.pyspark").path
+    return PySparkTransform(path, installed_engine("pyspark"), call=function)
 
 
 def pandas(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> FunctionTransform:
@@ -98,6 +193,16 @@ def pandas(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> Func
     arrive as pandas' types that hold nulls (``Int64``, ``boolean``), whether there are any or not.
     """
     return _function("pandas", function, schema)
+
+
+def polars(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> FunctionTransform:
+    """A function from ``polars.DataFrame`` to DataFrame or LazyFrame, row-wise.
+
+    ``schema`` declares its output columns. The frame has one column more, ``_row``, which says
+    which row is which: keep it in the output (``filter`` and ``with_columns`` do by themselves) if
+    rows are left out. An output without it has one row for each input row, in order.
+    """
+    return _function("polars", function, schema)
 
 
 def arrow(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> FunctionTransform:
@@ -122,8 +227,11 @@ def from_dict(data: Mapping[str, Any] | None) -> Transform | None:
     """The inverse of ``identity()``."""
     if data is None:
         return None
+    parts = {name: value for name, value in data.items() if name != "kind"}
     if data["kind"] == "sql":
-        return SqlTransform(data["text"], data["engine"])
+        return SqlTransform(**parts)
+    if data["kind"] == "pyspark":
+        return PySparkTransform(parts.pop("function"), **parts)
     reference = FunctionRef(data["function"], data["digest"])
     schema = Schema(dict(data["schema"]))
     return FunctionTransform(data["kind"], reference, schema, data["engine"])

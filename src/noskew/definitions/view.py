@@ -68,7 +68,8 @@ class FeatureView:
         Aggregations (``ns.mean("delay", window="1h")``), latest values (``ns.latest("temp")``)
         or plain column names, which mean latest values.
     transform
-        ``ns.sql(…)``, ``ns.pandas(…)`` or ``ns.arrow(…)``; the source's columns if absent.
+        ``ns.sql(…)``, ``ns.pyspark(…)``, ``ns.pandas(…)``, ``ns.polars(…)`` or ``ns.arrow(…)``; the
+        source's columns if absent.
     max_age
         Latest values older than this count as null; closed at both ends, exact to the µs.
     hop
@@ -126,7 +127,7 @@ class FeatureView:
         put(self, "name", name)
         put(self, "entity", _expect(entity, Entity, f"{what}: entity"))
         put(self, "source", _expect(source, Source, f"{what}: source"))
-        put(self, "transform", transform)
+        put(self, "transform", transform.bound(source, what) if transform else None)
         put(self, "max_age", window_list(max_age, f"{what}, max_age")[0])
         put(self, "hop", hop)
         put(self, "exact_cap", exact_cap)

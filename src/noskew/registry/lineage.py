@@ -126,7 +126,7 @@ def _transform_columns(view: FeatureView) -> tuple[Mapping[str, set[str]], set[s
         keep = f"SELECT ({source.filter}) AS keep FROM {source.name}"
         filters = _sql_columns(keep, source, ["keep"])[0]["keep"]
     if isinstance(view.transform, SqlTransform):
-        made, where = _sql_columns(view.transform.text, source, view.columns)
+        made, where = _sql_columns(view.transform.statement, source, view.columns)
         filters = filters | where
     elif view.transform is not None:
         made = {name.lower(): everything for name in view.transform.schema}

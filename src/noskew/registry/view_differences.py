@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from noskew.clock import duration_text
 from noskew.definitions.aggregation import Aggregation, Latest
-from noskew.definitions.transforms import FunctionTransform, SqlTransform, Transform
+from noskew.definitions.transforms import (
+    FunctionTransform,
+    PySparkTransform,
+    SqlTransform,
+    Transform,
+)
 from noskew.definitions.view import Feature, FeatureView
 from noskew.definitions.windows import EXACT_HOP
 from noskew.registry.difference import STALE, Difference, Readers, columns, features, listed
@@ -88,7 +93,11 @@ def _transform(found: Difference, old: Transform | None, new: Transform | None) 
     if old == new:
         return False
     if isinstance(old, SqlTransform) and isinstance(new, SqlTransform):
-        return found.field("transform", old.text, new.text)
+        found.field("engine of the transform", old.engine, new.engine)
+        found.field("dialect of the transform", old.dialect, new.dialect)
+        if not found.field("transform", old.text, new.text):
+            found.field("statement of the transform", old.statement, new.statement)
+        return True
     if not (isinstance(old, FunctionTransform) and isinstance(new, FunctionTransform)):
         return found.field("transform", _transform_text(old), _transform_text(new))
     found.field("engine of the transform", old.engine, new.engine)
@@ -101,9 +110,9 @@ def _transform(found: Difference, old: Transform | None, new: Transform | None) 
 def _transform_text(transform: Transform | None) -> str | None:
     if transform is None:
         return None
-    if isinstance(transform, SqlTransform):
-        return f"SQL {transform.text}"
-    return f"{transform.engine} {transform.function.path}"
+    if isinstance(transform, SqlTransform) and not isinstance(transform, PySparkTransform):
+        return f"{transform.title} {transform.text}"
+    return transform.title
 
 
 def _lateness(found: Difference, old: FeatureView, new: FeatureView) -> bool:

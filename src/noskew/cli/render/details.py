@@ -152,10 +152,10 @@ def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableTyp
     yield made
     yield windows(item)
     if isinstance(item.transform, SqlTransform):
-        yield Text("Transform", style="bold")
-        yield Syntax(item.transform.text, "sql", background_color="default", word_wrap=True)
+        yield Text(f"Transform: {item.transform.title}", style="bold")
+        yield Syntax(item.transform.statement, "sql", background_color="default", word_wrap=True)
     elif item.transform is not None:
-        yield Text(f"Transform: {item.transform.engine} {item.transform.function.path}\n")
+        yield Text(f"Transform: {item.transform.title}\n")
 
 
 def windows(item: FeatureView) -> Table:

@@ -1,8 +1,8 @@
-"""Run a Python transform on a batch: a pandas or an Arrow function."""
+"""Run a Python transform on a batch: a pandas, a Polars or an Arrow function."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ class FunctionEngine:
     def __init__(self, transform: FunctionTransform, what: str) -> None:
         self._transform = transform
         self._what = f"{what}: {transform.function.path}"
-        self._run = {"pandas": self._pandas, "arrow": self._arrow}[transform.kind]
+        self._run = {"pandas": self._pandas, "polars": self._polars, "arrow": self._arrow}[
+            transform.kind
+        ]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made, rows = self._run(batch)
@@ -32,8 +34,11 @@ class FunctionEngine:
         return out if (np.diff(rows) > 0).all() else out.sort_by(ROW)
 
     def _call(self, batch: Any) -> Any:
+        return self._checked(lambda: self._transform.call(batch))
+
+    def _checked(self, work: Callable[[], Any]) -> Any:
         try:
-            return self._transform.call(batch)
+            return work()
         except Exception as error:
             raise TransformError(f"{self._what}: {type(error).__name__}: {error}") from error
 
@@ -55,6 +60,31 @@ class FunctionEngine:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TransformError(f"{self._what}: {error}") from error
         return table, made.index.to_numpy(np.int64)
+
+    def _polars(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
+        try:
+            import polars
+        except ImportError as error:
+            raise missing_extra("polars", "polars", "ns.polars") from error
+        # As bytes, so that what a function does with all numbers of a row leaves it alone.
+        numbers = np.arange(len(batch)).view("V8")
+        places = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(8), len(batch), [None, pa.py_buffer(numbers)]
+        )
+        made = self._call(polars.from_arrow(batch.append_column(ROW, places)))
+        if isinstance(made, polars.LazyFrame):
+            made = self._checked(made.collect)
+        if not isinstance(made, polars.DataFrame):
+            raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
+        if ROW in made.columns:
+            rows = b"".join(made[ROW].to_list())
+            return made.drop(ROW).to_arrow(), np.frombuffer(rows, np.int64)
+        if len(made) != len(batch):
+            raise TransformError(
+                f"{self._what}: {len(batch)} rows came in and {len(made)} went out, without the "
+                f"column {ROW!r} that says which they are; select it, too"
+            )
+        return made.to_arrow(), np.arange(len(batch))
 
     def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         made = self._call(batch)

@@ -60,7 +60,7 @@ class Pipeline:
         for kind, engine in _engines(view):
             _check_engine(kind, engine, what)
         if isinstance(view.transform, SqlTransform):
-            self._engine = SqlEngine(view.transform.text, view.source.name, what)
+            self._engine = SqlEngine(view.transform.statement, view.source.name, what)
         elif view.transform is not None:
             self._engine = FunctionEngine(view.transform, what)
 

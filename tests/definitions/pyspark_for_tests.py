@@ -1,0 +1,88 @@
+"""Functions in the PySpark API for tests: they must be importable by name."""
+
+from __future__ import annotations
+
+import random
+
+import pyspark.sql.functions as G
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.functions import col, when
+from pyspark.sql.types import IntegerType
+
+LIMIT = 15
+
+
+def is_late(delay: Column) -> Column:
+    return delay > LIMIT
+
+
+def clean(df: DataFrame) -> DataFrame:
+    from pyspark.sql.functions import upper
+
+    kept = df.filter(F.col("n") % 3 != 1).withColumn("late", is_late(df["x"]))
+    kept = kept.withColumn("kind", when(col("n") > 1, F.lit("a")).otherwise("b"))
+    return kept.select(
+        "user_id", "at", "late", "kind", G.hour("at").alias("hour"), upper("s").alias("up"),
+        col("n").cast(IntegerType()).alias("i"), (col("n") / 2).alias("half"), kept.x,
+    )  # fmt: skip
+
+
+def counting(df: DataFrame) -> DataFrame:
+    return df.withColumn("total", F.lit(df.count()))
+
+
+def collecting(df: DataFrame) -> DataFrame:
+    return df.withColumn("first", F.lit(df.collect()[0][0]))
+
+
+def in_pandas(df: DataFrame) -> DataFrame:
+    return df.toPandas()
+
+
+def noisy(df: DataFrame) -> DataFrame:
+    return df.withColumn("noise", F.lit(random.random()))
+
+
+def chance(df: DataFrame) -> DataFrame:
+    return df.withColumn("noise", F.rand())
+
+
+def clock(df: DataFrame) -> DataFrame:
+    return df.withColumn("now", F.current_timestamp())
+
+
+def ranked(df: DataFrame) -> DataFrame:
+    return df.withColumn("r", F.row_number().over(Window.partitionBy("s").orderBy("n")))
+
+
+def grouped(df: DataFrame) -> DataFrame:
+    return df.groupBy("user_id").agg(F.sum("n").alias("total"))
+
+
+def joined(df: DataFrame) -> DataFrame:
+    return df.join(df.select("user_id"), "user_id")
+
+
+def exploded(df: DataFrame) -> DataFrame:
+    return df.withColumn("word", F.explode(F.split("s", ",")))
+
+
+def distinct(df: DataFrame) -> DataFrame:
+    return df.distinct()
+
+
+def limited(df: DataFrame) -> DataFrame:
+    return df.limit(3)
+
+
+def with_udf(df: DataFrame) -> DataFrame:
+    return df.withColumn("u", F.udf(str.upper, "string")("s"))
+
+
+def no_frame(df: DataFrame) -> int:
+    return 3
+
+
+def failing(df: DataFrame) -> DataFrame:
+    raise KeyError("no such thing")
