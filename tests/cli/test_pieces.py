@@ -15,11 +15,11 @@ from rich.console import Console
 import noskew as ns
 from noskew.cli import starter_data, templates
 from noskew.cli.demo import project as demo_project
-from noskew.cli.demo.bits import differences
 from noskew.cli.progress import Bars
 from noskew.cli.render.timeline import timelines
 from noskew.cli.values import columns
 from noskew.errors import ConfigError, InputError
+from noskew.kernel.bits import differences
 from noskew.types import Schema
 
 KINDS = Schema({

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from noskew.cli import totals
 from noskew.cli.console import out
-from noskew.cli.demo.bits import differences, insist
+from noskew.cli.demo.bits import insist
 from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
 from noskew.cli.render.listing import table
 from noskew.clock import duration_micros, to_micros, to_text
+from noskew.kernel.bits import differences
 
 #: Before the end of the data: on the edge of a day, on no edge at all, and of an hour.
 _MOMENTS_BEFORE_END = ("20d", "15d7h11m13s271828us", "11d9h")

@@ -11,7 +11,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from noskew.cli.demo import project
-from noskew.cli.demo.bits import differences, insist
+from noskew.cli.demo.bits import insist
 from noskew.cli.demo.board import Board
 from noskew.cli.demo.folding import Folding
 from noskew.cli.demo.stage import say, show
@@ -21,6 +21,7 @@ from noskew.clock import FixedClock
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
+from noskew.kernel.bits import differences
 from noskew.streaming.mark import Mark
 
 #: When the replay is held: after so much of it, and then on no edge of any window.
