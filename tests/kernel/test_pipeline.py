@@ -35,6 +35,7 @@ TRANSFORMS = {
     "pandas": ns.pandas(functions.doubled, schema=OUT),
     "polars": ns.polars(functions.doubled_polars, schema=OUT),
     "polars, every row": ns.polars(functions.every_row_polars, schema=OUT),
+    "polars, a third": ns.polars(functions.third_polars, schema={"third": float, "s": str}),
     "polars, all numbers": ns.polars(functions.all_numbers_polars, schema=OUT),
     "arrow": ns.arrow(functions.doubled_arrow, schema=OUT),
     "pyspark": ns.pyspark(functions.described),
@@ -234,6 +235,15 @@ def test_a_null_in_the_batch_does_not_make_floats_of_a_pandas_functions_integers
     together = run(view, [big, row(n=None, s="b")]).events.column("twice").to_pylist()
     assert alone == [2**54 + 2]
     assert together == [2**54 + 2, None]
+
+
+def test_polars_divides_a_row_alone_as_it_divides_a_column() -> None:
+    """x / 3 is x times a third, but for a column of one row: alone, or left over by a filter."""
+    view = make_view(TRANSFORMS["polars, a third"], ["third"])
+    rows = [row(x=-2.5, s="a", n=1), row(x=7.0, s="b", n=-1), row(x=0.1, s="c", n=-1)]
+    together = run(view, [*rows, row(x=3.3, s="d", n=1)]).events.column("third").to_pylist()
+    assert run(view, rows).events.column("third").to_pylist() == together[:1]
+    assert run(view, rows[:1]).events.column("third").to_pylist() == together[:1]
 
 
 def test_a_pandas_function_that_sorts_does_not_order_the_events() -> None:

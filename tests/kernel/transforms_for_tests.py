@@ -53,6 +53,12 @@ def all_numbers_polars(frame: Any) -> Any:
     return frame.with_columns(cs.numeric() * 2, twice=pl.col("n") * 2, late="ok")
 
 
+def third_polars(frame: Any) -> Any:
+    import polars as pl
+
+    return frame.lazy().filter(pl.col("n") > 0).with_columns(third=pl.col("x") / 3)
+
+
 def shortening_polars(frame: Any) -> Any:
     return every_row_polars(frame)[1:]
 

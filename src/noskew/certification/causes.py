@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from noskew.certification.outcomes import Unequal
 
+MOODY = "it fails on some batches although it fails on none of their rows alone"
+FAILS_ON_NOTHING = "it fails on a batch without rows, which a filter or a quiet stream may give it"
 _FAULT_OF_OURS = "this is a fault in noskew, please report it"
 
 
@@ -61,7 +63,7 @@ def _of_numbers(alone: Sequence[Unequal]) -> str:
     """What the values of single rows tell: a mean taken off leaves nothing of a single row."""
     by_column: dict[str, list[Unequal]] = {}
     for u in alone:
-        if isinstance(u.left, float | int) and not isinstance(u.left, bool):
+        if _is_number(u.left) or _is_number(u.right):
             by_column.setdefault(u.column, []).append(u)
     for column, some in by_column.items():
         numbers = Counter(_rounded(u.right) for u in some)
@@ -73,7 +75,7 @@ def _of_numbers(alone: Sequence[Unequal]) -> str:
         if value in (None, "nan"):
             return (
                 f"a single row has no value in {column!r}: it is divided by a spread of the batch "
-                f"(as a z-score is), or needs an earlier row (shift, diff)"
+                f"(as a z-score is), or needs an earlier row (shift, diff, ffill)"
             )
         if value == 0:
             return (
@@ -85,6 +87,10 @@ def _of_numbers(alone: Sequence[Unequal]) -> str:
             f"the batch, so a row's value depends on the batch around it"
         )
     return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
 
 
 def _rounded(value: object) -> object:

@@ -56,6 +56,8 @@ class Certificate:
         ingest stops at such a row, and a stream quarantines it.
     libraries
         The versions that it was made with.
+    is_thorough
+        False for the short form that ``apply`` makes: fewer rows, no other process, no table.
     """
 
     kind: str
@@ -72,6 +74,7 @@ class Certificate:
     failing_rows: int = 0
     failure: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
+    is_thorough: bool = True
 
     @property
     def is_equal(self) -> bool:

@@ -1,4 +1,4 @@
-"""Run a view's transform in another process: nothing that this one keeps can help it there."""
+"""Run a definition in another process: nothing that this one keeps can help it there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from noskew.certification.outcomes import Outcomes
-from noskew.certification.transform_paths import bulk, runner
+from noskew.certification.outcomes import Outcomes, run_in_batches
+from noskew.certification.transform_paths import runner_of
+from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.errors import TransformError
@@ -19,14 +20,14 @@ from noskew.intake.messages import encode_arrow
 _LONGEST_S = 120
 
 
-def run_elsewhere(view: FeatureView, rows: pa.Table, known_time: int) -> Outcomes:
-    """What becomes of all rows at once in a process of its own.
+def run_elsewhere(item: FeatureView | OnDemand, rows: pa.Table, known_time: int) -> Outcomes:
+    """What becomes of all rows, given backwards, in a process of its own.
 
     Raises TransformError if it does not answer.
     """
     told = orjson.dumps(
-        {"definitions": Project.of(view).to_dict(), "view": view.name, "known_time": known_time,
-         "path": sys.path}
+        {"definitions": Project.of(item).to_dict(), "known_time": known_time, "path": sys.path,
+         "kind": "views" if isinstance(item, FeatureView) else "on_demand", "name": item.name}
     )  # fmt: skip
     sent = len(told).to_bytes(8, "big") + told + encode_arrow(rows)
     try:
@@ -37,7 +38,7 @@ def run_elsewhere(view: FeatureView, rows: pa.Table, known_time: int) -> Outcome
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", b"") or b"").decode(errors="replace").strip()
         raise TransformError(
-            f"feature view {view.name!r}: its transform does not run in a process of its own: "
+            f"{item.name!r} does not run in a process of its own: "
             f"{said.splitlines()[-1] if said else error}"
         ) from error
     size = int.from_bytes(done.stdout[:8], "big")
@@ -59,9 +60,12 @@ def main() -> None:
     sys.path[:] = told["path"]
     out = sys.stdout.buffer
     sys.stdout = sys.stderr  # what a function prints is no part of the answer
-    view = Project.from_dict(told["definitions"]).view(told["view"])
+    item = getattr(Project.from_dict(told["definitions"]), told["kind"])[told["name"]]
     with pa.ipc.open_stream(given[8 + size :]) as reader:
-        made = bulk(runner(view, told["known_time"]), reader.read_all())
+        rows = reader.read_all()
+    # Backwards: what remembers the order in which it saw things remembers another one here.
+    backwards = np.arange(len(rows))[::-1]
+    made = run_in_batches(runner_of(item, told["known_time"]), rows, [backwards])
     events = made.events.append_column("_at", pa.array(np.asarray(made.row, np.int64)))
     fates = orjson.dumps(
         {"refused": {str(n): why for n, why in made.refused.items()},

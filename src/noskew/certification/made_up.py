@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from random import Random
 from typing import Any
 
@@ -62,10 +62,10 @@ def odd_values(kind: DType) -> list[Any]:
         all_sizes = (0, 1, -1, 2, 7, -7, 15, 100, _BIG, -_BIG, most - 1, -most)
         return [*(n for n in all_sizes if -most <= n < most), None]
     if kind.kind == "decimal":
-        step = Decimal(1).scaleb(-kind.scale)
+        exact = Context(prec=kind.precision)
         most_units = 10**kind.precision - 1
         units = (0, 1, -1, min(250, most_units), most_units, -most_units)
-        return [*(step * n for n in units), None]
+        return [*(Decimal(n).scaleb(-kind.scale, exact) for n in units), None]
     return [*_POOLS[kind.kind], None]
 
 

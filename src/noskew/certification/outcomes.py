@@ -50,16 +50,22 @@ class Outcomes:
 
 
 def run_in_batches(
-    run: Run, rows: pa.Table, batches: Sequence[NDArray[np.int64]], *, empty: Sorted | None = None
+    run: Run,
+    rows: pa.Table,
+    batches: Sequence[NDArray[np.int64]],
+    schema: pa.Schema | None = None,
 ) -> Outcomes:
     """The outcomes of some rows, given to ``run`` in these batches (numbers of rows each).
 
     Where a batch fails its halves are tried, down to the rows that fail alone, as a stream does.
+    ``schema``: the columns of events, where they are known.
     """
     made = _Gathered()
     for batch in batches:
         made.add(run, rows.take(pa.array(batch)), batch)
-    return made.outcomes(empty or run(rows.slice(0, 0), np.zeros(0, np.int64)))
+    if schema is None and not made.events:
+        schema = run(rows.slice(0, 0), np.zeros(0, np.int64)).events.schema
+    return made.outcomes(schema or made.events[0].schema)
 
 
 @dataclass
@@ -92,10 +98,10 @@ class _Gathered:
             for why, at in made.refused.items():
                 self.refused |= {int(row): why for row in batch[start + at]}
 
-    def outcomes(self, empty: Sorted) -> Outcomes:
+    def outcomes(self, schema: pa.Schema) -> Outcomes:
         rows = np.concatenate([np.zeros(0, np.int64), *self.rows])
         order = np.argsort(rows, kind="stable")
-        events = pa.concat_tables([empty.events, *self.events]).take(pa.array(order))
+        events = pa.concat_tables([schema.empty_table(), *self.events]).take(pa.array(order))
         return Outcomes(events, rows[order], self.refused, self.failed, self.moody)
 
 

@@ -12,8 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.certification.outcomes import Outcomes, Run, run_in_batches
+from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.view import FeatureView
-from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.kernel import on_demand
+from noskew.kernel.transforms.pipeline import Pipeline, Sorted
 
 Index = NDArray[np.int64]
 #: Rows that are given one at a time; each costs a call of the engine.
@@ -64,10 +66,20 @@ def _cut(rows: Index, chance: Random) -> list[Index]:
     return [rows[a:b] for a, b in pairwise(cuts)]
 
 
-def runner(view: FeatureView, known_time: int) -> Run:
-    """How a batch of rows becomes events. ``known_time``: where a row has no created time, µs."""
-    pipeline = Pipeline(view)
-    return lambda rows, _: pipeline(rows, known_time=known_time, buckets=1)
+def runner_of(item: FeatureView | OnDemand, known_time: int) -> Run:
+    """How a batch of rows becomes events, or a function's outputs.
+
+    ``known_time``: where a row has no created time, µs.
+    """
+    if isinstance(item, FeatureView):
+        pipeline = Pipeline(item)
+        return lambda rows, _: pipeline(rows, known_time=known_time, buckets=1)
+
+    def outputs(rows: pa.Table, _: Index) -> Sorted:
+        given = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+        return Sorted(pa.table(on_demand.run(item, given, len(rows))), np.arange(len(rows)))
+
+    return outputs
 
 
 def bulk(run: Run, rows: pa.Table) -> Outcomes:

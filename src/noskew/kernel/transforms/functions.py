@@ -66,25 +66,31 @@ class FunctionEngine:
             import polars
         except ImportError as error:
             raise missing_extra("polars", "polars", "ns.polars") from error
-        # As bytes, so that what a function does with all numbers of a row leaves it alone.
-        numbers = np.arange(len(batch)).view("V8")
-        places = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(8), len(batch), [None, pa.py_buffer(numbers)]
-        )
-        made = self._call(polars.from_arrow(batch.append_column(ROW, places)))
+        # Every row twice: to Polars a column of one row is a scalar, and x / 3 of two scalars is
+        # not what it is of a column (which is multiplied by a third), so that a row that is left
+        # alone, in its batch or by a filter, would have another value.
+        n = len(batch)
+        # Numbered in bytes, so that what a function does with all numbers of a row leaves it alone.
+        numbers = pa.py_buffer(np.arange(2 * n).view("V8"))
+        places = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), 2 * n, [None, numbers])
+        twice = pa.concat_tables([batch, batch]).combine_chunks().append_column(ROW, places)
+        made = self._call(polars.from_arrow(twice))
         if isinstance(made, polars.LazyFrame):
-            made = self._checked(made.collect)
+            # The streaming engine cuts a batch into pieces, of one row as it happens.
+            lazy = made
+            made = self._checked(lambda: lazy.collect(engine="in-memory"))
         if not isinstance(made, polars.DataFrame):
             raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
         if ROW in made.columns:
-            rows = b"".join(made[ROW].to_list())
-            return made.drop(ROW).to_arrow(), np.frombuffer(rows, np.int64)
-        if len(made) != len(batch):
+            rows = np.frombuffer(b"".join(made[ROW].to_list()), np.int64)
+            kept = made.drop(ROW).to_arrow().filter(pa.array(rows < n))
+            return kept, rows[rows < n]
+        if len(made) != 2 * n:
             raise TransformError(
-                f"{self._what}: {len(batch)} rows came in and {len(made)} went out, without the "
+                f"{self._what}: {n} rows came in and {len(made) // 2} went out, without the "
                 f"column {ROW!r} that says which they are; select it, too"
             )
-        return made.to_arrow(), np.arange(len(batch))
+        return made.to_arrow()[:n], np.arange(n)
 
     def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         made = self._call(batch)

@@ -1,0 +1,147 @@
+"""The certificates of a project: made, kept, and asked for before anything is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from noskew.certification.certificate import Certificate
+from noskew.clock import Clock
+from noskew.definitions.on_demand import OnDemand
+from noskew.definitions.project import Project
+from noskew.definitions.view import FeatureView
+from noskew.errors import CertificateError, unknown
+from noskew.registry.state import Record
+from noskew.registry.store import SqlRegistry
+from noskew.registry.versions import Applied
+
+#: Rows of a source's own data that a view is run on.
+SAMPLE_ROWS = 2_000
+_KIND, _UNCERTIFIED = "certificate", "uncertified"
+#: Rows of a source that a view is run on when it is applied without having been verified.
+_QUICK_ROWS = 500
+#: Told the name of a definition, and of the path that it takes.
+PathProgress = Callable[[str, str], None]
+Certified = FeatureView | OnDemand
+
+
+@dataclass(frozen=True, slots=True)
+class Certifications:
+    """Certificates, by definition hash: they hold for a definition whatever it is called."""
+
+    project: str
+    root: Path
+    registry: SqlRegistry
+    clock: Clock
+
+    def verify(
+        self,
+        definitions: Project,
+        names: str | Iterable[str] | None,
+        *,
+        sample: int = SAMPLE_ROWS,
+        progress: PathProgress | None = None,
+    ) -> list[Certificate]:
+        """Certify views and on-demand functions (default: all), anew, and keep what was found.
+
+        Raises NotFoundError for a name that is not there.
+        """
+        chosen = _chosen(definitions, names)
+        return [self._made(i, sample=sample, thorough=True, progress=progress) for i in chosen]
+
+    def of(self, item: Certified) -> Certificate | None:
+        """The certificate of a definition; None if there is none."""
+        held = self.registry.record(self.project, _KIND, item.definition_hash)
+        return Certificate.from_dict(held.data) if held else None
+
+    def all(self) -> dict[str, Certificate]:
+        """Every certificate by definition hash."""
+        held = self.registry.records(self.project, _KIND)
+        return {record.key: Certificate.from_dict(record.data) for record in held}
+
+    def exempt(self) -> dict[str, str]:
+        """Who applied a definition without a certificate, by its hash."""
+        return {r.key: r.data["by"] for r in self.registry.records(self.project, _UNCERTIFIED)}
+
+    def insist(
+        self, wanted: Project, current: Applied, progress: PathProgress | None = None
+    ) -> None:
+        """Return if every view and function that would be new or changed has a certificate.
+
+        Those without one are certified now, in a short form. Raises CertificateError with what
+        was found if any of them gives different values on different paths.
+        """
+        lacking = []
+        for item in self._new(wanted, current):
+            held = self.of(item) or self._made(
+                item, sample=_QUICK_ROWS, thorough=False, progress=progress
+            )
+            if not held.is_equal:
+                lacking.append(held)
+        if lacking:
+            raise CertificateError(_refusal(lacking))
+
+    def exempt_all(self, wanted: Project, current: Applied, by: str) -> None:
+        """Record that the new and changed definitions are applied without being asked for one."""
+        for item in self._new(wanted, current):
+            held = self.of(item)
+            if held is None or not held.is_equal:
+                data = {"name": item.name, "by": by}
+                record = Record(_UNCERTIFIED, item.definition_hash, data, self.clock.now())
+                self.registry.put_record(self.project, record)
+
+    def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
+        applied = {h for hashes in current.hashes.values() for h in hashes.values()}
+        items: list[Certified] = [*wanted.views.values(), *wanted.on_demand.values()]
+        for item in items:
+            if item.definition_hash not in applied:
+                yield item
+
+    def _made(
+        self, item: Certified, *, sample: int, thorough: bool, progress: PathProgress | None
+    ) -> Certificate:
+        # Most processes certify nothing, and it knows every room.
+        from noskew.certification.certify import certify_function, certify_view
+
+        def watch(path: str) -> None:
+            if progress:
+                progress(item.name, path)
+
+        if isinstance(item, FeatureView):
+            made = certify_view(
+                item, self.root, self.clock, sample=sample, thorough=thorough, watch=watch
+            )
+        else:
+            made = certify_function(item, self.clock, thorough=thorough, watch=watch)
+        record = Record(_KIND, made.definition_hash, made.to_dict(), made.made_at)
+        self.registry.put_record(self.project, record)
+        return made
+
+
+def _chosen(definitions: Project, names: str | Iterable[str] | None) -> list[Certified]:
+    found: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
+    if names is None:
+        return list(found.values())
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in found:
+            raise unknown("feature view or on-demand function", name, found)
+    return [found[name] for name in wanted]
+
+
+def _refusal(lacking: Sequence[Certificate]) -> str:
+    parts = []
+    for c in lacking:
+        first = c.differences[0]
+        where = f" in {first.column!r}" if first.column else ""
+        shown = "; ".join(f"{side}: {value}" for side, value in first.example.items())
+        parts.append(
+            f"{c.name}: {c.cause}. First difference{where}, on the path {first.path!r} ({shown})"
+        )
+    names = " ".join(c.name for c in lacking)
+    return (
+        f"nothing was applied: {len(lacking)} definitions give different values on different "
+        f"paths.\n" + "\n".join(parts) + f"\nSee all of it: noskew verify {names}. To apply "
+        f"nevertheless, and have that recorded: --uncertified"
+    )

@@ -1,0 +1,153 @@
+"""Findings: what a certification has seen so far, path by path."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.certification.causes import FAILS_ON_NOTHING, MOODY, cause_in_features, cause_of
+from noskew.certification.certificate import Difference, PathReport
+from noskew.certification.feature_paths import Answers
+from noskew.certification.outcomes import Outcomes, Run, Unequal, compare, run_in_batches
+from noskew.certification.transform_paths import BULK, bulk, ways
+from noskew.clock import to_micros, to_text
+from noskew.errors import NoskewError
+from noskew.kernel.bits import differing
+
+_LONGEST = 200
+#: Told the name of each path before it is taken.
+Watcher = Callable[[str], None]
+
+
+@dataclass
+class Findings:
+    """Paths, differences and their likely cause; ``failed``: rows that fail on every path."""
+
+    watch: Watcher
+    paths: list[PathReport] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    cause: str = ""
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def of_batching(
+        self,
+        run: Run,
+        rows: pa.Table,
+        singles: int,
+        elsewhere: Callable[[], Outcomes] | None = None,
+    ) -> Outcomes:
+        """Give ``run`` the rows in every way, and ``elsewhere`` in another process.
+
+        Returns what becomes of all rows at once, which the others are held against.
+        """
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # Rows made up are there to be difficult; that NumPy remarks on them helps nobody.
+            warnings.simplefilter("ignore")
+            return self._batched(run, rows, singles, elsewhere)
+
+    def _batched(
+        self, run: Run, rows: pa.Table, singles: int, elsewhere: Callable[[], Outcomes] | None
+    ) -> Outcomes:
+        self.watch(BULK)
+        expected = bulk(run, rows)
+        self.failed = expected.failed
+        everything = np.arange(len(rows))
+        bad = np.array(sorted(self.failed), np.int64)
+        found: dict[str, list[Unequal]] = {}
+        moody = list(expected.moody)
+        for way in ways(np.setdiff1d(everything, bad), bad, singles):
+            self.watch(way.name)
+            made = run_in_batches(run, rows, way.batches, expected.events.schema)
+            moody += made.moody
+            found[way.name] = self._held(way.name, expected, made, way.rows, rows)
+        if elsewhere is not None:
+            self.watch(ELSEWHERE)
+            found[ELSEWHERE] = self._held(ELSEWHERE, expected, elsewhere(), everything, rows)
+        if any(found.values()):
+            self.cause = cause_of(found)
+        elif said := _of_no_rows(run, rows):
+            self.differences.append(Difference(NO_ROWS, "", 0, {"it says": said[:_LONGEST]}))
+            self.cause = FAILS_ON_NOTHING
+        elif moody:
+            told = {"it says": moody[0][:_LONGEST]}
+            self.differences.append(Difference("larger batches", "", len(moody), told))
+            self.cause = MOODY
+        return expected
+
+    def of_answers(self, expected: Answers, answers: Answers) -> None:
+        """Hold the answers of a path against those of training."""
+        self.watch(answers.path)
+        different = 0
+        for name in expected.values.column_names:
+            left, right = expected.values.column(name), answers.values.column(name)
+            wrong = np.flatnonzero(differing(left, right))
+            different += len(wrong)
+            if len(wrong):
+                sides = {expected.path: left, answers.path: right}
+                example = {path: _shown(column[wrong[0]].as_py()) for path, column in sides.items()}
+                self.differences.append(Difference(answers.path, name, len(wrong), example))
+                self.cause = self.cause or cause_in_features(answers.path)
+        self._add(PathReport(answers.path, len(expected.values), different))
+
+    def skip(self, path: str, why: str) -> None:
+        """Take note of a path that cannot be taken."""
+        self.paths.append(PathReport(path, skipped=why))
+
+    def _held(
+        self, path: str, expected: Outcomes, made: Outcomes, some: NDArray[np.int64], rows: pa.Table
+    ) -> list[Unequal]:
+        found = compare(expected, made, some)
+        self.paths.append(PathReport(path, len(some), len({u.row for u in found})))
+        self.differences += [
+            _difference(path, column, [u for u in found if u.column == column], rows)
+            for column in dict.fromkeys(u.column for u in found)
+        ]
+        return found
+
+    def _add(self, report: PathReport) -> None:
+        """A path that is taken several times is one line of the report."""
+        for i, held in enumerate(self.paths):
+            if held.name == report.name:
+                sums = held.rows + report.rows, held.different + report.different
+                self.paths[i] = PathReport(held.name, *sums)
+                return
+        self.paths.append(report)
+
+
+ELSEWHERE = "another process"
+NO_ROWS = "no rows"
+
+
+def _of_no_rows(run: Run, rows: pa.Table) -> str:
+    """What a transform says of a batch without rows; empty if it takes it."""
+    try:
+        run(rows.slice(0, 0), np.zeros(0, np.int64))
+    except NoskewError as error:
+        return str(error)
+    return ""
+
+
+def _difference(path: str, column: str, some: Sequence[Unequal], rows: pa.Table) -> Difference:
+    first = some[0]
+    row: Mapping[str, Any] = rows.slice(first.row, 1).to_pylist()[0]
+    example = {
+        "row": ", ".join(f"{name}={_shown(value)}" for name, value in row.items()),
+        BULK: _shown(first.left),
+        path: _shown(first.right),
+    }
+    return Difference(path, column, len(some), example)
+
+
+def _shown(value: Any) -> str:
+    """A value for people: null, times in UTC, everything else as Python writes it."""
+    if value is None:
+        return "null"
+    text = to_text(to_micros(value)) if isinstance(value, datetime) else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
