@@ -88,8 +88,10 @@ def _check_features(
         return found.skip("features", "no row of the sample is an event")
     paths = FeaturePaths(view, known)
     pairs = paths.of_batch(events, table=thorough)
-    if view.source.stream is not None:
+    if not paths.no_stream:
         pairs = chain(pairs, paths.of_stream(rows))
+    elif view.source.stream is not None:
+        found.skip("stream", paths.no_stream)
     for expected, answers in pairs:
         found.of_answers(expected, answers)
     return None

@@ -32,6 +32,7 @@ from noskew.kernel.online_keys import (
 )
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, version_bytes
+from noskew.kernel.values import hashes
 from noskew.opening import open_offline
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import ArrowAnswer, RemoteResponse
@@ -94,6 +95,16 @@ class FeaturePaths:
             if table:
                 yield expected, self._table(events, asked)
                 table = False
+
+    @property
+    def no_stream(self) -> str:
+        """Why the view cannot be streamed; empty if it can."""
+        source = self._view.source
+        if source.stream is None:
+            return "the source has no stream"
+        if source.event_id and source.stream.has_partitions and not source.stream.key:
+            return "nothing says that two events of one id come to the same partition"
+        return ""
 
     def of_stream(self, rows: pa.Table) -> Iterator[tuple[Answers, Answers]]:
         """The same for a stream of rows, taken in small batches; held against its own archive."""
@@ -158,13 +169,24 @@ class FeaturePaths:
 
     def _streamed(self, rows: pa.Table) -> tuple[OnlineStore, pa.Table]:
         """The rows of a stream of messages, one a row, and the events that it archives."""
-        stream = _Stream(self._view)
-        parts = 2 if self._view.has_partial_rows else 1
-        for number in range(parts):
-            mine = np.arange(number, len(rows), parts)
+        stream, partition = _Stream(self._view), self._partitions(rows)
+        for number in range(int(partition.max(initial=0)) + 1):
+            mine = np.flatnonzero(partition == number)
             # No two messages are appended at one time: a tie between partitions has no order.
             stream.take_in(number, rows.take(pa.array(mine)), self._known + mine)
         return stream.store, pa.concat_tables(stream.archive)
+
+    def _partitions(self, rows: pa.Table) -> NDArray[np.int64]:
+        """The partition of each row: two, where the partitions are not by the entity's key."""
+        if not self._view.has_partial_rows:
+            return np.zeros(len(rows), np.int64)
+        source = self._view.source
+        # Events of one id are taken to come to one partition, as a source with ids promises.
+        by = (source.event_id,) if source.event_id else (source.stream.key if source.stream else ())
+        if not by:
+            return np.arange(len(rows)) % 2
+        hashed = np.add.reduce([hashes(rows.column(name).combine_chunks()) for name in by])
+        return np.asarray(hashed % 2, np.int64)
 
     def _table(self, events: pa.Table, asked: Questions) -> Answers:
         """From an offline table of their own, as training sets are made."""
