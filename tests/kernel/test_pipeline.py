@@ -267,6 +267,7 @@ def test_a_comment_at_the_end_of_a_filter_hides_no_parenthesis() -> None:
     (functions.failing, "pandas", "KeyError: 'no such thing'"),
     (functions.shortening, "arrow", "2 rows came in and 1 went out"),
     (functions.shortening_polars, "polars", "2 rows came in and 1 went out.*'_row'"),
+    (functions.doubling_polars, "polars", "several rows of one"),
     (functions.no_frame, "polars", "expected a DataFrame, got int"),
     (functions.failing, "polars", "KeyError: 'no such thing'"),
     (functions.forgetful, "pandas", "keep the index"),

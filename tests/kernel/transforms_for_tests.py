@@ -59,6 +59,14 @@ def third_polars(frame: Any) -> Any:
     return frame.lazy().filter(pl.col("n") > 0).with_columns(third=pl.col("x") / 3)
 
 
+def doubling_polars(frame: Any) -> Any:
+    import polars as pl
+
+    return every_row_polars(pl.concat([frame, frame])).with_columns(
+        _row=pl.concat([frame["_row"], frame["_row"]])
+    )
+
+
 def shortening_polars(frame: Any) -> Any:
     return every_row_polars(frame)[1:]
 

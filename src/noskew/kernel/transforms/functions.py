@@ -30,8 +30,12 @@ class FunctionEngine:
             raise TransformError(f"{self._what}: its rows cannot be traced to those of the batch")
         out = conform(made, self._transform.schema, f"{self._what}, output")
         out = out.append_column(ROW, pa.array(rows))
+        if (np.diff(rows) > 0).all():
+            return out
+        if len(np.unique(rows)) < len(rows):
+            raise TransformError(f"{self._what}: it makes several rows of one")
         # As the SQL engine does: what the function sorts by must not order its events.
-        return out if (np.diff(rows) > 0).all() else out.sort_by(ROW)
+        return out.sort_by(ROW)
 
     def _call(self, batch: Any) -> Any:
         return self._checked(lambda: self._transform.call(batch))

@@ -43,6 +43,18 @@ class Sorted:
     refused: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """The rows that events were made of, in the order of the events; ``row``: None for all."""
+
+    rows: pa.Table
+    row: pa.ChunkedArray | None
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        found = self.rows.column(name)
+        return found if self.row is None else found.take(self.row)
+
+
 class Pipeline:
     """The transform of a view, ready to run on batches. Safe to share by threads.
 
@@ -96,12 +108,12 @@ class Pipeline:
             rows = rows.take(kept)
         made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
         row = made.column(ROW)
-        # One column may have several of these parts.
-        roles = dict.fromkeys((source.event_time, source.created, source.event_id))
-        origin = rows.select([c for c in roles if c]).take(row)
-        columns = {c: self._column(c, made, rows, row) for c in self._view.columns}
+        # Row numbers ascend: if there are as many as rows, they are all of them.
+        origin = _Origin(rows, None if len(made) == len(rows) else row)
+        columns = {c: self._column(c, made, origin) for c in self._view.columns}
         events = pa.table(columns)
-        when = columns.get(source.event_time, origin.column(source.event_time))
+        clock = source.event_time
+        when = columns[clock] if clock in columns else origin.column(clock)
         at = integers(_whole(row if kept is None else kept.take(row)))
         stamp = np.full(len(at), known_time) if isinstance(known_time, int) else known_time[at]
         known = pa.chunked_array([pa.array(stamp).view(_UTC)])
@@ -114,10 +126,8 @@ class Pipeline:
             events = events.append_column(place, pa.nulls(len(events), place.type))
         return self._sort_out(events, at, buckets)
 
-    def _column(
-        self, name: str, made: pa.Table, rows: pa.Table, row: pa.ChunkedArray
-    ) -> pa.ChunkedArray:
-        found = made.column(name) if name in made.column_names else rows.column(name).take(row)
+    def _column(self, name: str, made: pa.Table, origin: _Origin) -> pa.ChunkedArray:
+        found = made.column(name) if name in made.column_names else origin.column(name)
         what = f"feature view {self._view.name!r}, column {name!r}"
         return conform_column(found, self._view.columns[name], what)
 
