@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,36 @@ def test_a_fault_of_a_path_of_noskew_is_found(monkeypatch: pytest.MonkeyPatch) -
     assert not made.is_equal
     assert "fault in noskew" in made.cause
     assert {x.path for x in made.differences} == {"rows online", "HTTP, Arrow", "HTTP, JSON"}
+
+
+ONLY_HERE = """
+import sys
+
+if "pytest" not in sys.modules:
+    raise ImportError("only where it was tried")
+
+
+def same(table):
+    return table
+"""
+
+
+def test_a_function_that_no_other_process_can_import_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text(ONLY_HERE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("only_here")
+    view = d.view(ns.arrow(module.same, schema={"x": float}), "x")
+    made = certified(view, thorough=True)
+    assert "another process" in made.cause
+    assert "only where it was tried" in made.differences[0].example["it says"]
+    assert certified(view).is_equal
+
+
+def test_a_function_that_fails_without_rows_is_refused() -> None:
+    made = certified(d.view(ns.arrow(d.first_of_all, schema=d.OUT)))
+    assert "batch without rows" in made.cause
 
 
 def test_an_on_demand_function_is_certified_or_refused() -> None:

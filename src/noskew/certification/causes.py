@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from noskew.certification.outcomes import Unequal
 
 MOODY = "it fails on some batches although it fails on none of their rows alone"
+FAILS_ELSEWHERE = "it does not run in another process, as servers, streams and Spark would run it"
 FAILS_ON_NOTHING = "it fails on a batch without rows, which a filter or a quiet stream may give it"
 _FAULT_OF_OURS = "this is a fault in noskew, please report it"
 

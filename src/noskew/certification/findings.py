@@ -12,13 +12,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.certification.causes import FAILS_ON_NOTHING, MOODY, cause_in_features, cause_of
+from noskew.certification.causes import (
+    FAILS_ELSEWHERE,
+    FAILS_ON_NOTHING,
+    MOODY,
+    cause_in_features,
+    cause_of,
+)
 from noskew.certification.certificate import Difference, PathReport
 from noskew.certification.feature_paths import Answers
 from noskew.certification.outcomes import Outcomes, Run, Unequal, compare, run_in_batches
 from noskew.certification.transform_paths import BULK, bulk, ways
 from noskew.clock import to_micros, to_text
-from noskew.errors import NoskewError
+from noskew.errors import NoskewError, TransformError
 from noskew.kernel.bits import differing
 
 _LONGEST = 200
@@ -67,18 +73,21 @@ class Findings:
             made = run_in_batches(run, rows, way.batches, expected.events.schema)
             moody += made.moody
             found[way.name] = self._held(way.name, expected, made, way.rows, rows)
+        said = ""
         if elsewhere is not None:
             self.watch(ELSEWHERE)
-            found[ELSEWHERE] = self._held(ELSEWHERE, expected, elsewhere(), everything, rows)
+            try:
+                found[ELSEWHERE] = self._held(ELSEWHERE, expected, elsewhere(), everything, rows)
+            except TransformError as error:
+                said = str(error)
         if any(found.values()):
             self.cause = cause_of(found)
+        elif said:
+            self._says(ELSEWHERE, said, FAILS_ELSEWHERE)
         elif said := _of_no_rows(run, rows):
-            self.differences.append(Difference(NO_ROWS, "", 0, {"it says": said[:_LONGEST]}))
-            self.cause = FAILS_ON_NOTHING
+            self._says("no rows", said, FAILS_ON_NOTHING)
         elif moody:
-            told = {"it says": moody[0][:_LONGEST]}
-            self.differences.append(Difference("larger batches", "", len(moody), told))
-            self.cause = MOODY
+            self._says("larger batches", moody[0], MOODY)
         return expected
 
     def of_answers(self, expected: Answers, answers: Answers) -> None:
@@ -99,6 +108,11 @@ class Findings:
     def skip(self, path: str, why: str) -> None:
         """Take note of a path that cannot be taken."""
         self.paths.append(PathReport(path, skipped=why))
+
+    def _says(self, path: str, said: str, cause: str) -> None:
+        """Take note of a path that fails as a whole."""
+        self.differences.append(Difference(path, "", 0, {"it says": said[:_LONGEST]}))
+        self.cause = cause
 
     def _held(
         self, path: str, expected: Outcomes, made: Outcomes, some: NDArray[np.int64], rows: pa.Table
@@ -122,7 +136,6 @@ class Findings:
 
 
 ELSEWHERE = "another process"
-NO_ROWS = "no rows"
 
 
 def _of_no_rows(run: Run, rows: pa.Table) -> str:
