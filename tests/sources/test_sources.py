@@ -63,7 +63,20 @@ def token(source: BatchSource) -> str:
     return part.token
 
 
+def check_sample(source: BatchSource) -> None:
+    """Rows of the source, no more than asked for, in its columns."""
+    everything = read_all(source)
+    for size in (0, 1, 2, 3, 1_000):
+        found = [row for batch in source.sample(size) for row in batch.to_pylist()]
+        assert len(found) <= size
+        assert all(row in everything for row in found)
+        assert bool(found) == bool(size and everything)
+    names = source.schema().names[-1:]
+    assert all(batch.schema.names == names for batch in source.sample(2, names))
+
+
 def check_reading(source: BatchSource, rows: list[dict[str, Any]]) -> None:
+    check_sample(source)
     """What all sources of the same rows have in common."""
     names = list(rows[0])
     assert source.schema().names == names

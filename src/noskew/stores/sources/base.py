@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+T = TypeVar("T")
+_SPREAD = 4
+
+
+def beginnings(
+    items: Sequence[T], read: Callable[[T, int], Iterable[pa.RecordBatch]], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """At most ``rows`` rows, the first ones of a few items that are evenly spaced.
+
+    ``read``: the batches of an item, of at most so many rows each.
+    """
+    chosen = items[:: max(1, -(-len(items) // _SPREAD))]
+    each = max(1, -(-rows // max(1, len(chosen))))
+    batches = (batch for item in chosen for batch in first_rows(read(item, each), each))
+    yield from first_rows(batches, rows)
+
+
+def first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches up to a number of rows; no more are taken than that needs."""
+    if rows < 1:
+        return
+    for batch in batches:
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +78,15 @@ class BatchSource(ABC):
         Raises SchemaMismatchError for a column that is not there (naming those that are), or
         a name that appears twice.
         """
+
+    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """At most ``rows`` rows, from the beginnings of parts that are spread over the whole.
+
+        To look at, not to commit: where a part's token would mean to read all of it, it is not
+        made. Raises as :meth:`read` does.
+        """
+
+        def read(part: Part, each: int) -> Iterator[pa.RecordBatch]:
+            return self.read(part, columns, batch_rows=each)
+
+        return beginnings(self.parts(), read, rows)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from noskew.errors import CorruptDataError, SchemaMismatchError, nearest
-from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import chosen, sliced
 from noskew.stores.sources.digest import SIZE
 from noskew.stores.sources.paths import FileParts, opening
@@ -47,7 +47,17 @@ class CsvSource(BatchSource):
     def read(
         self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
     ) -> Iterator[pa.RecordBatch]:
-        path = self._files.file(part)
+        yield from self._batches(self._files.file(part), columns, batch_rows)
+
+    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        def read(path: Path, each: int) -> Iterator[pa.RecordBatch]:
+            return self._batches(path, columns, each)
+
+        return beginnings(self._files.files(), read, rows)
+
+    def _batches(
+        self, path: Path, columns: list[str] | None, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
         schema = self._schema(path)
         names = chosen(schema.names, columns, str(path))
         convert = pacsv.ConvertOptions(

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from noskew.errors import InputError, StoreUnavailableError
-from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.base import BatchSource, Part, first_rows
 from noskew.stores.sources.batches import chosen, sliced, verified
 from noskew.stores.sources.digest import ContentDigest
 
@@ -59,6 +59,11 @@ class DuckDbQuery(BatchSource):
             names = chosen(reader.schema.names, columns, _WHERE)
             for batch in verified(reader, reader.schema, part, _WHERE):
                 yield from sliced(batch.select(names), batch_rows)
+
+    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        with self._reader(max(1, rows)) as reader:
+            names = chosen(reader.schema.names, columns, _WHERE)
+            yield from (batch.select(names) for batch in first_rows(reader, rows))
 
     @contextmanager
     def _reader(self, batch_rows: int) -> Iterator[pa.RecordBatchReader]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError
-from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import check_unique, chosen, sliced
 from noskew.stores.sources.digest import SIZE
 from noskew.stores.sources.paths import FileParts, opening
@@ -53,8 +53,18 @@ class ParquetSource(BatchSource):
     def read(
         self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
     ) -> Iterator[pa.RecordBatch]:
+        yield from self._batches(self._files.file(part), columns, batch_rows)
+
+    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        def read(path: Path, each: int) -> Iterator[pa.RecordBatch]:
+            return self._batches(path, columns, each)
+
+        return beginnings(self._files.files(), read, rows)
+
+    def _batches(
+        self, path: Path, columns: list[str] | None, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
         expected = self.schema()
-        path = self._files.file(part)
         with _reading(path), pq.ParquetFile(path, pre_buffer=True) as file:
             found = file.schema_arrow
             names = chosen(found.names, columns, str(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from noskew.errors import ConfigError, InputError, StoreUnavailableError, missing_extra
-from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.base import BatchSource, Part, first_rows
 from noskew.stores.sources.batches import chosen, sliced, verified
 from noskew.stores.sources.digest import ContentDigest
 
@@ -90,6 +90,13 @@ class PostgresQuery(BatchSource):
             batches = _batches(cursor, schema, min(batch_rows, _FETCH_ROWS))
             for batch in verified(batches, schema, part, _WHERE):
                 yield from sliced(batch.select(names), batch_rows)
+
+    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        with self._cursor() as cursor:
+            schema = _schema(cursor)
+            names = chosen(schema.names, columns, _WHERE)
+            batches = _batches(cursor, schema, max(1, min(rows, _FETCH_ROWS)))
+            yield from (batch.select(names) for batch in first_rows(batches, rows))
 
     @contextmanager
     def _cursor(self) -> Iterator[ServerCursor[tuple[Any, ...]]]:
