@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from bench.servers import free_port, process, wait_until
 from bench.timing import ROOT, environment, median, spread
 
 SIZES = (1, 100)
-_CONNECTIONS = 8
+CONNECTIONS = 8
 _PACED = 32
 _LUA = Path(__file__).with_name("post.lua")
 _BIN = Path(sys.executable).parent
@@ -39,7 +39,7 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
         yield Result("http.1x50", None, "req/s", skipped="wrk is not installed")
         return
     with ExitStack() as stack:
-        urls = {"noskew": _ours(stack), "limit": _bare(stack)}
+        urls = {"noskew": serving(stack), "limit": _bare(stack)}
         check(urls)
         rates = {}
         for size in SIZES:
@@ -47,7 +47,7 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
             took: dict[str, list[float]] = {side: [] for side in urls}
             for turn in range(runs + 1):
                 for side, url in urls.items():
-                    found = wrk(url, bodies, _CONNECTIONS, seconds if turn else 1.0)
+                    found = wrk(url, bodies, CONNECTIONS, seconds if turn else 1.0)
                     if turn:
                         took[side].append(found["requests"] / found["seconds"])
             mid = {side: median(found) for side, found in took.items()}
@@ -55,11 +55,11 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
             yield Result(
                 name, mid["noskew"], "req/s", mid["limit"],
                 f"{size} entities × {FEATURES} float64, one worker, JSON, LMDB, wrk with "
-                f"{_CONNECTIONS} connections on the same cores; {runs} runs of {seconds} s",
+                f"{CONNECTIONS} connections on the same cores; {runs} runs of {seconds} s",
                 noise={side: spread(found) for side, found in took.items()},
             )  # fmt: skip
             yield _tail(name, urls, bodies, mid, seconds)
-        ten = wrk(urls["noskew"], bodies_file(10), _CONNECTIONS, 2 * seconds)
+        ten = wrk(urls["noskew"], bodies_file(10), CONNECTIONS, 2 * seconds)
         yield Result(
             "growth.http.rows", ten["requests"] / ten["seconds"] / rates[100], "×",
             setup="time of a request for 100 entities over that of one for 10",
@@ -129,9 +129,10 @@ def check(urls: dict[str, str]) -> None:
         assert post(url, {"rows": {KEY: ids}})["features"] == wanted, side
 
 
-def _ours(stack: ExitStack) -> str:
+def serving(stack: ExitStack, settings: Sequence[str] = ()) -> str:
+    """The address of a service of our server; ``settings``: more lines of ``noskew.toml``."""
     root = SHAPE.root()
-    (root / "noskew.toml").write_text('project = "bench"\n')
+    (root / "noskew.toml").write_text("\n".join(['project = "bench"', *settings, ""]))
     with SHAPE.open() as store:
         store.materialize(full=True)
     port = free_port()

@@ -27,8 +27,8 @@ class Asked:
     values: dict[str, pa.Array]
 
 
-def ask(layout: RowLayout, rows: Sequence[bytes | None], t: int) -> Asked:
-    """What rows say at ``t``, or at their own known time where that is later.
+def ask(layout: RowLayout, rows: Sequence[bytes | None], t: int | NDArray[np.int64]) -> Asked:
+    """What rows say at ``t`` (one time, or one each), or at their own known time if that is later.
 
     When the clock that gave ``t`` is behind, a row holds facts that ``t`` could not know, and
     what it says is right as of the time when it was made. Raises CorruptDataError as

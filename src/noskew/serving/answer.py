@@ -34,12 +34,21 @@ from noskew.serving import status
 from noskew.serving.request import ViewRequest, Wanted, is_number
 
 Codes = NDArray[np.uint8]
+#: One time for all rows of an answer, or one for each of them.
+Times = int | NDArray[np.int64]
 #: Up to so many rows are unpacked one by one.
 _FEW = 8
 
 
 class ViewAnswer(ABC):
     """Values and statuses of one view's features for the rows of a request."""
+
+    _rows: Sequence[bytes | None]
+
+    @property
+    def rows(self) -> Sequence[bytes | None]:
+        """The rows of the online store that it is made of."""
+        return self._rows
 
     @abstractmethod
     def arrow(self, feature: str) -> pa.Array:
@@ -98,7 +107,11 @@ class ViewAnswer(ABC):
 
 
 def answer(
-    request: ViewRequest, rows: Sequence[bytes | None], unkeyed: Sequence[int], t: int, stale: bool
+    request: ViewRequest,
+    rows: Sequence[bytes | None],
+    unkeyed: Sequence[int],
+    t: Times,
+    stale: bool,
 ) -> ViewAnswer:
     """Decode the rows of one view.
 
@@ -106,8 +119,9 @@ def answer(
     gave ``t`` is behind, the row holds facts that ``t`` could not know, and what it says is
     right as of the time when it was made. Values, ages and event times all keep to that.
 
-    ``unkeyed``: rows whose key has a null part. ``t``: the time asked for. ``stale``: the view
-    is behind its freshness bound. Raises CorruptDataError for bytes that are not rows.
+    ``unkeyed``: rows whose key has a null part. ``t``: the time asked for, one for all rows or
+    one each (int64, shape (rows,)). ``stale``: the view is behind its freshness bound. Raises
+    CorruptDataError for bytes that are not rows.
     """
     if 0 < len(rows) <= _FEW and request.plain is not None and _are_plain(request, rows):
         return PlainAnswer(request, rows, t, stale)
@@ -122,7 +136,7 @@ class FixedAnswer(ViewAnswer):
     """Rows of latest values, all of fixed width: one structured array, read in place."""
 
     def __init__(
-        self, request: ViewRequest, rows: Sequence[bytes | None], t: int, stale: bool
+        self, request: ViewRequest, rows: Sequence[bytes | None], t: Times, stale: bool
     ) -> None:
         self._request, self._rows, self._t, self._stale = request, rows, t, stale
         layout = request.layout
@@ -274,7 +288,7 @@ class PlainAnswer(ViewAnswer):
     """
 
     def __init__(
-        self, request: ViewRequest, rows: Sequence[bytes | None], t: int, stale: bool
+        self, request: ViewRequest, rows: Sequence[bytes | None], t: Times, stale: bool
     ) -> None:
         self._request, self._rows, self._t, self._stale = request, rows, t, stale
 
@@ -354,7 +368,7 @@ class StateAnswer(ViewAnswer):
         request: ViewRequest,
         rows: Sequence[bytes | None],
         unkeyed: Sequence[int],
-        t: int,
+        t: Times,
         stale: bool,
     ) -> None:
         self._request, self._rows, self._stale = request, rows, stale

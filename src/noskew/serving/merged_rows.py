@@ -7,9 +7,11 @@ from typing import Protocol
 
 from noskew.kernel.online_keys import PREFIX_BYTES, part_suffix, parts_key
 from noskew.kernel.parts import merge_rows
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows import VERSION_BYTES, version_of
 from noskew.serving.request import ViewRequest
 from noskew.stores.online.base import OnlineStore
+
+_NO_VERSION = bytes(VERSION_BYTES)
 
 
 class RowReader(Protocol):
@@ -18,6 +20,15 @@ class RowReader(Protocol):
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
 
     async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+
+class MergedRow(bytes):
+    """The row that all parts of an entity make.
+
+    ``parts``: the version of each part, one after the other; zeros for one that is not there.
+    """
+
+    parts: bytes
 
 
 class MergedRows:
@@ -68,9 +79,15 @@ class MergedRows:
                 for i in range(len(request.suffixes[prefix]))
             ]
             rows = merge_rows(self._layouts[prefix], parts, size)
-            for i, row in zip(entities, rows, strict=True):
-                out[i] = row
+            for i, row, of in zip(entities, rows, zip(*parts, strict=True), strict=True):
+                out[i] = None if row is None else _merged_row(row, of)
         return out
+
+
+def _merged_row(row: bytes, parts: Iterable[bytes | None]) -> MergedRow:
+    made = MergedRow(row)
+    made.parts = b"".join([_NO_VERSION if p is None else p[:VERSION_BYTES] for p in parts])
+    return made
 
 
 class _Request:

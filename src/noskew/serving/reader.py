@@ -43,7 +43,7 @@ class OnlineReader:
         """
         key = self.plan.lone_key(rows)
         if key is not None:
-            return self._one(rows, self._rows.read([key]))
+            return self._one(rows, [key], self._rows.read([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
         if None in keys:
@@ -54,20 +54,28 @@ class OnlineReader:
         """As :meth:`get`, without blocking the event loop while a remote store answers."""
         key = self.plan.lone_key(rows)
         if key is not None:
-            return self._one(rows, await self._rows.read_async([key]))
+            return self._one(rows, [key], await self._rows.read_async([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
         found = await self._rows.read_async(_there(keys))
         return self._answer(columns, n, keys, _spread(keys, found))
 
     def _one(
-        self, columns: Mapping[str, Sequence[Any]], rows: Sequence[bytes | None]
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        keys: Sequence[bytes],
+        rows: Sequence[bytes | None],
     ) -> OnlineResponse:
         """As :meth:`_answer`, for the row of a lone key."""
         t = self._clock.now()
         (view,) = self.plan.views
         return OnlineResponse(
-            self.plan, columns, 1, {view.view.name: answer(view, rows, (), t, False)}, t
+            self.plan,
+            columns,
+            1,
+            {view.view.name: answer(view, rows, (), t, False)},
+            t,
+            keys=keys,
         )
 
     def _answer(
@@ -91,7 +99,7 @@ class OnlineReader:
             if None in keys:
                 unkeyed = [k - start for k in range(start, end) if keys[k] is None]
             answers[view.view.name] = answer(view, mine, unkeyed, t, stale)
-        return OnlineResponse(self.plan, columns, n, answers, t)
+        return OnlineResponse(self.plan, columns, n, answers, t, keys=keys)
 
 
 def _there(keys: Sequence[bytes | None]) -> list[bytes]:

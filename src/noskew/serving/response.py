@@ -22,7 +22,10 @@ from noskew.types import DType
 
 
 class OnlineResponse(OnlineFeatures):
-    """The answer to a read in this process; columns are made when they are asked for."""
+    """The answer to a read in this process; columns are made when they are asked for.
+
+    ``keys``: the keys in the online store of all rows, view after view; None for a null key.
+    """
 
     def __init__(
         self,
@@ -31,9 +34,11 @@ class OnlineResponse(OnlineFeatures):
         n: int,
         answers: Mapping[str, ViewAnswer],
         t: int,
+        *,
+        keys: Sequence[bytes | None],
     ) -> None:
         self._plan, self._given, self._n, self.answers = plan, columns, n, answers
-        self.t = t
+        self.t, self.keys = t, keys
 
     def __len__(self) -> int:
         return self._n
@@ -51,6 +56,13 @@ class OnlineResponse(OnlineFeatures):
         return self._given
 
     @cached_property
+    def requested(self) -> pa.Table:
+        """The request fields, in the types that the caller's values have."""
+        fields = self._plan.request_fields
+        columns = {n: _request_array(self._given[n], fields[n]) for n in fields}
+        return pa.table(columns or {"_": pa.nulls(self._n)})
+
+    @cached_property
     def computed(self) -> dict[str, dict[str, pa.Array]]:
         """The outputs of on-demand functions, by function and output name."""
         service = self._plan.service
@@ -61,12 +73,7 @@ class OnlineResponse(OnlineFeatures):
             for s in function.inputs:
                 for name in s.names:
                     stored[s.view.name][name] = self.answers[s.view.name].arrow(name)
-        fields = self._plan.request_fields
-        rows = pa.table(
-            {n: _request_array(self._given[n], fields[n]) for n in fields}
-            or {"_": pa.nulls(self._n)}
-        )
-        return on_demand.compute(service, stored, rows)
+        return on_demand.compute(service, stored, self.requested)
 
     def to_dict(self) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {name: list(values) for name, values in self._given.items()}

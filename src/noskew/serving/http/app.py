@@ -72,7 +72,7 @@ class App:
         The socket is not there yet, so that no request meets a worker that is still starting;
         what cannot be opened now is tried again while it answers that it is not ready.
         """
-        self._backend.refresh()
+        self._backend.start()
         self._tasks = [
             loop.create_task(self._backend.follow()),
             loop.create_task(self._bodies.watch()),
@@ -131,6 +131,8 @@ class App:
                 answer: Answer = (200, _ARROW_HEADERS, service.arrow.encode(response))
             else:
                 answer = (200, _JSON_HEADERS, service.json.encode(response, full=full))
+            if service.served is not None:
+                service.served.add(response, start)
         except NoskewError as error:
             answer = self._problem(error, service)
             known = "" if service is None else name
@@ -162,6 +164,8 @@ class App:
             rows, reader = service.json_rows.columns(request.entities), service.reader
             response = await reader.get_async(rows) if service.is_remote else reader.get(rows)
             answer = (200, _JSON_HEADERS, feast.encode(response, service, request.features))
+            if service.served is not None:
+                service.served.add(response, start)
         except NoskewError as error:
             answer = self._problem(error, service)
             self._metrics.answered("get-online-features", "", answer[0], start)

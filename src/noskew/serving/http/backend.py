@@ -15,11 +15,13 @@ from noskew.config import Config
 from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
-from noskew.opening import open_logs
+from noskew.opening import open_logs, open_offline
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.http.compiled import Snapshot, is_remote
 from noskew.serving.http.metrics import Metrics
+from noskew.serving.http.skew_metrics import SkewMetrics
+from noskew.serving.served_log import ServedLog
 from noskew.stores.online import open_store
 from noskew.stores.online.base import OnlineStore
 
@@ -37,8 +39,10 @@ class Backend:
     definitions is seen whole or not at all. The registry is only read by :meth:`follow`.
     """
 
-    def __init__(self, root: Path, config: Config, clock: Clock, metrics: Metrics) -> None:
-        self._root, self._config, self._clock, self.metrics = root, config, clock, metrics
+    def __init__(self, root: Path, config: Config, clock: Clock) -> None:
+        self._root, self._config, self._clock = root, config, clock
+        self._skew = SkewMetrics()
+        self.metrics = Metrics([self._skew])
         self._registry: SqlRegistry | None = None
         self._store: OnlineStore | None = None
         self._retired: list[OnlineStore] = []
@@ -47,6 +51,18 @@ class Backend:
         self._compiled: tuple[int, OnlineStore | None] = (0, None)
         self._lacking = "it is still starting"
         self._told = ""
+        self.served = self._served_log()
+
+    def _served_log(self) -> ServedLog | None:
+        """What keeps a sample of the answers; None: nothing is kept."""
+        share = self._config.serve.audit
+        if not share:
+            return None
+        return ServedLog(
+            self.project, share, self._clock, self.metrics,
+            open_offline=lambda: open_offline(self._config, self._root),
+            registry=self.registry, online=self.online,
+        )  # fmt: skip
 
     @property
     def project(self) -> str:
@@ -68,6 +84,12 @@ class Backend:
             raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
         return self._store
 
+    def registry(self) -> SqlRegistry:
+        """The registry, if it is open. Raises StoreUnavailableError if it is not."""
+        if self._registry is None:
+            raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
+        return self._registry
+
     @property
     def is_compiled(self) -> bool:
         """Whether there is something to answer from."""
@@ -88,6 +110,12 @@ class Backend:
             await store.read_async([_NO_KEY])
         else:
             store.ping()
+
+    def start(self) -> None:
+        """A first round of :meth:`follow`, before the first request."""
+        self.refresh()
+        if self.served is not None:
+            self.served.start()
 
     async def follow(self) -> None:
         """Open what is not open, and take over what is applied, again and again until cancelled."""
@@ -111,6 +139,8 @@ class Backend:
     def close(self) -> None:
         """Close the stores. Only when no request is under way."""
         self._snapshot = None
+        if self.served is not None:
+            self.served.close()
         for opened in (*self._retired, self._store, self._registry):
             if opened is not None:
                 opened.close()
@@ -143,6 +173,7 @@ class Backend:
                 self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
             if self._registry.head(project) != self._applied.version:
                 self._applied = self._registry.current(project)
+            self._skew.refresh(self._registry, project)
         except NoskewError as error:
             self.metrics.registry_errors.inc()
             self._say(f"the registry cannot be read: {error}")
@@ -165,8 +196,11 @@ class Backend:
             project=self._config.project,
             max_rows=self._config.serve.max_rows,
             metrics=self.metrics,
+            served=self.served,
         )
         made.warm()
+        if self.served is not None:
+            self.served.look()  # before the first answer from what was compiled now
         self._snapshot, self._compiled = made, wanted
         # What is compiled lives as long as the worker: the collector need not look at it with
         # every request's garbage, which takes a tenth of a second.

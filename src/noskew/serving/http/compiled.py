@@ -24,12 +24,15 @@ from noskew.serving.http.json_rows import JsonRows
 from noskew.serving.http.metrics import Meter, Metrics
 from noskew.serving.reader import OnlineReader
 from noskew.serving.request import shown
+from noskew.serving.served_log import ServedLog, ServiceLog
 from noskew.stores.online.base import OnlineStore
 from noskew.types import DType
 
 log = logging.getLogger("noskew.serving")
 #: Sets of features that callers named themselves, kept compiled.
 _MOST_AD_HOC = 256
+#: Those of them whose answers are kept for the audit: each has a table of its own.
+_MOST_KEPT = 16
 #: Enough rows that what is compiled for many rows gets compiled too.
 _WARM_ROWS = 17
 
@@ -47,6 +50,8 @@ class CompiledService:
         max_rows: int,
         meter: Meter,
     ) -> None:
+        #: Where a sample of the answers is kept; None: nowhere.
+        self.served: ServiceLog | None = None
         for function in service.on_demand:
             _import(function)
         self.service, self.meter = service, meter
@@ -91,18 +96,20 @@ class Snapshot:
         project: str,
         max_rows: int,
         metrics: Metrics,
+        served: ServedLog | None = None,
     ) -> None:
         self.version: int = applied.version
         self.definitions: Project = applied.project
         self.services: dict[str, CompiledService] = {}
         self.broken: dict[str, DefinitionError] = {}
         self._made_of = (store, clock, project, max_rows)
-        self._metrics = metrics
+        self._metrics, self._served, self._kept_ad_hoc = metrics, served, 0
         self._documents: dict[str, bytes] = {}
         self._ad_hoc: OrderedDict[tuple[str, ...], CompiledService] = OrderedDict()
         for name, service in applied.project.services.items():
             try:
-                self.services[name] = self._compile(service, "features")
+                made = self.services[name] = self._compile(service, "features")
+                made.served = None if served is None else served.of(made.plan)
             except DefinitionError as error:
                 # One service that cannot be served must not take the others with it.
                 log.error("the service %s cannot be served: %s", name, error)
@@ -131,10 +138,21 @@ class Snapshot:
         found = self._ad_hoc.get(chosen)
         if found is None:
             found = self._compile(make(self.definitions), "get-online-features", label="")
+            found.served = self._kept(found)
             self._ad_hoc[chosen] = found
             if len(self._ad_hoc) > _MOST_AD_HOC:
                 self._ad_hoc.popitem(last=False)
         return found
+
+    def _kept(self, made: CompiledService) -> ServiceLog | None:
+        """Where answers of an ad-hoc service are kept: with those of the service it renames."""
+        named = self.services.get(made.service.name)
+        if named is not None and _columns(named) == _columns(made):
+            return named.served
+        if self._served is None or self._kept_ad_hoc == _MOST_KEPT:
+            return None
+        self._kept_ad_hoc += 1
+        return self._served.of(made.plan)
 
     def document(self, name: str, make: Callable[[], bytes]) -> bytes:
         """An answer that depends on the definitions alone, made when first asked for."""
@@ -150,6 +168,11 @@ class Snapshot:
         return CompiledService(
             service, store, clock, project=project, max_rows=max_rows, meter=meter
         )
+
+
+def _columns(made: CompiledService) -> list[tuple[str, str]]:
+    """What the columns of a service are, whatever their names."""
+    return [(c.origin.definition_hash, c.feature) for c in made.service.columns]
 
 
 def _import(function: OnDemand) -> None:

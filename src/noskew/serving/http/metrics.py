@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections.abc import Sequence
 from time import perf_counter
 
 from noskew.errors import NoskewError, StoreError, missing_extra
@@ -24,6 +25,7 @@ try:
         generate_latest,
         multiprocess,
     )
+    from prometheus_client.registry import Collector
 except ImportError as error:
     raise missing_extra("prometheus-client", "serve", "noskew serve") from error
 
@@ -31,6 +33,15 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 #: Seconds; the bound for p99 is 10 ms, so the steps are small around it.
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+#: Counts of the audit's log, and what they are of.
+_AUDITED = {
+    "sampled": "Rows of answers that were chosen to be kept for the audit.",
+    "logged": "Those that are in the offline store.",
+    "dropped": "Those that were not kept, because too many waited.",
+    "failed": "Those that could not be kept.",
+}
 
 
 class Meter:
@@ -70,10 +81,11 @@ class Meter:
 
 
 class Metrics:
-    """The counts of one worker."""
+    """The counts of one worker. ``also``: what every worker knows alike, and tells with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: Sequence[Collector] = ()) -> None:
         self._registry = CollectorRegistry()
+        self._also = also
         self._meters: dict[tuple[str, str], Meter] = {}
         own = self._registry
         labels = ("route", "service", "status")
@@ -108,6 +120,26 @@ class Metrics:
             "noskew_registry_errors", "Polls of the registry that failed.", registry=own
         )
 
+        self._audited = {
+            name: Counter(f"noskew_audit_{name}_rows", about, ("service",), registry=own)
+            for name, about in _AUDITED.items()
+        }
+        self.audit_errors = Counter(
+            "noskew_audit_errors",
+            "Failures of looking at stores for the audit, or of writing to them; tried again.",
+            ("type",),
+            registry=own,
+        )
+
+    def audited(self, service: str, **rows: int) -> None:
+        """Count rows of answers that were sampled, logged, dropped or failed."""
+        for name, count in rows.items():
+            self._audited[name].labels(service).inc(count)
+
+    def audit_failed(self, error: Exception) -> None:
+        """Count a failure of the audit's log."""
+        self.audit_errors.labels(type(error).__name__).inc()
+
     def answered(self, route: str, service: str, status: int, start: float) -> None:
         """Count a request that arrived at ``start`` of the performance counter."""
         self.requests.labels(route, service, str(status)).inc()
@@ -137,9 +169,11 @@ class Metrics:
     def text(self) -> bytes:
         """Everything counted so far, by all workers."""
         self.flush()
-        if DIRECTORY not in os.environ:
-            return generate_latest(self._registry)
         together = CollectorRegistry()
+        for collector in self._also:
+            together.register(collector)
+        if DIRECTORY not in os.environ:
+            return generate_latest(self._registry) + generate_latest(together)
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 

@@ -10,7 +10,6 @@ from noskew import config as configuration
 from noskew.clock import Clock, FixedClock, SystemClock
 from noskew.serving.http.app import App
 from noskew.serving.http.backend import Backend
-from noskew.serving.http.metrics import Metrics
 
 
 def build(root: str, at: int | None) -> App:
@@ -19,8 +18,9 @@ def build(root: str, at: int | None) -> App:
     Called in the worker: nothing that is open crosses from the process that starts it.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every file
     if root not in sys.path:
         sys.path.insert(0, root)  # on-demand functions are imported from the project
     config = configuration.load(Path(root))
     clock: Clock = SystemClock() if at is None else FixedClock(at)
-    return App(Backend(Path(root), config, clock, Metrics()), config.serve)
+    return App(Backend(Path(root), config, clock), config.serve)

@@ -1,0 +1,198 @@
+"""Recomputation: what served rows should have been, and what they could have been by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.audit.claims import Claims
+from noskew.audit.facts import FactsOfView, Index, Mask
+from noskew.definitions.service import FeatureService
+from noskew.definitions.view import FeatureView
+from noskew.kernel import on_demand
+from noskew.serving.served_table import ServedTable
+from noskew.stores.offline.base import EVENT_TIME, OfflineStore
+from noskew.streaming.footing import Footing
+from noskew.training.history import historical_features
+
+_TIME = pa.timestamp("us", "UTC")
+#: The column of times in what is asked of the past; no join key has this name.
+_ASKED = "noskew asked at"
+
+#: Values of features by view, and by feature.
+Stored = dict[str, dict[str, pa.Array]]
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What is known of a view when an audit begins.
+
+    ``footing``: what its streamed rows stand on; None if no stream keeps any. ``covered``: all
+    that became known before this time (µs) is in the offline store; None: as soon as it is known.
+    ``runs``: runs of ``materialize``; see :class:`noskew.audit.claims.Runs`.
+    """
+
+    footing: Footing | None = None
+    covered: int | None = None
+    runs: frozenset[tuple[int, int, int]] = frozenset()
+
+
+class Served:
+    """Rows of one service that were served, as its table has them."""
+
+    def __init__(self, table: ServedTable, rows: pa.Table, states: Mapping[str, ViewState]) -> None:
+        self.table, self.rows = table, rows.combine_chunks()
+        self.t: Index = whole(self.rows, EVENT_TIME).view(pa.int64()).to_numpy()
+        self.claims = [
+            self._claims(view, names, states[view.name])
+            for view, names in zip(table.service.views, table.views, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def _claims(self, view: FeatureView, names: tuple[str, str, str], state: ViewState) -> Claims:
+        version, _, ground = (whole(self.rows, name) for name in names)
+        return Claims(version, ground, view.has_partial_rows, state.footing, state.runs)
+
+    def asked(self, view: int) -> Index:
+        """When the rows of a view were asked: at ``t``, or at their known time if that is later."""
+        return np.maximum(self.t, self.claims[view].known)
+
+    @property
+    def keys(self) -> pa.Table:
+        """The join keys, by name."""
+        return pa.table({n: whole(self.rows, c) for n, c in self.table.keys.items()})
+
+    @property
+    def request(self) -> pa.Table:
+        """The request fields, by name."""
+        columns = {n: whole(self.rows, c) for n, c in self.table.request.items()}
+        return pa.table(columns or {"_": pa.nulls(len(self))})
+
+    def feature(self, name: str) -> pa.Array:
+        """The values that were served."""
+        return whole(self.rows, self.table.features[name])
+
+    def take(self, at: Index, states: Mapping[str, ViewState]) -> Served:
+        """Some of the rows."""
+        return Served(self.table, self.rows.take(pa.array(at)), states)
+
+
+def whole(table: pa.Table, name: str) -> pa.Array:
+    """A column as one array."""
+    return table.column(name).combine_chunks()
+
+
+@dataclass
+class Answers:
+    """The features of a service, computed again, for some rows.
+
+    ``columns``: by name. ``unclear``: rows of which it cannot be said what they should be, by
+    view; on-demand features of them are not clear either.
+    """
+
+    columns: dict[str, pa.Array]
+    unclear: dict[str, Mask] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """Computes the features of a service again, from the facts in the offline store."""
+
+    service: FeatureService
+    offline: OfflineStore
+
+    def known(self, rows: Served) -> Answers:
+        """From the facts known by when each row was asked, as a training set is computed."""
+        stored: Stored = {}
+        for i, view in enumerate(self.service.views):
+            names = self._needed(view)
+            alone = FeatureService("audit", [view[tuple(names)]], full_names=True)
+            asked = rows.keys.select(list(view.entity.keys)).append_column(
+                _ASKED, pa.array(rows.asked(i)).view(_TIME)
+            )
+            found = historical_features(
+                alone, asked, self.offline, event_time=_ASKED, known_at="row"
+            )
+            stored[view.name] = {n: whole(found, f"{view.name}__{n}") for n in names}
+        return Answers(self._columns(stored, rows))
+
+    def folded(self, rows: Served) -> tuple[Answers, Answers]:
+        """From the facts that each row had folded: as all claims have it, and as its own version.
+
+        Where the row is as new as is claimed, both are the same.
+        """
+        stored: tuple[Stored, Stored] = ({}, {})
+        unclear: dict[str, Mask] = {}
+        for i, view in enumerate(self.service.views):
+            claimed, own, unclear[view.name] = self._of_view(rows, i, view)
+            stored[0][view.name], stored[1][view.name] = claimed, own
+        columns = [self._columns(s, rows) for s in stored]
+        return Answers(columns[0], unclear), Answers(columns[1], unclear)
+
+    def _of_view(
+        self, rows: Served, i: int, view: FeatureView
+    ) -> tuple[dict[str, pa.Array], dict[str, pa.Array], Mask]:
+        names = self._needed(view)
+        facts = FactsOfView(view, frozenset(names), self.offline)
+        keys, t = rows.keys.select(list(view.entity.keys)), rows.asked(i)
+        claimed = {n: pa.nulls(len(rows), view.features[n].dtype.to_arrow()) for n in names}
+        own, unclear = dict(claimed), np.ones(len(rows), bool)
+        for group in rows.claims[i].groups():
+            found = facts.values(keys, t, group.folded, group.most)
+            claimed = _put(claimed, found.values, group.rows)
+            own = _put(own, found.values, group.rows)
+            unclear[group.rows] = found.unclear[group.rows]
+            if group.own is not None and group.own_rows is not None and len(group.own_rows):
+                older = facts.values(keys, t, group.own)
+                own = _put(own, older.values, group.own_rows)
+        return claimed, own, unclear
+
+    def _needed(self, view: FeatureView) -> list[str]:
+        """The features of a view that the service gives, or makes others of."""
+        inputs = (s for f in self.service.on_demand for s in f.inputs)
+        chosen = [s for s in (*self.service.selections, *inputs) if s.view.name == view.name]
+        return list(dict.fromkeys(n for s in chosen for n in s.names))
+
+    def _columns(self, stored: Stored, rows: Served) -> dict[str, pa.Array]:
+        made = on_demand.compute(self.service, stored, rows.request)
+        out = {}
+        for c in self.service.columns:
+            held = stored if isinstance(c.origin, FeatureView) else made
+            out[c.name] = held[c.origin.name][c.feature]
+        return out
+
+
+def views_of(service: FeatureService, column: str) -> Sequence[str]:
+    """The names of the views that a column is made of."""
+    (found,) = (c for c in service.columns if c.name == column)
+    if isinstance(found.origin, FeatureView):
+        return [found.origin.name]
+    return list(dict.fromkeys(s.view.name for s in found.origin.inputs))
+
+
+def _put(
+    columns: Mapping[str, pa.Array], values: Mapping[str, pa.Array], rows: Index
+) -> dict[str, pa.Array]:
+    """Columns with ``values`` at some rows."""
+    n = len(next(iter(columns.values()))) if columns else 0
+    at = np.arange(n)
+    at[rows] += n
+    place: NDArray[np.int64] = at
+    return {
+        name: pa.concat_arrays([column, values[name]]).take(pa.array(place))
+        for name, column in columns.items()
+    }
+
+
+def any_of(masks: Iterable[Mask], n: int) -> Mask:
+    """Where any of the masks is true."""
+    out = np.zeros(n, bool)
+    for mask in masks:
+        out |= mask
+    return out
