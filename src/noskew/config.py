@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from noskew.errors import ConfigError
+from noskew.errors import ConfigError, nearest
 from noskew.redaction import masked, masked_settings
 from noskew.types import check_name
 
 FILE = "noskew.toml"
+#: What may do the work of training sets, ingest and materialize.
+RUNNERS = ("in_process", "spark")
 _DOLLAR = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
 
 
@@ -66,7 +68,10 @@ class OnlineConfig(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class ServeConfig(_Section, frozen=True, forbid_unknown_fields=True):
-    """``[serve]``: the HTTP server and its limits."""
+    """``[serve]``: the HTTP server and its limits.
+
+    ``audit``: the share of entities, 0 to 1, whose answers are kept in the offline store.
+    """
 
     host: str = "127.0.0.1"
     port: int = 6580
@@ -74,6 +79,14 @@ class ServeConfig(_Section, frozen=True, forbid_unknown_fields=True):
     max_rows: int = 10_000
     max_body_bytes: int = 8_388_608
     body_timeout_s: int = 30
+    audit: float = 0.0
+
+
+class SparkConfig(_Section, frozen=True, forbid_unknown_fields=True):
+    """``[spark]``: a session of Spark, where the process has none. ``[spark.conf]`` sets it up."""
+
+    master: str = "local[*]"
+    conf: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Config(_Section, frozen=True, forbid_unknown_fields=True):
@@ -81,10 +94,12 @@ class Config(_Section, frozen=True, forbid_unknown_fields=True):
 
     project: str
     features: str = "features"
+    runner: str = "in_process"
     registry: RegistryConfig = msgspec.field(default_factory=RegistryConfig)
     offline: OfflineConfig = msgspec.field(default_factory=OfflineConfig)
     online: OnlineConfig = msgspec.field(default_factory=OnlineConfig)
     serve: ServeConfig = msgspec.field(default_factory=ServeConfig)
+    spark: SparkConfig = msgspec.field(default_factory=SparkConfig)
 
 
 def find(start: Path) -> Path:
@@ -114,18 +129,23 @@ def load(root: Path) -> Config:
         raise ConfigError(f"no {FILE} in {str(root)!r}; run 'noskew init'") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{FILE} is not valid TOML: {error}") from error
-    offline = given.get("offline")
-    if isinstance(offline, dict) and isinstance(offline.get("properties"), dict):
-        offline["properties"] = dict(_flat(offline["properties"]))
+    for section, key in (("offline", "properties"), ("spark", "conf")):
+        held = given.get(section)
+        if isinstance(held, dict) and isinstance(held.get(key), dict):
+            held[key] = dict(_flat(held[key]))
     try:
         config = msgspec.convert(_with_environment(given, Config, ()), Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{FILE}: {error}") from error
     check_name(config.project, f"{FILE}, project")
+    if config.runner not in RUNNERS:
+        raise ConfigError(f"{FILE}: runner = {config.runner!r}; {nearest(config.runner, RUNNERS)}")
     if not 1 <= config.offline.buckets <= 4_096:
         raise ConfigError(
             f"{FILE}: offline.buckets must be 1 to 4096, got {config.offline.buckets}"
         )
+    if not 0 <= config.serve.audit <= 1:
+        raise ConfigError(f"{FILE}: serve.audit must be 0 to 1, got {config.serve.audit}")
     return config
 
 

@@ -11,6 +11,7 @@ NoskewError
 │   └── LimitError                        too many rows, too large a body
 ├── ConfigError (ValueError)              noskew.toml, an address, an option
 ├── MissingExtraError (ImportError)       an optional library is not installed
+├── RunnerError                           what work is distributed by did not start, or failed
 ├── ConflictError                         somebody else changed it first; look again and repeat
 │   └── NoteMismatchError                 a table's note is not what was expected: others moved on
 ├── RegistryError
@@ -80,6 +81,10 @@ class ConfigError(NoskewError, ValueError):
 
 class MissingExtraError(NoskewError, ImportError):
     """An optional library is not installed; the message names the extra to install."""
+
+
+class RunnerError(NoskewError):
+    """Spark did not start, or failed for a reason of its own. What was acknowledged is kept."""
 
 
 class ConflictError(NoskewError):

@@ -23,6 +23,7 @@ def run_ingest(
     file: Path | None = None,
     *,
     console: Console = err,
+    runner: str | None = None,
 ) -> list[IngestReport]:
     """Ingest with a bar for each offline table, then say what was done and what was refused."""
     from noskew.cli import totals
@@ -35,7 +36,7 @@ def run_ingest(
     if file:
         expected = dict.fromkeys(expected, totals.rows_of(data, store.root))
     with Bars(expected, console=console) as bars:
-        reports = store.ingest(source, data, progress=bars)
+        reports = store.ingest(source, data, progress=bars, runner=runner)
     added = sum(r.rows for r in reports)
     bars.summary(f"[b]ingest[/b] {added:,} new events into {_count(reports, 'offline table')}")
     for report in reports:
@@ -52,6 +53,7 @@ def run_materialize(
     *,
     until: Any = None,
     full: bool = False,
+    runner: str | None = None,
 ) -> list[Materialized]:
     """Materialize with a bar for each view, then say what was done."""
     from noskew.cli import totals
@@ -61,7 +63,7 @@ def run_materialize(
     tell_if_cold()
     names = list(views) if views else None
     with Bars(totals.of_materialize(store, names)) as bars:
-        done = store.materialize(names, until=until, full=full, progress=bars)
+        done = store.materialize(names, until=until, full=full, progress=bars, runner=runner)
     changed, entities = sum(d.changed for d in done), sum(d.entities for d in done)
     bars.summary(
         f"[b]materialize[/b] {entities:,} rows ({changed:,} changed) of {_count(done, 'view')}"

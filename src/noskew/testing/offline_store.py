@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import threading
 from abc import ABC, abstractmethod
@@ -48,6 +49,7 @@ from noskew.stores.offline.base import (
     Filter,
     OfflineStore,
     TableSpec,
+    Written,
 )
 
 TIME = pa.timestamp("us", "UTC")
@@ -587,6 +589,131 @@ class OfflineStoreTests(ABC):
         for k in range(4):
             assert [row["v"] for row in order if row["k"] == k] == [0.0, 1.0, 2.0]
         assert store.info("facts").snapshot_number >= 12
+
+    # -- appends in two halves ---------------------------------------------------------------
+
+    def test_two_halves_make_an_append(self, store: OfflineStore) -> None:
+        """Files of several writers, told of as plain data; nobody sees them before the commit."""
+        store.create(simple())
+        store.append("facts", [facts([(7, 1, 7.0)])])
+        told: list[int] = []
+        with self.reopen(store) as other:
+            parts = [
+                store.write_files("facts", [facts([(1, 1, 1.0), (2, 1, 2.0)])], token="t", first=1),
+                other.write_files(
+                    "facts", iter([facts([(1, 1, 3.0)])]), token="t", first=9, progress=told.append
+                ),
+                other.write_files("facts", [], token="t", first=20),
+            ]
+            assert [(p.table, p.rows, p.first, p.end) for p in parts] == [
+                ("facts", 2, 1, 3), ("facts", 1, 9, 10), ("facts", 0, 20, 20),
+            ]  # fmt: skip
+            assert told == [1]
+            assert store.info("facts").rows == 1
+            assert len(store.files("facts")) == 1
+            travelled = [
+                Written(**json.loads(json.dumps(dataclasses.asdict(part)))) for part in parts
+            ]
+            commit = store.commit_files("facts", travelled, token="t")
+            assert (commit.rows, commit.token, commit.repeated) == (3, "t", False)
+            assert other.committed("facts", "t") == dataclasses.replace(commit, repeated=True)
+        read = store.read("facts", ["k", "v", SEQUENCE, BUCKET]).sort_by(SEQUENCE)
+        assert bits(read) == bits(
+            pa.table({"k": [7, 1, 2, 1], "v": [7.0, 1.0, 2.0, 3.0], SEQUENCE: [0, 1, 2, 9],
+                      BUCKET: [3, 1, 2, 1]})
+        )  # fmt: skip
+        assert len(self.read_raw(store, "facts")) == 4
+        store.append("facts", [facts([(1, 1, 8.0)])])
+        assert store.info("facts").last_sequence == 20
+
+    def test_numbered_facts_have_their_numbers(self, store: OfflineStore) -> None:
+        store.create(simple())
+
+        def numbered(numbers: list[int], values: list[float]) -> pa.RecordBatch:
+            batch = facts([(1, 5, value) for value in values])
+            column = pa.array(numbers, pa.int64())
+            return pa.RecordBatch.from_arrays(
+                [column, *batch.columns], [SEQUENCE, *batch.schema.names]
+            )
+
+        parts = [
+            store.write_files("facts", [numbered(*given)], token="t", first=100, numbered=True)
+            for given in (([3, 0], [3.0, 0.0]), ([2, 1], [2.0, 1.0]))
+        ]
+        assert [(p.first, p.end) for p in parts] == [(100, 104), (100, 103)]
+        store.commit_files("facts", parts, token="t")
+        read = store.read("facts", ["v", SEQUENCE], bucket=1)
+        runs = [[0.0, 3.0], [1.0, 2.0]]  # each file is sorted
+        assert listed(read.column("v")) in (runs[0] + runs[1], runs[1] + runs[0])
+        assert listed(read.column(SEQUENCE)) == [100 + v for v in listed(read.column("v"))]
+        for batch, is_numbered in ((facts([(1, 5, 1.0)]), True), (numbered([0], [1.0]), False)):
+            with pytest.raises(SchemaMismatchError, match=SEQUENCE):
+                store.write_files("facts", [batch], token="u", first=200, numbered=is_numbered)
+        with pytest.raises(SchemaMismatchError, match=SEQUENCE):
+            store.write_files("facts", [numbered([-1], [1.0])], token="u", first=9, numbered=True)
+        with pytest.raises(InputError):
+            store.write_files("facts", [], token="u", first=-1)
+
+    def test_files_are_committed_once(self, store: OfflineStore) -> None:
+        """Also by the call whose answer was lost, and by another that did the same work."""
+        store.create(simple())
+        part = store.write_files("facts", [facts([(1, 1, 1.0)])], token="t", first=0)
+        twin = store.write_files("facts", [facts([(1, 1, 1.0)])], token="t", first=0)
+        done = store.commit_files("facts", [part], token="t")
+        for again in (part, twin):
+            repeated = store.commit_files("facts", [again], token="t")
+            assert repeated == dataclasses.replace(done, repeated=True)
+        assert listed(store.read("facts", ["v"]).column("v")) == [1.0]
+        assert len(self.read_raw(store, "facts")) == 1
+        assert store.append("facts", [facts([(9, 9, 9.0)])], token="t").repeated
+        store.create(simple("other"))
+        with pytest.raises(InputError, match="facts"):
+            store.commit_files("other", [part], token="u")
+
+    def test_an_empty_commit_of_files_records_its_token(self, store: OfflineStore) -> None:
+        store.create(simple())
+        assert store.commit_files("facts", [], token="t").rows == 0
+        assert store.committed("facts", "t") is not None
+        store.append("facts", [facts([(1, 1, 1.0)])])
+        assert store.info("facts").last_sequence == 0
+
+    def test_files_that_were_overtaken_are_refused(self, store: OfflineStore) -> None:
+        store.create(simple())
+        part = store.write_files("facts", [facts([(1, 1, 1.0)])], token="t", first=0)
+        store.append("facts", [facts([(2, 1, 2.0)])])
+        with pytest.raises(ConflictError):
+            store.commit_files("facts", [part], token="t")
+        assert store.committed("facts", "t") is None
+        ahead = store.info("facts").last_sequence + 100
+        part = store.write_files("facts", [facts([(1, 1, 1.0)])], token="t", first=ahead)
+        store.append("facts", [facts([(2, 1, 3.0)])])  # still before it
+        store.commit_files("facts", [part], token="t")
+        read = store.read("facts", ["v", SEQUENCE]).sort_by(SEQUENCE)
+        assert listed(read.column("v")) == [2.0, 3.0, 1.0]
+
+    def test_files_that_may_be_gone_are_refused(self, store: OfflineStore) -> None:
+        """What nothing refers to is removed by an upkeep; a commit must not name it any more."""
+        store.create(simple())
+        for n in range(2):
+            store.append("facts", [facts([(1, n, 1.0)])])
+        part = store.write_files("facts", [facts([(1, 9, 9.0)])], token="t", first=10)
+        store.compact("facts")
+        with pytest.raises(ConflictError):
+            store.commit_files("facts", [part], token="t")
+        store.drop("facts")
+        store.create(simple())
+        with pytest.raises(ConflictError):
+            store.commit_files("facts", [part], token="t")
+        assert store.info("facts").rows == 0
+
+    def test_notes_change_with_a_commit_of_files(self, store: OfflineStore) -> None:
+        store.create(simple())
+        part = store.write_files("facts", [facts([(1, 1, 1.0)])], token="t", first=0)
+        with pytest.raises(NoteMismatchError):
+            store.commit_files("facts", [part], token="t", expected={"n": "1"})
+        store.commit_files("facts", [part], token="t", notes={"n": "1"}, expected={"n": None})
+        assert store.info("facts").notes == {"n": "1"}
+        assert listed(store.read("facts", ["v"]).column("v")) == [1.0]
 
     # -- notes -------------------------------------------------------------------------------
 

@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noskew.errors import InputError, SchemaMismatchError, missing_extra
+from noskew.runners.spark.faults import faults
+from noskew.runners.spark.session import is_frame
 
 
 def to_arrow(rows: Any, what: str = "rows") -> pa.Table:
     """A table of a caller's rows, columns and order as given.
 
-    Takes a pyarrow Table or RecordBatch, a pandas or Polars frame, anything with
+    Takes a pyarrow Table or RecordBatch, a pandas, Polars or Spark frame, anything with
     ``__arrow_c_stream__``, a mapping of columns, a list of row mappings, the path of a Parquet
     file, or a SQL query on DuckDB (text that starts with SELECT or WITH).
 
@@ -35,6 +37,9 @@ def _read(rows: Any, what: str) -> pa.Table:
         return pa.Table.from_batches([rows])
     if isinstance(rows, (str, Path)):
         return _from_text(rows, what)
+    if is_frame(rows):
+        with faults(f"collecting {what}"):
+            return rows.toArrow()
     try:
         if isinstance(rows, Mapping):
             return pa.table(dict(rows))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +22,7 @@ from noskew.kernel.history import KnownAt, historical
 from noskew.kernel.keys import integers
 from noskew.kernel.plan import ViewPlan, WindowFeature, compile_view
 from noskew.kernel.spans import mark, spans
+from noskew.runners.in_process import THREADS, each
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.training.answer import Answer
 from noskew.training.asked import Asking, Buckets, Found
@@ -33,19 +32,12 @@ from noskew.types import DType, Schema
 Index = NDArray[np.int64]
 #: The column of the caller's rows that says when each asks.
 DEFAULT_EVENT_TIME = "event_timestamp"
-#: Buckets worked on at a time; the kernel and the readers let go of the interpreter's lock.
-#: Each decodes for itself and holds some tens of megabytes, so that more would cost memory.
-_THREADS = max(2, min(4, os.cpu_count() or 2))
 #: A choice of events that keeps more than this share is not worth copying them for.
 _WORTH_SELECTING = 0.5
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The caller's rows as the kernel needs them."""
-
-    table: pa.Table
-    t: Index
+#: The features of some views, by view and feature name.
+Stored = dict[str, dict[str, pa.Array]]
 
 
 def historical_features(
@@ -61,86 +53,142 @@ def historical_features(
     """The rows with the service's features as of each row's own time.
 
     Rows come back in their order, duplicates and all columns kept. ``snapshots`` pins offline
-    tables (by name) to earlier snapshots. ``progress`` is told of (row, view) pairs done.
+    tables (by name) to earlier snapshots; one that is not named had no events. ``progress`` is
+    told of (row, view) pairs done.
 
     Raises SchemaMismatchError when a join key, request field or the event time is absent, of
     another type, or when a column has the name of a feature.
     """
-    asked = _check_rows(service, rows, event_time)
-    answers: dict[str, dict[str, pa.Array]] = {}
-    for view in service.views:
-        names = _features_of(service, view)
-        plan = compile_view(view).restrict(names)
-        table = table_name(view)
-        pinned = snapshots.get(table) if snapshots else None
-        answers[view.name] = _view_answer(
-            view, plan, asked, offline, known_at=known_at, snapshot=pinned, progress=progress
-        )
-    computed = on_demand.compute(service, answers, rows)
-    out = rows
+    asked = Rows.of(service, rows, event_time)
+    stored = stored_features(
+        service, service.views, asked, offline,
+        known_at=known_at, snapshots=snapshots, progress=progress,
+    )  # fmt: skip
+    return with_features(service, rows, stored)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The caller's rows, and the time of each: int64 (µs), shape (rows,)."""
+
+    table: pa.Table
+    t: Index
+
+    @classmethod
+    def of(cls, service: FeatureService, rows: pa.Table, event_time: str) -> Rows:
+        """Check that rows have a time and no feature. Raises SchemaMismatchError."""
+        what = f"rows for {service.name!r}"
+        if event_time not in rows.column_names:
+            raise SchemaMismatchError(
+                f"{what}: no column {event_time!r} with the time of each row; name it with "
+                f"event_time=…; {nearest(event_time, rows.column_names)}"
+            )
+        clash = [c.name for c in service.columns if c.name in rows.column_names]
+        if clash:
+            raise SchemaMismatchError(
+                f"{what}: the column {clash[0]!r} has the name of a feature; drop or rename it"
+            )
+        column = rows.column(event_time)
+        when = conform_column(column, DType("timestamp"), f"{what}, {event_time!r}")
+        if when.null_count:
+            raise SchemaMismatchError(f"{what}: {when.null_count} rows have no {event_time!r}")
+        return cls(rows, integers(whole(when)))
+
+
+def stored_features(
+    service: FeatureService,
+    views: Iterable[FeatureView],
+    asked: Rows,
+    offline: OfflineStore,
+    *,
+    known_at: KnownAt,
+    snapshots: Mapping[str, int | None] | None,
+    progress: Progress | None = None,
+    threads: int = THREADS,
+) -> Stored:
+    """The features of some of the service's views, those that it needs; see
+    :func:`historical_features`.
+    """
+    found: Stored = {}
+    for view in views:
+        plan = compile_view(view).restrict(features_of(service, view))
+        pinned = None if snapshots is None else snapshots.get(table_name(view))
+        is_empty = not has_table(offline, view) if snapshots is None else pinned is None
+        question = _Question(view, plan, asked, known_at)
+        if is_empty:
+            found[view.name] = question.of_nothing()
+        else:
+            found[view.name] = question.of(offline, pinned, progress, threads)
+    return found
+
+
+def with_features(service: FeatureService, rows: pa.Table, stored: Stored) -> pa.Table:
+    """The rows, and the columns of the service after them; on-demand functions are run.
+
+    ``stored``: the features of every view of the service.
+    """
+    computed = on_demand.compute(service, stored, rows)
     for column in service.columns:
-        held = answers if isinstance(column.origin, FeatureView) else computed
-        out = out.append_column(column.name, held[column.origin.name][column.feature])
-    return out
+        held = stored if isinstance(column.origin, FeatureView) else computed
+        rows = rows.append_column(column.name, held[column.origin.name][column.feature])
+    return rows
 
 
-def _check_rows(service: FeatureService, rows: pa.Table, event_time: str) -> _Rows:
-    what = f"rows for {service.name!r}"
-    if event_time not in rows.column_names:
-        raise SchemaMismatchError(
-            f"{what}: no column {event_time!r} with the time of each row; name it with "
-            f"event_time=…; {nearest(event_time, rows.column_names)}"
-        )
-    clash = [c.name for c in service.columns if c.name in rows.column_names]
-    if clash:
-        raise SchemaMismatchError(
-            f"{what}: the column {clash[0]!r} has the name of a feature; drop or rename it"
-        )
-    when = conform_column(rows.column(event_time), DType("timestamp"), f"{what}, {event_time!r}")
-    if when.null_count:
-        raise SchemaMismatchError(f"{what}: {when.null_count} rows have no {event_time!r}")
-    return _Rows(rows, integers(whole(when)))
-
-
-def _features_of(service: FeatureService, view: FeatureView) -> set[str]:
+def features_of(service: FeatureService, view: FeatureView) -> set[str]:
+    """The features of a view that a service needs, those for on-demand functions included."""
     selections = [*service.selections, *(i for f in service.on_demand for i in f.inputs)]
     return {n for s in selections if s.view.name == view.name for n in s.names}
 
 
-def _view_answer(
-    view: FeatureView,
-    plan: ViewPlan,
-    asked: _Rows,
-    offline: OfflineStore,
-    *,
-    known_at: KnownAt,
-    snapshot: int | None,
-    progress: Progress | None,
-) -> dict[str, pa.Array]:
-    keys_table = conform(asked.table, view.entity.keys, "rows")
-    columns = [whole(keys_table.column(k)) for k in view.entity.keys]
-    nothing = _no_events(view, plan)
-    kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
-    if not has_table(offline, view):
-        buckets = Buckets(columns, 1)
-        answer, none = Answer(kinds, buckets.order), np.full(len(buckets.keyed), -1)
-        values = historical(plan, nothing, none, asked.t[buckets.keyed])
+@dataclass(frozen=True)
+class _Question:
+    """What rows ask of one view."""
+
+    view: FeatureView
+    plan: ViewPlan
+    asked: Rows
+    known_at: KnownAt
+
+    def of_nothing(self) -> dict[str, pa.Array]:
+        """The answer of a table without events."""
+        buckets = Buckets(self._keys(), 1)
+        answer, none = Answer(self._kinds(), buckets.order), np.full(len(buckets.keyed), -1)
+        values = historical(
+            self.plan, _no_events(self.view, self.plan), none, self.asked.t[buckets.keyed]
+        )
         answer.put(np.arange(len(none)), values)
         return answer.finish()
-    info = offline.info(table_name(view), snapshot=snapshot)
-    buckets = Buckets(columns, info.spec.buckets)
-    answer = Answer(kinds, buckets.order)
-    work = _Work(view, plan, asked, offline, columns, known_at, info.snapshot, nothing, answer)
 
-    def one(item: tuple[int, int, Index]) -> None:
-        work.bucket(*item)
-        if progress:
-            progress(len(item[2]))
+    def of(
+        self, offline: OfflineStore, snapshot: int | None, progress: Progress | None, threads: int
+    ) -> dict[str, pa.Array]:
+        """The answer of the view's table; ``snapshot``: None for the latest."""
+        info = offline.info(table_name(self.view), snapshot=snapshot)
+        columns = self._keys()
+        buckets = Buckets(columns, info.spec.buckets)
+        answer = Answer(self._kinds(), buckets.order)
+        nothing = _no_events(self.view, self.plan)
+        work = _Work(
+            self.view, self.plan, self.asked, offline, columns, self.known_at, info.snapshot,
+            nothing, answer,
+        )  # fmt: skip
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(one, buckets):
-            pass
-    return answer.finish()
+        def one(item: tuple[int, int, Index]) -> None:
+            work.bucket(*item)
+            if progress:
+                progress(len(item[2]))
+
+        each(one, buckets, threads=threads)
+        return answer.finish()
+
+    def _keys(self) -> list[pa.Array]:
+        keys = self.view.entity.keys
+        table = conform(self.asked.table, keys, "rows")
+        return [whole(table.column(k)) for k in keys]
+
+    def _kinds(self) -> dict[str, pa.DataType]:
+        latest, windows = self.plan.latest, self.plan.windows
+        return {f.name: f.kind for f in latest} | {f.name: f.kind for f in windows}
 
 
 @dataclass(frozen=True)
@@ -149,7 +197,7 @@ class _Work:
 
     view: FeatureView
     plan: ViewPlan
-    asked: _Rows
+    asked: Rows
     offline: OfflineStore
     columns: Sequence[pa.Array]
     known_at: KnownAt

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,9 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
 from noskew.intake.tables import one_per_log, table_spec
 from noskew.kernel.transforms.pipeline import Pipeline
-from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.offline.base import Commit, OfflineStore, Progress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
-from noskew.training import frames
-from noskew.training import progress as telling
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
@@ -39,6 +36,14 @@ class IngestReport:
     repeated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
+    def add(self, part: Part, commit: Commit, progress: Progress | None) -> None:
+        """Count a part that is in the table; ``progress`` was told of it, unless it was before."""
+        self.parts += 1
+        self.repeated += commit.repeated
+        self.rows += 0 if commit.repeated else commit.rows
+        if commit.repeated and progress and part.rows:
+            progress(part.rows)
+
 
 def fed_by(project: Project, source: str | None) -> list[FeatureView]:
     """One view for each offline table that an ingest of ``source`` fills; None: all with data.
@@ -49,20 +54,6 @@ def fed_by(project: Project, source: str | None) -> list[FeatureView]:
     if source is None:
         return [v for v in views if v.source.batch is not None]
     return [v for v in views if v.source.name == project.source(source).name]
-
-
-def connector_of(data: Any, source: str | None) -> connectors.Connector | None:
-    """A caller's data as a connector: itself, or a frame of it; None stands for none.
-
-    Raises InputError if it is not said whose data it is.
-    """
-    if data is None:
-        return None
-    if source is None:
-        raise InputError("say which source the data belongs to: ingest('name', data)")
-    if isinstance(data, connectors.Connector):
-        return data
-    return connectors.Frame(frames.to_arrow(data, f"data for {source!r}"))
 
 
 def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchSource:
@@ -79,27 +70,6 @@ def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchS
             raise ConfigError(f"set the environment variable {variable} to the connection string")
         options["dsn"] = os.environ[variable]
     return open_source(kind, options)
-
-
-def ingest_all(
-    views: Iterable[FeatureView],
-    offline: OfflineStore,
-    clock: Clock,
-    *,
-    root: Path,
-    buckets: int,
-    connector: connectors.Connector | None = None,
-    progress: telling.Progress | None = None,
-) -> list[IngestReport]:
-    """Ingest each view from ``connector``, else from its source's own, with paths from ``root``."""
-    found = []
-    for view in views:
-        own = view.source.batch.rooted(root) if view.source.batch else None
-        told = telling.of_one(progress, view.name)
-        found.append(
-            ingest(view, offline, clock, buckets=buckets, connector=connector or own, progress=told)
-        )
-    return found
 
 
 def ingest(
@@ -120,39 +90,53 @@ def ingest(
     Raises InputError if there is no source to read, SchemaMismatchError for columns that do
     not fit the source's schema, TransformError when the transform fails, and StoreError.
     """
+    source = open_connector(chosen_connector(view, connector), view.source.schema.arrow)
+    table, made = table_of(view, offline, buckets)
+    run = Ingest(view, source, made, clock.now())
+    report = IngestReport(view.name)
+    for part in source.parts():
+        commit = offline.append(table, run.events(part, progress), token=token_of(part))
+        report.add(part, commit, progress)
+    report.refused = run.refused
+    return report
+
+
+def chosen_connector(
+    view: FeatureView, connector: connectors.Connector | None
+) -> connectors.Connector:
+    """What an ingest reads: ``connector``, else the source's own. Raises InputError for neither."""
     chosen = connector or view.source.batch
     if chosen is None:
         raise InputError(
             f"source {view.source.name!r} has no batch data to read; give it batch=ns.Parquet(…) "
             f"or the like, or pass a frame"
         )
-    source = open_connector(chosen, view.source.schema.arrow)
+    return chosen
+
+
+def table_of(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
+    """The table of a view, made if it is not there, and how many buckets it has.
+
+    An existing table keeps its bucket count whatever the configuration says now.
+    """
     spec = table_spec(view, buckets)
     offline.create(spec)
-    # An existing table keeps its bucket count whatever the configuration says now.
-    made = offline.info(spec.name).spec.buckets
-    run = _Ingest(view, source, made, clock.now())
-    report = IngestReport(view.name)
-    for part in source.parts():
-        commit = offline.append(spec.name, run.events(part, progress), token=run.token(part))
-        report.parts += 1
-        report.repeated += commit.repeated
-        report.rows += 0 if commit.repeated else commit.rows
-        if commit.repeated and progress and part.rows:
-            progress(part.rows)
-    report.refused = run.refused
-    return report
+    return spec.name, offline.info(spec.name).spec.buckets
 
 
-class _Ingest:
+def token_of(part: Part) -> str:
+    """What a commit of a part is known by; the same whoever ingests it."""
+    return f"ingest:{part.token}"
+
+
+class Ingest:
+    """From parts of a source to events of a view; counts what is refused."""
+
     def __init__(self, view: FeatureView, source: BatchSource, buckets: int, now: int) -> None:
         self._pipeline = Pipeline(view)
         self._needed = list(view.source.schema)
         self._source, self._buckets, self._now = source, buckets, now
         self.refused: dict[str, int] = {}
-
-    def token(self, part: Part) -> str:
-        return f"ingest:{part.token}"
 
     def events(self, part: Part, progress: Progress | None) -> Iterator[pa.RecordBatch]:
         for batch in self._source.read(part, self._needed, batch_rows=BATCH_ROWS):
@@ -165,5 +149,10 @@ class _Ingest:
                 progress(batch.num_rows)
 
     def _count(self, refused: Mapping[str, NDArray[np.int64]]) -> None:
-        for why, rows in refused.items():
-            self.refused[why] = self.refused.get(why, 0) + len(rows)
+        add_counts(self.refused, {why: len(rows) for why, rows in refused.items()})
+
+
+def add_counts(to: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add counts by reason to others."""
+    for why, count in more.items():
+        to[why] = to.get(why, 0) + count

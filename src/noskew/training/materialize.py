@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,15 @@ class Materialized:
         )
 
 
+@dataclass(frozen=True)
+class Filled:
+    """What filling did: rows made, rows that changed, and the greatest sequence looked at."""
+
+    entities: int
+    changed: int
+    sequence: int
+
+
 def materialize(
     view: FeatureView,
     offline: OfflineStore,
@@ -60,6 +69,7 @@ def materialize(
     until: int,
     since: Since | None = None,
     progress: Progress | None = None,
+    fill: Fill | None = None,
 ) -> Materialized:
     """Write the state of every entity, of the facts known by ``until``, to the online store.
 
@@ -69,20 +79,36 @@ def materialize(
     table's snapshot: repeating a run, or running it after a kill, changes nothing that is
     right already, and readers are never blocked. An online store that does not say that it
     holds what ``since`` covers (another one, or one that was emptied) is filled whole.
+
+    ``fill`` does the writing; :func:`fill_here` by default. The store is said to hold the view
+    once it has returned.
     """
     prefix = rows_prefix(project, view)
     if since is not None and not _covers(online, prefix, since):
         since = None
-    number, entities, changed, sequence = 0, 0, 0, since.sequence if since else -1
+    number, done = 0, Filled(0, 0, since.sequence if since else -1)
     if has_table(offline, view):
         info = offline.info(table_name(view))
-        job = _Job(view, offline, info, until, since)
-        batches = job.batches(prefix)
-        changed = online.load(batches if progress is None else _told(job, batches, progress))
-        number, entities, sequence = info.snapshot_number, job.entities, job.sequence
+        job = Job(view, project, info, until, since)
+        done = (fill or fill_here)(job, offline, online, progress)
+        number = info.snapshot_number
     online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
     online.sync()
-    return Materialized(view.name, until, number, sequence, entities, changed)
+    return Materialized(view.name, until, number, done.sequence, done.entities, done.changed)
+
+
+def fill_here(
+    job: Job,
+    offline: OfflineStore,
+    online: OnlineStore,
+    progress: Progress | None = None,
+    buckets: Iterable[int] | None = None,
+) -> Filled:
+    """Write the rows of some buckets (default: all), one after the other, in this process."""
+    filling = _Filling(job, offline)
+    batches = filling.batches(range(job.table.spec.buckets) if buckets is None else buckets)
+    changed = online.load(batches if progress is None else _told(filling, batches, progress))
+    return Filled(filling.entities, changed, filling.sequence)
 
 
 def _covers(online: OnlineStore, prefix: bytes, since: Since) -> bool:
@@ -91,52 +117,62 @@ def _covers(online: OnlineStore, prefix: bytes, since: Since) -> bool:
     return row is not None and version_of(row)[0] >= since.until
 
 
-def _told(job: _Job, batches: _Batches, progress: Progress) -> _Batches:
+def _told(filling: _Filling, batches: _Batches, progress: Progress) -> _Batches:
     """The batches; the events looked at for each are reported when its rows were taken."""
     told = 0
     for batch in batches:
         yield batch
-        progress(job.scanned - told)
-        told = job.scanned
-    progress(job.scanned - told)
+        progress(filling.scanned - told)
+        told = filling.scanned
+    progress(filling.scanned - told)
 
 
-class _Job:
-    """The rows of a view: read, folded and packed some entities at a time.
+@dataclass(frozen=True)
+class Job:
+    """What is to be written: the rows of a view, as of one snapshot of its table."""
+
+    view: FeatureView
+    project: str
+    table: TableInfo
+    until: int
+    since: Since | None
+
+
+#: Writes the rows of a job: as :func:`fill_here`, of all buckets.
+Fill = Callable[[Job, OfflineStore, OnlineStore, Progress | None], Filled]
+
+
+class _Filling:
+    """The rows of a job: read, folded and packed some entities at a time.
 
     While :meth:`batches` is read, ``scanned`` counts the events that were looked at,
     ``sequence`` is the greatest of them, and ``entities`` counts the rows that were made.
     """
 
-    def __init__(
-        self,
-        view: FeatureView,
-        offline: OfflineStore,
-        info: TableInfo,
-        until: int,
-        since: Since | None,
-    ) -> None:
+    def __init__(self, job: Job, offline: OfflineStore) -> None:
+        view, since = job.view, job.since
         self.scanned, self.entities = 0, 0
         self.sequence = since.sequence if since else -1
-        self._buckets, self._snapshot = info.spec.buckets, info.snapshot
-        self._version = version_bytes(until, info.snapshot_number)
+        self._snapshot = job.table.snapshot
+        self._prefix = rows_prefix(job.project, view)
+        self._version = version_bytes(job.until, job.table.snapshot_number)
         self._keys = list(view.entity.keys)
         self._plan = compile_view(view)
         self._layout = RowLayout(self._plan)
         self._table, self._offline = table_name(view), offline
-        self._until, self._since = until, since
+        self._until, self._since = job.until, since
         self._id_horizon = view.source.event_id_horizon
         values = [c for c in self._plan.columns if c not in view.entity.keys]
         ids = [EVENT_ID] if view.source.event_id else []
         self._columns = [*self._keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values, *ids]
 
-    def batches(self, prefix: bytes) -> _Batches:
+    def batches(self, buckets: Iterable[int]) -> _Batches:
         """Keys and packed rows of the entities to write."""
         stamp = self._until, self._version
-        for bucket in range(self._buckets):
+        for bucket in buckets:
             for table in self._facts(bucket):
                 events = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
-                for keys, rows in bulk_rows(self._layout, events, prefix, lambda _: stamp):
+                for keys, rows in bulk_rows(self._layout, events, self._prefix, lambda _: stamp):
                     self.entities += len(keys)
                     columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
                     yield pa.RecordBatch.from_arrays(columns, ["key", "row"])

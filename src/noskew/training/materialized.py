@@ -22,6 +22,8 @@ from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import Materialized, Since, materialize
 from noskew.training.progress import Progress, of_one
+from noskew.training.spark.materialize import filled_by
+from noskew.training.spark.place import Spark
 
 _KIND = "materialized"
 #: Rows of an earlier definition that are removed in one call.
@@ -54,8 +56,11 @@ class Materializations:
         until: int,
         full: bool,
         progress: Progress | None = None,
+        spark: Spark | None = None,
     ) -> list[Materialized]:
         """Write what was learned since the last run (all, if ``full``) of views that are online.
+
+        ``spark``: what writes; None for this process.
 
         Views whose rows a stream keeps are left out: the offline store is behind it. Raises
         InputError if there is no other view.
@@ -74,6 +79,7 @@ class Materializations:
                 done = materialize(
                     view, offline, online, project=self.project,
                     until=until, since=since, progress=of_one(progress, view.name),
+                    fill=filled_by(spark) if spark else None,
                 )  # fmt: skip
                 self._remember(view, done)
                 found.append(done)

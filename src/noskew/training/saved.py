@@ -18,9 +18,14 @@ from noskew.intake.tables import has_table, table_name
 from noskew.kernel.history import KnownAt
 from noskew.registry.state import TrainingSet as Saved
 from noskew.registry.store import SqlRegistry
+from noskew.runners.spark.session import is_frame
 from noskew.stores.offline.base import OfflineStore, Progress
-from noskew.training.hindsight import warn_of_hindsight
+from noskew.training import frames
+from noskew.training.hindsight import earliest, warn_of_hindsight
 from noskew.training.history import historical_features
+from noskew.training.spark.history import Question
+from noskew.training.spark.place import Spark
+from noskew.training.spark.training_set import SparkTrainingSet
 from noskew.training.training_set import TrainingSet, table_digest
 from noskew.types import check_name
 
@@ -38,28 +43,44 @@ class TrainingSets:
     def make(
         self,
         service: FeatureService,
-        rows: pa.Table,
+        rows: Any,
         *,
         event_time: str,
         known_at: KnownAt,
         progress: Progress | None = None,
+        spark: Spark | None = None,
     ) -> TrainingSet:
         """The features of a service as of each row's time, from the latest snapshots.
 
-        Warns where ``known_at="row"`` asks for a time before anything was known.
+        ``spark``: what computes them; None for this process. Warns where ``known_at="row"`` asks
+        for a time before anything was known.
         """
         snapshots = {
             table_name(v): self.offline.info(table_name(v)).snapshot
             for v in service.views
             if has_table(self.offline, v)
         }
-        table = historical_features(
-            service, rows, self.offline,
-            event_time=event_time, known_at=known_at, snapshots=snapshots, progress=progress,
-        )  # fmt: skip
+        spec = _spec_of(service, event_time, known_at, snapshots)
+        question = Question(service, event_time, known_at, snapshots)
+        if spark is not None and is_frame(rows):
+            answered = question.of_frame(spark, self.offline, rows)
+            if known_at == "row":
+                warn_of_hindsight(service, lambda: question.earliest(spark, rows), self.offline)
+            columns = question.collected(spark.runner.schema(rows))
+            return SparkTrainingSet(answered, spark.runner, columns, spec, self)
+        asked = frames.to_arrow(rows)
+        if spark is not None and len(asked):
+            table = question.of_table(spark, self.offline, asked)
+            if progress:
+                progress(len(asked) * len(service.views))
+        else:
+            table = historical_features(
+                service, asked, self.offline,
+                event_time=event_time, known_at=known_at, snapshots=snapshots, progress=progress,
+            )  # fmt: skip
         if known_at == "row":
-            warn_of_hindsight(service, rows, event_time, self.offline)
-        return TrainingSet(table, _spec_of(service, event_time, known_at, snapshots), self)
+            warn_of_hindsight(service, lambda: earliest(asked, event_time), self.offline)
+        return TrainingSet(table, spec, self)
 
     def save(self, name: str, made: TrainingSet, *, replace: bool) -> None:
         """Write the content, then record it: a set that is recorded is complete."""

@@ -11,6 +11,10 @@ from noskew.cli.console import confirm, err, out, session
 from noskew.cli.filling import run_compact, run_ingest, run_materialize
 
 Views = Annotated[list[str] | None, typer.Argument(help="Names of views; default: all.")]
+Runner = Annotated[
+    str | None,
+    typer.Option(metavar="in_process|spark", help="What does the work; default: noskew.toml's."),
+]
 Until = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only facts known by then, e.g. 2013-12-01T12:00:00Z."),
@@ -24,13 +28,14 @@ def ingest(
         Path | None,
         typer.Option("--from", help="A Parquet or CSV file or folder, not the source's own."),
     ] = None,
+    runner: Runner = None,
 ) -> None:
     """Append new events of the sources to the offline tables.
 
     Safe to repeat and to kill: what is there already is recognised by its content.
     """
     with session(ctx).store() as store:
-        run_ingest(store, source, file)
+        run_ingest(store, source, file, runner=runner)
 
 
 def materialize(
@@ -40,13 +45,16 @@ def materialize(
     full: Annotated[
         bool, typer.Option("--full", help="Every entity, not only those with new facts.")
     ] = False,
+    runner: Runner = None,
 ) -> None:
     """Bring the online store up to the facts that are known by now, or by --until."""
     with session(ctx).store() as store:
-        run_materialize(store, views, until=until, full=full)
+        run_materialize(store, views, until=until, full=full, runner=runner)
 
 
-def backfill(ctx: typer.Context, views: Views = None, until: Until = None) -> None:
+def backfill(
+    ctx: typer.Context, views: Views = None, until: Until = None, runner: Runner = None
+) -> None:
     """Rebuild views from their sources: ingest what is missing, then write all rows online.
 
     The command to run after an apply that says "to backfill".
@@ -55,8 +63,9 @@ def backfill(ctx: typer.Context, views: Views = None, until: Until = None) -> No
         project = store.applied.project
         chosen = [project.view(n) for n in views] if views else list(project.views.values())
         for source in sorted({v.source.name for v in chosen if v.source.batch is not None}):
-            run_ingest(store, source, None)
-        run_materialize(store, [v.name for v in chosen], until=until, full=True)
+            run_ingest(store, source, None, runner=runner)
+        names = [v.name for v in chosen]
+        run_materialize(store, names, until=until, full=True, runner=runner)
 
 
 def compact(ctx: typer.Context, views: Views = None) -> None:
@@ -116,6 +125,7 @@ def historical(
     save: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep it in the registry, to be rebuilt.")
     ] = None,
+    runner: Runner = None,
 ) -> None:
     """Make a training set: the features of a service as of each row's own time."""
     from noskew.cli.progress import Bars
@@ -128,8 +138,9 @@ def historical(
         chosen = store.applied.project.service(service)
         with Bars({service: len(asked) * len(chosen.views)}) as bars:
             made = store.get_historical_features(
-                asked, service, known_at=known_at, event_time=event_time, progress=bars
-            )
+                asked, service, known_at=known_at, event_time=event_time, progress=bars,
+                runner=runner,
+            )  # fmt: skip
         made.to_parquet(output)
         if save:
             made.save(save)

@@ -16,6 +16,7 @@ from noskew.stores.offline.base import (
     Progress,
     TableInfo,
     TableSpec,
+    Written,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "Progress",
     "TableInfo",
     "TableSpec",
+    "Written",
 ]
 
 

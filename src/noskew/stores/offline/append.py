@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.manifest import DataFile
 
 from noskew.errors import ConflictError, SchemaMismatchError
 from noskew.stores.offline import columns, notes
-from noskew.stores.offline.base import BUCKET, SEQUENCE, Commit, Progress, TableSpec
+from noskew.stores.offline.base import BUCKET, SEQUENCE, Commit, Progress, TableSpec, Written
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, ROWS, TOKEN, TableState
 from noskew.stores.offline.commit import TRIES, commit, overtaken
 from noskew.stores.offline.faults import faults
@@ -23,8 +22,10 @@ from noskew.stores.offline.files import (
     remove_files,
     work_directory,
 )
+from noskew.stores.offline.records import FileRecord, Files
 from noskew.stores.offline.sorting import sorted_run
 from noskew.stores.offline.spool import MEMORY_BYTES, BucketSpool
+from noskew.stores.offline.sweep import unreferenced
 
 #: The directory of files of appends without a token. One for all: a directory for each, empty
 #: once its files are compacted, would be a million after a year.
@@ -54,9 +55,9 @@ class Work:
             notes.check_expected(state.spec.name, state.notes, self.expected)
         return done
 
-    def summary(self, first: int, rows: int) -> dict[str, str]:
-        """What the snapshot says about itself."""
-        said = {ROWS: str(rows), NEXT_SEQUENCE: str(first + rows)}
+    def summary(self, rows: int, end: int) -> dict[str, str]:
+        """What the snapshot says about itself; ``end``: above every sequence in it."""
+        said = {ROWS: str(rows), NEXT_SEQUENCE: str(end)}
         return said if self.token is None else {TOKEN: self.token, **said}
 
 
@@ -66,7 +67,7 @@ class _Written:
 
     state: TableState
     first: int  # the sequence of the first row
-    files: list[DataFile]
+    files: list[FileRecord]
 
     def fit(self, state: TableState) -> bool:
         """Whether they can be committed on top of ``state``: in order, and all there."""
@@ -95,12 +96,7 @@ def append(
     state = load()
     if done := work.done(state):  # 1
         return done
-    spool = BucketSpool(
-        _spooled_schema(state.spec),
-        state.spec.buckets,
-        local_directory(state),
-        memory_bytes=MEMORY_BYTES,
-    )
+    spool = _spool_for(state)
     try:
         stale = files_of_work(state, work.token) if work.token else []
         _spool_all(state.spec, batches, spool)  # 2
@@ -114,6 +110,67 @@ def append(
         # is repeated, one of them has committed since they were listed.
         remove_files(state, stale)  # 5
     return done
+
+
+def write_files(
+    load: Callable[[], TableState],
+    batches: Iterable[pa.RecordBatch],
+    token: str,
+    first: int,
+    progress: Progress | None,
+    *,
+    numbered: bool,
+) -> Written:
+    """Steps 2 and 3 of :func:`append`, for somebody else to do 4."""
+    state = load()
+    spool = _spool_for(state)
+    try:
+        end = first + _spool_all(state.spec, batches, spool, numbered=numbered)  # 2
+        with Attempt(state, work_directory(token)) as attempt:
+            written = _write(state, attempt, spool, first, progress, numbered=numbered)  # 3
+            attempt.release()
+    finally:
+        spool.close()
+    files = Files.of(state, written.files)
+    return Written(state.spec.name, int(spool.rows.sum()), first, end, files.to_text())
+
+
+def commit_files(load: Callable[[], TableState], written: Sequence[Written], work: Work) -> Commit:
+    """Step 4 of :func:`append`, for files of any number of :func:`write_files`.
+
+    Nothing is written again: if it would have to be, the files are removed.
+    """
+    parts = [Files.from_text(part.files) for part in written]
+    records = [record for part in parts for record in part.records]
+    rows, state = sum(part.rows for part in written), load()
+    for _ in range(TRIES):
+        state = load()
+        if done := work.done(state):  # 1
+            # An earlier call may have committed these very files, and not have heard of it.
+            remove_files(state, unreferenced(state, [record.path for record in records]))
+            return done
+        first = min((part.first for part in written), default=state.next_sequence)
+        end = max((part.end for part in written), default=state.next_sequence)
+        if state.next_sequence > first or not all(part.are_there(state) for part in parts):
+            remove_files(state, [record.path for record in records])
+            raise overtaken(state.spec.name)
+        try:
+            snapshot = commit(  # 4
+                state,
+                None,
+                added=[record.data_file(state) for record in records],
+                summary=work.summary(rows, max(end, state.next_sequence)),
+                properties=notes.to_properties(work.notes),
+            )
+        except ConflictError:
+            continue
+        return Commit(snapshot, rows, work.token)
+    raise overtaken(state.spec.name)
+
+
+def _spool_for(state: TableState) -> BucketSpool:
+    schema, directory = _spooled_schema(state.spec), local_directory(state)
+    return BucketSpool(schema, state.spec.buckets, directory, memory_bytes=MEMORY_BYTES)
 
 
 def _commit_written(
@@ -141,8 +198,8 @@ def _commit_written(
             snapshot = commit(  # 4
                 state,
                 attempt,
-                added=written.files,
-                summary=work.summary(written.first, rows),
+                added=[file.data_file(state) for file in written.files],
+                summary=work.summary(rows, written.first + rows),
                 properties=notes.to_properties(work.notes),
             )
         except ConflictError:
@@ -158,20 +215,46 @@ def _again(load: Callable[[], TableState], before: TableState) -> TableState:
     return state
 
 
-def _spool_all(spec: TableSpec, batches: Iterable[pa.RecordBatch], spool: BucketSpool) -> None:
+def _spool_all(
+    spec: TableSpec,
+    batches: Iterable[pa.RecordBatch],
+    spool: BucketSpool,
+    *,
+    numbered: bool = False,
+) -> int:
+    """Spool the batches; gives a number above that of every row.
+
+    Rows are numbered as they come, unless they are ``numbered`` already.
+    """
     expected = _spooled_schema(spec)
-    incoming = expected.remove(expected.get_field_index(SEQUENCE))
-    rows = 0
+    incoming = expected
+    if not numbered:
+        incoming = expected.remove(expected.get_field_index(SEQUENCE))
+    end = 0
     for batch in batches:
         checked = columns.conform(batch, spec, incoming)
         if checked.num_rows:
             _check_buckets(checked, spec)
-            numbers = np.arange(rows, rows + checked.num_rows, dtype=np.int64)
-            rows += checked.num_rows
+            if numbered:
+                end = max(end, _last_number(checked, spec) + 1)
+            else:
+                numbers = np.arange(end, end + checked.num_rows, dtype=np.int64)
+                end += checked.num_rows
+                checked = _numbered(checked, numbers, expected)
             with faults(f"spooling rows for the table {spec.name!r}"):
-                spool.add(_numbered(checked, numbers, expected))
+                spool.add(checked)
     with faults(f"spooling rows for the table {spec.name!r}"):
         spool.finish()
+    return end
+
+
+def _last_number(batch: pa.RecordBatch, spec: TableSpec) -> int:
+    numbers = batch.column(SEQUENCE).to_numpy()
+    if numbers.min() < 0:
+        raise SchemaMismatchError(
+            f"files of {spec.name!r}: {SEQUENCE} must be 0 or more, got {numbers.min()}"
+        )
+    return int(numbers.max())
 
 
 def _write(
@@ -180,13 +263,15 @@ def _write(
     spool: BucketSpool,
     first: int,
     progress: Progress | None,
+    *,
+    numbered: bool = False,
 ) -> _Written:
-    """Write what is spooled, its first row having the sequence ``first``."""
+    """Write what is spooled, the row of number 0 having the sequence ``first``."""
 
     def sorted_bucket(bucket: int) -> pa.Table:
         with faults(f"reading spooled rows of the table {state.spec.name!r}"):
             rows = spool.bucket(bucket)
-        run = sorted_run(rows, state.spec.keys, arrival=True)
+        run = sorted_run(rows, state.spec.keys, arrival=not numbered)
         place = run.schema.get_field_index(SEQUENCE)
         numbers = pc.add(run.column(place), pa.scalar(first, pa.int64()))
         return run.set_column(place, run.schema.field(place), numbers).cast(state.stored)

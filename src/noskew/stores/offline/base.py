@@ -53,6 +53,21 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Facts in files that no commit names yet; plain data, for another process to commit.
+
+    Every sequence in them is at least ``first`` and less than ``end``. ``files`` is the store's
+    own text about them.
+    """
+
+    table: str
+    rows: int
+    first: int
+    end: int
+    files: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableInfo:
     """A table as of one snapshot.
 
@@ -159,6 +174,48 @@ class OfflineStore(Closing, ABC):
         an earlier call that failed to hear of it has committed); ConflictError if others
         committed again and again meanwhile, or the table was dropped (repeat the call);
         InvalidNameError, InputError and LimitError for a token or notes that cannot be.
+        """
+
+    @abstractmethod
+    def write_files(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        token: str,
+        first: int,
+        numbered: bool = False,
+        progress: Progress | None = None,
+    ) -> Written:
+        """The first half of an append: write facts that nobody sees until they are committed.
+
+        Any number of processes may do so for one commit, which has their ``token``. Batches, and
+        the errors they raise, are those of :meth:`append`. The sequence of a fact is ``first``
+        plus its place among ``batches``; if they are ``numbered``, ``first`` plus what their
+        column of sequences has (int64, 0 or more). No two facts of a commit may have the same.
+
+        Files that are never committed are never read; ``compact`` or ``expire`` removes them.
+        """
+
+    @abstractmethod
+    def commit_files(
+        self,
+        table: str,
+        written: Sequence[Written],
+        *,
+        token: str,
+        notes: Mapping[str, str] | None = None,
+        expected: Mapping[str, str | None] | None = None,
+    ) -> Commit:
+        """The second half: add what was written under ``token`` in one atomic commit.
+
+        As :meth:`append` does at its end, with the same ``notes`` and ``expected``. A token that
+        is there already is returned, and the files are dropped; repeating a call whose answer
+        was lost is safe.
+
+        Raises ConflictError, and drops the files, if they cannot be added as they are: others
+        have added facts with sequences from ``first`` on, or files that nothing refers to were
+        removed meanwhile. Write them again, with ``first`` above the table's last sequence.
         """
 
     @abstractmethod

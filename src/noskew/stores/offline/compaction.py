@@ -100,7 +100,7 @@ def _rewrite(
                 commit(
                     latest,
                     attempt,
-                    added=added,
+                    added=[file.data_file(latest) for file in added],
                     replaced=[file.entry for file in replaced],
                     # As it is by now: appends that came meanwhile have moved it on.
                     summary={NEXT_SEQUENCE: str(latest.next_sequence)},

@@ -9,25 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from pyiceberg.io.pyarrow import (
-    compute_statistics_plan,
-    data_file_statistics_from_parquet_metadata,
-    parquet_path_to_id_mapping,
-)
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.typedef import Record
 
 from noskew.stores.offline.base import Progress
 from noskew.stores.offline.catalog import TableState
 from noskew.stores.offline.faults import faults
 from noskew.stores.offline.parquet import write_file
-
-if TYPE_CHECKING:
-    from pyarrow.parquet import FileMetaData
+from noskew.stores.offline.records import FileRecord
 
 #: Buckets sorted and written at once. More threads would hold more buckets in memory.
 WORKERS = min(2, os.cpu_count() or 1)
@@ -59,17 +50,17 @@ class Attempt:
         progress: Progress | None,
         *,
         at_once: int = WORKERS,
-    ) -> list[DataFile]:
+    ) -> list[FileRecord]:
         """Write one file per bucket, some ``at_once``: as many are in memory."""
         name = uuid.uuid4().hex
 
-        def write_one(bucket: int) -> DataFile:
+        def write_one(bucket: int) -> FileRecord:
             table = sorted_bucket(bucket)
             path = f"{self._directory}/{name}-{bucket:05d}.parquet"
             self._written.append(path)
             with faults(f"writing {path}"):
                 metadata = write_file(self._state.io, path, table, self._state.spec.keys)
-                return _data_file(self._state, path, bucket, metadata)
+                return FileRecord.of(self._state, path, bucket, metadata)
 
         written = []
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="noskew-offline")
@@ -151,25 +142,3 @@ def referenced_files(state: TableState) -> Iterator[str]:
 def _resolve(state: TableState, location: str) -> tuple[Any, str]:
     scheme, netloc, path = state.io.parse_location(location, state.io.properties)
     return state.io.fs_by_scheme(scheme, netloc), path
-
-
-def _data_file(state: TableState, path: str, bucket: int, metadata: FileMetaData) -> DataFile:
-    """Iceberg's record of a file, from what the writer knows: nothing is read back."""
-    schema = state.table.schema()
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=metadata,
-        stats_columns=compute_statistics_plan(schema, state.table.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
-    )
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=path,
-        file_format=FileFormat.PARQUET,
-        partition=Record(bucket),
-        file_size_in_bytes=len(state.io.new_input(path)),
-        sort_order_id=None,
-        spec_id=state.table.metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **statistics.to_serialized_dict(),
-    )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from noskew.errors import (
     CorruptDataError,
+    InputError,
     KeyTypeError,
     NotFoundError,
     SchemaMismatchError,
@@ -28,6 +29,7 @@ from noskew.stores.offline.base import (
     Progress,
     TableInfo,
     TableSpec,
+    Written,
 )
 
 if TYPE_CHECKING:
@@ -132,6 +134,43 @@ class IcebergStore(OfflineStore):
         work = Work(token, dict(notes or {}), dict(expected or {}))
         texts.check_notes(work.notes, work.expected)
         return append(lambda: self._state(table), batches, work, progress)
+
+    def write_files(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        token: str,
+        first: int,
+        numbered: bool = False,
+        progress: Progress | None = None,
+    ) -> Written:
+        from noskew.stores.offline.append import write_files
+
+        texts.check_name("token", token)
+        if first < 0:
+            raise InputError(f"files of {table!r}: the first sequence must not be {first}")
+        return write_files(
+            lambda: self._state(table), batches, token, first, progress, numbered=numbered
+        )
+
+    def commit_files(
+        self,
+        table: str,
+        written: Sequence[Written],
+        *,
+        token: str,
+        notes: Mapping[str, str] | None = None,
+        expected: Mapping[str, str | None] | None = None,
+    ) -> Commit:
+        from noskew.stores.offline.append import Work, commit_files
+
+        texts.check_name("token", token)
+        if foreign := sorted({part.table for part in written} - {table}):
+            raise InputError(f"files of the table {foreign[0]!r} cannot be added to {table!r}")
+        work = Work(token, dict(notes or {}), dict(expected or {}))
+        texts.check_notes(work.notes, work.expected)
+        return commit_files(lambda: self._state(table), written, work)
 
     def read(
         self,

@@ -1,0 +1,74 @@
+"""Materialize on Spark: each task folds some buckets, and writes their rows to the online store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from noskew.errors import InputError
+from noskew.intake.tables import table_name
+from noskew.runners.spark.tasks import Piece
+from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.online.base import OnlineStore
+from noskew.training.materialize import Fill, Filled, Job, Since, fill_here
+from noskew.training.spark.place import Place, Spark
+
+_BUCKET = "bucket"
+
+
+def filled_by(spark: Spark) -> Fill:
+    """What writes the rows of a job by tasks of Spark.
+
+    Raises InputError for an embedded online store whose files other machines do not have.
+    """
+
+    def fill(
+        job: Job, offline: OfflineStore, online: OnlineStore, progress: Progress | None
+    ) -> Filled:
+        del offline  # tasks open their own
+        if online.directory is not None and not spark.runner.is_local:
+            raise InputError(
+                f"the online store is in files of this machine, {str(online.directory)!r}, and "
+                f"Spark runs on others: use Redis, or materialize with runner='in_process'"
+            )
+        context = spark.context(
+            [job.view],
+            view=job.view.name,
+            snapshot=job.table.snapshot,
+            until=job.until,
+            since=asdict(job.since) if job.since else None,
+        )
+        if job.table.snapshot is None:
+            return Filled(0, 0, job.since.sequence if job.since else -1)
+        cut = np.array_split(
+            np.arange(job.table.spec.buckets), spark.runner.parts_of(job.table.spec.buckets)
+        )
+        tables = [pa.table({_BUCKET: numbers}) for numbers in cut]
+        made = [t.to_pylist()[0] for _, t in spark.runner.scatter(tables, _fill, context)]
+        if progress:
+            progress(sum(m["scanned"] for m in made))
+        return Filled(
+            sum(m["entities"] for m in made),
+            sum(m["changed"] for m in made),
+            max(m["sequence"] for m in made),
+        )
+
+    return fill
+
+
+def _fill(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
+    """Write the rows of the buckets in each piece; they are durable when it is done."""
+    place = Place(context)
+    view, offline, online = place.project.view(context["view"]), place.offline, place.online
+    since = Since(**context["since"]) if context["since"] else None
+    for number, table in pieces:
+        info = offline.info(table_name(view), snapshot=context["snapshot"])
+        job = Job(view, place.config.project, info, context["until"], since)
+        scanned: list[int] = []
+        done = fill_here(job, offline, online, scanned.append, table.column(_BUCKET).to_pylist())
+        online.sync()
+        yield Piece(number, pa.Table.from_pylist([asdict(done) | {"scanned": sum(scanned)}]))
