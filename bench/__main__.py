@@ -17,7 +17,10 @@ from bench.result import Result
 from bench.targets import TARGETS
 
 HERE = Path(__file__).resolve().parent
-SECTIONS = ("import", "bytes_per_feature", "online", "http", "materialize", "stream", "historical")
+SECTIONS = (
+    "import", "bytes_per_feature", "online", "http", "audit", "transform", "certify", "materialize",
+    "stream", "historical", "spark",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,22 @@ def _run(section: str, size: Size) -> Iterator[Result]:
         from bench import http
 
         yield from http.run(runs=size.runs, seconds=10 * size.seconds)
+    elif section == "transform":
+        from bench import transforms
+
+        yield from transforms.run_select(size.events, size.runs)
+    elif section == "certify":
+        from bench import transforms
+
+        yield from transforms.run_certificate(size.events, size.runs)
+    elif section == "audit":
+        from bench import audit
+
+        yield from audit.run(runs=size.runs, seconds=20 * size.seconds)
+    elif section == "spark":
+        from bench import spark
+
+        yield from spark.run(size.events, size.rows, size.runs)
     elif section == "stream":
         from bench import live, stream, stream_kafka
 

@@ -5,42 +5,43 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from threading import Event
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from noskew import opening
-from noskew.clock import Clock, SystemClock, to_micros
-from noskew.config import Config
+from noskew.audit.audit import Audit
+from noskew.audit.report import SkewReport
+from noskew.certification.certificate import Certificate
+from noskew.certification.certifications import SAMPLE_ROWS, Certifications, PathProgress
+from noskew.clock import to_micros
 from noskew.definitions.loading import load_project, make_importable
 from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.intake.logs import Logs
 from noskew.intake.pushed import Pushed
 from noskew.intake.tables import sizes
 from noskew.intake.waiting import online_views, wait_until_readable
+from noskew.opened import Opened
 from noskew.registry.plan import Plan, plan
-from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.reader import OnlineReader
 from noskew.serving.response import OnlineResponse
-from noskew.stores.offline.base import OfflineStore
-from noskew.stores.online.base import OnlineStore
 from noskew.streaming.processor import Watcher
 from noskew.streaming.streams import Streams
 from noskew.training import frames
 from noskew.training.compacted import Compacted, compact_all
 from noskew.training.history import DEFAULT_EVENT_TIME
-from noskew.training.ingest import IngestReport, connector_of, fed_by, ingest_all
+from noskew.training.ingest import IngestReport, fed_by
+from noskew.training.ingests import ingest_all
 from noskew.training.materialize import Materialized
 from noskew.training.materialized import Materializations, Pruned, check_online
 from noskew.training.progress import Progress, of_one
 from noskew.training.saved import TrainingSets
+from noskew.training.spark.runners import Runners
 from noskew.training.training_set import TrainingSet
 
 
-class FeatureStore:
+class FeatureStore(Opened):
     """A project: what is defined, what is applied, and the stores that hold its data.
 
     Parameters
@@ -55,37 +56,17 @@ class FeatureStore:
         Where "now" comes from; a ``FixedClock`` replays the past.
     """
 
-    def __init__(
-        self, root: str | Path | None = None, *, project: str | None = None,
-        config: Config | None = None, clock: Clock | None = None,
-    ) -> None:  # fmt: skip
-        self.root, self.config = opening.locate(root, project=project, config=config)
-        self.clock = clock or SystemClock()
-        self._readers: dict[str, OnlineReader] = {}
+    @cached_property
+    def _readers(self) -> dict[str, OnlineReader]:
+        return {}
 
     @cached_property
-    def registry(self) -> SqlRegistry:
-        """Where applied definitions are kept."""
-        return opening.open_registry(self.config, self.root)
-
-    @cached_property
-    def offline(self) -> OfflineStore:
-        """Where events are kept."""
-        return opening.open_offline(self.config, self.root)
-
-    @cached_property
-    def online(self) -> OnlineStore:
-        """Where rows for serving are kept."""
-        return opening.open_online(self.config, self.root)
+    def _runners(self) -> Runners:
+        return Runners(self.config, self.root)
 
     @property
     def _training_sets(self) -> TrainingSets:
         return TrainingSets(self.config.project, self.root, self.registry, self.offline, self.clock)
-
-    @cached_property
-    def logs(self) -> Logs:
-        """The logs of streaming sources."""
-        return opening.open_logs(self.root, self.clock)
 
     @property
     def streams(self) -> Streams:
@@ -113,21 +94,41 @@ class FeatureStore:
         wanted = self.load() if desired is None else Project.of(desired)
         return plan(current, wanted, sizes=sizes(self.offline, current.project.views.values()))
 
+    @property
+    def certifications(self) -> Certifications:
+        """The certificates of views and on-demand functions."""
+        return Certifications(self.config.project, self.root, self.registry, self.clock)
+
+    def verify(
+        self, names: str | Iterable[str] | None = None, *, definitions: Definitions | None = None,
+        sample: int = SAMPLE_ROWS, progress: PathProgress | None = None,
+    ) -> list[Certificate]:  # fmt: skip
+        """Run views and on-demand functions (default: all of the files) through every path.
+
+        Each is run on ``sample`` rows of its source and on rows made up, and every path must give
+        the same bits. The certificates are kept; ``is_equal`` says whether one is good.
+        """
+        chosen = self.load() if definitions is None else Project.of(definitions)
+        return self.certifications.verify(chosen, names, sample=sample, progress=progress)
+
     def apply(
-        self, desired: Definitions | None = None, *,
-        base_version: int | None = None, message: str = "",
+        self, desired: Definitions | None = None, *, base_version: int | None = None,
+        message: str = "", uncertified: bool = False, progress: PathProgress | None = None,
     ) -> Applied:  # fmt: skip
         """Make ``desired`` (default: the project's files) the definitions that are served.
 
-        ``base_version``: that of the plan that was agreed to. Raises ConflictError if somebody
-        else applied since then.
+        New and changed views need a certificate; those that :meth:`verify` did not give one are
+        certified now. ``uncertified``: do without, which is recorded. ``base_version``: that of
+        the plan that was agreed to. Raises CertificateError if values differ between paths, and
+        ConflictError if somebody else applied since then.
         """
         wanted = self.load() if desired is None else Project.of(desired)
-        project = self.config.project
+        project, by = self.config.project, getpass.getuser()
+        self.certifications.demand(wanted, self.applied, by if uncertified else None, progress)
         made = self.registry.apply(
             project, wanted,
             base_version=self.registry.head(project) if base_version is None else base_version,
-            applied_at=self.clock.now(), applied_by=getpass.getuser(), message=message,
+            applied_at=self.clock.now(), applied_by=by, message=message,
         )  # fmt: skip
         self._readers.clear()
         return made
@@ -135,17 +136,19 @@ class FeatureStore:
     # ---------------------------------------------------------------- data in
 
     def ingest(
-        self, source: str | None = None, data: Any = None, *, progress: Progress | None = None
-    ) -> list[IngestReport]:
+        self, source: str | None = None, data: Any = None, *, progress: Progress | None = None,
+        runner: str | None = None,
+    ) -> list[IngestReport]:  # fmt: skip
         """Append new events of sources to the offline tables of the views that use them.
 
         ``source``: one source by name; default all that have batch data. ``data``: a frame or
         a connector to read instead of the source's own. Repeating it adds nothing twice.
+        ``runner``: as :meth:`get_historical_features` has it.
         """
         return ingest_all(
             fed_by(self.applied.project, source), self.offline, self.clock, root=self.root,
-            buckets=self.config.offline.buckets, connector=connector_of(data, source),
-            progress=progress,
+            buckets=self.config.offline.buckets, data=data, source=source, progress=progress,
+            spark=self._runners.spark(runner, data),
         )  # fmt: skip
 
     def compact(
@@ -153,8 +156,7 @@ class FeatureStore:
     ) -> list[Compacted]:
         """Make fewer, larger files of the offline tables of views (default: all).
 
-        Worth it after many small ingests. Values, readers and saved training sets are not
-        disturbed. Raises ConflictError if somebody ingests meanwhile; repeat it then.
+        Nobody is disturbed. Raises ConflictError if somebody ingests meanwhile: repeat it.
         """
         return compact_all(self.applied.project.chosen(views), self.offline, progress)
 
@@ -167,10 +169,9 @@ class FeatureStore:
         """
         of, table = self.applied.project, frames.to_arrow(rows, f"rows pushed to {source!r}")
         to = of.source(source)
-        if wait is None:
-            return self.logs.push(to, table)
-        views = online_views(self.config.project, to, of.views.values())
-        return wait_until_readable(self.online, views, self.logs.push(to, table), wait)
+        views = {} if wait is None else online_views(self.config.project, to, of.views.values())
+        made = self.logs.push(to, table)
+        return made if wait is None else wait_until_readable(self.online, views, made, wait)
 
     def stream(
         self, source: str, *, stop: Event | None = None, progress: Watcher | None = None
@@ -186,15 +187,17 @@ class FeatureStore:
     def materialize(
         self, views: str | Iterable[str] | None = None, *,
         until: Any = None, full: bool = False, progress: Progress | None = None,
+        runner: str | None = None,
     ) -> list[Materialized]:  # fmt: skip
         """Bring the online store up to the facts known by ``until`` (default: now).
 
         Only entities with facts learned since the last run are written, unless ``full``.
+        ``runner``: as :meth:`get_historical_features` has it.
         """
         bound = self.clock.now() if until is None else to_micros(until)
         return Materializations(self.config.project, self.registry, self.clock).run_all(
             self.applied.project.chosen(views), self.offline, self.online,
-            until=bound, full=full, progress=progress,
+            until=bound, full=full, progress=progress, spark=self._runners.spark(runner),
         )  # fmt: skip
 
     def materialized_until(self, view: FeatureView) -> int | None:
@@ -204,9 +207,8 @@ class FeatureStore:
     def prune(self, *, dry_run: bool = False) -> list[Pruned]:
         """Remove the online rows of definitions that are no longer applied, or only count them.
 
-        A changed view has new rows beside the old ones; these are the old ones. Run it when
-        every server has taken over what is applied, and not while somebody goes back to an
-        earlier version: that one must be materialized again afterwards.
+        Run it when every server has taken over what is applied. To go back to an earlier
+        version, materialize it again.
         """
         made = Materializations(self.config.project, self.registry, self.clock)
         return made.prune(self.applied.project.views.values(), self.online, dry_run=dry_run)
@@ -216,14 +218,15 @@ class FeatureStore:
     def get_historical_features(
         self, rows: Any, service: str | FeatureService, *, event_time: str = DEFAULT_EVENT_TIME,
         known_at: Literal["row"] | Any = None, progress: Progress | None = None,
+        runner: str | None = None,
     ) -> TrainingSet:  # fmt: skip
         """The features of a service as of each row's own time.
 
         Parameters
         ----------
         rows
-            A pandas, Polars or Arrow frame, a mapping of columns, a list of mappings, the path
-            of a Parquet file or a SELECT; with the join keys, request fields and event time.
+            A pandas, Polars, Arrow or Spark frame, a mapping of columns, a list of mappings, the
+            path of a Parquet file or a SELECT; with join keys, request fields and event time.
         service
             Its name, or a definition that need not be applied.
         event_time
@@ -231,6 +234,9 @@ class FeatureStore:
         known_at
             None: what was true then, as best we know today. ``"row"``: what the online store
             could have served then. A time: what a run on that date would have seen.
+        runner
+            ``"in_process"`` or ``"spark"``; by default Spark for a Spark DataFrame, else that of
+            the configuration. The rows of a DataFrame stay on Spark: ``.to_spark()``.
 
         Returns the rows in their order, all columns kept, with one column a feature. Warns
         (HindsightWarning) where ``"row"`` asks for times before its data was first loaded.
@@ -238,8 +244,8 @@ class FeatureStore:
         chosen = self._service(service)
         bound = known_at if known_at is None or known_at == "row" else to_micros(known_at)
         return self._training_sets.make(
-            chosen, frames.to_arrow(rows), event_time=event_time, known_at=bound,
-            progress=of_one(progress, chosen.name),
+            chosen, rows, event_time=event_time, known_at=bound,
+            progress=of_one(progress, chosen.name), spark=self._runners.spark(runner, rows),
         )  # fmt: skip
 
     def training_set(self, name: str) -> TrainingSet:
@@ -247,17 +253,11 @@ class FeatureStore:
         return self._training_sets.load(name)
 
     def rebuild_training_set(self, name: str) -> TrainingSet:
-        """Compute a saved training set again from definitions, snapshots and ``known_at``.
-
-        Raises CorruptDataError if the digest differs from the saved one.
-        """
+        """Compute a saved training set again; CorruptDataError if its digest is another."""
         return self._training_sets.rebuild(name)
 
     def get_online_features(self, service: str | FeatureService, rows: Any) -> OnlineResponse:
-        """The features of a service now, for ``{"origin": ["JFK", "EWR"]}`` or a list of rows.
-
-        Raises NotMaterializedError as :meth:`reader` does.
-        """
+        """The features of a service now, for ``{"origin": ["JFK"]}``; see :meth:`reader`."""
         if not isinstance(service, str):
             return self.reader(service).get(rows)
         reader = self._readers.get(service)
@@ -268,33 +268,33 @@ class FeatureStore:
     def reader(self, service: str | FeatureService) -> OnlineReader:
         """A reader of one service, compiled once; the fastest way to read many times.
 
-        Raises NotMaterializedError if the online store does not hold one of its views: before
-        the first ``materialize``, every answer would be empty.
+        Raises NotMaterializedError if the online store does not hold one of its views.
         """
         chosen = self._service(service)
         made = OnlineReader(chosen, self.online, self.clock, project=self.config.project)
         check_online(self.config.project, chosen.views, self.online)
         return made
 
+    @property
+    def _audit(self) -> Audit:
+        return Audit(self.config.project, self.registry, self.offline, self.logs, self.clock)
+
+    def get_served(
+        self, service: str | FeatureService, since: Any = None, until: Any = None, *,
+        event_time: str = DEFAULT_EVENT_TIME,
+    ) -> TrainingSet:  # fmt: skip
+        """The answers that servers kept (``serve.audit``), bit for bit, as training data.
+
+        ``since``, ``until``: times, or how long before now, such as ``"1h"``.
+        """
+        return self._audit.served(self._service(service), since, until, event_time=event_time)
+
+    def audit_skew(
+        self, service: str | None = None, since: Any = None, until: Any = None, *,
+        progress: Progress | None = None,
+    ) -> SkewReport:  # fmt: skip
+        """Compare the answers that servers kept (default: of all services) with the facts."""
+        return self._audit.run(service, since, until, progress=progress)
+
     def _service(self, service: str | FeatureService) -> FeatureService:
         return self.applied.project.service(service) if isinstance(service, str) else service
-
-    # ---------------------------------------------------------------- life
-
-    def close(self) -> None:
-        """Release the stores that were opened."""
-        for name in ("logs", "registry", "offline", "online"):
-            opened = self.__dict__.pop(name, None)
-            if opened is not None:
-                opened.close()
-        self._readers.clear()
-
-    def __repr__(self) -> str:
-        online = self.config.online.url.partition(":")[0]
-        return f"<FeatureStore: project {self.config.project} in {self.root}, online in {online}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

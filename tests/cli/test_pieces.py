@@ -133,10 +133,10 @@ def test_starter_data_depend_on_the_time_alone(tmp_path: Path) -> None:
 def test_a_demo_is_made_again_but_never_over_other_files(tmp_path: Path) -> None:
     assert not demo_project.make(tmp_path / "demo")
     (tmp_path / "demo" / ".noskew" / "registry.db").write_text("old")
-    (tmp_path / "demo" / "features" / "flights.py").write_text("mine")
+    (tmp_path / "demo" / "features" / "model.py").write_text("mine")
     assert demo_project.make(tmp_path / "demo")
     assert not (tmp_path / "demo" / ".noskew" / "registry.db").exists()
-    assert (tmp_path / "demo" / "features" / "flights.py").read_text() == "mine"
+    assert (tmp_path / "demo" / "features" / "model.py").read_text() == "mine"
     (tmp_path / "other" / ".noskew").mkdir(parents=True)
     with pytest.raises(ConfigError, match="nothing is overwritten"):
         demo_project.make(tmp_path / "other")

@@ -237,7 +237,7 @@ def test_definitions_are_taken_over_while_requests_are_served(in_project: Path):
                 wait_until(lambda: totals(server) == [21.5], "the last function is served")
                 gone = judged(root, "30.0")
                 (root / "judges.py").unlink()
-                store.apply([gone, shop.PLAIN])
+                store.apply([gone, shop.PLAIN], uncertified=True)
                 wait_until(lambda: broken(server) == ["judged_items"], "it is told")
                 assert error(ask(server, "judged_items"))[:2] == (500, "DefinitionError")
                 assert ask(server).status_code == 200

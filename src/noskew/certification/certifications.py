@@ -64,6 +64,19 @@ class Certifications:
         """Who applied a definition without a certificate, by its hash."""
         return {r.key: r.data["by"] for r in self.registry.records(self.project, _UNCERTIFIED)}
 
+    def demand(
+        self,
+        wanted: Project,
+        current: Applied,
+        uncertified_by: str | None,
+        progress: PathProgress | None = None,
+    ) -> None:
+        """As :meth:`insist`; or, if somebody wants to do without, record who that is."""
+        if uncertified_by is None:
+            self.insist(wanted, current, progress)
+        else:
+            self.exempt_all(wanted, current, uncertified_by)
+
     def insist(
         self, wanted: Project, current: Applied, progress: PathProgress | None = None
     ) -> None:

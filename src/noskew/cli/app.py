@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from noskew import __version__
-from noskew.cli.commands import data, definitions, doctor, online, project, stream, tour
+from noskew.cli.commands import (
+    audit,
+    data,
+    definitions,
+    doctor,
+    online,
+    project,
+    stream,
+    tour,
+    verify,
+)
 from noskew.cli.console import Commands, Session, out
 
 app = typer.Typer(
@@ -54,6 +64,7 @@ _GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
     "Define": [
         ("plan", definitions.plan),
         ("apply", definitions.apply),
+        ("verify", verify.verify),
         ("diff", definitions.diff),
         ("list", definitions.list_),
         ("show", definitions.show),
@@ -75,3 +86,4 @@ for panel, commands in _GROUPS.items():
     for name, command in commands:
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(stream.app, name="stream", rich_help_panel="Fill")
+app.add_typer(audit.app, name="audit", rich_help_panel="Read")

@@ -36,11 +36,17 @@ def apply(
         typer.Option("--allow-breaking", help="With --yes: apply breaking changes, too."),
     ] = False,
     message: Annotated[str, typer.Option("--message", "-m", help="Why; kept with it.")] = "",
+    *,
+    uncertified: Annotated[
+        bool,
+        typer.Option("--uncertified", help="Do without certificates; that is recorded."),
+    ] = False,
 ) -> None:
     """Make the definitions in the project's files the ones that are served.
 
-    Shows the plan and asks. With --yes it does not ask, and refuses changes that break
-    somebody who reads now unless --allow-breaking is given.
+    Shows the plan and asks. New and changed views that have no certificate (noskew verify) are
+    certified first, and refused if two paths give different values. With --yes it does not ask,
+    and refuses changes that break somebody who reads now unless --allow-breaking is given.
     """
     from noskew.cli.render import plan_text
     from noskew.errors import InputError
@@ -62,7 +68,11 @@ def apply(
         if not yes and not confirm(question, flag="--yes"):
             err.print("Nothing was applied.")
             raise typer.Exit(1)
-        made = store.apply(desired, base_version=found.base_version, message=message)
+        with err.status("certifying") as status:
+            made = store.apply(
+                desired, base_version=found.base_version, message=message, uncertified=uncertified,
+                progress=lambda name, path: status.update(f"certifying [b]{name}[/b]: {path}"),
+            )  # fmt: skip
     out.print(f"[green]Applied[/green] as version {made.version}.")
     if found.backfills:
         out.print("Next: [b]noskew backfill[/b] (ingest, then materialize).")

@@ -9,7 +9,7 @@ from types import ModuleType
 from rich.panel import Panel
 
 from noskew.cli.console import out
-from noskew.cli.demo import lesson, project, proof, stream
+from noskew.cli.demo import lesson, project, proof, stream, teams
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.filling import run_ingest
 from noskew.cli.render import details, plan_text
@@ -49,7 +49,7 @@ def run(directory: Path, *, fast: bool = False) -> None:
         prepare, train = project.script(root, "prepare"), project.script(root, "train")
         with stage.chapter("Data with two clocks"):
             _data(stage, prepare, fast=fast)
-        with stage.chapter("Definitions: plan, apply"):
+        with stage.chapter("Definitions of four teams: plan, certify, apply"):
             _define(stage)
         with stage.chapter("Ingest"):
             say("Events go into Iceberg tables, one commit a file; run it twice, nothing is twice.")
@@ -91,7 +91,18 @@ def _define(stage: Stage) -> None:
     for line in plan_text.lines(plan):
         if not line.plain.startswith("    "):
             out.print(line)
-    stage.store.apply(base_version=plan.base_version, message="noskew demo")
+    with out.status("certifying") as status:
+        stage.store.apply(
+            base_version=plan.base_version, message="noskew demo",
+            progress=lambda name, path: status.update(f"certifying [b]{name}[/b]: {path}"),
+        )  # fmt: skip
+    say(
+        "\nFour teams wrote these views, each in what it knows, and one model reads them all. Each"
+        "\nwas certified before it was applied: run on rows of its data and on rows made up to be"
+        "\ndifficult, all at once, one at a time, shuffled, then trained on, read and served. Equal"
+        "\nbits on every path, or it is refused."
+    )
+    show(teams.table_of(stage.store))
     view = stage.store.applied.project.view("airport_delays")
     say("\nOne of the views, and what its features look back on ([dim]noskew show[/dim]):\n")
     out.print(details.windows(view))
@@ -115,7 +126,8 @@ def _end(stage: Stage, directory: Path, at: int, total: float) -> None:
         (f"noskew get delay_model {flight} scheduled_minutes=380 --at {now}", "one flight"),
         (f"noskew serve --at {now}", "the same over HTTP; its pages are at /docs"),
         ("noskew -C stream stream verify arrivals", "streamed rows, computed anew from their log"),
-        ("$EDITOR features/flights.py && noskew plan", "what would your change break?"),
+        ("noskew verify", "every view on every path, with more rows than apply takes"),
+        ("$EDITOR features/fleet.py && noskew plan", "what would your change break?"),
         ("noskew init ../mine", "a project of your own"),
     ]
     lines = [f"[b]{c}[/b]" + (f"\n    [dim]{why}[/dim]" if why else "") for c, why in commands]

@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.cli.render import examples
+from noskew.cli.render.certified import certified
 from noskew.cli.render.listing import minute, table, views_of
 from noskew.cli.render.timeline import timelines
 from noskew.cli.totals import events_of
 from noskew.clock import duration_text
 from noskew.definitions.entity import Entity
+from noskew.definitions.expressions import Expressions
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Definition, Project
 from noskew.definitions.service import FeatureService
@@ -106,11 +108,20 @@ def _view_facts(store: FeatureStore, item: FeatureView) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _computed_by(item: OnDemand) -> dict[str, str]:
+    function = item.function
+    if not isinstance(function, Expressions):
+        return {"function": item.title, "source digest": function.digest}
+    shown = {f"{name} is": text for name, text in function.texts}
+    for (name, _), sql in zip(function.texts, function.statements, strict=False):
+        shown[f"{name} in DuckDB"] = sql
+    return {**shown, "engine": function.engine}
+
+
 def _on_demand_facts(store: FeatureStore, item: OnDemand) -> dict[str, str]:
     del store
     return {
-        "function": item.function.path,
-        "source digest": item.function.digest,
+        **_computed_by(item),
         "stored inputs": ", ".join(f"{s.view.name}.{n}" for s in item.inputs for n in s.names),
         "request fields": _typed(item.request.items()),
         "makes": _typed(item.outputs.items()),
@@ -151,6 +162,9 @@ def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableTyp
         made.add_row(feature.name, str(feature.dtype), feature.describe(), ", ".join(columns))
     yield made
     yield windows(item)
+    held = store.certifications.of(item)
+    exempt = store.certifications.exempt().get(item.definition_hash)
+    yield Text.assemble("Certificate: ", certified(held, exempt), "\n")
     if isinstance(item.transform, SqlTransform):
         yield Text(f"Transform: {item.transform.title}", style="bold")
         yield Syntax(item.transform.statement, "sql", background_color="default", word_wrap=True)
@@ -181,7 +195,7 @@ def _service_body(store: FeatureStore, item: FeatureService) -> Iterator[Rendera
         is_what = (
             c.origin.features[c.feature].describe()
             if isinstance(c.origin, FeatureView)
-            else f"computed by {c.origin.function.path}"
+            else f"computed by {c.origin.title}"
         )
         made.add_row(c.name, str(c.dtype), is_what, c.origin.name, ", ".join(sources))
     yield made

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from rich import box
 from rich.table import Table
 
+from noskew.cli.render.certified import sign
 from noskew.cli.totals import events_of
 from noskew.clock import to_datetime
 from noskew.definitions.project import Project
@@ -38,7 +39,8 @@ def services(store: FeatureStore) -> Table:
 
 def views(store: FeatureStore) -> Table:
     made = table("Feature views", "view", "entity", "source", "owner", "features", "events",
-                 "online until", numbers=("features", "events"))  # fmt: skip
+                 "online until", "✓", numbers=("features", "events"))  # fmt: skip
+    held = store.certifications.all()
     for v in store.applied.project.views.values():
         events = events_of(store, v)
         done = store.materialized_until(v) if v.online else None
@@ -46,6 +48,7 @@ def views(store: FeatureStore) -> Table:
         made.add_row(
             v.name, v.entity.name, v.source.name, v.owner, str(len(v.features)),
             f"{events:,}" if events else "none yet", until,
+            sign(held.get(v.definition_hash)),
         )  # fmt: skip
     return made
 
@@ -74,7 +77,7 @@ def on_demand(store: FeatureStore) -> Table:
     made = table("On-demand functions", "name", "owner", "makes", "of", "function")
     for f in store.applied.project.on_demand.values():
         inputs = [n for s in f.inputs for n in s.names] + list(f.request)
-        made.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.function.path)
+        made.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.title)
     return made
 
 
