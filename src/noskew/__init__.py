@@ -35,7 +35,8 @@ if TYPE_CHECKING:
         Postgres,
     )
     from noskew.definitions.entity import Entity
-    from noskew.definitions.on_demand import OnDemand
+    from noskew.definitions.expressions import expressions
+    from noskew.definitions.on_demand import OnDemand, per_row
     from noskew.definitions.service import FeatureService
     from noskew.definitions.source import Source
     from noskew.definitions.transforms import arrow, pandas, polars, pyspark, sql
@@ -56,7 +57,8 @@ _HOMES = {
         "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "LocalLog", "Parquet", "Postgres",
     ),
     "noskew.definitions.entity": ("Entity",),
-    "noskew.definitions.on_demand": ("OnDemand",),
+    "noskew.definitions.expressions": ("expressions",),
+    "noskew.definitions.on_demand": ("OnDemand", "per_row"),
     "noskew.definitions.service": ("FeatureService",),
     "noskew.definitions.source": ("Source",),
     "noskew.definitions.transforms": ("arrow", "pandas", "polars", "pyspark", "sql"),
@@ -71,7 +73,7 @@ __all__ = [  # noqa: RUF022 - one line a kind
     "FeatureStore", "Client", "AsyncClient",
     "Entity", "Source", "FeatureView", "OnDemand", "FeatureService",
     "Csv", "DuckDb", "Frame", "Iceberg", "Kafka", "LocalLog", "Parquet", "Postgres",
-    "arrow", "pandas", "polars", "pyspark", "sql",
+    "arrow", "pandas", "polars", "pyspark", "sql", "expressions", "per_row",
     "count", "count_distinct", "first_n", "first_value", "last_n", "last_value", "latest",
     "max", "mean", "min", "quantile", "stddev", "sum", "top_n", "var",
     "FixedClock", "SystemClock", "NoskewError",

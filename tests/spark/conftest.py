@@ -21,7 +21,7 @@ def spark_session() -> Iterator[SparkSession]:
         "local[2]",
         {
             "spark.sql.session.timeZone": "America/New_York",
-            "spark.sql.execution.arrow.maxRecordsPerBatch": "40",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "150",
             "spark.driver.extraJavaOptions": JAVA,
         },
     )

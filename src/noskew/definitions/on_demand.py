@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from noskew.definitions.engines import installed_engine
+from noskew.definitions.expressions import Expressions
 from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.identity import definition_digest
 from noskew.definitions.view import FeatureView, Selection
@@ -14,32 +16,59 @@ from noskew.errors import DefinitionError
 from noskew.types import Schema, check_name
 
 
+class PerRow(FunctionRef):
+    """A function that is called for each row; see :func:`per_row`."""
+
+    __slots__ = ()
+
+
+def per_row(function: Callable[..., Any]) -> PerRow:
+    """A function of one row, as an on-demand function: ``OnDemand("tier", ns.per_row(tier), …)``.
+
+    It is called for each row, with the row's inputs and request fields as keyword arguments:
+    bool, int, float, str, bytes, date, Decimal, datetime with the zone UTC, or a list of those;
+    None for null. It returns a mapping of output name to such a value, or, if there is one output,
+    the value itself. Python's cost is paid for each row: some µs, so seconds for a million.
+    """
+    made = function_ref(function, "ns.per_row")
+    return PerRow(made.path, made.digest)
+
+
 @dataclass(frozen=True)
 class OnDemand:
     """Features computed by a function, by the same code in training and serving.
 
-    The function gets one argument: a mapping of column name to NumPy array, one item per row,
-    holding exactly the declared inputs and request fields. Numbers and bools arrive as their
-    NumPy type when no value is null, otherwise as ``numpy.ma`` masked arrays; other types as
-    object arrays with None for null. It returns a mapping of output name to array (masked or
-    None items are null) of as many rows, and must be row-wise.
+    What a row's outputs are depends on that row alone: on no other row of the batch, on no size,
+    and on no null elsewhere. It is one of
+
+    - a NumPy function. It gets one argument: a mapping of column name to read-only NumPy array, one
+      item per row, holding exactly the declared inputs and request fields. It returns a mapping of
+      output name to array (masked or None items are null) of as many rows, and must be row-wise.
+      Rows in which no number, bool or vector is null are given to it together, as arrays of their
+      NumPy types; all others in a call of their own, in which all numbers, bools and vectors are
+      ``numpy.ma`` masked arrays. So what an array is follows from the row, whatever batch it is in.
+      Other types are object arrays, with None for null. Without rows it is not called.
+    - ``ns.per_row(function)``: a plain Python function of one row's values.
+    - ``ns.expressions({"slack": "scheduled - typical"})``: SQL expressions; see there.
 
     Parameters
     ----------
     name
         An identifier, unique in the project.
     function
-        A function at the top of a module; recorded by import path and source digest.
+        A function at the top of a module, recorded by import path and source digest; or
+        ``ns.per_row(…)`` of one; or ``ns.expressions({…})``.
     inputs
         Views or selections of views: ``[weather["wind_dir", "wind_speed"]]``.
     request
         Fields that the caller sends with each row, and their types.
     outputs
-        Names and types of the features it makes.
+        Names and types of the features it makes. Expressions have types of their own: leave it
+        out, or have them checked.
     """
 
     name: str
-    function: FunctionRef
+    function: FunctionRef | Expressions
     inputs: tuple[Selection, ...]
     request: Schema
     outputs: Schema
@@ -50,11 +79,11 @@ class OnDemand:
     def __init__(
         self,
         name: str,
-        function: Callable[..., Any] | FunctionRef,
+        function: Callable[..., Any] | FunctionRef | Expressions,
         *,
-        outputs: Mapping[str, Any],
         inputs: Iterable[FeatureView | Selection] = (),
         request: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
         description: str = "",
         owner: str = "",
         tags: Mapping[str, str] | None = None,
@@ -62,30 +91,71 @@ class OnDemand:
         put = object.__setattr__
         what = f"on-demand {check_name(name, 'on-demand')!r}"
         put(self, "name", name)
-        ref = function if isinstance(function, FunctionRef) else function_ref(function, what)
-        put(self, "function", ref)
         put(self, "inputs", tuple(select(i, what) for i in inputs))
         put(self, "request", Schema(request, where=f"{what}, request field"))
-        put(self, "outputs", Schema(outputs, where=f"{what}, output"))
         put(self, "description", description)
         put(self, "owner", owner)
         put(self, "tags", dict(tags or {}))
-        if not self.outputs:
-            raise DefinitionError(f"{what}: outputs must not be empty")
         names = [n for s in self.inputs for n in s.names] + list(self.request)
         if len(set(names)) != len(names):
             twice = sorted({n for n in names if names.count(n) > 1})
             raise DefinitionError(f"{what}: two inputs are named {twice[0]!r}")
         if not names:
             raise DefinitionError(f"{what}: it has no inputs; give inputs=[…] or request={{…}}")
+        declared = Schema(outputs, where=f"{what}, output")
+        if isinstance(function, Expressions):
+            put(self, "function", function)
+            put(self, "outputs", self._bind(function, declared, what))
+            return
+        ref = function if isinstance(function, FunctionRef) else function_ref(function, what)
+        put(self, "function", ref)
+        put(self, "outputs", declared)
+        if not declared:
+            raise DefinitionError(f"{what}: outputs must not be empty")
+
+    def _bind(self, function: Expressions, declared: Schema, what: str) -> Schema:
+        """Bind expressions to the columns; gives their outputs."""
+        if declared and function.engine != installed_engine("sql"):
+            return declared  # as the engine said that it was applied with; none else may run it
+        bound, made = function.bound(self.columns, what)
+        object.__setattr__(self, "function", bound)
+        if declared and dict(declared) != dict(made):
+            raise DefinitionError(
+                f"{what}: outputs={{…}} declares {declared}, and its expressions give {made}; "
+                f"write a CAST where another type is meant, or leave outputs out"
+            )
+        return made
 
     @cached_property
-    def call(self) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-        """The function itself, imported once and checked against the digest."""
+    def columns(self) -> Schema:
+        """What it is given: its inputs and request fields, and their types."""
+        stored = {n: s.view.features[n].dtype for s in self.inputs for n in s.names}
+        return Schema({**stored, **self.request})
+
+    @cached_property
+    def call(self) -> Callable[..., Any]:
+        """The Python function, imported once and checked against the digest."""
+        if isinstance(self.function, Expressions):
+            raise TypeError(f"on-demand {self.name!r} is made of expressions, and no function")
         return self.function.load()
 
+    @property
+    def title(self) -> str:
+        """What computes it, for people."""
+        if isinstance(self.function, Expressions):
+            return self.function.title
+        each = ", row by row" if isinstance(self.function, PerRow) else ""
+        return f"{self.function.path}{each}"
+
+    @property
+    def module(self) -> str | None:
+        """The module of its Python function; None for expressions."""
+        if isinstance(self.function, Expressions):
+            return None
+        return self.function.path.partition(":")[0]
+
     def __repr__(self) -> str:
-        return f"<OnDemand {self.name}: {', '.join(self.outputs)} by {self.function.path}>"
+        return f"<OnDemand {self.name}: {', '.join(self.outputs)} by {self.title}>"
 
     def __hash__(self) -> int:
         return hash((self.name, self.function))
@@ -93,12 +163,18 @@ class OnDemand:
     def identity(self) -> dict[str, Any]:
         """What can change a value."""
         return {
-            "function": self.function.path,
-            "digest": self.function.digest,
+            **self._computed_by(),
             "inputs": [(s.view.definition_hash, list(s.names)) for s in self.inputs],
             "request": list(self.request.texts().items()),
             "outputs": list(self.outputs.texts().items()),
         }
+
+    def _computed_by(self) -> dict[str, Any]:
+        """The function or expressions, as data; NumPy functions have no kind."""
+        if isinstance(self.function, Expressions):
+            return self.function.identity()
+        named = {"function": self.function.path, "digest": self.function.digest}
+        return {"kind": "per_row", **named} if isinstance(self.function, PerRow) else named
 
     @cached_property
     def definition_hash(self) -> str:
@@ -108,8 +184,7 @@ class OnDemand:
         """Everything, as JSON data; views by name."""
         return {
             "name": self.name,
-            "function": self.function.path,
-            "digest": self.function.digest,
+            **self._computed_by(),
             "inputs": [(s.view.name, list(s.names)) for s in self.inputs],
             "request": list(self.request.texts().items()),
             "outputs": list(self.outputs.texts().items()),
@@ -123,7 +198,7 @@ class OnDemand:
         """The inverse of :meth:`to_dict`."""
         return cls(
             data["name"],
-            FunctionRef(data["function"], data["digest"]),
+            _computed_by(data),
             inputs=[views[view][tuple(names)] for view, names in data["inputs"]],
             request=dict(data["request"]),
             outputs=dict(data["outputs"]),
@@ -131,6 +206,14 @@ class OnDemand:
             owner=data["owner"],
             tags=data["tags"],
         )
+
+
+def _computed_by(data: Mapping[str, Any]) -> FunctionRef | Expressions:
+    kind = data.get("kind")
+    if kind == "expressions":
+        return Expressions.from_dict(data)
+    made = PerRow if kind == "per_row" else FunctionRef
+    return made(data["function"], data["digest"])
 
 
 def select(item: object, what: str) -> Selection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
@@ -64,6 +65,45 @@ def parse(sql: str, what: str) -> dict[str, Any]:
         raise TransformError(f"{what}: the name {ROW!r} is reserved")
     node: dict[str, Any] = found["statements"][0]["node"]
     return node
+
+
+def bound_plan(sql: str, columns: Schema, what: str) -> dict[str, Any]:
+    """A SELECT from a table called ``inputs`` as DuckDB binds it: casts and types explicit.
+
+    Raises TransformError for what DuckDB refuses.
+    """
+    found = json.loads(_bound_plan(sql, columns))
+    if found["error"]:
+        message = str(found["error_message"]).splitlines()[0]
+        raise TransformError(f"{what}: DuckDB refuses it: {message}. Inputs: {columns}")
+    plan: dict[str, Any] = found["plans"][0]
+    return plan
+
+
+@lru_cache(maxsize=4_096)
+def _bound_plan(sql: str, columns: Schema) -> str:
+    connection = _connection()
+    connection.register("_columns", columns.arrow.empty_table())
+    try:
+        # Only a table that is in a catalog can be part of a plan that is written down.
+        connection.execute("CREATE OR REPLACE TEMP TABLE inputs AS FROM _columns")
+        ((plan,),) = connection.execute(
+            "SELECT json_serialize_plan(?, optimize := false)", [sql]
+        ).fetchall()
+    finally:
+        connection.unregister("_columns")
+        connection.execute("DROP TABLE IF EXISTS temp.inputs")
+    # DuckDB writes NaN as no reader of JSON knows it; inside a text the quotes were escaped.
+    return _NAN.sub('"value":NaN}', str(plan))
+
+
+_NAN = re.compile('"value":-?NAN}')
+
+
+def one_row(sql: str, *parameters: Any) -> tuple[Any, ...]:
+    """The only row of a query of constants. Raises duckdb.Error."""
+    (row,) = _connection().execute(sql, list(parameters)).fetchall()
+    return tuple(row)
 
 
 def _mentions_row(tree: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from noskew.definitions.expressions import Expressions
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
@@ -71,14 +72,35 @@ def _sorted(schema: Schema) -> Schema:
 
 def _computed_differently(found: Difference, old: OnDemand, new: OnDemand) -> bool:
     """Add why the outputs of a function may have other values; tells whether they may."""
-    moved = found.field("function", old.function.path, new.function.path)
-    digests = (old.function.digest[:8], new.function.digest[:8])
-    edited = not moved and found.field(f"source of {new.function.path}", *digests)
+    rewritten = _rewritten(found, old, new)
     read = found.field("inputs", _inputs(old), _inputs(new))
     fed = _fed(_views(old), _views(new), {(s.view.name, n) for s in new.inputs for n in s.names})
     if fed:
         found.add(f"values of inputs change: {listed(fed)}")
-    return moved or edited or read or bool(fed) or old.request != new.request
+    return rewritten or read or bool(fed) or old.request != new.request
+
+
+def _rewritten(found: Difference, old: OnDemand, new: OnDemand) -> bool:
+    """Add how another function, or other expressions, compute the outputs."""
+    before, after = old.function, new.function
+    if isinstance(before, Expressions) and isinstance(after, Expressions):
+        texts = dict(before.texts)
+        changed = [
+            found.field(f"expression of {name}", texts[name], text)
+            for name, text in after.texts
+            if name in texts
+        ]
+        sql = before.dialect, before.statements, before.engine
+        if sql != (after.dialect, after.statements, after.engine) and not any(changed):
+            found.field("dialect", before.dialect, after.dialect)
+            found.field("engine", before.engine, after.engine)
+            return True
+        return any(changed)
+    if found.field("function", old.title, new.title):
+        return True
+    if isinstance(before, Expressions) or isinstance(after, Expressions):
+        return True
+    return found.field(f"source of {after.path}", before.digest[:8], after.digest[:8])
 
 
 def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:

@@ -16,7 +16,7 @@ from noskew.errors import CorruptDataError
 from noskew.kernel.asking import ask
 from noskew.kernel.cursors import insist
 from noskew.kernel.history import null_where
-from noskew.kernel.on_demand import to_numpy
+from noskew.kernel.on_demand import Column, to_numpy
 from noskew.kernel.plan import LatestFeature
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import (
@@ -32,6 +32,7 @@ from noskew.kernel.rows import (
 from noskew.kernel.values import valid_of
 from noskew.serving import status
 from noskew.serving.request import ViewRequest, Wanted, is_number
+from noskew.types import DType
 
 Codes = NDArray[np.uint8]
 #: One time for all rows of an answer, or one for each of them.
@@ -62,6 +63,10 @@ class ViewAnswer(ABC):
         """Put the values into ``out``, as Python lists under their names in the answer."""
         for name, feature in wanted:
             out[name] = self.items(feature)
+
+    def columns(self, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
+        """The values of some features, of these types, as on-demand functions take them."""
+        return [Column(kind, arrow=self.arrow(feature)) for feature, kind in wanted]
 
     def numpy(self, feature: str) -> NDArray[Any]:
         """The values as an array; see :func:`noskew.kernel.on_demand.to_numpy` for nulls."""
@@ -190,6 +195,19 @@ class FixedAnswer(ViewAnswer):
         """The time each row is asked at; see :func:`answer`."""
         return np.maximum(known_times(self._rows), self._t)
 
+    def columns(self, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
+        return [self._column(feature, kind) for feature, kind in wanted]
+
+    def _column(self, feature: str, kind: DType) -> Column:
+        if feature not in self._request.numbers:
+            return Column(kind, arrow=self.arrow(feature))
+        spec, field = self._request.fields[feature]
+        valid = self._valid(spec)
+        values = np.ascontiguousarray(self._head[field])
+        if valid is None or valid.all():
+            return Column(kind, values)
+        return Column(kind, np.where(valid, values, values.dtype.type(0)), valid)
+
     def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
         block = self._request.doubles
         if block is None or not self._no_nulls:
@@ -301,6 +319,12 @@ class PlainAnswer(ViewAnswer):
 
     def items(self, feature: str) -> list[Any]:
         return self._whole.items(feature)
+
+    def columns(self, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
+        unpack = self._request.plain.unpack  # type: ignore[union-attr]
+        rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
+        places = self._request.places
+        return [Column(kind, items=[row[places[name]] for row in rows]) for name, kind in wanted]
 
     def numpy(self, feature: str) -> NDArray[Any]:
         return self._whole.numpy(feature)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.clock import to_datetime
-from noskew.kernel import on_demand
+from noskew.kernel.on_demand import to_numpy
 from noskew.serving import status
 
 
@@ -75,7 +75,7 @@ class OnlineFeatures(ABC):
         """
         table = self.to_arrow()
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-        return {name: nan_for_null(on_demand.to_numpy(c)) for name, c in columns.items()}
+        return {name: nan_for_null(to_numpy(c)) for name, c in columns.items()}
 
     def to_pandas(self) -> Any:
         """The features as a pandas DataFrame (needs the pandas extra)."""

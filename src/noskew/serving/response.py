@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError
-from noskew.kernel import on_demand
+from noskew.kernel.conform import conform_column
+from noskew.kernel.on_demand import Column, to_numpy
 from noskew.kernel.values import valid_of
 from noskew.serving import status
 from noskew.serving.answer import ViewAnswer
@@ -63,26 +64,36 @@ class OnlineResponse(OnlineFeatures):
         return pa.table(columns or {"_": pa.nulls(self._n)})
 
     @cached_property
-    def computed(self) -> dict[str, dict[str, pa.Array]]:
+    def outputs(self) -> dict[str, dict[str, Column]]:
         """The outputs of on-demand functions, by function and output name."""
-        service = self._plan.service
-        if not service.on_demand:
-            return {}
-        stored = {s.view.name: {} for f in service.on_demand for s in f.inputs}  # type: dict[str, dict[str, pa.Array]]
-        for function in service.on_demand:
-            for s in function.inputs:
-                for name in s.names:
-                    stored[s.view.name][name] = self.answers[s.view.name].arrow(name)
-        return on_demand.compute(service, stored, self.requested)
+        return self._plan.functions(self._stored, self._asked, self._n)
+
+    @cached_property
+    def computed(self) -> dict[str, dict[str, pa.Array]]:
+        """As :attr:`outputs`, in Arrow."""
+        return {f: {n: c.arrow() for n, c in made.items()} for f, made in self.outputs.items()}
+
+    def _stored(self, view: str, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
+        return self.answers[view].columns(wanted)
+
+    def _asked(self, name: str, kind: DType) -> Column:
+        """A request field, of the type that is declared."""
+        values = self._given[name]
+        column = Column.of_items(values, kind)
+        if column is None:  # which Arrow converts, or refuses
+            what = f"request fields of {self.service_name!r}, column {name!r}"
+            given = pa.chunked_array([_request_array(values, kind)])
+            column = Column(kind, arrow=conform_column(given, kind, what).combine_chunks())
+        return column
 
     def to_dict(self) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {name: list(values) for name, values in self._given.items()}
         for view, wanted in self._plan.stored:
             self.answers[view].fill(out, wanted)
         if self._plan.computes:
-            for function, columns in self.computed.items():
+            for function, columns in self.outputs.items():
                 prefix = f"{function}__" if self._plan.service.full_names else ""
-                out.update({prefix + n: values.to_pylist() for n, values in columns.items()})
+                out.update({prefix + n: column.items() for n, column in columns.items()})
         if self._plan.in_order:
             return out
         return {name: out[name] for name in (*self._given, *self._plan.names)}
@@ -102,7 +113,7 @@ class OnlineResponse(OnlineFeatures):
             if isinstance(c.origin, FeatureView):
                 values = self.answers[c.origin.name].numpy(c.feature)
             else:
-                values = on_demand.to_numpy(self.computed[c.origin.name][c.feature])
+                values = to_numpy(self.computed[c.origin.name][c.feature])
             out[c.name] = nan_for_null(values)
         return out
 

@@ -244,7 +244,7 @@ def _forget_functions(package: str, applied: Applied) -> None:
     a function is that of its source now. Functions already taken from it keep what they use.
     """
     importlib.invalidate_caches()
-    modules = {f.function.path.partition(":")[0] for f in applied.project.on_demand.values()}
+    modules = {f.module for f in applied.project.on_demand.values()}
     for name in list(sys.modules):
         if name in modules or name == package or name.startswith(package + "."):
             del sys.modules[name]

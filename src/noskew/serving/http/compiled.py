@@ -180,13 +180,15 @@ def _import(function: OnDemand) -> None:
 
     Raises DefinitionError.
     """
+    if function.module is None:
+        return
     try:
         _ = function.call
     except NoskewError:
         raise
     except Exception as error:  # the module is the user's: its import can raise anything
         raise DefinitionError(
-            f"on-demand {function.name!r}: {function.function.path} cannot be imported: "
+            f"on-demand {function.name!r}: {function.title} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
 

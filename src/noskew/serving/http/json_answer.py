@@ -99,7 +99,7 @@ class JsonAnswer:
         if self._computes:
             for c in self._plan.service.columns:
                 if not isinstance(c.origin, FeatureView):
-                    found[c.name] = response.computed[c.origin.name][c.feature].to_pylist()
+                    found[c.name] = response.outputs[c.origin.name][c.feature].items()
         if not self._plan.in_order:
             found = {n: found[n] for n in self._plan.names}
         if sure:

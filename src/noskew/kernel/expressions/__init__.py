@@ -1,0 +1,1 @@
+"""Expressions of on-demand functions, computed over columns; see :mod:`.program`."""
