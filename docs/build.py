@@ -32,6 +32,7 @@ _INTERNAL = frozenset({"identity", "log_identity", "to_dict", "from_dict", "of",
 KEYS = {
     "project": "the project's name: letters, digits and underscores",
     "features": "the directory of the feature files, which is also the name of their package",
+    "runner": "what makes training sets, ingests and materializes: `in_process` or `spark`",
     "registry.url": "SQLAlchemy URL: `sqlite:///…` or `postgresql://…`",
     "offline.catalog": "SQLAlchemy URL of the Iceberg catalog: as for the registry",
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",
@@ -43,7 +44,10 @@ KEYS = {
     "serve.workers": "processes that answer",
     "serve.max_rows": "rows of a request; more are refused with 413",
     "serve.body_timeout_s": "seconds a request's body may take to arrive; then it is refused (408)",
+    "serve.audit": "share of entities whose answers are kept for the [audit](../how-to/audit.md)",
     "serve.max_body_bytes": "bytes of a request's body; more are refused with 413",
+    "spark.master": "where Spark runs: `local[*]`, `spark://host:port`, `yarn`, `k8s://…`",
+    "spark.conf": "settings of Spark, such as `spark.executor.memory`",
 }
 #: A line of a table in reStructuredText: signs of equality, one run for each column.
 _RULE = re.compile(r"=+(?: +=+)+")
@@ -59,8 +63,9 @@ def pages() -> dict[str, str]:
         "definitions.md": _objects(
             "Definitions",
             "What you write into `features/*.py`. All are frozen, and checked when they are made.",
-            ["Entity", "Source", "FeatureView", "FeatureService", "OnDemand", "sql", "pandas",
-             "arrow", "noskew.types:DType"],
+            ["Entity", "Source", "FeatureView", "FeatureService", "OnDemand", "expressions",
+             "per_row", "sql", "pyspark",
+             "pandas", "polars", "arrow", "noskew.types:DType"],
         ),
         "aggregations.md": _aggregations(),
         "connectors.md": _objects(
@@ -74,6 +79,7 @@ def pages() -> dict[str, str]:
             "The face of a project, and what its methods give.",
             ["FeatureStore",
              "noskew.training.training_set:TrainingSet",
+             "noskew.training.spark.training_set:SparkTrainingSet",
              "noskew.serving.reader:OnlineReader",
              "noskew.serving.features:OnlineFeatures",
              "noskew.intake.pushed:Pushed",
@@ -81,6 +87,13 @@ def pages() -> dict[str, str]:
              "noskew.training.materialize:Materialized",
              "noskew.training.compacted:Compacted",
              "noskew.training.materialized:Pruned",
+             "noskew.certification.certificate:Certificate",
+             "noskew.certification.certificate:PathReport",
+             "noskew.certification.certificate:Difference",
+             "noskew.audit.report:SkewReport",
+             "noskew.audit.report:ServiceSkew",
+             "noskew.audit.report:FeatureSkew",
+             "noskew.audit.report:Example",
              "noskew.registry.plan:Plan",
              "noskew.registry.plan:Change",
              "SystemClock", "FixedClock", "Client", "AsyncClient"],

@@ -21,6 +21,7 @@ from rich.console import Console
 import noskew as ns
 from noskew.cli.demo import board, project, stream
 from noskew.cli.demo.folding import Folding
+from noskew.definitions.engines import installed_engine
 from noskew.errors import CorruptDataError, StoreError
 
 pytest.importorskip("sklearn")
@@ -46,6 +47,25 @@ def test_every_chapter_is_there_and_the_reader_knows_what_next(told: tuple[str, 
     assert re.findall(r"^(\d)\. ", out, re.M) == list("12345678")
     assert "Try next" in out
     assert "noskew show delay_model" in out
+
+
+def test_it_tells_which_team_wrote_what_and_that_all_of_it_is_certified(
+    told: tuple[str, Path],
+) -> None:
+    out, root = told
+    row = r"^ (\w+) +(\w+) +(\S.*?) {2,}[\d,]+ +\d+ +\d+\.\d +certified, short form *$"
+    assert re.findall(row, out, re.M) == [
+        ("fleet", "plane_delays", f"{installed_engine('pandas')} features.fleet:by_aircraft"),
+        ("fleet", "plane_facts", "columns as they are"),
+        ("meteorology", "weather", f"{installed_engine('polars')} features.meteorology:cleaned"),
+        ("network", "route_times", "PySpark features.network:arrivals"),
+        ("operations", "airport_delays", "SQL"),
+        ("operations", "carrier_delays", "SQL"),
+    ]
+    with ns.FeatureStore(root) as store:
+        assert store.certifications.exempt() == {}
+        held = store.certifications.all()
+        assert {d.name for d in held.values()} == {*store.applied.project.views, "conditions"}
 
 
 def test_nothing_differs_in_process_and_over_http(told: tuple[str, Path]) -> None:

@@ -1,7 +1,8 @@
-"""The clocks of the flights example, on real flights picked by hand."""
+"""The clocks of the flights example, on real flights picked by hand; its teams and their views."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+import noskew as ns
+from noskew.definitions.project import Project
+from noskew.definitions.view import FeatureView
+from noskew.kernel import on_demand
+from noskew.kernel.transforms.pipeline import Pipeline
 
 pd = pytest.importorskip("pandas")
 
@@ -214,9 +224,14 @@ def test_the_replay_is_the_same_each_time_and_its_steps_are_all_of_it(
         assert rows["flight_id"].tolist() == table["flight_id"].to_pylist()
 
 
-def test_the_stream_runs_by_hand_and_only_once(data: Path, tmp_path: Path) -> None:
+def copied(target: Path) -> Path:
+    """The example without data and state, somewhere else."""
     ignored = shutil.ignore_patterns(".noskew", "data", "__pycache__")
-    root = shutil.copytree(EXAMPLE, tmp_path / "flights", ignore=ignored)
+    return Path(shutil.copytree(EXAMPLE, target, ignore=ignored))
+
+
+def test_the_stream_runs_by_hand_and_only_once(data: Path, tmp_path: Path) -> None:
+    root = copied(tmp_path / "flights")
     (root / "data").symlink_to(data)
     command = [sys.executable, "replay.py", "--days", "2"]
     first, second = (
@@ -230,3 +245,133 @@ def test_the_stream_runs_by_hand_and_only_once(data: Path, tmp_path: Path) -> No
     assert "arrival_delay_6h" in first.stdout
     assert second.returncode == 1
     assert "it was replayed before" in second.stderr
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """The example, with its data."""
+    pytest.importorskip("polars")
+    pytest.importorskip("sqlframe")
+    made = copied(tmp_path_factory.mktemp("teams") / "flights")
+    (made / "data").symlink_to(data)
+    return made
+
+
+@pytest.fixture
+def project(root: Path) -> Project:
+    with ns.FeatureStore(root) as store:
+        return store.load()
+
+
+def test_one_model_reads_the_views_of_four_teams_in_four_frameworks(project: Project) -> None:
+    views = project.service("delay_model").views
+    assert len(views) == len(project.views) == 6
+    teams: dict[str, set[str]] = {}
+    for view in views:
+        if view.transform is not None:
+            teams.setdefault(view.transform.identity()["kind"], set()).add(view.owner)
+    assert teams == {
+        "sql": {"operations"}, "pyspark": {"network"}, "pandas": {"fleet"},
+        "polars": {"meteorology"},
+    }  # fmt: skip
+    assert {s.owner for s in project.sources.values()} == {"platform"}
+
+
+def test_every_definition_is_certified_on_the_real_data(root: Path) -> None:
+    with ns.FeatureStore(root, clock=ns.FixedClock("2014-01-01T00:00:00Z")) as store:
+        made = {c.name: c for c in store.verify(sample=300)}
+        assert made.keys() == {*store.load().views, "conditions"}
+        for name, certificate in made.items():
+            assert certificate.is_equal, (certificate.cause, certificate.differences)
+            assert certificate.is_thorough
+            assert not certificate.failing_rows, certificate.failure
+            assert certificate.sample_rows == (0 if name == "conditions" else 300)
+        assert store.apply().version == 1
+        assert store.certifications.exempt() == {}
+
+
+def test_it_is_the_same_project_with_functions_of_pyspark(project: Project, tmp_path: Path) -> None:
+    pytest.importorskip("pyspark")
+    other = copied(tmp_path / "flights")
+    file = other / "features" / "network.py"
+    ours, theirs = "from sqlframe.duckdb import functions", "from pyspark.sql import functions"
+    assert ours in file.read_text()
+    file.write_text(file.read_text().replace(ours, theirs))
+    with ns.FeatureStore(other) as store:
+        loaded = store.load()
+    hashes = [{n: v.definition_hash for n, v in p.views.items()} for p in (project, loaded)]
+    assert hashes[0] == hashes[1]
+
+
+def test_what_a_server_runs_needs_no_library_of_the_teams(root: Path) -> None:
+    told = (
+        "import sys, features.conditions; print({'pandas', 'polars', 'sqlframe'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def events(view: FeatureView, table: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """The events that a view makes of rows of its source, and the row of each."""
+    made = Pipeline(view)(table, known_time=2**51, buckets=1)
+    assert not made.refused
+    return made.events, made.row
+
+
+def test_meteorology_mends_winds(project: Project, root: Path) -> None:
+    reports = pq.read_table(root / "data" / "weather.parquet")
+    made, row = events(project.view("weather"), reports)
+    assert (row == np.arange(len(reports))).all()
+    mended = dict.fromkeys(("calm", "broken", "gust", "steady"), 0)
+    columns = ("wind_speed", "wind_dir", "wind_gust")
+    before = zip(*(reports[c].to_pylist() for c in columns), strict=True)
+    after = zip(*(made[c].to_pylist() for c in columns), strict=True)
+    for (speed, direction, gust), found in zip(before, after, strict=True):
+        if speed is None or speed > 260:
+            mended["broken"] += speed is not None
+            assert found == (None, direction if speed else None, gust)
+        else:
+            mended["calm"] += speed == 0
+            mended["gust" if gust else "steady"] += 1
+            assert found == (speed, direction if speed else None, max(speed, gust or 0.0))
+    assert mended == {"calm": 1_256, "broken": 1, "gust": 5_337, "steady": 20_773}
+
+
+def test_the_network_leaves_diversions_out(project: Project, root: Path) -> None:
+    flights = pq.read_table(root / "data" / "flights.parquet")
+    made, row = events(project.view("route_times"), flights)
+    delays = flights["arr_delay"].to_pylist()
+    assert row.tolist() == [i for i, delay in enumerate(delays) if delay is not None]
+    # Some of those that did not arrive as planned have minutes nevertheless.
+    assert flights["elapsed_minutes"].null_count < len(flights) - len(made)
+    assert made["elapsed_minutes"].equals(flights["elapsed_minutes"].take(pa.array(row)))
+
+
+def test_the_fleet_bounds_delays_and_leaves_out_what_never_had_an_aircraft(
+    project: Project, root: Path
+) -> None:
+    flights = pq.read_table(root / "data" / "flights.parquet")
+    made, row = events(project.view("plane_delays"), flights)
+    tails = flights["tailnum"].to_pylist()
+    assert row.tolist() == [i for i, tail in enumerate(tails) if tail is not None]
+    given = flights["arr_delay"].take(pa.array(row)).to_pylist()
+    expected = [None if d is None else min(d, 360.0) for d in given]
+    assert made["arr_delay"].to_pylist() == expected
+    assert max(d for d in given if d is not None) == 1_272
+
+
+def test_calm_air_crosses_no_runway(project: Project) -> None:
+    given = {
+        "wind_dir": [None, 270.0, None],
+        "wind_speed": [0.0, 20.0, 5.0],
+        "runway_heading": [40.0, 310.0, 40.0],
+        "scheduled_minutes": [60.0, 60.0, 60.0],
+        "typical_minutes": [50.0, None, None],
+    }
+    inputs = {name: pa.array(values, pa.float64()) for name, values in given.items()}
+    made = on_demand.run(project.on_demand["conditions"], inputs, 3)
+    across = 20 * math.sin(math.radians(40))
+    assert made["crosswind"].to_pylist() == [0.0, pytest.approx(across), None]
+    assert made["schedule_slack"].to_pylist() == [10.0, None, None]
