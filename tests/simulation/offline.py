@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from noskew.clock import Clock
 from noskew.errors import (
@@ -37,10 +38,13 @@ from noskew.stores.offline.base import (
     Progress,
     TableInfo,
     TableSpec,
+    Written,
 )
 from noskew.stores.offline.sorting import sorted_run
 from noskew.stores.offline.tiers import small_run
 from tests.simulation.calls import Calls
+
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Table:
     snapshots: dict[int, Snapshot] = field(default_factory=lambda: {0: Snapshot()})
     notes: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
+    waiting: dict[str, pa.Table] = field(default_factory=dict)
 
     @property
     def layout(self) -> pa.Schema:
@@ -107,6 +112,7 @@ class OfflineServer:
         self.clock = clock
         self.tables: dict[str, Table] = {}
         self.lock = Lock()
+        self.names = count()
 
     def table(self, name: str) -> Table:
         """A table. Raises NotFoundError and InvalidNameError."""
@@ -202,21 +208,99 @@ class SimulatedOffline(OfflineStore):
     ) -> Commit:
         if done := self._done(held, token, expected):
             return done
+        first = held.at(None).next_sequence
+        facts = _numbered(held, rows, np.arange(first, first + len(rows)))
+        return self._add(held, [facts], first + len(rows), token, notes)
+
+    def _add(
+        self,
+        held: Table,
+        parts: Sequence[pa.Table],
+        next_sequence: int,
+        token: str | None,
+        notes: Mapping[str, str],
+    ) -> Commit:
+        """Make facts, each part in runs of its own, the latest snapshot."""
         before = held.at(None)
-        numbers = np.arange(before.next_sequence, before.next_sequence + len(rows))
-        numbered = rows.append_column(SEQUENCE, pa.array(numbers, pa.int64()))
-        facts = numbered.select(held.layout.names).cast(held.layout)
-        runs = _runs(held, facts, f"{held.latest + 1}")
-        number = held.add(
-            Snapshot(
-                (*before.runs, *runs), before.next_sequence + len(rows), self._server.clock.now()
-            )
-        )
+        names = (f"{held.latest + 1}-{i}" for i in range(len(parts)))
+        runs = [
+            r for facts, name in zip(parts, names, strict=True) for r in _runs(held, facts, name)
+        ]
+        last = max(next_sequence, before.next_sequence)
+        number = held.add(Snapshot((*before.runs, *runs), last, self._server.clock.now()))
         held.notes |= notes
-        done = Commit(number, len(rows), token)
+        done = Commit(number, sum(map(len, parts)), token)
         if token:
             held.commits[token] = done
         return done
+
+    def write_files(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        token: str,
+        first: int,
+        numbered: bool = False,
+        progress: Progress | None = None,
+    ) -> Written:
+        texts.check_name("token", token)
+        if first < 0:
+            raise InputError(f"files of {table!r}: the first sequence must not be {first}")
+        held = self._server.table(table)
+        rows = _checked(held, batches, numbered=numbered)
+        numbers = np.arange(len(rows))
+        if numbered:
+            numbers = rows.column(SEQUENCE).to_numpy()
+            rows = rows.drop_columns([SEQUENCE])
+        if (numbers < 0).any():
+            raise SchemaMismatchError(f"files of {table!r}: {SEQUENCE} must be 0 or more")
+        name = f"waiting-{next(self._server.names)}"
+        with self._server.lock:
+            held.waiting[name] = _numbered(held, rows, first + numbers)
+        if progress and len(rows):
+            progress(len(rows))
+        return Written(table, len(rows), first, first + int(numbers.max(initial=-1)) + 1, name)
+
+    def commit_files(
+        self,
+        table: str,
+        written: Sequence[Written],
+        *,
+        token: str,
+        notes: Mapping[str, str] | None = None,
+        expected: Mapping[str, str | None] | None = None,
+    ) -> Commit:
+        texts.check_name("token", token)
+        if any(part.table != table for part in written):
+            raise InputError(f"files of {written[0].table!r} cannot be added to {table!r}")
+        made, wanted = dict(notes or {}), dict(expected or {})
+        texts.check_notes(made, wanted)
+        held = self._server.table(table)
+
+        def commit() -> Commit:
+            with self._server.lock:
+                return self._commit_files(held, written, token, made, wanted)
+
+        return self._calls.around(self._who, "offline.append", commit)
+
+    def _commit_files(
+        self,
+        held: Table,
+        written: Sequence[Written],
+        token: str,
+        notes: Mapping[str, str],
+        expected: Mapping[str, str | None],
+    ) -> Commit:
+        if done := self._done(held, token, expected):
+            return done
+        now = held.at(None).next_sequence
+        there = all(part.files in held.waiting for part in written)
+        parts = [held.waiting.pop(part.files, None) for part in written]
+        if not there or now > min((part.first for part in written), default=now):
+            raise ConflictError(f"the table {held.spec.name!r} changed; write the files again")
+        end = max((part.end for part in written), default=now)
+        return self._add(held, parts, end, token, notes)
 
     def read(
         self,
@@ -285,6 +369,7 @@ class SimulatedOffline(OfflineStore):
         if len(kept) + len(gone) != len(latest.runs):
             raise ConflictError(f"somebody else compacted the table {held.spec.name!r} meanwhile")
         runs = (*kept, *added)
+        held.waiting.clear()
         held.add(Snapshot(runs, latest.next_sequence, self._server.clock.now()))
 
     def expire(self, table: str, *, before: int, keep: Collection[int] = ()) -> int:
@@ -298,6 +383,7 @@ class SimulatedOffline(OfflineStore):
             ]
             for number in gone:
                 del held.snapshots[number]
+            held.waiting.clear()
         return len(gone)
 
     def drop(self, table: str) -> None:
@@ -308,10 +394,19 @@ class SimulatedOffline(OfflineStore):
     def close(self) -> None: ...
 
 
-def _checked(held: Table, batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """The rows of an append, in order of arrival. Raises SchemaMismatchError."""
+def _numbered(held: Table, rows: pa.Table, numbers: Index) -> pa.Table:
+    """Rows as facts, with their sequences."""
+    made = rows.append_column(SEQUENCE, pa.array(numbers, pa.int64()))
+    return made.select(held.layout.names).cast(held.layout)
+
+
+def _checked(held: Table, batches: Iterable[pa.RecordBatch], *, numbered: bool = False) -> pa.Table:
+    """The rows of an append, in order of arrival. Raises SchemaMismatchError.
+
+    ``numbered``: they have a column of sequences.
+    """
     layout = held.layout
-    incoming = layout.remove(layout.get_field_index(SEQUENCE))
+    incoming = layout if numbered else layout.remove(layout.get_field_index(SEQUENCE))
     taken = [layouts.conform(batch, held.spec, incoming) for batch in batches]
     for batch in taken:
         if len(batch) and not 0 <= pc.min(batch[BUCKET]).as_py() <= pc.max(
