@@ -18,8 +18,8 @@ from bench.targets import TARGETS
 
 HERE = Path(__file__).resolve().parent
 SECTIONS = (
-    "import", "bytes_per_feature", "online", "http", "audit", "transform", "certify", "materialize",
-    "stream", "historical", "spark",
+    "import", "bytes_per_feature", "online", "on_demand", "http", "audit", "transform", "certify",
+    "materialize", "stream", "historical", "spark",
 )  # fmt: skip
 
 
@@ -127,6 +127,10 @@ def _run(section: str, size: Size) -> Iterator[Result]:
             found.append(line)
             yield line
         yield from growth.online(found)
+    elif section == "on_demand":
+        from bench import on_demand
+
+        yield from on_demand.run(runs=size.runs, seconds=size.seconds)
     elif section == "http":
         from bench import http
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,9 +142,7 @@ def test_a_frame_in_this_process_and_data_of_this_process_on_spark(
 
 
 def test_a_frame_that_changes_is_refused(tmp_path: Path, spark_session: SparkSession) -> None:
-    path = tmp_path / "changing"
-    spark_session.createDataFrame(shop.orders(40)).write.parquet(str(path))
-    frame = spark_session.read.parquet(str(path))
+    frame = spark_session.createDataFrame(shop.orders(40))
     digests = module.FrameOfSource.digests
 
     def then_changed(data: Any, source: Any, rows: DataFrame) -> Any:
@@ -157,6 +156,24 @@ def test_a_frame_that_changes_is_refused(tmp_path: Path, spark_session: SparkSes
         patch.undo()
         assert {store.offline.info(table).rows for table in store.offline.tables()} == {0}
         assert total(store.ingest("orders", frame))[:3] == (80, 2, 0)
+
+
+def test_rows_that_are_gone_when_a_frame_is_read_again_are_missed(
+    tmp_path: Path, spark_session: SparkSession
+) -> None:
+    """A partition without rows has nobody to miss them."""
+    frame = spark_session.createDataFrame(shop.orders(400))
+    assert frame.rdd.getNumPartitions() > 1
+    written = module._Frame._written
+
+    def of_less(work: Any, *told: Any) -> Any:
+        none = replace(work, rows=work.rows.filter("user_id > 1000"))
+        return written(none, *told)
+
+    with shop.opened(tmp_path / "shop") as store, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Frame, "_written", of_less)
+        with pytest.raises(ConflictError, match="gave other rows when it was read again"):
+            store.ingest("orders", frame)
 
 
 def test_a_frame_of_other_columns_is_refused(tmp_path: Path, spark_session: SparkSession) -> None:

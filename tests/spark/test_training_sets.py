@@ -187,6 +187,8 @@ def test_what_is_asked_later_reads_the_snapshot_of_when_it_was_made(
         expected = store.get_historical_features(rows, "model").to_arrow()
         made = store.get_historical_features(spark_session.createDataFrame(rows), "model")
         store.ingest("orders", shop.orders(200, seed=5))
+        first = {"user_id": range(45), "at": ["2020-09-01T00:00:00Z"] * 45, "n": range(45)}
+        store.ingest("never", pa.table(first))  # which had no table
         assert differences(store.get_historical_features(rows, "model").to_arrow(), expected) != {}
         assert same(in_order(made.to_arrow()), in_order(expected))
         made.save("kept")

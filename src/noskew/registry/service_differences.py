@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from noskew.definitions.expressions import Expressions
+from noskew.definitions.functions import FunctionRef
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
@@ -84,23 +85,26 @@ def _rewritten(found: Difference, old: OnDemand, new: OnDemand) -> bool:
     """Add how another function, or other expressions, compute the outputs."""
     before, after = old.function, new.function
     if isinstance(before, Expressions) and isinstance(after, Expressions):
-        texts = dict(before.texts)
-        changed = [
-            found.field(f"expression of {name}", texts[name], text)
-            for name, text in after.texts
-            if name in texts
-        ]
-        sql = before.dialect, before.statements, before.engine
-        if sql != (after.dialect, after.statements, after.engine) and not any(changed):
-            found.field("dialect", before.dialect, after.dialect)
-            found.field("engine", before.engine, after.engine)
-            return True
-        return any(changed)
-    if found.field("function", old.title, new.title):
+        return _reworded(found, before, after)
+    if type(before) is not type(after) or old.title != new.title:
+        return found.field("function", old.title, new.title)
+    digests = [f.digest[:8] for f in (before, after) if isinstance(f, FunctionRef)]
+    return found.field(f"source of {new.title}", *digests)
+
+
+def _reworded(found: Difference, old: Expressions, new: Expressions) -> bool:
+    """Add how expressions of outputs that stay differ, or what gives them their meaning."""
+    texts = dict(old.texts)
+    kept = [(name, text) for name, text in new.texts if name in texts]
+    moved = [found.field(f"expression of {name}", texts[name], text) for name, text in kept]
+    moved += [
+        found.field("dialect", old.dialect, new.dialect),
+        found.field("engine", old.engine, new.engine),
+    ]
+    if not any(moved) and old.statements != new.statements and dict(new.texts) == texts:
+        found.add(f"translation from {new.dialect}")
         return True
-    if isinstance(before, Expressions) or isinstance(after, Expressions):
-        return True
-    return found.field(f"source of {after.path}", before.digest[:8], after.digest[:8])
+    return any(moved)
 
 
 def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:

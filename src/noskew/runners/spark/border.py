@@ -8,7 +8,7 @@ counts).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,11 +39,11 @@ def struct_of(schema: pa.Schema) -> StructType:
     return struct
 
 
-def appended(struct: StructType, more: StructType, *, without: Sequence[str] = ()) -> StructType:
-    """The columns of ``struct`` but ``without``, and then those of ``more``."""
+def appended(struct: StructType, more: StructType) -> StructType:
+    """The columns of ``struct``, and then those of ``more``."""
     from pyspark.sql.types import StructType
 
-    return StructType([f for f in struct.fields if f.name not in without] + more.fields)
+    return StructType(struct.fields + more.fields)
 
 
 def _entered(kind: pa.DataType) -> pa.DataType:

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 _TRIES = 8
 #: More rows than a part of unknown size has; a part takes as many numbers of the table's 2**63.
 _MOST_ROWS = 2**36
-_REFUSED = "refused"
+#: Columns of what tasks tell: what was written, what was refused, and the digest of rows read.
+_WRITTEN, _REFUSED, _READ = "written", "refused", "read"
 
 
 # ---------------------------------------------------------------- parts of a source
@@ -296,10 +297,14 @@ class _Frame:
         )
         found: list[Written] = []
         refused: dict[str, int] = {}
+        read = RowDigest()
         for _, made in runner.gather(files):
             written, left_out = _told(made)
             found.append(written)
             add_counts(refused, left_out)
+            read += RowDigest.from_text(made.column(_READ)[0].as_py())
+        if read != sum(self.digests, RowDigest()):  # a partition without rows may have no task
+            raise _changed(self.view)
         return found, refused
 
 
@@ -329,30 +334,36 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
         events = done.events.append_column(SEQUENCE, numbers)
         yield from dealt(events, events.column(BUCKET).to_numpy() % parts, parts)
         found += RowDigest.of(rows)
-    if found != expected:
-        raise ConflictError(
-            f"the DataFrame for {view.source.name!r} gave other rows when it was read again; "
-            f"nothing was added: cache it, or write it to files and ingest those"
-        )
-    if refused:
-        yield Piece(0, pa.table({_REFUSED: [json.dumps(refused)]}))
+    if found != expected:  # or numbers might be those of other rows
+        raise _changed(view)
+    yield Piece(0, pa.table({_READ: [found.to_text()], _REFUSED: [json.dumps(refused)]}))
 
 
 def _write_events(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Write the files of some buckets."""
+    read = RowDigest()
     refused: dict[str, int] = {}
 
     def events() -> Iterator[pa.RecordBatch]:
+        nonlocal read
         for _, table in pieces:
-            if _REFUSED in table.column_names:
-                add_counts(refused, json.loads(table.column(0)[0].as_py()))
+            if _READ in table.column_names:
+                read += RowDigest.from_text(table.column(_READ)[0].as_py())
+                add_counts(refused, json.loads(table.column(_REFUSED)[0].as_py()))
             else:
                 yield from table.to_batches()
 
     files = Place(context).offline.write_files(
         context["table"], events(), token=context["token"], first=context["first"], numbered=True
     )
-    yield Piece(0, _telling(files, refused))
+    yield Piece(0, _telling(files, refused).append_column(_READ, [[read.to_text()]]))
+
+
+def _changed(view: FeatureView) -> ConflictError:
+    return ConflictError(
+        f"the DataFrame for {view.source.name!r} gave other rows when it was read again; nothing "
+        f"was added: cache it, or write it to files and ingest those"
+    )
 
 
 # ---------------------------------------------------------------- both
@@ -360,9 +371,10 @@ def _write_events(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterat
 
 def _telling(files: Written, refused: Mapping[str, int]) -> pa.Table:
     """What a task tells the driver: what it wrote, and what it left out."""
-    return pa.table({"written": [json.dumps(asdict(files))], _REFUSED: [json.dumps(dict(refused))]})
+    told = {_WRITTEN: json.dumps(asdict(files)), _REFUSED: json.dumps(dict(refused))}
+    return pa.Table.from_pylist([told])
 
 
 def _told(made: pa.Table) -> tuple[Written, dict[str, int]]:
     told = made.to_pylist()[0]
-    return Written(**json.loads(told["written"])), json.loads(told[_REFUSED])
+    return Written(**json.loads(told[_WRITTEN])), json.loads(told[_REFUSED])
