@@ -15,7 +15,7 @@ import noskew as ns
 from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_function, certify_view
 from noskew.certification.feature_paths import FeaturePaths
-from noskew.certification.made_up import made_up_rows, odd_values
+from noskew.certification.made_up import made_up_rows, odd_values, ordinary_rows
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differences
@@ -60,8 +60,11 @@ def test_a_skewed_definition_is_found_and_its_cause_named(name: str) -> None:
 def test_a_row_wise_definition_is_certified(transform: Any) -> None:
     made = certified(d.view(transform))
     assert made.is_equal, made.differences
+    ways = ["repeated", "small batches", "one row at a time", "shuffled",
+            "shuffled, in small batches"]  # fmt: skip
+    ordinary = [f"{way}, ordinary numbers" for way in ways]
     assert [p.name for p in made.paths] == [
-        "repeated", "small batches", "one row at a time", "shuffled", "shuffled, in small batches",
+        *ways, *(ordinary if transform.identity()["kind"] in ("pandas", "polars", "arrow") else []),
         "rows online", "HTTP, Arrow", "HTTP, JSON",
     ]  # fmt: skip
     assert all(p.rows and not p.different for p in made.paths)
@@ -156,6 +159,16 @@ def test_odd_values_are_of_their_type_and_null_is_among_them(kind: str) -> None:
     made = pa.array(values, dtype(kind).to_arrow())
     assert made.null_count == 1
     assert len(values) >= 3
+
+
+def test_ordinary_rows_have_no_number_that_a_mean_does_not_survive() -> None:
+    rows = made_up_rows(d.view(None, *ALL_AGGREGATES))
+    for some in (ordinary_rows(rows), made_up_rows(d.view(None, "x"), ordinary=True)):
+        x = some.column("x").drop_null().to_numpy()
+        assert len(x)
+        assert np.isfinite(x).all()
+        assert np.abs(x).max() <= 1e6
+    assert len(ordinary_rows(rows)) < len(rows)
 
 
 def test_rows_made_up_have_every_odd_value_ties_and_few_entities() -> None:

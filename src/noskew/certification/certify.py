@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -15,7 +15,7 @@ from noskew.certification.certificate import Certificate
 from noskew.certification.elsewhere import run_elsewhere
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.certification.findings import Findings, Watcher
-from noskew.certification.made_up import known_at, made_up_rows, requests
+from noskew.certification.made_up import known_at, made_up_rows, ordinary_rows, requests
 from noskew.certification.sample import sample_rows
 from noskew.certification.transform_paths import SINGLES, runner_of
 from noskew.clock import Clock
@@ -23,6 +23,7 @@ from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.transforms import FunctionTransform
 from noskew.definitions.view import FeatureView
 
+_ORDINARY = ", ordinary numbers"
 _LIBRARIES = ("noskew", "duckdb", "pyarrow", "numpy", "pandas", "polars", "sqlglot")
 
 
@@ -55,11 +56,16 @@ def certify_view(
     elsewhere = partial(run_elsewhere, view, rows, known) if is_function and thorough else None
     # A SELECT was found to be row-wise when it was defined; a function was not.
     singles = SINGLES if thorough or is_function else SINGLES // 4
-    events = found.of_batching(runner_of(view, known), rows, singles, elsewhere).events
+    run = runner_of(view, known)
+    made = found.of_batching(run, rows, singles, elsewhere)
+    if is_function and not found.cause:
+        # One NaN makes NaN of the mean of every batch that has it, and so hides that there is one.
+        ordinary = [ordinary_rows(real), made_up_rows(view, ordinary=True)]
+        found.of_batching(run, pa.concat_tables(ordinary), singles, of=_ORDINARY)
     if not found.cause:  # or what follows would only repeat it
-        _check_features(found, view, events, rows, known, thorough=thorough)
+        _check_features(found, view, made.events, rows, known, thorough=thorough)
     return _certificate(
-        "feature_view", view, found, clock, started,
+        "feature_view", view, found, clock, started, failed=made.failed,
         real=len(real), made_up=len(made_up), no_sample=no_sample, thorough=thorough,
     )  # fmt: skip
 
@@ -73,9 +79,13 @@ def certify_function(
     rows = requests({**kinds, **function.request})
     found = Findings(watch or _nobody)
     elsewhere = partial(run_elsewhere, function, rows, 0) if thorough else None
-    found.of_batching(runner_of(function, 0), rows, SINGLES, elsewhere)
+    run = runner_of(function, 0)
+    made = found.of_batching(run, rows, SINGLES, elsewhere)
+    if not found.cause:
+        ordinary = requests({**kinds, **function.request}, ordinary=True)
+        found.of_batching(run, ordinary, SINGLES, of=_ORDINARY)
     return _certificate(
-        "on_demand", function, found, clock, started,
+        "on_demand", function, found, clock, started, failed=made.failed,
         real=0, made_up=len(rows), no_sample="its inputs come with requests", thorough=thorough,
     )  # fmt: skip
 
@@ -99,14 +109,14 @@ def _check_features(
 
 def _certificate(
     kind: str, item: FeatureView | OnDemand, found: Findings, clock: Clock, started: float, *,
-    real: int, made_up: int, no_sample: str, thorough: bool,
+    failed: Mapping[int, str], real: int, made_up: int, no_sample: str, thorough: bool,
 ) -> Certificate:  # fmt: skip
     return Certificate(
         kind, item.name, item.definition_hash, clock.now(),
         seconds=round(perf_counter() - started, 3),
         sample_rows=real, made_up_rows=made_up, no_sample=no_sample,
         paths=tuple(found.paths), differences=tuple(found.differences), cause=found.cause,
-        failing_rows=len(found.failed), failure=next(iter(found.failed.values()), ""),
+        failing_rows=len(failed), failure=next(iter(failed.values()), ""),
         libraries=dict(_libraries()), is_thorough=thorough,
     )  # fmt: skip
 

@@ -34,13 +34,12 @@ Watcher = Callable[[str], None]
 
 @dataclass
 class Findings:
-    """Paths, differences and their likely cause; ``failed``: rows that fail on every path."""
+    """Paths, differences and their likely cause."""
 
     watch: Watcher
     paths: list[PathReport] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     cause: str = ""
-    failed: dict[int, str] = field(default_factory=dict)
 
     def of_batching(
         self,
@@ -48,31 +47,38 @@ class Findings:
         rows: pa.Table,
         singles: int,
         elsewhere: Callable[[], Outcomes] | None = None,
+        *,
+        of: str = "",
     ) -> Outcomes:
         """Give ``run`` the rows in every way, and ``elsewhere`` in another process.
 
+        ``of``: what rows they are, if not all kinds; it is added to the names of paths.
         Returns what becomes of all rows at once, which the others are held against.
         """
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Rows made up are there to be difficult; that NumPy remarks on them helps nobody.
             warnings.simplefilter("ignore")
-            return self._batched(run, rows, singles, elsewhere)
+            return self._batched(run, rows, singles, elsewhere, of)
 
     def _batched(
-        self, run: Run, rows: pa.Table, singles: int, elsewhere: Callable[[], Outcomes] | None
+        self,
+        run: Run,
+        rows: pa.Table,
+        singles: int,
+        elsewhere: Callable[[], Outcomes] | None,
+        of: str,
     ) -> Outcomes:
         self.watch(BULK)
         expected = bulk(run, rows)
-        self.failed = expected.failed
         everything = np.arange(len(rows))
-        bad = np.array(sorted(self.failed), np.int64)
+        bad = np.array(sorted(expected.failed), np.int64)
         found: dict[str, list[Unequal]] = {}
         moody = list(expected.moody)
         for way in ways(np.setdiff1d(everything, bad), bad, singles):
             self.watch(way.name)
             made = run_in_batches(run, rows, way.batches, expected.events.schema)
             moody += made.moody
-            found[way.name] = self._held(way.name, expected, made, way.rows, rows)
+            found[way.name] = self._held(way.name + of, expected, made, way.rows, rows)
         said = ""
         if elsewhere is not None:
             self.watch(ELSEWHERE)

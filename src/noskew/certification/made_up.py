@@ -11,11 +11,13 @@ from decimal import Context, Decimal
 from random import Random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from noskew.clock import to_datetime, to_micros
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
+from noskew.kernel.values import floats
 from noskew.types import DType
 
 #: Enough that every odd value meets many others.
@@ -26,6 +28,8 @@ _ENTITIES = 5
 _DAY = 86_400_000_000
 
 _BIG = 2**53 + 1
+#: The largest number that is nothing special.
+_USUAL = 1_000_000
 _TEXTS = (
     "", " ", "a", "A", "ab", "B", "b", "é", "e\u0301", "ß", "İ", "😀", "0", "-1", "1.5", "007",
     "null", "NaN", "true", "2013-03-10", "2013-03-10T02:30:00Z", "12/31/2013", '{"a": 1, "b": [2]}',
@@ -77,11 +81,37 @@ def _lists(kind: DType) -> list[list[Any]]:
     return [[], [None], items[:1], items[:3], [items[0], None, items[-1]], items[::-1][:5]]
 
 
-def made_up_rows(view: FeatureView, rows: int = ROWS) -> pa.Table:
+def ordinary_values(kind: DType) -> list[Any]:
+    """Those of them that a mean or a spread of a batch survives: finite and of usual size."""
+    return [v for v in odd_values(kind) if _is_ordinary(v)]
+
+
+def _is_ordinary(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_ordinary, value))
+    if isinstance(value, int | float | Decimal):
+        size = abs(float(value))
+        return size == 0 or 1 / _USUAL <= size <= _USUAL
+    return True
+
+
+def ordinary_rows(rows: pa.Table) -> pa.Table:
+    """The rows whose numbers are all finite and of usual size."""
+    keep = np.ones(len(rows), bool)
+    for column in rows.columns:
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            values = floats(column.combine_chunks().cast(pa.float64(), safe=False))
+            keep &= np.abs(values) <= _USUAL
+    return rows.filter(pa.array(keep))
+
+
+def made_up_rows(view: FeatureView, rows: int = ROWS, *, ordinary: bool = False) -> pa.Table:
     """Rows of a view's source, of its schema; few entities, many ties, all clocks there.
 
-    Each column has each of its odd values at least once, if there are rows enough.
+    Each column has each of its odd values at least once, if there are rows enough; ``ordinary``:
+    of those only :func:`ordinary_values`.
     """
+    pool_of = ordinary_values if ordinary else odd_values
     source, chance = view.source, Random(17)
     columns = {}
     times = _event_times(view, rows, chance)
@@ -95,7 +125,7 @@ def made_up_rows(view: FeatureView, rows: int = ROWS) -> pa.Table:
             few = [*pool[: _ENTITIES - 1], pool[-1]]
             values = [chance.choice(few) for _ in range(rows)]
         else:
-            values = _each_once(odd_values(kind), rows, chance)
+            values = _each_once(pool_of(kind), rows, chance)
         columns[name] = pa.array(values, kind.to_arrow())
     return pa.table(columns, schema=source.schema.arrow)
 
@@ -126,11 +156,11 @@ def _created(event_time: int, chance: Random) -> datetime | None:
     return None if later is None else to_datetime(event_time) + timedelta(microseconds=later)
 
 
-def requests(kinds: Mapping[str, DType], rows: int = ROWS) -> pa.Table:
-    """Rows of fields that a caller sends, odd values in every one."""
-    chance = Random(23)
+def requests(kinds: Mapping[str, DType], rows: int = ROWS, *, ordinary: bool = False) -> pa.Table:
+    """Rows of fields that a caller sends, odd values in every one, or only ordinary ones."""
+    chance, pool_of = Random(23), ordinary_values if ordinary else odd_values
     return pa.table({
-        name: pa.array(_each_once(odd_values(kind), rows, chance), kind.to_arrow())
+        name: pa.array(_each_once(pool_of(kind), rows, chance), kind.to_arrow())
         for name, kind in kinds.items()
     })  # fmt: skip
 
