@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 import noskew
-from docs import figures
+from docs import dialects, figures
 from noskew import config, errors
 
 REFERENCE = figures.ROOT / "docs" / "reference"
@@ -68,6 +68,7 @@ def pages() -> dict[str, str]:
              "pandas", "polars", "arrow", "noskew.types:DType"],
         ),
         "aggregations.md": _aggregations(),
+        "dialects.md": f"# Dialects\n\n{_NOTE}\n\n{dialects.page()}",
         "connectors.md": _objects(
             "Connectors",
             "Where the data of a source is: `Source(batch=…)`, `Source(stream=…)`, and "

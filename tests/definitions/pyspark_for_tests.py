@@ -9,6 +9,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.functions import col, when
 from pyspark.sql.types import IntegerType
+from sqlframe.duckdb import functions as S
+from sqlframe.duckdb.functions import substring as sub
+from sqlframe.duckdb.types import ShortType
 
 LIMIT = 15
 
@@ -86,3 +89,15 @@ def no_frame(df: DataFrame) -> int:
 
 def failing(df: DataFrame) -> DataFrame:
     raise KeyError("no such thing")
+
+
+def through_sqlframe(df: DataFrame) -> DataFrame:
+    import sqlframe.duckdb.functions as H
+    from sqlframe.duckdb import functions as inner
+
+    day = S.to_date("s", "yyyy-MM-dd")
+    return df.select(
+        day.alias("day"), sub(S.lit("abc"), S.lit(0), S.lit(2)).alias("two"),
+        (S.col("n") * 1.5).alias("half_more"), inner.floor("x").alias("floor"),
+        H.round("x", 1).alias("tenths"), S.col("n").cast(ShortType()).alias("small"),
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def view(function: Any, *features: str) -> ns.FeatureView:
 def test_a_function_runs_as_the_query_that_it_describes() -> None:
     made = view(functions.clean, "late", "kind", "hour", "up", "i", "half", "x")
     assert made.schema.texts() == {
-        "late": "bool", "kind": "string", "hour": "int64", "up": "string", "i": "int32",
+        "late": "bool", "kind": "string", "hour": "int32", "up": "string", "i": "int32",
         "half": "float64", "x": "float64",
     }  # fmt: skip
     rows = {"user_id": [1, 2], "at": [to_datetime(0), to_datetime(7_200_000_000)], "n": [3, 4],
@@ -43,6 +44,20 @@ def test_a_function_runs_as_the_query_that_it_describes() -> None:
     assert {n: event[n] for n in made.features} == {
         "late": True, "kind": "a", "hour": 0, "up": "A", "i": 3, "half": 1.5, "x": 16.0,
     }  # fmt: skip
+
+
+def test_functions_of_sqlframe_are_those_of_pyspark() -> None:
+    names = ("day", "two", "half_more", "floor", "tenths", "small")
+    made = view(functions.through_sqlframe, *names)
+    rows = {"user_id": [1, 2], "at": [to_datetime(0)] * 2, "n": [3, 2**15], "x": [2.25, -0.35],
+            "s": ["2020-02-29", "2020-2-9"]}  # fmt: skip
+    events = Pipeline(made)(pa.table(rows, schema=SOURCE.schema.arrow), known_time=0, buckets=1)
+    assert events.events.select(names).to_pylist() == [
+        {"day": date(2020, 2, 29), "two": "ab", "half_more": 4.5, "floor": 2, "tenths": 2.3,
+         "small": 3},
+        {"day": None, "two": "ab", "half_more": 49152.0, "floor": -1, "tenths": -0.4,
+         "small": -(2**15)},
+    ]  # fmt: skip
 
 
 def test_the_registry_keeps_the_query_and_needs_neither_the_function_nor_its_library() -> None:

@@ -10,18 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from noskew.errors import TransformError, nearest
-from noskew.types import DType, Schema
+from noskew.types import Schema
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 #: The dialect that needs no translation.
 DUCKDB = "duckdb"
-_TYPES = {
-    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT",
-    "float32": "FLOAT", "float64": "DOUBLE", "string": "TEXT", "bytes": "BLOB",
-    "timestamp": "TIMESTAMPTZ", "date": "DATE",
-}  # fmt: skip
 
 
 def check_dialect(name: str, what: str) -> str:
@@ -37,6 +32,8 @@ def check_dialect(name: str, what: str) -> str:
 def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
     """The SELECT over a source in DuckDB's dialect; the same text if it is in that already.
 
+    Spark's dialect and PostgreSQL's are translated by tables that were compared with their own
+    engines, and what is not in them is refused; others by sqlglot, as it sees fit.
     Types matter to the translation (``7 / 2`` is 3 in PostgreSQL and 3.5 in MySQL), so the
     columns of the source are needed.
 
@@ -45,6 +42,10 @@ def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: 
     """
     if dialect == DUCKDB:
         return text
+    from noskew.definitions.translation.judged import is_judged, translated
+
+    if is_judged(dialect):
+        return translated(text, dialect, source_name, columns, what)
     return _translated(text, dialect, source_name, columns, what)
 
 
@@ -56,10 +57,12 @@ def _translated(text: str, dialect: str, source_name: str, columns: Schema, what
     from sqlglot.optimizer.qualify import qualify
     from sqlglot.schema import MappingSchema
 
+    from noskew.definitions.translation.typed import duckdb_type
+
     # Names are matched to those of the source without regard to case, and otherwise kept.
     reader = f"{dialect}, normalization_strategy=case_sensitive"
     schema = MappingSchema(
-        {source_name: {n: _type_name(t) for n, t in columns.items()}}, dialect=DUCKDB,
+        {source_name: {n: duckdb_type(t) for n, t in columns.items()}}, dialect=DUCKDB,
         normalize=False,
     )  # fmt: skip
     try:
@@ -77,15 +80,6 @@ def _translated(text: str, dialect: str, source_name: str, columns: Schema, what
             f"{what}: it cannot be translated from {dialect} to DuckDB's SQL, which runs it: "
             f"{message}. Columns of {source_name!r}: {columns}"
         ) from error
-
-
-def _type_name(kind: DType) -> str:
-    if kind.kind == "decimal":
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    if kind.item is not None:
-        size = str(kind.size) if kind.kind == "vector" else ""
-        return f"{_type_name(kind.item)}[{size}]"
-    return _TYPES[kind.kind]
 
 
 def _with_names_of(tree: exp.Expr, source_name: str, columns: Schema) -> exp.Expr:

@@ -65,7 +65,8 @@ def _converted(
     column: pa.ChunkedArray, kind: DType, want: pa.DataType, what: str
 ) -> pa.ChunkedArray:
     have = column.type
-    if pa.types.is_null(have):
+    # A batch whose lists are all empty says as little of their items as one of nulls.
+    if pa.types.is_null(have) or _family(have) == "list of null":
         return column.cast(want)
     if kind.kind == "timestamp":
         return _timestamps(column, want, what)

@@ -54,7 +54,10 @@ class FunctionEngine:
         # Plain integers become floats, and bools objects, in batches that have a null, so that
         # the same row would give another value there; these types hold nulls themselves.
         nullable = {pa.bool_(): pandas.BooleanDtype(), **dict(_integers(pandas))}
-        made = self._call(batch.to_pandas(types_mapper=nullable.get))
+        frame = batch.to_pandas(types_mapper=nullable.get)
+        for name in filter(lambda n: _has_null_items(batch.column(n)), batch.column_names):
+            frame[name] = pandas.Series(_arrays(batch.column(name)), frame.index, dtype=object)
+        made = self._call(frame)
         if not isinstance(made, pandas.DataFrame):
             raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
         if made.index.dtype.kind != "i" or not made.index.is_unique:
@@ -113,3 +116,24 @@ class FunctionEngine:
 def _integers(pandas: Any) -> Iterator[tuple[pa.DataType, Any]]:
     for bits in (8, 16, 32, 64):
         yield getattr(pa, f"int{bits}")(), getattr(pandas, f"Int{bits}Dtype")()
+
+
+def _has_null_items(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    if not pa.types.is_list(kind) or not (
+        pa.types.is_integer(kind.value_type) or pa.types.is_boolean(kind.value_type)
+    ):
+        return False
+    return any(chunk.flatten().null_count for chunk in column.chunks)
+
+
+def _arrays(column: pa.ChunkedArray) -> list[Any]:
+    """A list of integers or bools as an array, one with nulls as an array of objects.
+
+    pyarrow makes floats of all lists of a batch where one of them has a null.
+    """
+    dtype = column.type.value_type.to_pandas_dtype()
+    return [
+        None if value is None else np.array(value, dtype=object if None in value else dtype)
+        for value in column.to_pylist()
+    ]

@@ -1,0 +1,49 @@
+"""The dialects whose meaning was compared with their own engine, and their translation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlglot import ErrorLevel
+from sqlglot.errors import SqlglotError
+
+from noskew.definitions.translation.language import Language
+from noskew.definitions.translation.postgres.language import PostgresLanguage
+from noskew.definitions.translation.selects import Selects
+from noskew.definitions.translation.spark.language import SparkLanguage
+from noskew.definitions.translation.translator import Translator
+from noskew.errors import TransformError
+from noskew.types import Schema
+
+_LANGUAGES: dict[str, type[Language]] = {
+    **dict.fromkeys(("spark", "spark2", "databricks", "hive"), SparkLanguage),
+    "postgres": PostgresLanguage,
+}
+
+
+def is_judged(dialect: str) -> bool:
+    """Whether a dialect is translated by tables of ours."""
+    return dialect in _LANGUAGES
+
+
+@lru_cache(maxsize=1_024)
+def translated(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
+    """The SELECT over a source in DuckDB's dialect.
+
+    Raises TransformError for text that the parser refuses, and for what is not known to mean the
+    same in DuckDB.
+    """
+    language = _LANGUAGES[dialect]()
+    try:
+        statements = [s for s in language.reader().parse(text) if s is not None]
+    except SqlglotError as error:
+        message = str(error).splitlines()[0]
+        raise TransformError(
+            f"{what}: it cannot be translated from {dialect} to DuckDB's SQL, which runs it: "
+            f"{message}. Columns of {source_name!r}: {columns}"
+        ) from error
+    if len(statements) != 1:
+        raise TransformError(f"{what}: expected one SELECT statement, got {len(statements)}")
+    translator = Translator(language, what)
+    tree = Selects(translator, source_name, columns, what).statement(statements[0])
+    return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, normalize_functions=False)
