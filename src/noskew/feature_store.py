@@ -124,7 +124,7 @@ class FeatureStore(Opened):
         """
         wanted = self.load() if desired is None else Project.of(desired)
         project, by = self.config.project, getpass.getuser()
-        self.certifications.demand(wanted, self.applied, by if uncertified else None, progress)
+        self.certifications.admit(wanted, self.applied, by if uncertified else None, progress)
         made = self.registry.apply(
             project, wanted,
             base_version=self.registry.head(project) if base_version is None else base_version,

@@ -20,10 +20,7 @@ import noskew as ns
 from noskew.cli.app import app
 from noskew.clock import FixedClock, to_datetime, to_micros
 from noskew.kernel.online_keys import heartbeat_key, rows_prefix
-from noskew.serving.ground import MATERIALIZED, STREAMED
 from noskew.serving.served_table import KIND
-from noskew.streaming import footing
-from noskew.training import materialized
 from noskew.training.materialize import materialize
 from tests.audit.keeping import keeping
 from tests.serving.feature_server import write_config
@@ -76,11 +73,6 @@ def spend(store: ns.FeatureStore, amount: float, *, ago: int = 0, user: str = "a
 def counts(store: ns.FeatureStore, feature: str = "sum", service: str = "wallet") -> dict[str, int]:
     (skew,) = store.audit_skew(service).services
     return {name: n for name, n in skew.features[feature].counts().items() if n}
-
-
-def test_kinds_of_records_are_those_that_are_written() -> None:
-    assert MATERIALIZED == materialized._KIND
-    assert STREAMED == footing._KIND
 
 
 def test_a_fact_ingested_late_was_not_there_to_be_served(

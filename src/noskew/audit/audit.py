@@ -20,8 +20,8 @@ from noskew.errors import DefinitionError, NoskewError
 from noskew.intake.logs import Logs
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
+from noskew.registry.view_records import MATERIALIZED, record_key
 from noskew.serving.audit_records import KIND
-from noskew.serving.ground import MATERIALIZED
 from noskew.serving.served_table import ServedTable
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
@@ -117,8 +117,7 @@ class Audit:
 
     def _runs(self, view: FeatureView) -> frozenset[tuple[int, int, int]]:
         """The last run of ``materialize``."""
-        key = f"{view.name}:{view.definition_hash}"
-        held = self.registry.record(self.project, MATERIALIZED, key)
+        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
         if held is None:
             return frozenset()
         return frozenset([(held.data["until"], held.data["number"], held.data["sequence"])])

@@ -32,10 +32,10 @@ from noskew.kernel.history import historical
 from noskew.kernel.keys import integers
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.state import no_events
+from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.answer import Answer
 from noskew.training.asked import Asking, Buckets
-from noskew.training.keys import whole
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -14,6 +14,7 @@ from noskew.audit.facts import FactsOfView, Index, Mask
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
+from noskew.kernel.values import whole
 from noskew.serving.served_table import ServedTable
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore
 from noskew.streaming.footing import Footing
@@ -46,7 +47,7 @@ class Served:
 
     def __init__(self, table: ServedTable, rows: pa.Table, states: Mapping[str, ViewState]) -> None:
         self.table, self.rows = table, rows.combine_chunks()
-        self.t: Index = whole(self.rows, EVENT_TIME).view(pa.int64()).to_numpy()
+        self.t: Index = whole(self.rows.column(EVENT_TIME)).view(pa.int64()).to_numpy()
         self.claims = [
             self._claims(view, names, states[view.name])
             for view, names in zip(table.service.views, table.views, strict=True)
@@ -56,7 +57,7 @@ class Served:
         return len(self.t)
 
     def _claims(self, view: FeatureView, names: tuple[str, str, str], state: ViewState) -> Claims:
-        version, _, ground = (whole(self.rows, name) for name in names)
+        version, _, ground = (whole(self.rows.column(name)) for name in names)
         return Claims(version, ground, view.has_partial_rows, state.footing, state.runs)
 
     def asked(self, view: int) -> Index:
@@ -66,26 +67,21 @@ class Served:
     @property
     def keys(self) -> pa.Table:
         """The join keys, by name."""
-        return pa.table({n: whole(self.rows, c) for n, c in self.table.keys.items()})
+        return pa.table({n: whole(self.rows.column(c)) for n, c in self.table.keys.items()})
 
     @property
     def request(self) -> pa.Table:
         """The request fields, by name."""
-        columns = {n: whole(self.rows, c) for n, c in self.table.request.items()}
+        columns = {n: whole(self.rows.column(c)) for n, c in self.table.request.items()}
         return pa.table(columns or {"_": pa.nulls(len(self))})
 
     def feature(self, name: str) -> pa.Array:
         """The values that were served."""
-        return whole(self.rows, self.table.features[name])
+        return whole(self.rows.column(self.table.features[name]))
 
     def take(self, at: Index, states: Mapping[str, ViewState]) -> Served:
         """Some of the rows."""
         return Served(self.table, self.rows.take(pa.array(at)), states)
-
-
-def whole(table: pa.Table, name: str) -> pa.Array:
-    """A column as one array."""
-    return table.column(name).combine_chunks()
 
 
 @dataclass
@@ -119,7 +115,7 @@ class Recomputation:
             found = historical_features(
                 alone, asked, self.offline, event_time=_ASKED, known_at="row"
             )
-            stored[view.name] = {n: whole(found, f"{view.name}__{n}") for n in names}
+            stored[view.name] = {n: whole(found.column(f"{view.name}__{n}")) for n in names}
         return Answers(self._columns(stored, rows))
 
     def folded(self, rows: Served) -> tuple[Answers, Answers]:

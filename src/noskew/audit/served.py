@@ -41,13 +41,13 @@ class Period:
         return cls(first, last)
 
 
-def _moment(value: object, now: int) -> int:
+def _moment(value: Any, now: int) -> int:
     if isinstance(value, str) and value[:1].isdigit():
         try:
             return now - duration_micros(value)
         except InputError:
             pass  # then it is a time, or nothing
-    return to_micros(value)  # type: ignore[arg-type]
+    return to_micros(value)
 
 
 def kept(project: str, registry: SqlRegistry, service: str | None = None) -> list[dict[str, Any]]:

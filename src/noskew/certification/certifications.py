@@ -64,45 +64,43 @@ class Certifications:
         """Who applied a definition without a certificate, by its hash."""
         return {r.key: r.data["by"] for r in self.registry.records(self.project, _UNCERTIFIED)}
 
-    def demand(
+    def admit(
         self,
         wanted: Project,
         current: Applied,
-        uncertified_by: str | None,
+        uncertified_by: str | None = None,
         progress: PathProgress | None = None,
     ) -> None:
-        """As :meth:`insist`; or, if somebody wants to do without, record who that is."""
-        if uncertified_by is None:
-            self.insist(wanted, current, progress)
-        else:
-            self.exempt_all(wanted, current, uncertified_by)
+        """Return if what would be new or changed may be applied.
 
-    def insist(
-        self, wanted: Project, current: Applied, progress: PathProgress | None = None
-    ) -> None:
-        """Return if every view and function that would be new or changed has a certificate.
+        Each such view and on-demand function needs a good certificate; one that has none is
+        certified now, in a short form. ``uncertified_by``: somebody who does without; who that is
+        gets recorded for what has no good one.
 
-        Those without one are certified now, in a short form. Raises CertificateError with what
-        was found if any of them gives different values on different paths.
+        Raises CertificateError with what was found if values differ between paths.
         """
+        held = self.all()
         lacking = []
         for item in self._new(wanted, current):
-            held = self.of(item) or self._made(
-                item, sample=_QUICK_ROWS, thorough=False, progress=progress
-            )
-            if not held.is_equal:
-                lacking.append(held)
+            certificate = held.get(item.definition_hash)
+            if certificate is None and uncertified_by is None:
+                certificate = self._made(
+                    item, sample=_QUICK_ROWS, thorough=False, progress=progress
+                )
+            if certificate is not None and certificate.is_equal:
+                continue
+            if uncertified_by is not None:
+                self._exempt(item, uncertified_by)
+            elif certificate is not None:
+                lacking.append(certificate)
         if lacking:
             raise CertificateError(_refusal(lacking))
 
-    def exempt_all(self, wanted: Project, current: Applied, by: str) -> None:
-        """Record that the new and changed definitions are applied without being asked for one."""
-        for item in self._new(wanted, current):
-            held = self.of(item)
-            if held is None or not held.is_equal:
-                data = {"name": item.name, "by": by}
-                record = Record(_UNCERTIFIED, item.definition_hash, data, self.clock.now())
-                self.registry.put_record(self.project, record)
+    def _exempt(self, item: Certified, by: str) -> None:
+        """Record that a definition is applied without a certificate."""
+        data = {"name": item.name, "by": by}
+        record = Record(_UNCERTIFIED, item.definition_hash, data, self.clock.now())
+        self.registry.put_record(self.project, record)
 
     def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
         applied = {h for hashes in current.hashes.values() for h in hashes.values()}

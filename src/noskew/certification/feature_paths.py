@@ -212,12 +212,14 @@ class _Stream:
     def __init__(self, view: FeatureView) -> None:
         self._fold, self._sorting = ViewFold(view, _PROJECT), SortingOut(view)
         self._decode = ArrowDecoder(view.source.schema, "a row")
-        self.store, self.archive = MemoryStore(), []  # type: ignore[var-annotated]
+        self.store = MemoryStore()
+        self.archive: list[pa.Table] = []
         self._parts_key = parts_key(self._fold.prefix)
 
     def take_in(self, partition: int, rows: pa.Table, known: NDArray[np.int64]) -> None:
         """All rows of a partition, some messages at a time; ``known``: when appended, µs."""
-        mark, seen, chance = Mark(), {}, Random(len(rows))  # type: ignore[var-annotated]
+        mark, chance = Mark(), Random(len(rows))
+        seen: dict[bytes, int] = {}
         payloads = pa.array(
             [encode_arrow(rows.slice(i, 1)) for i in range(len(rows))], pa.large_binary()
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from noskew.errors import missing_extra
+from noskew.errors import TransformError, missing_extra
 
 _ENGINES = {
     "sql": "duckdb", "pyspark": "duckdb", "pandas": "pandas", "polars": "polars",
@@ -23,3 +23,16 @@ def installed_engine(kind: str) -> str:
         return f"{library}-{version(library).split('.')[0]}"
     except PackageNotFoundError as error:
         raise missing_extra(library, kind, f"ns.{kind}") from error
+
+
+def check_engine(kind: str, engine: str, what: str) -> None:
+    """Refuse to run a definition on another engine than the one that gave it its meaning.
+
+    ``engine``: what it was applied with. Raises TransformError.
+    """
+    found = installed_engine(kind)
+    if found != engine:
+        raise TransformError(
+            f"{what} was applied with {engine} and {found} is installed, which may "
+            f"compute other values; plan and apply it again, or install {engine}"
+        )

@@ -79,7 +79,7 @@ def _described(
             return str(found.sql(dialect=_SPARK, optimize=False))
     except TransformError as error:
         raise TransformError(f"{what}: {error}") from error
-    except Exception as error:
+    except Exception as error:  # the function is the user's: it can raise anything
         raise TransformError(f"{what}: {type(error).__name__}: {error}") from error
     raise TransformError(f"{what}: expected a DataFrame, got {type(found).__name__}")
 
@@ -201,12 +201,12 @@ class _Rebound:
 
     def __init__(self, package: str) -> None:
         self._package = package
-        self._made: dict[int, Any] = {}
+        self._made: dict[int, Callable[..., Any]] = {}
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The same code, with other globals."""
         if id(function) in self._made:
-            return self._made[id(function)]  # type: ignore[no-any-return]
+            return self._made[id(function)]
         assert isinstance(function, types.FunctionType)
         # A function takes its builtins from its globals when it is made.
         names: dict[str, Any] = {"__builtins__": {**vars(builtins), "__import__": self._import}}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from noskew.kernel.values import valid_of
+from noskew.kernel.values import valid_of, whole
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -20,7 +20,7 @@ def differing(left: Column, right: Column) -> NDArray[np.bool_]:
     Equal means: both null, or the same bits (−0.0 is not 0.0), or both NaN; in lists, item by
     item. Columns of different types differ in every row.
     """
-    a, b = _whole(left), _whole(right)
+    a, b = whole(left), whole(right)
     if a.type != b.type:
         return np.ones(len(a), bool)
     there = valid_of(a)
@@ -65,10 +65,6 @@ def _differing_lists(a: pa.Array, b: pa.Array) -> NDArray[np.bool_]:
         owner = np.repeat(at, sizes[0][at])
         unequal[owner[wrong]] = True
     return unequal
-
-
-def _whole(column: Column) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _floats(column: pa.Array) -> NDArray[np.floating]:

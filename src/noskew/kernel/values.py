@@ -64,6 +64,13 @@ def floats_of_codes(codes: NDArray[np.int64]) -> NDArray[np.float64]:
     return one_nan(bits.view(np.float64))
 
 
+def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array; no copy where it is one chunk."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return column
+
+
 def valid_of(column: pa.Array) -> NDArray[np.bool_]:
     """Which values are not null."""
     if column.null_count == 0:

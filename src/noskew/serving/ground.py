@@ -30,12 +30,10 @@ from typing import Any
 from noskew.kernel.online_keys import heartbeat_key, progress_key
 from noskew.kernel.rows import OFFSET_BITS, version_of
 from noskew.registry.store import SqlRegistry
+from noskew.registry.view_records import MATERIALIZED, STREAMED, record_key
 from noskew.serving.request import ViewRequest
 from noskew.stores.online.base import OnlineStore
 
-#: Kinds of the registry's records that the rooms beside this one write: how far each view was
-#: materialized, and what the rows of each streamed view stand on.
-MATERIALIZED, STREAMED = "materialized", "stream"
 #: Looks that are remembered; there is one a second.
 _LOOKS = 3_600
 
@@ -93,7 +91,10 @@ class Grounds:
         runs = self._records.get(MATERIALIZED, {})
         return any(
             isinstance(version, tuple)
-            and ((run := runs.get(_key(views[prefix]))) is None or version[0] > run["until"])
+            and (
+                (run := runs.get(record_key(views[prefix].view))) is None
+                or version[0] > run["until"]
+            )
             for prefix, version in held.items()
         )
 
@@ -115,7 +116,7 @@ class Grounds:
         return found
 
     def _ground(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
-        prefix, key = view.prefix, _key(view)
+        prefix, key = view.prefix, record_key(view.view)
         count = self._partitions.get(prefix, 0)
         if count:
             marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
@@ -123,11 +124,6 @@ class Grounds:
             return _streamed(numbers, self._records.get(STREAMED, {}).get(key))
         held = _version(rows.get(heartbeat_key(prefix)))
         return _materialized(held, self._records.get(MATERIALIZED, {}).get(key))
-
-
-def _key(view: ViewRequest) -> str:
-    """Under which both kinds of records are registered."""
-    return f"{view.view.name}:{view.view.definition_hash}"
 
 
 def _version(row: bytes | None) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from noskew.errors import NoskewError, OffsetLostError, RebuiltError
 from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows import OFFSET_BITS, version_of
+from noskew.registry.view_records import record_key
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore
@@ -23,7 +24,7 @@ from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming import keys
 from noskew.streaming.archive_tables import origin_of
 from noskew.streaming.facts import Facts
-from noskew.streaming.footing import Footing, Footings, key_of
+from noskew.streaming.footing import Footing, Footings
 from noskew.streaming.identities import Identities
 from noskew.streaming.mark import Mark
 from noskew.streaming.view_fold import ViewFold
@@ -124,7 +125,7 @@ class Bootstrap:
         except NoskewError:
             return
         for fold in folds:
-            footing = agreed.get(key_of(fold.view))
+            footing = agreed.get(record_key(fold.view))
             if footing is None or footing.generation != fold.generation:
                 raise _rebuilt(fold)
 

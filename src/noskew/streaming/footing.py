@@ -11,8 +11,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, CorruptDataError
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
-
-_KIND = "stream"
+from noskew.registry.view_records import STREAMED, record_key
 
 
 class Footing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,12 +60,12 @@ class Footings:
 
     def of(self, view: FeatureView) -> Footing | None:
         """That of a view; None before it was first streamed."""
-        held = self.registry.record(self.project, _KIND, key_of(view))
+        held = self.registry.record(self.project, STREAMED, record_key(view))
         return None if held is None else msgspec.convert(held.data, Footing)
 
     def all(self) -> dict[str, Footing]:
-        """Those of every view that is streamed, by :func:`key_of`; one query."""
-        held = self.registry.records(self.project, _KIND)
+        """Those of every view that is streamed, by :func:`.record_key`; one query."""
+        held = self.registry.records(self.project, STREAMED)
         return {record.key: msgspec.convert(record.data, Footing) for record in held}
 
     def put(self, view: FeatureView, made: Footing, *, before: Footing | None) -> Footing:
@@ -74,7 +73,7 @@ class Footings:
 
         Raises ConflictError if that is of another log.
         """
-        record = Record(_KIND, key_of(view), msgspec.to_builtins(made), self.clock.now())
+        record = Record(STREAMED, record_key(view), msgspec.to_builtins(made), self.clock.now())
         expected = None if before is None else msgspec.to_builtins(before)
         if self.registry.swap_record(self.project, record, expected=expected):
             return made
@@ -85,8 +84,3 @@ class Footings:
                 f"look at 'noskew stream status' and start again"
             )
         return held
-
-
-def key_of(view: FeatureView) -> str:
-    """Under which the footing of a view is registered."""
-    return f"{view.name}:{view.definition_hash}"

@@ -22,11 +22,11 @@ from noskew.kernel.history import KnownAt, historical
 from noskew.kernel.keys import integers
 from noskew.kernel.plan import ViewPlan, WindowFeature, compile_view
 from noskew.kernel.spans import mark, spans
+from noskew.kernel.values import whole
 from noskew.runners.in_process import THREADS, each
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
 from noskew.training.answer import Answer
 from noskew.training.asked import Asking, Buckets, Found
-from noskew.training.keys import whole
 from noskew.types import DType, Schema
 
 Index = NDArray[np.int64]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from noskew.kernel.keys import encode_columns
+from noskew.kernel.values import whole
 
 
 def distinct_keys(
@@ -33,13 +34,6 @@ def positions(wanted: pa.Table, held: pa.Table) -> NDArray[np.int64]:
     theirs = _single([whole(held.column(n)) for n in names])
     found = pc.index_in(ours, value_set=theirs)
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A column as one array; no copy where it is one chunk."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return column
 
 
 def _single(columns: Sequence[pa.Array]) -> pa.Array:

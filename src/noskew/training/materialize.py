@@ -18,9 +18,10 @@ from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows import RowLayout, version_bytes, version_of
+from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore
-from noskew.training.keys import positions, whole
+from noskew.training.keys import positions
 
 _Batches = Iterator[pa.RecordBatch]
 

@@ -18,6 +18,7 @@ from noskew.kernel.online_keys import (
 )
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
+from noskew.registry.view_records import MATERIALIZED, record_key
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import Materialized, Since, materialize
@@ -25,7 +26,6 @@ from noskew.training.progress import Progress, of_one
 from noskew.training.spark.materialize import filled_by
 from noskew.training.spark.place import Spark
 
-_KIND = "materialized"
 #: Rows of an earlier definition that are removed in one call.
 _DELETE_ROWS = 1_000
 
@@ -95,7 +95,7 @@ class Materializations:
 
     def until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
-        held = self.registry.record(self.project, _KIND, _key(view))
+        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
         return int(held.data["until"]) if held else None
 
     def prune(
@@ -108,22 +108,24 @@ class Materializations:
         # Rows belong to a hash, not to a name: a view that was renamed has them still.
         current = {v.definition_hash for v in views}
         found = []
-        for record in self.registry.records(self.project, _KIND):
+        for record in self.registry.records(self.project, MATERIALIZED):
             name, _, definition_hash = record.key.partition(":")
             if definition_hash not in current:
                 prefix = view_prefix(self.project, definition_hash)
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
-                    self.registry.delete_record(self.project, _KIND, record.key)
+                    self.registry.delete_record(self.project, MATERIALIZED, record.key)
                 found.append(Pruned(name, definition_hash, rows))
         return found
 
     def _remember(self, view: FeatureView, done: Materialized) -> None:
         data = {"until": done.until, "sequence": done.sequence, "number": done.snapshot_number}
-        self.registry.put_record(self.project, Record(_KIND, _key(view), data, self.clock.now()))
+        self.registry.put_record(
+            self.project, Record(MATERIALIZED, record_key(view), data, self.clock.now())
+        )
 
     def _since(self, view: FeatureView, until: int) -> Since | None:
-        held = self.registry.record(self.project, _KIND, _key(view))
+        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
         if held is None or until < held.data["until"]:
             return None  # going back in time: rows of a later version win anyway
         return Since(held.data["until"], held.data["sequence"])
@@ -151,11 +153,6 @@ def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore
         f"would be empty; run 'noskew materialize {' '.join(names)}', or in Python "
         f"store.materialize({names!r})"
     )
-
-
-def _key(view: FeatureView) -> str:
-    """Names what was materialized: rows of different definitions never mix."""
-    return f"{view.name}:{view.definition_hash}"
 
 
 def _count(prefix: bytes, online: OnlineStore) -> int:

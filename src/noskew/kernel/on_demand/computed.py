@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
-from noskew.definitions.engines import installed_engine
+from noskew.definitions.engines import check_engine
 from noskew.definitions.expression_tree import Node
 from noskew.definitions.expressions import Expressions
 from noskew.definitions.on_demand import OnDemand
@@ -36,13 +36,15 @@ class Computed:
         self._outputs: list[tuple[str, list[tuple[str, DType]]]] = []
         self._times: list[tuple[int, DType, str]] = []
         for function, numbers in functions:
-            _check_engine(function)
+            made_of = function.function
+            assert isinstance(made_of, Expressions)
+            check_engine("sql", made_of.engine, f"on-demand {function.name!r}")
             self._outputs.append((function.name, list(function.outputs.items())))
             for name, kind in function.outputs.items():
                 where = f"on-demand {function.name!r}, output {name!r}"
                 if kind.kind in _RANGES:
                     self._times.append((len(trees), kind, where))
-                trees.append((where, _numbered(function.function.trees[name], numbers)))  # type: ignore[union-attr]
+                trees.append((where, _numbered(made_of.trees[name], numbers)))
         self._program = _program(tuple(trees))
 
     def __call__(self, columns: Sequence[Column], n: int) -> dict[str, dict[str, Column]]:
@@ -71,17 +73,6 @@ def _numbered(node: Node, numbers: Mapping[str, int]) -> Node:
     if node.op == "column":
         return replace(node, value=numbers[node.value])
     return replace(node, children=tuple(_numbered(child, numbers) for child in node.children))
-
-
-def _check_engine(function: OnDemand) -> None:
-    """Refuse to compute what another engine gave its meaning."""
-    assert isinstance(function.function, Expressions)
-    found, wanted = installed_engine("sql"), function.function.engine
-    if found != wanted:
-        raise TransformError(
-            f"on-demand {function.name!r} was applied with {wanted} and {found} is installed, "
-            f"which may compute other values; plan and apply it again, or install {wanted}"
-        )
 
 
 def _check_range(

@@ -66,7 +66,7 @@ def _of_arrays(function: OnDemand) -> Call:
         }
         try:
             made = function.call(given)
-        except Exception as error:
+        except Exception as error:  # the function is the user's: it can raise anything
             raise _failed(function, error) from error
         if (type(made) is not dict and not isinstance(made, Mapping)) or made.keys() != wanted:
             raise _other_outputs(function, made)
@@ -144,7 +144,7 @@ def _of_rows(function: OnDemand) -> Call:
     def one(row: tuple[Any, ...]) -> Mapping[str, Any]:
         try:
             made = function.call(**dict(zip(names, row, strict=True)))
-        except Exception as error:
+        except Exception as error:  # the function is the user's: it can raise anything
             raise _failed(function, error) from error
         if type(made) is dict or isinstance(made, Mapping):
             if made.keys() == wanted:

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.definitions.engines import installed_engine
+from noskew.definitions.engines import check_engine
 from noskew.definitions.sql_engine import ROW
 from noskew.definitions.transforms import SqlTransform
 from noskew.definitions.view import FeatureView
-from noskew.errors import SchemaMismatchError, TransformError
+from noskew.errors import SchemaMismatchError
 from noskew.kernel import values
 from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, OFFSET, ORIGIN, PLACE
@@ -70,7 +70,7 @@ class Pipeline:
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
         for kind, engine in _engines(view):
-            _check_engine(kind, engine, what)
+            check_engine(kind, engine, what)
         if isinstance(view.transform, SqlTransform):
             self._engine = SqlEngine(view.transform.statement, view.source.name, what)
         elif view.transform is not None:
@@ -114,7 +114,7 @@ class Pipeline:
         events = pa.table(columns)
         clock = source.event_time
         when = columns[clock] if clock in columns else origin.column(clock)
-        at = integers(_whole(row if kept is None else kept.take(row)))
+        at = integers(values.whole(row if kept is None else kept.take(row)))
         stamp = np.full(len(at), known_time) if isinstance(known_time, int) else known_time[at]
         known = pa.chunked_array([pa.array(stamp).view(_UTC)])
         if source.created and not self._streamed:
@@ -133,13 +133,13 @@ class Pipeline:
 
     def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Sorted:
         """Leave out rows without a time or a key, and those dated too far in the future."""
-        undated = ~values.valid_of(_whole(events.column(EVENT_TIME)))
+        undated = ~values.valid_of(values.whole(events.column(EVENT_TIME)))
         if undated.any() and not self._streamed:
             raise SchemaMismatchError(
                 f"source {self._source.name!r}: {undated.sum()} rows have "
                 f"no event time ({self._source.event_time!r}); filter them out with filter=…"
             )
-        columns = [_whole(events.column(k)) for k in self._view.entity.keys]
+        columns = [values.whole(events.column(k)) for k in self._view.entity.keys]
         keys, has_key = encode_columns(columns)
         ahead = _micros(events, EVENT_TIME) - _micros(events, KNOWN_TIME)
         future = ~undated & (ahead > self._source.max_future)
@@ -166,29 +166,15 @@ def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:
         yield view.transform.kind, view.transform.engine
 
 
-def _check_engine(kind: str, engine: str, what: str) -> None:
-    """Refuse to run a definition on another engine than the one that gave it its meaning."""
-    found = installed_engine(kind)
-    if found != engine:
-        raise TransformError(
-            f"{what} was applied with {engine} and {found} is installed, which may "
-            f"compute other values; plan and apply it again, or install {engine}"
-        )
-
-
 def _positions(rows: pa.Table) -> pa.Array:
     return pa.array(np.arange(len(rows)))
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
 def _micros(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return integers(_whole(table.column(name)))
+    return integers(values.whole(table.column(name)))
 
 
 def _identify(column: pa.ChunkedArray) -> pa.Array:
-    ids = _whole(column)
+    ids = values.whole(column)
     hashed = values.hashes(ids).view(np.int64)
     return pa.array(hashed, mask=~values.valid_of(ids) if ids.null_count else None)

@@ -17,7 +17,7 @@ _MOST = 2_000
 @contextmanager
 def faults(doing: str) -> Iterator[None]:
     """Raise what a task raised, if it was an error of noskew's, and RunnerError for any other."""
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     try:

@@ -74,7 +74,7 @@ def make_session(master: str, settings: Mapping[str, str]) -> SparkSession:
             return builder.getOrCreate()
         except PySparkException as error:
             raise RunnerError(f"Spark does not start with master {master!r}: {error}") from error
-        except Exception as error:
+        except Exception as error:  # the gateway to Java raises what Python and Java have
             raise RunnerError(
                 f"Spark does not start with master {master!r}: {error}. {_JAVA}"
             ) from error

@@ -24,6 +24,7 @@ from noskew.intake.tables import table_name
 from noskew.kernel.conform import conform
 from noskew.kernel.history import KnownAt
 from noskew.kernel.keys import buckets_of, encode_columns
+from noskew.kernel.values import whole
 from noskew.runners.spark.border import appended, struct_of
 from noskew.runners.spark.tasks import Piece, dealt, together
 from noskew.stores.offline.base import OfflineStore
@@ -31,7 +32,6 @@ from noskew.training.answer import Answer
 from noskew.training.asked import Buckets
 from noskew.training.hindsight import earliest
 from noskew.training.history import Rows, Stored, features_of, stored_features, with_features
-from noskew.training.keys import whole
 from noskew.training.spark.place import Place, Spark
 from noskew.types import Schema
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from noskew.kernel.hashing import hash_slices, hash_words
 from noskew.kernel.keys import integers
 from noskew.kernel.ragged import Ragged
-from noskew.kernel.values import valid_of
-from noskew.training.keys import whole
+from noskew.kernel.values import valid_of, whole
 
 _NULL = np.uint64(0x6E75_6C6C_6E75_6C6C)
 #: Two numbers of 64 bits a row, each summed over all rows.
