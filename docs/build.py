@@ -110,7 +110,8 @@ def pages() -> dict[str, str]:
              "noskew.testing.online_store:OnlineStoreTests",
              "noskew.stores.offline.base:OfflineStore",
              "noskew.stores.offline.iceberg:IcebergStore",
-             "noskew.testing.offline_store:OfflineStoreTests"],
+             "noskew.testing.offline_store:OfflineStoreTests",
+             "noskew.testing.offline_store.suite:OfflineStoreSuite"],
         ),
         "errors.md": _errors(),
     }  # fmt: skip
