@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from noskew.runners.spark.session import make_session
 from tests import hypothesis_profiles, servers
 from tests import kafka_server as kafka
 from tests.kafka_admin import Broker
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 hypothesis_profiles.load()
 
@@ -75,6 +80,27 @@ def broker(kafka_bootstrap: str) -> Iterator[Broker]:
     made = Broker(kafka_bootstrap)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def spark_session() -> Iterator[SparkSession]:
+    """A Spark session as users have them: of another time zone, with batches of few rows.
+
+    A process can have one Spark only, so whoever needs other settings changes them for a while.
+    """
+    from tests.spark_cluster import JAVA  # it imports pyspark
+
+    servers.binary("java", "openjdk-17-jre-headless")
+    made = make_session(
+        "local[2]",
+        {
+            "spark.sql.session.timeZone": "America/New_York",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "150",
+            "spark.driver.extraJavaOptions": JAVA,
+        },
+    )
+    yield made
+    made.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import binary
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_SETTINGS = {
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "1",
+    # It would compile hundreds of columns; what they mean is the same.
+    "spark.sql.codegen.wholeStage": "false",
+}
 
-@pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """Spark in one process, with ANSI mode off and the time zone UTC."""
-    binary("java", "default-jre-headless")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[1]")
-    for name, value in {
-        "spark.ui.enabled": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        "spark.log.level": "OFF",
-        "spark.sql.ansi.enabled": "false",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "1",
-        # It would compile hundreds of columns; what they mean is the same.
-        "spark.sql.codegen.wholeStage": "false",
-    }.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
+@pytest.fixture(scope="module")
+def spark(spark_session: SparkSession) -> Iterator[SparkSession]:
+    """Spark with ANSI mode off and the time zone UTC, for the tests of one module."""
+    before = {name: spark_session.conf.get(name, None) for name in _SETTINGS}
+    for name, value in _SETTINGS.items():
+        spark_session.conf.set(name, value)
+    yield spark_session
+    for name, old in before.items():
+        if old is None:
+            spark_session.conf.unset(name)
+        else:
+            spark_session.conf.set(name, old)
