@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-compile
 
 # Settings for a run:  make test WORKERS=0 ARGS="-k codec -x" PROFILE=nightly
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 PROFILE ?=
 STORE ?=

@@ -40,6 +40,8 @@ def test_every_block_runs(
     }
     if "6580" in text:
         replace["6580"] = str(free_port())
+    # Java resolves paths by the folder that it was started in, whoever it works for now.
+    replace['parquet("training")'] = f'parquet("{tmp_path}/training")'
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     Page(page, replace).run(tmp_path / "page.py")
