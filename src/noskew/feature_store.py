@@ -97,7 +97,7 @@ class FeatureStore(Opened):
     @property
     def certifications(self) -> Certifications:
         """The certificates of views and on-demand functions."""
-        return Certifications(self.config.project, self.root, self.registry, self.clock)
+        return Certifications(self.registry, self.clock, self._runners)
 
     def verify(
         self, names: str | Iterable[str] | None = None, *, definitions: Definitions | None = None,

@@ -145,8 +145,8 @@ def test_a_frame_that_changes_is_refused(tmp_path: Path, spark_session: SparkSes
     frame = spark_session.createDataFrame(shop.orders(40))
     digests = module.FrameOfSource.digests
 
-    def then_changed(data: Any, source: Any, rows: DataFrame) -> Any:
-        found = digests(data, source, rows)
+    def then_changed(*given: Any) -> Any:
+        found = digests(*given)
         return [*found[:-1], found[-1] + found[0]]
 
     with shop.opened(tmp_path / "shop") as store, pytest.MonkeyPatch.context() as patch:

@@ -103,3 +103,19 @@ def _rounded(value: object) -> object:
 def cause_in_features(path: str) -> str:
     """Why answers differ although the events are the same."""
     return f"the same events give another answer on the path {path!r}: {_FAULT_OF_OURS}"
+
+
+def of_engine(engine: str) -> str:
+    """Why an engine that runs the SELECT itself gives other events than DuckDB."""
+    return (
+        f"{engine} computes something else than DuckDB here, because of its version, a setting of "
+        f"its server, or the last bits of a function: leave native=True out, or write it otherwise"
+    )
+
+
+def of_runner() -> str:
+    """Why tasks of Spark give other events than this process."""
+    return (
+        "a process of Spark gives something else than this one: it depends on the environment, or "
+        "on what is installed where tasks run"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from noskew.certification.certificate import Certificate
 from noskew.clock import Clock
@@ -15,6 +14,7 @@ from noskew.errors import CertificateError, unknown
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
+from noskew.training.spark.runners import Runners
 
 #: Rows of a source's own data that a view is run on.
 SAMPLE_ROWS = 2_000
@@ -30,10 +30,14 @@ Certified = FeatureView | OnDemand
 class Certifications:
     """Certificates, by definition hash: they hold for a definition whatever it is called."""
 
-    project: str
-    root: Path
     registry: SqlRegistry
     clock: Clock
+    runners: Runners
+
+    @property
+    def project(self) -> str:
+        """The name of the project."""
+        return self.runners.config.project
 
     def verify(
         self,
@@ -45,7 +49,9 @@ class Certifications:
     ) -> list[Certificate]:
         """Certify views and on-demand functions (default: all), anew, and keep what was found.
 
-        Raises NotFoundError for a name that is not there.
+        Spark's tasks are a path, too, if Spark is the project's runner. Raises NotFoundError for a
+        name that is not there, and CertificateError if an engine that has to be compared with
+        cannot be reached.
         """
         chosen = _chosen(definitions, names)
         return [self._made(i, sample=sample, thorough=True, progress=progress) for i in chosen]
@@ -121,8 +127,9 @@ class Certifications:
 
         if isinstance(item, FeatureView):
             made = certify_view(
-                item, self.root, self.clock, sample=sample, thorough=thorough, watch=watch
-            )
+                item, self.runners.root, self.clock, sample=sample, thorough=thorough, watch=watch,
+                runners=self.runners,
+            )  # fmt: skip
         else:
             made = certify_function(item, self.clock, thorough=thorough, watch=watch)
         record = Record(_KIND, made.definition_hash, made.to_dict(), made.made_at)

@@ -16,12 +16,14 @@ from noskew.certification.elsewhere import run_elsewhere
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.certification.findings import Findings, Watcher
 from noskew.certification.made_up import known_at, made_up_rows, ordinary_rows, requests
+from noskew.certification.other_engines import other_engines
 from noskew.certification.sample import sample_rows
 from noskew.certification.transform_paths import SINGLES, runner_of
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.transforms import FunctionTransform
 from noskew.definitions.view import FeatureView
+from noskew.training.spark.runners import Runners
 
 _ORDINARY = ", ordinary numbers"
 _LIBRARIES = ("noskew", "duckdb", "pyarrow", "numpy", "pandas", "polars", "sqlglot")
@@ -30,6 +32,7 @@ _LIBRARIES = ("noskew", "duckdb", "pyarrow", "numpy", "pandas", "polars", "sqlgl
 def certify_view(
     view: FeatureView, root: Path, clock: Clock, *,
     sample: int, thorough: bool = True, watch: Watcher | None = None,
+    runners: Runners | None = None,
 ) -> Certificate:  # fmt: skip
     """Run a view through every path, on rows of its source and on rows made up.
 
@@ -43,8 +46,11 @@ def certify_view(
         Also write an offline table, and run Python functions in another process.
     watch
         Told the name of each path before it is taken.
+    runners
+        Where Spark comes from. Its tasks are a path if the configuration names it.
 
-    A source whose data cannot be read is none to stop at: the certificate says so.
+    A source whose data cannot be read is none to stop at: the certificate says so. Raises
+    CertificateError if the view is native and its engine cannot be reached.
     """
     started = perf_counter()
     real, no_sample = sample_rows(view.source, root, sample)
@@ -62,11 +68,16 @@ def certify_view(
         # One NaN makes NaN of the mean of every batch that has it, and so hides that there is one.
         ordinary = [ordinary_rows(real), made_up_rows(view, ordinary=True)]
         found.of_batching(run, pa.concat_tables(ordinary), singles, of=_ORDINARY)
+    libraries = {}
+    for engine in () if found.cause else other_engines(view, known, runners, thorough=thorough):
+        found.of_engine(engine, rows, made)
+        libraries[engine.library] = engine.version
     if not found.cause:  # or what follows would only repeat it
         _check_features(found, view, made.events, rows, known, thorough=thorough)
     return _certificate(
         "feature_view", view, found, clock, started, failed=made.failed,
         real=len(real), made_up=len(made_up), no_sample=no_sample, thorough=thorough,
+        libraries=libraries,
     )  # fmt: skip
 
 
@@ -110,6 +121,7 @@ def _check_features(
 def _certificate(
     kind: str, item: FeatureView | OnDemand, found: Findings, clock: Clock, started: float, *,
     failed: Mapping[int, str], real: int, made_up: int, no_sample: str, thorough: bool,
+    libraries: Mapping[str, str] | None = None,
 ) -> Certificate:  # fmt: skip
     return Certificate(
         kind, item.name, item.definition_hash, clock.now(),
@@ -117,7 +129,7 @@ def _certificate(
         sample_rows=real, made_up_rows=made_up, no_sample=no_sample,
         paths=tuple(found.paths), differences=tuple(found.differences), cause=found.cause,
         failing_rows=len(failed), failure=next(iter(failed.values()), ""),
-        libraries=dict(_libraries()), is_thorough=thorough,
+        libraries={**dict(_libraries()), **(libraries or {})}, is_thorough=thorough,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from noskew.certification.causes import (
 )
 from noskew.certification.certificate import Difference, PathReport
 from noskew.certification.feature_paths import Answers
+from noskew.certification.other_engines import Engine
 from noskew.certification.outcomes import Outcomes, Run, Unequal, compare, run_in_batches
 from noskew.certification.transform_paths import BULK, bulk, ways
 from noskew.clock import to_micros, to_text
@@ -28,6 +29,8 @@ from noskew.errors import NoskewError, TransformError
 from noskew.kernel.bits import differing
 
 _LONGEST = 200
+#: How many of the rows that fail are given to another engine, each alone.
+_FAILED = 8
 #: Told the name of each path before it is taken.
 Watcher = Callable[[str], None]
 
@@ -95,6 +98,22 @@ class Findings:
         elif moody:
             self._says("larger batches", moody[0], MOODY)
         return expected
+
+    def of_engine(self, engine: Engine, rows: pa.Table, expected: Outcomes) -> None:
+        """Hold what another engine makes of rows against what this process does.
+
+        Of the rows that the transform fails on it gets some, each alone.
+        """
+        self.watch(engine.path)
+        can = engine.can_take(rows)
+        failed = np.array(sorted(expected.failed), np.int64)
+        good = np.setdiff1d(np.flatnonzero(can), failed)
+        some = failed[can[failed]][:_FAILED] if engine.can_fail else failed[:0]
+        batches = [good, *(some[i : i + 1] for i in range(len(some)))]
+        made = run_in_batches(engine.run, rows, batches, expected.events.schema)
+        given = np.sort(np.concatenate(batches))
+        if self._held(engine.path, expected, made, given, rows):
+            self.cause = self.cause or engine.cause
 
     def of_answers(self, expected: Answers, answers: Answers) -> None:
         """Hold the answers of a path against those of training."""

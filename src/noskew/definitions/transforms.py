@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.functions import FunctionRef, function_ref
+from noskew.definitions.native import check_native, check_pushable
 from noskew.definitions.pyspark_functions import to_sql
 from noskew.definitions.sql_check import check_transform
 from noskew.definitions.sql_dialects import DUCKDB, check_dialect, to_duckdb
@@ -24,13 +25,15 @@ class SqlTransform:
     """A row-wise SELECT over the source, run by DuckDB.
 
     ``text`` is what its author wrote, in ``dialect``; ``statement`` is what runs, in DuckDB's
-    dialect: the same text, or its translation, made when a view is defined.
+    dialect: the same text, or its translation, made when a view is defined. ``native``: where the
+    rows are in an engine of that dialect, it runs the text itself.
     """
 
     text: str
     engine: str = ""
     dialect: str = DUCKDB
     statement: str = ""
+    native: bool = False
 
     def __post_init__(self) -> None:
         if not self.engine:
@@ -40,6 +43,8 @@ class SqlTransform:
 
     def bound(self, source: Source, what: str) -> Self:
         """The transform of a view of ``source``, with the statement that runs."""
+        if self.native:
+            check_pushable(self.dialect, source, what)
         if self.statement:
             return self
         made = to_duckdb(self.text, self.dialect, source.name, source.schema, what)
@@ -57,7 +62,8 @@ class SqlTransform:
     @property
     def title(self) -> str:
         """Its kind, for people."""
-        return "SQL" if self.dialect == DUCKDB else f"SQL ({self.dialect})"
+        native = ", native" if self.native else ""
+        return "SQL" if self.dialect == DUCKDB else f"SQL ({self.dialect}{native})"
 
     def identity(self) -> dict[str, Any]:
         """Its text, what runs, and the engine that gives it its meaning."""
@@ -67,6 +73,7 @@ class SqlTransform:
             "text": self.text,
             "engine": self.engine,
             **(translated if self.dialect != DUCKDB else {}),
+            **({"native": True} if self.native else {}),
         }
 
 
@@ -158,7 +165,7 @@ class FunctionTransform:
 Transform = SqlTransform | FunctionTransform
 
 
-def sql(text: str, *, dialect: str = DUCKDB) -> SqlTransform:
+def sql(text: str, *, dialect: str = DUCKDB, native: bool = False) -> SqlTransform:
     """A row-wise, deterministic SELECT over the source, run by DuckDB.
 
     ``ns.sql("SELECT origin, departed_at, dep_delay > 15 AS late FROM departures")``. Refused:
@@ -167,11 +174,19 @@ def sql(text: str, *, dialect: str = DUCKDB) -> SqlTransform:
 
     ``dialect``: any that sqlglot reads (``"spark"``, ``"postgres"``, ``"bigquery"``, …). The text
     is translated to DuckDB's dialect when a view is defined; ``noskew show`` prints what runs.
-    Raises TransformError for an unknown dialect; a view, for what cannot be translated.
+
+    ``native``: PostgreSQL (``dialect="postgres"``) runs the SELECT itself on rows of an
+    ``ns.Postgres`` query, and Spark (``dialect="spark"``) on a Spark DataFrame. Streams, and rows
+    from anywhere else, are computed by DuckDB as always; a certificate compares both engines.
+
+    Raises TransformError for an unknown dialect, or one without an engine; a view, for what cannot
+    be translated.
     """
     if not isinstance(text, str) or not text.strip():
         raise TransformError(f"ns.sql expects a SELECT statement, got {text!r}")
-    return SqlTransform(text.strip(), dialect=check_dialect(dialect, "ns.sql"))
+    if native:
+        check_native(dialect, "ns.sql")
+    return SqlTransform(text.strip(), dialect=check_dialect(dialect, "ns.sql"), native=native)
 
 
 def pyspark(function: Callable[[Any], Any]) -> PySparkTransform:

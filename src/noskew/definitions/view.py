@@ -233,6 +233,14 @@ class FeatureView:
         return Schema({f.name: f.dtype for f in self.features.values()})
 
     @property
+    def native_dialect(self) -> str | None:
+        """The dialect whose engine may run the transform itself; None if none may."""
+        transform = self.transform
+        if isinstance(transform, transforms.SqlTransform) and transform.native:
+            return transform.dialect
+        return None
+
+    @property
     def has_exact_windows(self) -> bool:
         return any(f.hop == EXACT_HOP for f in self.features.values())
 

@@ -95,6 +95,7 @@ def _transform(found: Difference, old: Transform | None, new: Transform | None) 
     if isinstance(old, SqlTransform) and isinstance(new, SqlTransform):
         found.field("engine of the transform", old.engine, new.engine)
         found.field("dialect of the transform", old.dialect, new.dialect)
+        found.field("native", old.native, new.native)
         if not found.field("transform", old.text, new.text):
             found.field("statement of the transform", old.statement, new.statement)
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from noskew.clock import Clock
 from noskew.definitions import connectors
 from noskew.definitions.project import Project
+from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
 from noskew.intake.tables import one_per_log, table_spec
@@ -90,9 +91,10 @@ def ingest(
     Raises InputError if there is no source to read, SchemaMismatchError for columns that do
     not fit the source's schema, TransformError when the transform fails, and StoreError.
     """
-    source = open_connector(chosen_connector(view, connector), view.source.schema.arrow)
+    chosen, pushed = pushed_down(view, chosen_connector(view, connector))
+    source = open_connector(chosen, view.source.schema.arrow)
     table, made = table_of(view, offline, buckets)
-    run = Ingest(view, source, made, clock.now())
+    run = Ingest(view, source, made, clock.now(), pushed)
     report = IngestReport(view.name)
     for part in source.parts():
         commit = offline.append(table, run.events(part, progress), token=token_of(part))
@@ -114,6 +116,16 @@ def chosen_connector(
     return chosen
 
 
+def pushed_down(
+    view: FeatureView, connector: connectors.Connector
+) -> tuple[connectors.Connector, PushDown | None]:
+    """What to read instead if PostgreSQL runs the view's SELECT itself, and what comes then."""
+    if isinstance(connector, connectors.Postgres) and view.native_dialect == "postgres":
+        pushed = push_down(view)
+        return replace(connector, sql=pushed.over(connector.sql)), pushed
+    return connector, None
+
+
 def table_of(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
     """The table of a view, made if it is not there, and how many buckets it has.
 
@@ -132,9 +144,12 @@ def token_of(part: Part) -> str:
 class Ingest:
     """From parts of a source to events of a view; counts what is refused."""
 
-    def __init__(self, view: FeatureView, source: BatchSource, buckets: int, now: int) -> None:
-        self._pipeline = Pipeline(view)
-        self._needed = list(view.source.schema)
+    def __init__(
+        self, view: FeatureView, source: BatchSource, buckets: int, now: int,
+        pushed: PushDown | None = None,
+    ) -> None:  # fmt: skip
+        self._pipeline = Pipeline(view, pushed=pushed)
+        self._needed = list(self._pipeline.takes)
         self._source, self._buckets, self._now = source, buckets, now
         self.refused: dict[str, int] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlglot import ErrorLevel
+from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
 from noskew.definitions.translation.language import Language
@@ -26,6 +26,14 @@ def is_judged(dialect: str) -> bool:
     return dialect in _LANGUAGES
 
 
+def parsed(text: str, dialect: str) -> exp.Expr:
+    """The one statement that a text is. Raises SqlglotError, ValueError for another number."""
+    found = [s for s in _LANGUAGES[dialect].reader().parse(text) if s is not None]
+    if len(found) != 1:
+        raise ValueError(f"expected one SELECT statement, got {len(found)}")
+    return found[0]
+
+
 @lru_cache(maxsize=1_024)
 def translated(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
     """The SELECT over a source in DuckDB's dialect.
@@ -35,15 +43,15 @@ def translated(text: str, dialect: str, source_name: str, columns: Schema, what:
     """
     language = _LANGUAGES[dialect]()
     try:
-        statements = [s for s in language.reader().parse(text) if s is not None]
+        statement = parsed(text, dialect)
     except SqlglotError as error:
         message = str(error).splitlines()[0]
         raise TransformError(
             f"{what}: it cannot be translated from {dialect} to DuckDB's SQL, which runs it: "
             f"{message}. Columns of {source_name!r}: {columns}"
         ) from error
-    if len(statements) != 1:
-        raise TransformError(f"{what}: expected one SELECT statement, got {len(statements)}")
+    except ValueError as error:
+        raise TransformError(f"{what}: {error}") from None
     translator = Translator(language, what)
-    tree = Selects(translator, source_name, columns, what).statement(statements[0])
+    tree = Selects(translator, source_name, columns, what).statement(statement)
     return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, normalize_functions=False)

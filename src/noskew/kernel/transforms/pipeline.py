@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.definitions.engines import check_engine
+from noskew.definitions.push_down import PushDown
 from noskew.definitions.sql_engine import ROW
 from noskew.definitions.transforms import SqlTransform
 from noskew.definitions.view import FeatureView
@@ -20,6 +21,7 @@ from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, OFFSET, ORIGI
 from noskew.kernel.keys import buckets_of, encode_columns, integers
 from noskew.kernel.transforms.functions import FunctionEngine
 from noskew.kernel.transforms.sql import FilterEngine, SqlEngine
+from noskew.types import Schema
 
 BUCKET = "_bucket"
 _UTC = pa.timestamp("us", "UTC")
@@ -60,21 +62,27 @@ class Pipeline:
 
     It is row-wise: which events come out of a row does not depend on the batch around it.
     ``streamed``: the log says when a row became known, not its created column, and a row without
-    an event time is refused instead of failing the batch.
+    an event time is refused instead of failing the batch. ``pushed``: rows come from an engine
+    that has run the transform, and what is left is to make events of them.
     """
 
-    def __init__(self, view: FeatureView, *, streamed: bool = False) -> None:
+    def __init__(
+        self, view: FeatureView, *, streamed: bool = False, pushed: PushDown | None = None
+    ) -> None:
         what = f"feature view {view.name!r}"
         self._view, self._source = view, view.source
-        self._streamed = streamed
+        self._streamed, self._pushed = streamed, pushed
+        #: The columns of the rows that are taken, and their types.
+        self.takes: Schema = pushed.schema if pushed else view.source.schema
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
         for kind, engine in _engines(view):
             check_engine(kind, engine, what)
-        if isinstance(view.transform, SqlTransform):
-            self._engine = SqlEngine(view.transform.statement, view.source.name, what)
-        elif view.transform is not None:
-            self._engine = FunctionEngine(view.transform, what)
+        transform = None if pushed else view.transform
+        if isinstance(transform, SqlTransform):
+            self._engine = SqlEngine(transform.statement, view.source.name, what)
+        elif transform is not None:
+            self._engine = FunctionEngine(transform, what)
 
     @property
     def schema(self) -> pa.Schema:
@@ -102,14 +110,14 @@ class Pipeline:
         transform fails.
         """
         source = self._source
-        rows = conform(batch, source.schema, f"source {source.name!r}")
+        rows = conform(batch, self.takes, f"source {source.name!r}")
         kept = self._filter(rows) if self._filter else None
         if kept is not None:
             rows = rows.take(kept)
         made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
         row = made.column(ROW)
         # Row numbers ascend: if there are as many as rows, they are all of them.
-        origin = _Origin(rows, None if len(made) == len(rows) else row)
+        origin = _Origin(self._named(rows), None if len(made) == len(rows) else row)
         columns = {c: self._column(c, made, origin) for c in self._view.columns}
         events = pa.table(columns)
         clock = source.event_time
@@ -125,6 +133,13 @@ class Pipeline:
         for place in _PLACES if source.stream and not self._streamed else ():
             events = events.append_column(place, pa.nulls(len(events), place.type))
         return self._sort_out(events, at, buckets)
+
+    def _named(self, rows: pa.Table) -> pa.Table:
+        """Rows with the source's clocks and ids under the names that these have there."""
+        carried = self._pushed.carried if self._pushed else {}
+        if not carried:
+            return rows
+        return rows.select(list(carried)).rename_columns(list(carried.values()))
 
     def _column(self, name: str, made: pa.Table, origin: _Origin) -> pa.ChunkedArray:
         found = made.column(name) if name in made.column_names else origin.column(name)

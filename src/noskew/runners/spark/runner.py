@@ -66,6 +66,11 @@ class SparkRunner(Closing):
         """Whether somebody has stopped the session."""
         return self.session.sparkContext._jsc is None
 
+    @property
+    def version(self) -> str:
+        """The version of Spark."""
+        return str(self.session.version)
+
     def share(self, archive: Path) -> None:
         """Let tasks import from a zip of Python files, wherever they run."""
         if archive not in self._shared:
@@ -83,15 +88,18 @@ class SparkRunner(Closing):
         packs = pa.Table.from_batches(packed(numbered), PACKS)
         if len(packs) == 0:
             return
-        with faults("taking rows"):
-            frame = self.session.createDataFrame(packs, border.struct_of(PACKS))
-        yield from self.gather(self.map(frame, task, context, takes_packs=True))
+        yield from self.gather(self.map(self.frame(packs), task, context, takes_packs=True))
 
     def gather(self, packs: DataFrame) -> Iterator[Piece]:
         """Packs as pieces of this process, in no order."""
         yield from unpacked(self.collect(packs).to_batches())
 
     # ---------------------------------------------------------------- frames
+
+    def frame(self, table: pa.Table) -> DataFrame:
+        """The rows of a table of this process."""
+        with faults("taking rows"):
+            return self.session.createDataFrame(border.enter(table), border.struct_of(table.schema))
 
     def map(
         self,

@@ -50,6 +50,8 @@ class PostgresQuery(BatchSource):
     :meth:`parts` runs the query once, in bounded memory, and :meth:`read` again; it fails at
     its end with ConflictError if the result was another by then. So give an ORDER BY.
 
+    The session's time zone is UTC and its dates are in ISO form, whatever the server's are.
+
     Columns: boolean, integers, real, double precision, text, bytea, date, timestamps,
     numeric(p, s), and arrays of them; cast others in the query. The password of ``dsn``
     appears in no error.
@@ -104,6 +106,8 @@ class PostgresQuery(BatchSource):
             with psycopg.connect(self._dsn) as connection:
                 connection.read_only = True
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.execute("SET LOCAL TimeZone = 'UTC'")
+                connection.execute("SET LOCAL DateStyle = 'ISO'")
                 with connection.cursor("noskew_source", binary=True) as cursor:
                     # As bytes: the text is the user's own, and not put together by us.
                     cursor.execute(self._sql.encode())

@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from noskew.clock import Clock
 from noskew.definitions import connectors
-from noskew.definitions.source import Source
+from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError
 from noskew.kernel.conform import conform
@@ -43,9 +43,11 @@ from noskew.training.ingest import (
     add_counts,
     chosen_connector,
     open_connector,
+    pushed_down,
     table_of,
     token_of,
 )
+from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.place import Place, Spark
 from noskew.training.spark.row_digest import RowDigest
 from noskew.types import Schema
@@ -76,10 +78,11 @@ def ingest_parts(
     progress: Progress | None = None,
 ) -> IngestReport:
     """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark."""
-    chosen = chosen_connector(view, connector).rooted(Path.cwd())
+    chosen, pushed = pushed_down(view, chosen_connector(view, connector).rooted(Path.cwd()))
     parts = iter(open_connector(chosen, view.source.schema.arrow).parts())
     table, made = table_of(view, offline, buckets)
-    work = _Parts(spark, view, chosen, offline, table, made, clock.now())
+    is_pushed = pushed is not None
+    work = _Parts(spark, view, chosen, is_pushed, offline, table, made, clock.now())
     report = IngestReport(view.name)
     # Some at a time, so that what a kill throws away is bounded.
     while some := list(islice(parts, spark.runner.parts)):
@@ -96,6 +99,7 @@ class _Parts:
     spark: Spark
     view: FeatureView
     connector: connectors.Connector
+    is_pushed: bool
     offline: OfflineStore
     table: str
     buckets: int
@@ -137,6 +141,7 @@ class _Parts:
             [self.view],
             view=self.view.name,
             connector=self.connector.to_dict(),
+            is_pushed=self.is_pushed,
             table=self.table,
             buckets=self.buckets,
             now=self.now,
@@ -162,7 +167,8 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
         first = told.pop("first")
         part = Part(**told)
         source, own = _opened(view, context["connector"], part)
-        run = Ingest(view, source, context["buckets"], context["now"])
+        pushed = push_down(view) if context["is_pushed"] else None
+        run = Ingest(view, source, context["buckets"], context["now"], pushed)
         files = place.offline.write_files(
             context["table"], run.events(own, None), token=token_of(part), first=first
         )
@@ -192,25 +198,37 @@ class FrameOfSource:
     frame: DataFrame
     spark: Spark
 
-    def rows(self, source: Source) -> DataFrame:
-        """The columns that the source declares. Raises SchemaMismatchError."""
-        runner = self.spark.runner
+    def rows(self, view: FeatureView) -> tuple[DataFrame, PushDown | None]:
+        """The columns that the source declares, or what Spark makes of them, if it may.
+
+        Raises SchemaMismatchError, and TransformError if Spark refuses the view's SELECT.
+        """
+        source, runner = view.source, self.spark.runner
         columns = runner.schema(self.frame)
         conform(columns.empty_table(), source.schema, f"data for {source.name!r}")
-        return runner.select(self.frame, list(source.schema))
+        rows = runner.select(self.frame, list(source.schema))
+        if view.native_dialect != "spark":
+            return rows, None
+        pushed = push_down(view)
+        return made_by_spark(runner, rows, pushed, f"feature view {view.name!r}"), pushed
 
-    def digests(self, source: Source, rows: DataFrame) -> list[RowDigest]:
+    def digests(
+        self, view: FeatureView, rows: DataFrame, pushed: PushDown | None
+    ) -> list[RowDigest]:
         """A digest of each partition's rows."""
-        found = self._digests.get(source.name)
+        # Views of one source share its rows, but what Spark makes of them is each one's own.
+        key = view.log_hash if pushed else view.source.name
+        found = self._digests.get(key)
         if found is None:
-            context = {"schema": source.schema.texts(), "source": source.name}
+            schema = pushed.schema if pushed else view.source.schema
+            context = {"schema": schema.texts(), "source": view.source.name}
             runner = self.spark.runner
             made = {
                 number: RowDigest.from_text(table.column(0)[0].as_py())
                 for number, table in runner.gather(runner.map(rows, _digest_rows, context))
             }
             found = [made.get(i, RowDigest()) for i in range(max(made, default=-1) + 1)]
-            self._digests[source.name] = found
+            self._digests[key] = found
         return found
 
     @cached_property
@@ -232,16 +250,16 @@ def ingest_frame(
     Of rows of one key, event time and known time, the later in the frame is the later one. Raises
     ConflictError if the frame has other rows when it is read again.
     """
-    rows = data.rows(view.source)
-    digests = data.digests(view.source, rows)
+    rows, pushed = data.rows(view)
+    digests = data.digests(view, rows, pushed)
     whole = sum(digests, RowDigest())
-    token = whole.token(view.source.schema.arrow)
+    token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
     part = Part(token, "a Spark DataFrame", whole.rows)
     table, made = table_of(view, offline, buckets)
     report = IngestReport(view.name)
     commit = offline.committed(table, token_of(part))
     if commit is None:
-        work = _Frame(data.spark, view, rows, digests, table, made, clock.now())
+        work = _Frame(data.spark, view, rows, pushed, digests, table, made, clock.now())
         commit, report.refused = work.ingest(offline, token_of(part))
     if progress and not commit.repeated:
         progress(whole.rows)
@@ -254,6 +272,7 @@ class _Frame:
     spark: Spark
     view: FeatureView
     rows: DataFrame
+    pushed: PushDown | None
     digests: Sequence[RowDigest]
     table: str
     buckets: int
@@ -285,8 +304,8 @@ class _Frame:
             parts=parts,
             now=self.now,
             digests=[d.to_text() for d in self.digests],
+            is_pushed=self.pushed is not None,
         )
-        # Here a transform that Spark can run itself may take the place of the kernel's.
         events = runner.map(self.rows, _events_of_rows, context)
         told = {"table": self.table, "token": token, "first": first}
         files = runner.map(
@@ -319,7 +338,8 @@ def _digest_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Events in packs by bucket, numbered by the place of their rows; and what was refused."""
     view = Place(context).project.view(context["view"])
-    pipeline, parts = Pipeline(view), context["parts"]
+    pushed = push_down(view) if context["is_pushed"] else None
+    pipeline, parts = Pipeline(view, pushed=pushed), context["parts"]
     digests = [RowDigest.from_text(d) for d in context["digests"]]
     mine = partition()
     expected = digests[mine] if mine < len(digests) else RowDigest()
@@ -327,7 +347,7 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
     found = RowDigest()
     refused: dict[str, int] = {}
     for table in together(pieces, BATCH_ROWS):
-        rows = conform(table, view.source.schema, f"source {view.source.name!r}")
+        rows = conform(table, pipeline.takes, f"source {view.source.name!r}")
         done = pipeline(rows, known_time=context["now"], buckets=context["buckets"])
         add_counts(refused, {why: len(at) for why, at in done.refused.items()})
         numbers = pa.array(start + found.rows + done.row)
