@@ -134,8 +134,14 @@ def test_postgresql_makes_the_facts_that_duckdb_makes(tmp_path: Path, name: str)
 
 
 @pytest.mark.usefixtures("in_database")
-def test_rows_from_elsewhere_are_computed_here(tmp_path: Path) -> None:
-    equal_facts(tmp_path, SELECTS["with"], "postgres", clicks())
+@pytest.mark.parametrize("data", [clicks(), ns.Postgres(QUERY, dsn_env="OTHER_URL")],
+                         ids=["a frame", "another server"])  # fmt: skip
+def test_rows_from_elsewhere_are_computed_here(
+    tmp_path: Path, data: Any, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_URL", f"{database}?options=-ctransform_null_equals%3Don")
+    text = "SELECT CASE WHEN x = NULL THEN 1 ELSE 2 END AS twice, n FROM clicks"
+    equal_facts(tmp_path, text, "postgres", data)
 
 
 def verified(root: Path, definition: ns.FeatureView, **config: Any) -> Certificate:

@@ -119,11 +119,17 @@ def chosen_connector(
 def pushed_down(
     view: FeatureView, connector: connectors.Connector
 ) -> tuple[connectors.Connector, PushDown | None]:
-    """What to read instead if PostgreSQL runs the view's SELECT itself, and what comes then."""
-    if isinstance(connector, connectors.Postgres) and view.native_dialect == "postgres":
-        pushed = push_down(view)
-        return replace(connector, sql=pushed.over(connector.sql)), pushed
-    return connector, None
+    """What to read instead if PostgreSQL runs the view's SELECT itself, and what comes then.
+
+    The certificate holds for the server of the source; rows of another one are computed here.
+    """
+    own = view.source.batch
+    if view.native_dialect != "postgres" or not isinstance(connector, connectors.Postgres):
+        return connector, None
+    if not isinstance(own, connectors.Postgres) or own.dsn_env != connector.dsn_env:
+        return connector, None
+    pushed = push_down(view)
+    return replace(connector, sql=pushed.over(connector.sql)), pushed
 
 
 def table_of(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
