@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lmdb
 
@@ -39,7 +39,7 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
         yield Result("http.1x50", None, "req/s", skipped="wrk is not installed")
         return
     with ExitStack() as stack:
-        urls = {"noskew": serving(stack), "limit": _bare(stack)}
+        urls = {"noskew": serving(stack).url, "limit": _bare(stack)}
         check(urls)
         rates = {}
         for size in SIZES:
@@ -129,18 +129,25 @@ def check(urls: dict[str, str]) -> None:
         assert post(url, {"rows": {KEY: ids}})["features"] == wanted, side
 
 
-def serving(stack: ExitStack, settings: Sequence[str] = ()) -> str:
-    """The address of a service of our server; ``settings``: more lines of ``noskew.toml``."""
+class Served(NamedTuple):
+    """A server: the address of a service, and the id of its first process."""
+
+    url: str
+    pid: int
+
+
+def serving(stack: ExitStack, settings: Sequence[str] = ()) -> Served:
+    """A server of ours; ``settings``: more lines of ``noskew.toml``."""
     root = SHAPE.root()
     (root / "noskew.toml").write_text("\n".join(['project = "bench"', *settings, ""]))
     with SHAPE.open() as store:
         store.materialize(full=True)
     port = free_port()
     command = [str(_BIN / "noskew"), "-C", str(root), "serve", "--port", str(port)]
-    stack.enter_context(process(command, port, cwd=ROOT, env=environment()))
+    started = stack.enter_context(process(command, port, cwd=ROOT, env=environment()))
     address = f"http://127.0.0.1:{port}"
     wait_until(lambda: _is_ready(f"{address}/readyz"), "the server is ready")
-    return f"{address}/features/latest"
+    return Served(f"{address}/features/latest", started.pid)
 
 
 def _bare(stack: ExitStack) -> str:
