@@ -21,7 +21,7 @@ from noskew.training.spark import ingest as module
 from tests.spark import shop
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 
 def facts(store: ns.FeatureStore, view: ns.FeatureView = shop.SPENT) -> pa.Table:
