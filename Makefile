@@ -33,7 +33,9 @@ help: ## list these commands
 demo: setup ## a tour on real flights: define, plan, train, serve, prove that nothing differs
 	$(BIN)/noskew demo $(ARGS)
 
+# Compiled once before, and not by each worker at the same time.
 test: setup services ## all tests, in random order (ARGS="-k name -x", WORKERS=0, PROFILE=nightly)
+	$(BIN)/python -m scripts.compile_kernel
 	$(PYTEST) $(ARGS)
 
 # Seeds and kills are those of an hour; the report goes into the page that states the promise.

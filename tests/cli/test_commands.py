@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import noskew
+from noskew.cli import warmth
 from noskew.clock import MICROS_PER_SECOND, SystemClock, to_text
 from noskew.feature_store import FeatureStore
 from tests.cli.project import ok, run
@@ -395,6 +396,15 @@ def test_doctor_outside_of_a_project(tmp_path: Path) -> None:
     assert answer.code == 1
     assert "✗ configuration" in answer.out
     assert "noskew init" in answer.out
+
+
+def test_doctor_makes_the_kernel_warm_outside_of_a_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warmth, "warm_up", lambda: 1.5)  # test_warmth.py has the real one
+    out = ok("-C", tmp_path, "doctor", "--warm").out
+    assert "✓ kernel  compiled and kept; ready after 1.5 s" in out
+    assert "! configuration" in out
 
 
 # ---------------------------------------------------------------- compact, prune

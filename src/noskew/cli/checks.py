@@ -40,10 +40,12 @@ class Finding:
 def checks(session: Session, *, warm: bool = False) -> Iterator[Finding]:
     """Every finding, in the order of dependence; what needs a project stops without one."""
     yield from _versions()
+    yield from _kernel(warm=warm)
     try:
         store = session.store()
     except NoskewError as error:
-        yield Finding("bad", "configuration", str(error))
+        # Who asks for a warm kernel may be building an image that no project is in yet.
+        yield Finding("note" if warm else "bad", "configuration", str(error))
         return
     with store:
         yield Finding("ok", "configuration", f"{store.root / configuration.FILE}")
@@ -59,7 +61,6 @@ def checks(session: Session, *, warm: bool = False) -> Iterator[Finding]:
             except NoskewError as error:
                 advice = "it may work in a moment" if error.retryable else ""
                 yield Finding("bad", what, f"{type(error).__name__}: {error}", advice)
-        yield from _kernel(warm=warm)
         yield from _disk(store)
 
 
