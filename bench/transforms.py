@@ -23,11 +23,11 @@ from bench.timing import median, spread
 from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_view
 from noskew.clock import SystemClock
-from noskew.kernel.transforms.pipeline import Pipeline
-from noskew.training.ingest import BATCH_ROWS, open_connector
+from noskew.training.ingest import BATCH_ROWS, Ingest, open_connector
 
 _USERS = 1_000_000
 _SAMPLE = 2_000
+_BUCKETS = 16
 SELECT = (
     "SELECT user_id, happened_at, amount * 2 AS twice, items > 500 AS large, "
     "upper(country) AS country, amount + items AS total FROM orders"
@@ -73,13 +73,9 @@ def _certified(view: ns.FeatureView) -> Certificate:
 def _events(path: Path) -> int:
     view = _view(ns.Parquet(str(path)))
     assert view.source.batch is not None
-    source, pipeline = open_connector(view.source.batch, view.source.schema.arrow), Pipeline(view)
-    done = 0
-    for part in source.parts():
-        for batch in source.read(part, list(view.source.schema), batch_rows=BATCH_ROWS):
-            table = pa.Table.from_batches([batch])
-            done += len(pipeline(table, known_time=2 * data.START, buckets=16).events)
-    return done
+    source = open_connector(view.source.batch, view.source.schema.arrow)
+    run = Ingest(view, source, _BUCKETS, 2 * data.START)
+    return sum(batch.num_rows for part in source.parts() for batch in run.events(part, None))
 
 
 def _bare(path: Path) -> int:

@@ -22,6 +22,7 @@ from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.stores.offline.base import Commit, OfflineStore, Progress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
+from noskew.training.read_ahead import read_ahead
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
@@ -160,7 +161,7 @@ class Ingest:
         self.refused: dict[str, int] = {}
 
     def events(self, part: Part, progress: Progress | None) -> Iterator[pa.RecordBatch]:
-        for batch in self._source.read(part, self._needed, batch_rows=BATCH_ROWS):
+        for batch in read_ahead(self._source.read(part, self._needed, batch_rows=BATCH_ROWS)):
             done = self._pipeline(
                 pa.Table.from_batches([batch]), known_time=self._now, buckets=self._buckets
             )

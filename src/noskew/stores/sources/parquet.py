@@ -65,7 +65,8 @@ class ParquetSource(BatchSource):
         self, path: Path, columns: list[str] | None, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         expected = self.schema()
-        with _reading(path), pq.ParquetFile(path, pre_buffer=True) as file:
+        # Buffered ahead, all of the file would be held until its last batch is read.
+        with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
             found = file.schema_arrow
             names = chosen(found.names, columns, str(path))
             for name in names:
