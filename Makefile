@@ -7,6 +7,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Where it is set, each of the hundreds of processes of the tests compiles every library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PEERS := .venv-feast
@@ -23,7 +25,7 @@ UPGRADE ?=
 KILLS ?= 20
 SEEDS ?= 20000
 
-PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest -n $(WORKERS)
 
 .PHONY: help demo test chaos check format bench bench-peers docs lock clean conformance setup services
 

@@ -14,14 +14,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from noskew.runners.spark.session import make_session
-from tests import hypothesis_profiles, servers
+from tests import hypothesis_profiles, scheduling, servers
 from tests import kafka_server as kafka
 from tests.kafka_admin import Broker
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from xdist.remote import Producer
 
 hypothesis_profiles.load()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take long first; it does not change what pytest-randomly did within a unit."""
+    items.sort(key=lambda item: scheduling.place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> scheduling.ByServer:
+    """Tests that share a server run in one worker."""
+    return scheduling.ByServer(config, log)
 
 
 @pytest.fixture(scope="session")
