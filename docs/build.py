@@ -108,6 +108,7 @@ def pages() -> dict[str, str]:
             ["noskew.stores.online:open_store",
              "noskew.stores.online.base:OnlineStore",
              "noskew.testing.online_store:OnlineStoreTests",
+             "noskew.testing.online_store.suite:OnlineStoreSuite",
              "noskew.stores.offline.base:OfflineStore",
              "noskew.stores.offline.iceberg:IcebergStore",
              "noskew.testing.offline_store:OfflineStoreTests",
