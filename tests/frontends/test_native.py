@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import orc
 
 import noskew as ns
 from noskew.certification.certificate import Certificate
@@ -87,8 +89,12 @@ def ingested(root: Path, definition: ns.FeatureView, data: Any = None) -> tuple[
         return report, read.drop_columns([SEQUENCE]).combine_chunks()
 
 
-def equal_facts(tmp_path: Path, text: str, dialect: str, data: Any = None) -> None:
-    here, facts = ingested(tmp_path / "here", view(text, dialect, native=False), clicks())
+def equal_facts(
+    tmp_path: Path, text: str, dialect: str, data: Any = None, rows: pa.Table | None = None
+) -> None:
+    """``data`` is what the engine reads; ``rows``: the same rows, else :func:`clicks`."""
+    rows = clicks() if rows is None else rows
+    here, facts = ingested(tmp_path / "here", view(text, dialect, native=False), rows)
     there, others = ingested(tmp_path / "there", view(text, dialect), data)
     assert differences(facts, others) == {}
     assert (here.rows, here.refused) == (there.rows, there.refused)
@@ -197,6 +203,26 @@ def test_spark_makes_the_facts_that_duckdb_makes(
     frame = spark_session.createDataFrame(clicks()).repartition(1)
     before = spark_session.conf.getAll
     equal_facts(tmp_path, SELECTS[name], "spark", frame)
+    assert spark_session.conf.getAll == before
+
+
+@pytest.mark.parametrize("writer", ["arrow", "spark"])
+@pytest.mark.parametrize("kind", ["parquet", "orc"])
+def test_spark_skips_nothing_in_a_file_for_its_statistics(
+    tmp_path: Path, kind: str, writer: str, spark_session: SparkSession
+) -> None:
+    """Writers leave NaN out of them, and NaN is greater than all numbers."""
+    x = pa.array(np.where(np.arange(400) % 5 == 4, np.nan, 1.0))
+    rows = clicks().set_column(4, "x", x)
+    path = str(tmp_path / f"clicks.{kind}")
+    if writer == "spark":
+        spark_session.createDataFrame(rows).repartition(1).write.format(kind).save(path)
+    else:
+        (pq.write_table if kind == "parquet" else orc.write_table)(rows, path)
+    frame = spark_session.read.format(kind).load(path)
+    before = spark_session.conf.getAll
+    text = "SELECT x AS twice, n FROM clicks WHERE x > 5"
+    equal_facts(tmp_path, text, "spark", frame, rows)
     assert spark_session.conf.getAll == before
 
 

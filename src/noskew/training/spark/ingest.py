@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -47,7 +48,7 @@ from noskew.training.ingest import (
     table_of,
     token_of,
 )
-from noskew.training.spark.native import made_by_spark
+from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.place import Place, Spark
 from noskew.training.spark.row_digest import RowDigest
 from noskew.types import Schema
@@ -251,16 +252,17 @@ def ingest_frame(
     ConflictError if the frame has other rows when it is read again.
     """
     rows, pushed = data.rows(view)
-    digests = data.digests(view, rows, pushed)
-    whole = sum(digests, RowDigest())
-    token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
-    part = Part(token, "a Spark DataFrame", whole.rows)
-    table, made = table_of(view, offline, buckets)
     report = IngestReport(view.name)
-    commit = offline.committed(table, token_of(part))
-    if commit is None:
-        work = _Frame(data.spark, view, rows, pushed, digests, table, made, clock.now())
-        commit, report.refused = work.ingest(offline, token_of(part))
+    with skipping_nothing(data.frame) if pushed else nullcontext():
+        digests = data.digests(view, rows, pushed)
+        whole = sum(digests, RowDigest())
+        token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
+        part = Part(token, "a Spark DataFrame", whole.rows)
+        table, made = table_of(view, offline, buckets)
+        commit = offline.committed(table, token_of(part))
+        if commit is None:
+            work = _Frame(data.spark, view, rows, pushed, digests, table, made, clock.now())
+            commit, report.refused = work.ingest(offline, token_of(part))
     if progress and not commit.repeated:
         progress(whole.rows)
     report.add(part, commit, progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from noskew.definitions.push_down import PushDown
@@ -19,6 +20,28 @@ _MEANING: Mapping[str, str] = {
     "spark.sql.ansi.enabled": "false",
     "spark.sql.caseSensitive": "false",
 }
+#: Whether Spark skips what no row of can pass a filter, as the statistics of a file have it.
+_SKIPS = "spark.sql.parquet.filterPushdown"
+
+
+@contextmanager
+def skipping_nothing(rows: DataFrame) -> Iterator[None]:
+    """Meanwhile all of the Parquet files behind ``rows`` is read, whatever their statistics say.
+
+    Arrow leaves NaN out of them, and NaN is greater than all numbers: of a file with 1.0 and NaN
+    Spark skips all for ``x > 5``. What counts is the setting of the session in which the files were
+    named; it is put back afterwards.
+    """
+    conf = rows.sparkSession.conf
+    before = conf.getAll.get(_SKIPS)
+    conf.set(_SKIPS, "false")
+    try:
+        yield
+    finally:
+        if before is None:
+            conf.unset(_SKIPS)
+        else:
+            conf.set(_SKIPS, before)
 
 
 def made_by_spark(runner: SparkRunner, rows: DataFrame, pushed: PushDown, what: str) -> DataFrame:
