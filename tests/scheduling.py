@@ -1,4 +1,4 @@
-"""Which tests run in one worker of pytest-xdist, and which workers are given first.
+"""Which tests run in one worker of pytest-xdist, and what workers are given first.
 
 Tests of a file share what its fixtures make, so they stay together: spread over the workers, each
 would start its own servers. For Spark and for Kafka that holds for several files. The long units

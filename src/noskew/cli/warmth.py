@@ -66,6 +66,7 @@ def warm_up() -> float:
 
 def _use(store: FeatureStore) -> None:
     now = store.clock.now()
+    # Uncertified: these are nobody's definitions, and nobody is served from here.
     store.apply(_definitions(), uncertified=True)
     facts = _facts(now)
     store.ingest("facts", facts)

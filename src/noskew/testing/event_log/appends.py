@@ -21,7 +21,7 @@ from noskew.testing.event_log.reading import (
 from noskew.testing.event_log.suite import EventLogSuite
 
 #: More than a log is likely to give out in one portion.
-MANY = 30_000
+_MANY = 30_000
 
 
 class AppendTests(EventLogSuite):
@@ -74,11 +74,11 @@ class AppendTests(EventLogSuite):
         assert [m.payload for m in read_all(log, 0)] == payloads
 
     def test_many_messages(self, log: EventLog) -> None:
-        payloads = [b"%d" % number * (number % 50) for number in range(MANY)]
+        payloads = [b"%d" % number * (number % 50) for number in range(_MANY)]
         at = 0
-        for size in (1, 7, 1_000, 10_000, 3, MANY):
+        for size in (1, 7, 1_000, 10_000, 3, _MANY):
             log.append(0, payloads[at : at + size])
-            at = min(at + size, MANY)
+            at = min(at + size, _MANY)
         found = read_all(log, 0)
         assert [m.payload for m in found] == payloads
         assert_ascending([m.offset for m in found])

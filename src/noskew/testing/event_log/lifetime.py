@@ -17,9 +17,7 @@ from noskew.testing.event_log.reading import (
     read_all,
 )
 from noskew.testing.event_log.suite import EventLogSuite
-from noskew.testing.event_log.writers import (
-    tell_identity,
-)
+from noskew.testing.event_log.writers import tell_identity
 
 
 class LifetimeTests(EventLogSuite):

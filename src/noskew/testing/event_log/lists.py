@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from noskew.stores.log.base import EventLog
-from noskew.testing.event_log.reading import (
-    ODD,
-    PATIENCE_S,
-)
+from noskew.testing.event_log.reading import ODD, PATIENCE_S
 from noskew.testing.event_log.suite import EventLogSuite
 
 

@@ -7,10 +7,7 @@ import random
 from threading import Thread
 
 from noskew.stores.log.base import EventLog
-from noskew.testing.event_log.reading import (
-    PARTITIONS,
-    read_all,
-)
+from noskew.testing.event_log.reading import PARTITIONS, read_all
 from noskew.testing.event_log.suite import EventLogSuite
 from noskew.testing.event_log.writers import (
     append_elsewhere,

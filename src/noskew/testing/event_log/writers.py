@@ -9,10 +9,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 
 from noskew.stores.log.base import EventLog
-from noskew.testing.event_log.reading import (
-    PARTITIONS,
-    read_all,
-)
+from noskew.testing.event_log.reading import PARTITIONS, read_all
 
 #: How many messages each of the concurrent writers appends.
 _NUMBERS = 400

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from noskew.stores.online.base import OnlineStore
-from noskew.testing.online_store.rows import (
-    EDGES,
-    LARGEST_VERSION,
-    row,
-)
+from noskew.testing.online_store.rows import EDGES, LARGEST_VERSION, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

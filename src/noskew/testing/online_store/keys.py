@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noskew.stores.online.base import MAX_KEY_BYTES, OnlineStore
-from noskew.testing.online_store.rows import (
-    PREFIXES,
-    row,
-)
+from noskew.testing.online_store.rows import PREFIXES, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

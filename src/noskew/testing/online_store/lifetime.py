@@ -8,11 +8,7 @@ import pytest
 
 from noskew.errors import StoreUnavailableError
 from noskew.stores.online.base import OnlineStore
-from noskew.testing.online_store.rows import (
-    batch_of,
-    read_async,
-    row,
-)
+from noskew.testing.online_store.rows import batch_of, read_async, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

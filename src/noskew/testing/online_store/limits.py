@@ -9,10 +9,7 @@ import pytest
 
 from noskew.errors import CorruptDataError
 from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import (
-    read_async,
-    row,
-)
+from noskew.testing.online_store.rows import read_async, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

@@ -9,10 +9,7 @@ import pyarrow as pa
 import pytest
 
 from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import (
-    batch_of,
-    row,
-)
+from noskew.testing.online_store.rows import batch_of, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

@@ -6,11 +6,7 @@ import asyncio
 import random
 
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import (
-    MANY,
-    read_async,
-    row,
-)
+from noskew.testing.online_store.rows import MANY, read_async, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

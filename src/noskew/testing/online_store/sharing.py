@@ -10,10 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from noskew.stores.online.base import OnlineStore
-from noskew.testing.online_store.rows import (
-    row,
-    version_of,
-)
+from noskew.testing.online_store.rows import row, version_of
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 

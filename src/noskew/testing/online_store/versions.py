@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import (
-    EDGES,
-    row,
-    version_of,
-)
+from noskew.testing.online_store.rows import EDGES, row, version_of
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 
