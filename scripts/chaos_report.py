@@ -19,8 +19,10 @@ def main() -> None:
     for line in lines:
         for name, counter in counts.items():
             counter[line["what"]] += line[name]
-    table = ["| what was done | faults | that left a trace | rows compared after | differing |",
-             "|---|---|---|---|---|"]  # fmt: skip
+    table = [
+        "| what was done | faults | that left a trace | rows compared after | differing |",
+        "|---|---|---|---|---|",
+    ]
     for what in sorted(counts["faults"]):
         numbers = (f"{counter[what]:,}" for counter in counts.values())
         table.append(f"| {what} | {' | '.join(numbers)} | 0 |")

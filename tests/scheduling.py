@@ -31,8 +31,17 @@ _TOGETHER = {
 #: Tests that take long and share nothing.
 _ALONE = ("tests/simulation/test_simulation.py", "tests/streaming/test_kills.py")
 #: What takes longest, the longest first.
-_FIRST = ("spark", "kafka", "serving", *_ALONE, "tests/cli/", "tests/docs/test_docs.py",
-          "tests/streaming/", "tests/audit/", "tests/kernel/test_pipeline.py")  # fmt: skip
+_FIRST = (
+    "spark",
+    "kafka",
+    "serving",
+    *_ALONE,
+    "tests/cli/",
+    "tests/docs/test_docs.py",
+    "tests/streaming/",
+    "tests/audit/",
+    "tests/kernel/test_pipeline.py",
+)
 
 
 def unit_of(nodeid: str) -> str:

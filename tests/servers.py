@@ -251,10 +251,21 @@ class PostgresServer(_Process):
                 shutil.chown(self.directory, "postgres", "postgres")
             initdb = _postgres_binary("initdb")
             self._launch(
-                [initdb, "--pgdata", str(data), "--username", self._USER, "--auth", "trust",
-                 "--encoding", "UTF8", "--no-locale", "--no-sync"],
+                [
+                    initdb,
+                    "--pgdata",
+                    str(data),
+                    "--username",
+                    self._USER,
+                    "--auth",
+                    "trust",
+                    "--encoding",
+                    "UTF8",
+                    "--no-locale",
+                    "--no-sync",
+                ],
                 **self._as_user,
-            )  # fmt: skip
+            )
             assert self._process is not None
             if self._process.wait(_START_TIMEOUT_S) != 0:
                 raise ChildProcessError((self.directory / "log").read_text(errors="replace"))

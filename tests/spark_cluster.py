@@ -66,12 +66,18 @@ class SparkCluster:
         with (self._directory / f"{name}.log").open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
-                    [home / "bin" / "spark-class", f"org.apache.spark.deploy.{command[0]}",
-                     *command[1:]],
+                    [
+                        home / "bin" / "spark-class",
+                        f"org.apache.spark.deploy.{command[0]}",
+                        *command[1:],
+                    ],
                     env={**os.environ, **own, "SPARK_DAEMON_JAVA_OPTS": JAVA},
-                    cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    cwd=self._directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
                 )
-            )  # fmt: skip
+            )
 
     def _await(self, line: str, name: str) -> None:
         process, log = self._processes[-1], self._directory / f"{name}.log"

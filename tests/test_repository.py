@@ -14,9 +14,17 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {
-    "demo", "test", "check", "format", "bench", "bench-peers", "docs", "lock", "clean",
+    "demo",
+    "test",
+    "check",
+    "format",
+    "bench",
+    "bench-peers",
+    "docs",
+    "lock",
+    "clean",
     "conformance",
-}  # fmt: skip
+}
 
 # A path of one machine: at the start of a word, so that a route or a relative path such as
 # "examples/work/" is none. Written in parts, so that this file does not match itself.

@@ -42,9 +42,21 @@ WEATHER_KNOWN_AFTER = pd.Timedelta(minutes=10)
 #: Nobody crosses the date line from New York: a flight's arrival is on one of these days.
 ARRIVAL_DAYS = (-1, 0, 1, 2)
 FLIGHT_COLUMNS = [
-    "carrier", "flight", "tailnum", "origin", "dest", "distance", "scheduled_at", "departed_at",
-    "landed_at", "reported_at", "scheduled_minutes", "elapsed_minutes", "dep_delay", "arr_delay",
-]  # fmt: skip
+    "carrier",
+    "flight",
+    "tailnum",
+    "origin",
+    "dest",
+    "distance",
+    "scheduled_at",
+    "departed_at",
+    "landed_at",
+    "reported_at",
+    "scheduled_minutes",
+    "elapsed_minutes",
+    "dep_delay",
+    "arr_delay",
+]
 
 
 def package_data() -> Path:
@@ -95,9 +107,9 @@ def flights(raw: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     landed = first_after(departed, midnight, raw["arr_time"], zone)
     arrival = first_after(scheduled, midnight, raw["sched_arr_time"], zone)
     made["scheduled_at"], made["departed_at"], made["landed_at"] = scheduled, departed, landed
-    made["reported_at"] = (
-        landed.fillna(departed + DIVERTED_KNOWN_AFTER).fillna(scheduled + CANCELLED_KNOWN_AFTER)
-    )  # fmt: skip
+    made["reported_at"] = landed.fillna(departed + DIVERTED_KNOWN_AFTER).fillna(
+        scheduled + CANCELLED_KNOWN_AFTER
+    )
     made["scheduled_minutes"] = (arrival - scheduled).dt.total_seconds() / 60
     made["elapsed_minutes"] = (landed - departed).dt.total_seconds() / 60
     made["dep_delay"] = raw["dep_delay"].astype("Float64")

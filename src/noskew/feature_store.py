@@ -72,9 +72,15 @@ class FeatureStore(Opened):
     def streams(self) -> Streams:
         """What processes the logs of streaming sources."""
         return Streams(
-            self.config.project, self.root / opening.STREAMS, self.clock,
-            self.config.offline.buckets, self.logs, self.registry, self.offline, self.online,
-        )  # fmt: skip
+            self.config.project,
+            self.root / opening.STREAMS,
+            self.clock,
+            self.config.offline.buckets,
+            self.logs,
+            self.registry,
+            self.offline,
+            self.online,
+        )
 
     # ---------------------------------------------------------------- definitions
 
@@ -100,9 +106,13 @@ class FeatureStore(Opened):
         return Certifications(self.registry, self.clock, self._runners)
 
     def verify(
-        self, names: str | Iterable[str] | None = None, *, definitions: Definitions | None = None,
-        sample: int = SAMPLE_ROWS, progress: PathProgress | None = None,
-    ) -> list[Certificate]:  # fmt: skip
+        self,
+        names: str | Iterable[str] | None = None,
+        *,
+        definitions: Definitions | None = None,
+        sample: int = SAMPLE_ROWS,
+        progress: PathProgress | None = None,
+    ) -> list[Certificate]:
         """Run views and on-demand functions (default: all of the files) through every path.
 
         Each is run on ``sample`` rows of its source and on rows made up, and every path must give
@@ -112,9 +122,14 @@ class FeatureStore(Opened):
         return self.certifications.verify(chosen, names, sample=sample, progress=progress)
 
     def apply(
-        self, desired: Definitions | None = None, *, base_version: int | None = None,
-        message: str = "", uncertified: bool = False, progress: PathProgress | None = None,
-    ) -> Applied:  # fmt: skip
+        self,
+        desired: Definitions | None = None,
+        *,
+        base_version: int | None = None,
+        message: str = "",
+        uncertified: bool = False,
+        progress: PathProgress | None = None,
+    ) -> Applied:
         """Make ``desired`` (default: the project's files) the definitions that are served.
 
         New and changed views need a certificate; those that :meth:`verify` did not give one are
@@ -126,19 +141,26 @@ class FeatureStore(Opened):
         project, by = self.config.project, getpass.getuser()
         self.certifications.admit(wanted, self.applied, by if uncertified else None, progress)
         made = self.registry.apply(
-            project, wanted,
+            project,
+            wanted,
             base_version=self.registry.head(project) if base_version is None else base_version,
-            applied_at=self.clock.now(), applied_by=by, message=message,
-        )  # fmt: skip
+            applied_at=self.clock.now(),
+            applied_by=by,
+            message=message,
+        )
         self._readers.clear()
         return made
 
     # ---------------------------------------------------------------- data in
 
     def ingest(
-        self, source: str | None = None, data: Any = None, *, progress: Progress | None = None,
+        self,
+        source: str | None = None,
+        data: Any = None,
+        *,
+        progress: Progress | None = None,
         runner: str | None = None,
-    ) -> list[IngestReport]:  # fmt: skip
+    ) -> list[IngestReport]:
         """Append new events of sources to the offline tables of the views that use them.
 
         ``source``: one source by name; default all that have batch data. ``data``: a frame or
@@ -146,10 +168,16 @@ class FeatureStore(Opened):
         ``runner``: as :meth:`get_historical_features` has it.
         """
         return ingest_all(
-            fed_by(self.applied.project, source), self.offline, self.clock, root=self.root,
-            buckets=self.config.offline.buckets, data=data, source=source, progress=progress,
+            fed_by(self.applied.project, source),
+            self.offline,
+            self.clock,
+            root=self.root,
+            buckets=self.config.offline.buckets,
+            data=data,
+            source=source,
+            progress=progress,
             spark=self._runners.spark(runner, data),
-        )  # fmt: skip
+        )
 
     def compact(
         self, views: str | Iterable[str] | None = None, *, progress: Progress | None = None
@@ -185,10 +213,14 @@ class FeatureStore(Opened):
         self.streams.run(of.source(source), of.views.values(), stop=stop, progress=progress)
 
     def materialize(
-        self, views: str | Iterable[str] | None = None, *,
-        until: Any = None, full: bool = False, progress: Progress | None = None,
+        self,
+        views: str | Iterable[str] | None = None,
+        *,
+        until: Any = None,
+        full: bool = False,
+        progress: Progress | None = None,
         runner: str | None = None,
-    ) -> list[Materialized]:  # fmt: skip
+    ) -> list[Materialized]:
         """Bring the online store up to the facts known by ``until`` (default: now).
 
         Only entities with facts learned since the last run are written, unless ``full``.
@@ -196,9 +228,14 @@ class FeatureStore(Opened):
         """
         bound = self.clock.now() if until is None else to_micros(until)
         return Materializations(self.config.project, self.registry, self.clock).run_all(
-            self.applied.project.chosen(views), self.offline, self.online,
-            until=bound, full=full, progress=progress, spark=self._runners.spark(runner),
-        )  # fmt: skip
+            self.applied.project.chosen(views),
+            self.offline,
+            self.online,
+            until=bound,
+            full=full,
+            progress=progress,
+            spark=self._runners.spark(runner),
+        )
 
     def materialized_until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
@@ -216,10 +253,15 @@ class FeatureStore(Opened):
     # ---------------------------------------------------------------- data out
 
     def get_historical_features(
-        self, rows: Any, service: str | FeatureService, *, event_time: str = DEFAULT_EVENT_TIME,
-        known_at: Literal["row"] | Any = None, progress: Progress | None = None,
+        self,
+        rows: Any,
+        service: str | FeatureService,
+        *,
+        event_time: str = DEFAULT_EVENT_TIME,
+        known_at: Literal["row"] | Any = None,
+        progress: Progress | None = None,
         runner: str | None = None,
-    ) -> TrainingSet:  # fmt: skip
+    ) -> TrainingSet:
         """The features of a service as of each row's own time.
 
         Parameters
@@ -244,9 +286,13 @@ class FeatureStore(Opened):
         chosen = self._service(service)
         bound = known_at if known_at is None or known_at == "row" else to_micros(known_at)
         return self._training_sets.make(
-            chosen, rows, event_time=event_time, known_at=bound,
-            progress=of_one(progress, chosen.name), spark=self._runners.spark(runner, rows),
-        )  # fmt: skip
+            chosen,
+            rows,
+            event_time=event_time,
+            known_at=bound,
+            progress=of_one(progress, chosen.name),
+            spark=self._runners.spark(runner, rows),
+        )
 
     def training_set(self, name: str) -> TrainingSet:
         """A saved training set, as it was saved."""
@@ -280,9 +326,13 @@ class FeatureStore(Opened):
         return Audit(self.config.project, self.registry, self.offline, self.logs, self.clock)
 
     def get_served(
-        self, service: str | FeatureService, since: Any = None, until: Any = None, *,
+        self,
+        service: str | FeatureService,
+        since: Any = None,
+        until: Any = None,
+        *,
         event_time: str = DEFAULT_EVENT_TIME,
-    ) -> TrainingSet:  # fmt: skip
+    ) -> TrainingSet:
         """The answers that servers kept (``serve.audit``), bit for bit, as training data.
 
         ``since``, ``until``: times, or how long before now, such as ``"1h"``.
@@ -290,9 +340,13 @@ class FeatureStore(Opened):
         return self._audit.served(self._service(service), since, until, event_time=event_time)
 
     def audit_skew(
-        self, service: str | None = None, since: Any = None, until: Any = None, *,
+        self,
+        service: str | None = None,
+        since: Any = None,
+        until: Any = None,
+        *,
         progress: Progress | None = None,
-    ) -> SkewReport:  # fmt: skip
+    ) -> SkewReport:
         """Compare the answers that servers kept (default: of all services) with the facts."""
         return self._audit.run(service, since, until, progress=progress)
 

@@ -19,9 +19,13 @@ class Opened:
     """A project's directory, configuration, clock and stores."""
 
     def __init__(
-        self, root: str | Path | None = None, *, project: str | None = None,
-        config: Config | None = None, clock: Clock | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        root: str | Path | None = None,
+        *,
+        project: str | None = None,
+        config: Config | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.root, self.config = opening.locate(root, project=project, config=config)
         self.clock = clock or SystemClock()
 

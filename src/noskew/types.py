@@ -22,9 +22,14 @@ _SCALARS = ("bool", *_INTEGERS, *_FLOATS, "string", "bytes", "timestamp", "date"
 _ALIASES = {"int": "int64", "float": "float64", "double": "float64", "str": "string"}
 _ALIASES |= {"boolean": "bool", "binary": "bytes", "datetime": "timestamp"}
 _PYTHON: dict[type, str] = {
-    bool: "bool", int: "int64", float: "float64", str: "string",
-    bytes: "bytes", datetime: "timestamp", date: "date",
-}  # fmt: skip
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    str: "string",
+    bytes: "bytes",
+    datetime: "timestamp",
+    date: "date",
+}
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _LIST = re.compile(r"list<\s*(.+?)\s*>")
 _VECTOR = re.compile(r"vector<\s*(.+?)\s*,\s*(\d+)\s*>")
@@ -80,11 +85,18 @@ class DType:
             item = self.item.to_arrow()
             return pa.list_(item, self.size) if self.kind == "vector" else pa.list_(item)
         arrow: dict[str, pa.DataType] = {
-            "bool": pa.bool_(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(),
-            "int64": pa.int64(), "float32": pa.float32(), "float64": pa.float64(),
-            "string": pa.string(), "bytes": pa.binary(), "date": pa.date32(),
+            "bool": pa.bool_(),
+            "int8": pa.int8(),
+            "int16": pa.int16(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "float32": pa.float32(),
+            "float64": pa.float64(),
+            "string": pa.string(),
+            "bytes": pa.binary(),
+            "date": pa.date32(),
             "timestamp": pa.timestamp("us", "UTC"),
-        }  # fmt: skip
+        }
         return arrow[self.kind]
 
     def __str__(self) -> str:
@@ -140,12 +152,26 @@ def from_arrow(arrow: pa.DataType) -> DType:
         return DType("timestamp")
     text = str(arrow)
     kinds = {
-        "bool": "bool", "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
-        "uint8": "int16", "uint16": "int32", "uint32": "int64", "halffloat": "float32",
-        "float": "float32", "double": "float64", "string": "string", "large_string": "string",
-        "string_view": "string", "binary": "bytes", "large_binary": "bytes",
-        "binary_view": "bytes", "date32[day]": "date", "date64[ms]": "date",
-    }  # fmt: skip
+        "bool": "bool",
+        "int8": "int8",
+        "int16": "int16",
+        "int32": "int32",
+        "int64": "int64",
+        "uint8": "int16",
+        "uint16": "int32",
+        "uint32": "int64",
+        "halffloat": "float32",
+        "float": "float32",
+        "double": "float64",
+        "string": "string",
+        "large_string": "string",
+        "string_view": "string",
+        "binary": "bytes",
+        "large_binary": "bytes",
+        "binary_view": "bytes",
+        "date32[day]": "date",
+        "date64[ms]": "date",
+    }
     if text not in kinds:
         raise DefinitionError(f"columns of the Arrow type {text} are not supported")
     return DType(kinds[text])

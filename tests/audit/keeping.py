@@ -36,9 +36,11 @@ class Counted:
 def served_log(store: ns.FeatureStore, counted: Counted, **options: Any) -> ServedLog:
     """The log of a server of the store's project."""
     chosen: dict[str, Any] = {
-        "share": 1.0, "open_offline": lambda: open_offline(store.config, store.root),
-        "registry": lambda: store.registry, "online": lambda: store.online,
-    } | options  # fmt: skip
+        "share": 1.0,
+        "open_offline": lambda: open_offline(store.config, store.root),
+        "registry": lambda: store.registry,
+        "online": lambda: store.online,
+    } | options
     share = chosen.pop("share")
     return ServedLog(store.config.project, share, store.clock, counted, **chosen)
 

@@ -27,17 +27,24 @@ START = to_micros(datetime(2024, 5, 1, tzinfo=UTC))
 USERS = ["a", "b", "c", "d", "e"]
 USER = ns.Entity("user", {"user": str})
 SPENT = ns.Source(
-    "spent", {"user": str, "at": "timestamp", "told": "timestamp", "amount": float, "n": int},
-    event_time="at", created="told",
-)  # fmt: skip
+    "spent",
+    {"user": str, "at": "timestamp", "told": "timestamp", "amount": float, "n": int},
+    event_time="at",
+    created="told",
+)
 VIEW = ns.FeatureView(
-    "wallet", entity=USER, source=SPENT,
+    "wallet",
+    entity=USER,
+    source=SPENT,
     features=[
-        ns.latest("amount", name="last", max_age="5min"), ns.count(window="10min"),
-        ns.sum("n", window="1h"), ns.mean("amount"), ns.last_n("n", 3),
+        ns.latest("amount", name="last", max_age="5min"),
+        ns.count(window="10min"),
+        ns.sum("n", window="1h"),
+        ns.mean("amount"),
+        ns.last_n("n", 3),
         ns.max("n", window="1min", hop="exact"),
     ],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("wallet", [VIEW])
 
 
@@ -75,10 +82,15 @@ class World:
             known = now - int(self.random.choice([0, 1, 30 * S, 200 * S, 400 * S]))
             at = known - int(self.random.integers(0, 300)) * S
             amount = float(self.random.choice([1.5, -0.0, 0.0, math.nan, math.inf, 7.25]))
-            rows.append({
-                "user": str(self.random.choice(USERS)), "at": to_datetime(at),
-                "told": to_datetime(known), "amount": amount, "n": int(self.random.integers(9)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "user": str(self.random.choice(USERS)),
+                    "at": to_datetime(at),
+                    "told": to_datetime(known),
+                    "amount": amount,
+                    "n": int(self.random.integers(9)),
+                }
+            )
         self.store.ingest("spent", pa.Table.from_pylist(rows, SPENT.schema.arrow))
         for row in rows:
             values = {"amount": row["amount"], "n": row["n"]}

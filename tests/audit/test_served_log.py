@@ -38,8 +38,13 @@ BOTH = ns.FeatureService("both", [VIEW["last"], PAIRS])
 def store(tmp_path: Path) -> Iterator[ns.FeatureStore]:
     with ns.FeatureStore(tmp_path, project="shop", clock=FixedClock(START)) as made:
         made.apply([SERVICE, BOTH])
-        rows = {"user": USERS, "at": [START] * 5, "told": [START] * 5, "amount": [1.0] * 5,
-                "n": range(5)}  # fmt: skip
+        rows = {
+            "user": USERS,
+            "at": [START] * 5,
+            "told": [START] * 5,
+            "amount": [1.0] * 5,
+            "n": range(5),
+        }
         made.ingest("spent", pa.table(rows, SPENT.schema.arrow))
         made.materialize()
         yield made
@@ -73,8 +78,18 @@ class Flaky(OfflineStore):
 
     def __init__(self, store: OfflineStore, errors: list[Exception], *, after: bool) -> None:
         self._store, self._errors, self._after = store, errors, after
-        for name in ("create", "tables", "info", "compact", "expire", "close", "committed",
-                     "read", "files", "drop"):  # fmt: skip
+        for name in (
+            "create",
+            "tables",
+            "info",
+            "compact",
+            "expire",
+            "close",
+            "committed",
+            "read",
+            "files",
+            "drop",
+        ):
             setattr(self, name, getattr(store, name))
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch], **options: Any) -> Commit:

@@ -135,8 +135,10 @@ def test_a_healthy_store_has_no_skew(served: tuple[ns.FeatureStore, Any]) -> Non
     assert names == {"everything", "plain", "places", "get_online_features"}
     for service, feature, found in report:
         assert found.counts() | {"compared": 0, "equal": 0} == dict.fromkeys(found.counts(), 0), (
-            service, feature, found,
-        )  # fmt: skip
+            service,
+            feature,
+            found,
+        )
         assert found.equal == found.compared > 0
     assert report.is_equal
 

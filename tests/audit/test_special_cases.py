@@ -29,13 +29,17 @@ S = 1_000_000
 START = to_micros(datetime(2024, 5, 1, tzinfo=UTC))
 USER = ns.Entity("user", {"user": str})
 SPENT = ns.Source(
-    "spent", {"user": str, "at": "timestamp", "told": "timestamp", "amount": float},
-    event_time="at", created="told",
-)  # fmt: skip
+    "spent",
+    {"user": str, "at": "timestamp", "told": "timestamp", "amount": float},
+    event_time="at",
+    created="told",
+)
 VIEW = ns.FeatureView(
-    "wallet", entity=USER, source=SPENT,
+    "wallet",
+    entity=USER,
+    source=SPENT,
     features=[ns.latest("amount", name="last"), ns.sum("amount", name="sum")],
-)  # fmt: skip
+)
 FUNCTIONS = """
 CALLS = []
 
@@ -233,9 +237,12 @@ def test_outputs_of_functions_are_computed_from_what_was_asked(
     store: ns.FeatureStore, clock: FixedClock, functions: Any
 ) -> None:
     share = ns.OnDemand(
-        "share", functions.share, inputs=[VIEW["last"]], request={"budget": float},
+        "share",
+        functions.share,
+        inputs=[VIEW["last"]],
+        request={"budget": float},
         outputs={"share": float},
-    )  # fmt: skip
+    )
     store.apply(ns.FeatureService("wallet", [share]), uncertified=True)
     spend(store, 1.0)
     store.materialize()
@@ -251,9 +258,16 @@ def test_outputs_of_functions_are_computed_from_what_was_asked(
     assert counts(store, "share") == {"compared": 12, "equal": 10, "behind": 2}
     kept = store.get_served("wallet").to_arrow()
     assert kept.column("budget").to_pylist() == asked["budget"] * 3
-    assert kept.column("share").to_pylist()[-4:] == answer.to_dict()["share"] == [
-        0.75, None, None, 0.375,
-    ]  # fmt: skip
+    assert (
+        kept.column("share").to_pylist()[-4:]
+        == answer.to_dict()["share"]
+        == [
+            0.75,
+            None,
+            None,
+            0.375,
+        ]
+    )
 
 
 def test_a_function_that_is_not_pure_is_skew(
@@ -277,9 +291,12 @@ def test_a_function_that_is_gone_leaves_its_values_undecided(
     store: ns.FeatureStore, clock: FixedClock, functions: Any
 ) -> None:
     share = ns.OnDemand(
-        "share", functions.share, inputs=[VIEW["last"]], request={"budget": float},
+        "share",
+        functions.share,
+        inputs=[VIEW["last"]],
+        request={"budget": float},
         outputs={"share": float},
-    )  # fmt: skip
+    )
     store.apply(ns.FeatureService("wallet", [share]), uncertified=True)
     spend(store, 1.0)
     store.materialize()

@@ -27,18 +27,24 @@ S = 1_000_000
 START = to_micros(datetime(2024, 5, 1, tzinfo=UTC))
 USERS, SHOPS = [1, 2, 3, 4, 5], ["x", "y"]
 ORDERS = ns.Source(
-    "orders", {"user": int, "shop": str, "at": "timestamp", "amount": float, "n": int},
-    event_time="at", stream=ns.LocalLog(partitions=3, key="user"),
-)  # fmt: skip
+    "orders",
+    {"user": int, "shop": str, "at": "timestamp", "amount": float, "n": int},
+    event_time="at",
+    stream=ns.LocalLog(partitions=3, key="user"),
+)
 #: Rows of entities by which the partitions are, and rows that several partitions make.
 BY_USER = ns.FeatureView(
-    "by_user", entity=ns.Entity("user", {"user": int}), source=ORDERS,
+    "by_user",
+    entity=ns.Entity("user", {"user": int}),
+    source=ORDERS,
     features=[ns.latest("amount", max_age="3min"), ns.count(window="5min"), ns.sum("n")],
-)  # fmt: skip
+)
 BY_SHOP = ns.FeatureView(
-    "by_shop", entity=ns.Entity("shop", {"shop": str}), source=ORDERS,
+    "by_shop",
+    entity=ns.Entity("shop", {"shop": str}),
+    source=ORDERS,
     features=[ns.count(window="5min"), ns.sum("amount"), ns.max("n", window="1h")],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("orders", [BY_USER, BY_SHOP], full_names=True)
 
 
@@ -56,11 +62,15 @@ class World:
     def push(self) -> None:
         now, rows = self.clock.now(), []
         for _ in range(int(self.random.integers(1, 8))):
-            rows.append({
-                "user": int(self.random.choice(USERS)), "shop": str(self.random.choice(SHOPS)),
-                "at": to_datetime(now - int(self.random.integers(0, 200)) * S),
-                "amount": float(self.random.normal()), "n": int(self.random.integers(9)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "user": int(self.random.choice(USERS)),
+                    "shop": str(self.random.choice(SHOPS)),
+                    "at": to_datetime(now - int(self.random.integers(0, 200)) * S),
+                    "amount": float(self.random.normal()),
+                    "n": int(self.random.integers(9)),
+                }
+            )
         self.store.push("orders", pa.Table.from_pylist(rows, ORDERS.schema.arrow))
         for r in rows:
             at, values = to_micros(r["at"]), {"amount": r["amount"], "n": r["n"]}

@@ -17,10 +17,19 @@ import pyarrow.compute as pc
 import noskew as ns
 
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "at": "timestamp", "x": float, "n": int, "s": str, "ok": bool,
-    "born": "date", "price": "decimal(18, 2)", "items": "list<int64>", "spot": "vector<float32, 2>",
-    "raw": "bytes", "small": "int8",
-}  # fmt: skip
+    "user_id": int,
+    "at": "timestamp",
+    "x": float,
+    "n": int,
+    "s": str,
+    "ok": bool,
+    "born": "date",
+    "price": "decimal(18, 2)",
+    "items": "list<int64>",
+    "spot": "vector<float32, 2>",
+    "raw": "bytes",
+    "small": "int8",
+}
 USER = ns.Entity("user", {"user_id": int})
 OUT: dict[str, Any] = {"made": float}
 
@@ -31,9 +40,13 @@ def source(**options: Any) -> ns.Source:
 
 def view(transform: Any = None, *features: Any, **options: Any) -> ns.FeatureView:
     return ns.FeatureView(
-        "view", entity=USER, source=options.pop("source", None) or source(),
-        features=features or ("made", ns.sum("made", window="1h")), transform=transform, **options,
-    )  # fmt: skip
+        "view",
+        entity=USER,
+        source=options.pop("source", None) or source(),
+        features=features or ("made", ns.sum("made", window="1h")),
+        transform=transform,
+        **options,
+    )
 
 
 # ---------------------------------------------------------------- good ones
@@ -141,8 +154,9 @@ def needs_many(frame: pd.DataFrame) -> pd.DataFrame:
 
 def trapped_by_types(frame: pd.DataFrame) -> pd.DataFrame:
     """Takes a column of objects for one of numbers: only where a batch has no null."""
-    made = [float(len(v)) if isinstance(v, str) else float(frame["s"].isna().sum())
-            for v in frame["s"]]  # fmt: skip
+    made = [
+        float(len(v)) if isinstance(v, str) else float(frame["s"].isna().sum()) for v in frame["s"]
+    ]
     return pd.DataFrame({"made": made}, index=frame.index)
 
 
@@ -153,7 +167,9 @@ SKEWED: dict[str, tuple[Callable[[], Any], str]] = {
     "rank": (lambda: ns.pandas(ranked, schema=OUT), "always has 1.0 .* a rank"),
     "cumulative sum": (lambda: ns.polars(running, schema=OUT), "rows before it"),
     "difference to the row before": (
-        lambda: ns.pandas(previous, schema=OUT), "no value .* earlier row"),
+        lambda: ns.pandas(previous, schema=OUT),
+        "no value .* earlier row",
+    ),
     "forward fill": (lambda: ns.pandas(filled, schema=OUT), "earlier row"),
     "mean for null": (lambda: ns.polars(mean_for_null, schema=OUT), "no value|batch around it"),
     "codes of categories": (lambda: ns.pandas(coded, schema=OUT), "always has 0|batch around it"),
@@ -167,7 +183,7 @@ SKEWED: dict[str, tuple[Callable[[], Any], str]] = {
     "hash": (lambda: ns.arrow(hashed, schema=OUT), "another process"),
     "quartiles": (lambda: ns.pandas(needs_many, schema=OUT), "fails on some batches|batch around"),
     "types": (lambda: ns.pandas(trapped_by_types, schema=OUT), "batch around it"),
-}  # fmt: skip
+}
 
 
 # ---------------------------------------------------------------- on-demand functions

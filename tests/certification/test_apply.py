@@ -112,9 +112,16 @@ def run(project: Path, *arguments: str) -> Any:
 def test_the_command_shows_what_differs_and_fails(project: Path) -> None:
     done = run(project, "verify")
     assert done.exit_code == 1
-    for text in ("centred", "✗ values differ", "plain", "✓ equal", "one row at a time",
-                 "mean (or minimum", "1 of 2 definitions are not certified",
-                 "run on rows made up only, since the source has no batch data"):  # fmt: skip
+    for text in (
+        "centred",
+        "✗ values differ",
+        "plain",
+        "✓ equal",
+        "one row at a time",
+        "mean (or minimum",
+        "1 of 2 definitions are not certified",
+        "run on rows made up only, since the source has no batch data",
+    ):
         assert text in done.output.replace("\n", " "), text
     assert run(project, "verify", "plain").exit_code == 0
     found = json.loads(run(project, "verify", "plain", "--json").stdout)

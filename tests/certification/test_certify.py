@@ -25,14 +25,28 @@ from tests.certification import definitions as d
 
 NOW = FixedClock(0)
 ALL_AGGREGATES = (
-    "x", "s", "price", "items", "spot", "raw", "born",
-    ns.count(window=["1h", "1d"]), ns.sum("x", window="1h"), ns.sum("n", window="1h"),
-    ns.mean("n", window="6h"), ns.var("x", window="1d"), ns.min("s", window="1h"),
-    ns.max("born", window="1h"), ns.first_value("x", window="1h"), ns.last_n("s", 3, window="1h"),
-    ns.count_distinct("s", window="1d"), ns.quantile("x", 0.5, window="1d"),
-    ns.top_n("s", 2, window="1d"), ns.count(where="ok", window="1h", name="oks"),
+    "x",
+    "s",
+    "price",
+    "items",
+    "spot",
+    "raw",
+    "born",
+    ns.count(window=["1h", "1d"]),
+    ns.sum("x", window="1h"),
+    ns.sum("n", window="1h"),
+    ns.mean("n", window="6h"),
+    ns.var("x", window="1d"),
+    ns.min("s", window="1h"),
+    ns.max("born", window="1h"),
+    ns.first_value("x", window="1h"),
+    ns.last_n("s", 3, window="1h"),
+    ns.count_distinct("s", window="1d"),
+    ns.quantile("x", 0.5, window="1d"),
+    ns.top_n("s", 2, window="1d"),
+    ns.count(where="ok", window="1h", name="oks"),
     ns.sum("n", window="10min", hop="exact", name="exact"),
-)  # fmt: skip
+)
 
 
 def certified(view: FeatureView, **options: Any) -> Certificate:
@@ -51,22 +65,34 @@ def test_a_skewed_definition_is_found_and_its_cause_named(name: str) -> None:
     assert Certificate.from_dict(made.to_dict()) == made
 
 
-@pytest.mark.parametrize("transform", [
-    ns.pandas(d.doubled, schema=d.OUT), ns.polars(d.filtered, schema=d.OUT),
-    ns.arrow(d.in_arrow, schema=d.OUT),
-    ns.sql("SELECT x / 3 AS made FROM events WHERE n > 0"),
-    ns.sql("SELECT x / 3 AS made FROM events WHERE n > 0", dialect="spark"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "transform",
+    [
+        ns.pandas(d.doubled, schema=d.OUT),
+        ns.polars(d.filtered, schema=d.OUT),
+        ns.arrow(d.in_arrow, schema=d.OUT),
+        ns.sql("SELECT x / 3 AS made FROM events WHERE n > 0"),
+        ns.sql("SELECT x / 3 AS made FROM events WHERE n > 0", dialect="spark"),
+    ],
+)
 def test_a_row_wise_definition_is_certified(transform: Any) -> None:
     made = certified(d.view(transform))
     assert made.is_equal, made.differences
-    ways = ["repeated", "small batches", "one row at a time", "shuffled",
-            "shuffled, in small batches"]  # fmt: skip
+    ways = [
+        "repeated",
+        "small batches",
+        "one row at a time",
+        "shuffled",
+        "shuffled, in small batches",
+    ]
     ordinary = [f"{way}, ordinary numbers" for way in ways]
     assert [p.name for p in made.paths] == [
-        *ways, *(ordinary if transform.identity()["kind"] in ("pandas", "polars", "arrow") else []),
-        "rows online", "HTTP, Arrow", "HTTP, JSON",
-    ]  # fmt: skip
+        *ways,
+        *(ordinary if transform.identity()["kind"] in ("pandas", "polars", "arrow") else []),
+        "rows online",
+        "HTTP, Arrow",
+        "HTTP, JSON",
+    ]
     assert all(p.rows and not p.different for p in made.paths)
 
 
@@ -150,10 +176,24 @@ def test_an_on_demand_function_is_certified_or_refused() -> None:
     assert "batch" in made.cause
 
 
-@pytest.mark.parametrize("kind", [
-    "bool", "int8", "int64", "float32", "float64", "string", "bytes", "timestamp", "date",
-    "decimal(1, 0)", "decimal(38, 10)", "list<string>", "vector<float32, 3>",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bool",
+        "int8",
+        "int64",
+        "float32",
+        "float64",
+        "string",
+        "bytes",
+        "timestamp",
+        "date",
+        "decimal(1, 0)",
+        "decimal(38, 10)",
+        "list<string>",
+        "vector<float32, 3>",
+    ],
+)
 def test_odd_values_are_of_their_type_and_null_is_among_them(kind: str) -> None:
     values = odd_values(dtype(kind))
     made = pa.array(values, dtype(kind).to_arrow())

@@ -38,9 +38,12 @@ def test_init_makes_a_project_that_says_what_to_do_next(tmp_path: Path) -> None:
     answer = ok("init", tmp_path / "new")
     made = {str(p.relative_to(tmp_path / "new")) for p in (tmp_path / "new").rglob("*.*")}
     assert made == {
-        "noskew.toml", "README.md", "features/shop.py", "data/orders.parquet",
+        "noskew.toml",
+        "README.md",
+        "features/shop.py",
+        "data/orders.parquet",
         "data/questions.parquet",
-    }  # fmt: skip
+    }
     commands = re.findall(r"^noskew .*?(?=   #|$)", (tmp_path / "new/README.md").read_text(), re.M)
     assert len(commands) == 5
     for command in commands:
@@ -199,11 +202,17 @@ def test_ingest_again_adds_nothing(shop: Path) -> None:
 def test_ingest_from_a_file_then_materialize_what_is_new(shop: Path) -> None:
     now = SystemClock().now()
     when = pa.timestamp("us", "UTC")
-    more = pa.table({
-        "order_id": [1_000_000], "customer": ["c000"], "shop": ["corner"], "amount": [5.5],
-        "returned": [False], "ordered_at": pa.array([now - 60 * MICROS_PER_SECOND], when),
-        "recorded_at": pa.array([now - MICROS_PER_SECOND], when),
-    })  # fmt: skip
+    more = pa.table(
+        {
+            "order_id": [1_000_000],
+            "customer": ["c000"],
+            "shop": ["corner"],
+            "amount": [5.5],
+            "returned": [False],
+            "ordered_at": pa.array([now - 60 * MICROS_PER_SECOND], when),
+            "recorded_at": pa.array([now - MICROS_PER_SECOND], when),
+        }
+    )
     pq.write_table(more, shop / "more.parquet")
     before = values(shop)
     ok("-C", shop, "ingest", "orders", "--from", shop / "more.parquet")
@@ -274,13 +283,25 @@ def test_get_as_of_a_time_equals_the_training_set_of_that_time(
     filled: Path, tmp_path: Path
 ) -> None:
     later = SystemClock().now() + 3_600 * MICROS_PER_SECOND
-    rows = pa.table({
-        "customer": ["c000"], "basket": [30.0],
-        "event_timestamp": pa.array([later], pa.timestamp("us", "UTC")),
-    })  # fmt: skip
+    rows = pa.table(
+        {
+            "customer": ["c000"],
+            "basket": [30.0],
+            "event_timestamp": pa.array([later], pa.timestamp("us", "UTC")),
+        }
+    )
     pq.write_table(rows, tmp_path / "rows.parquet")
-    ok("-C", filled, "historical", "checkout", tmp_path / "rows.parquet",
-       "-o", tmp_path / "out.parquet", "--known-at", "row")  # fmt: skip
+    ok(
+        "-C",
+        filled,
+        "historical",
+        "checkout",
+        tmp_path / "rows.parquet",
+        "-o",
+        tmp_path / "out.parquet",
+        "--known-at",
+        "row",
+    )
     trained = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
     del trained["event_timestamp"]
     assert values(filled, "--at", to_text(later)) == trained
@@ -318,8 +339,19 @@ def test_get_with_a_wrong_question(filled: Path, words: tuple[str, ...], told: s
 
 def test_historical_writes_the_rows_with_features_and_saves_them(shop: Path) -> None:
     rows = shop / "data" / "questions.parquet"
-    answer = ok("-C", shop, "historical", "checkout", rows, "-o", shop / "training.parquet",
-                "--known-at", "row", "--save", "first")  # fmt: skip
+    answer = ok(
+        "-C",
+        shop,
+        "historical",
+        "checkout",
+        rows,
+        "-o",
+        shop / "training.parquet",
+        "--known-at",
+        "row",
+        "--save",
+        "first",
+    )
     made = pq.read_table(shop / "training.parquet")
     asked = pq.read_table(rows)
     assert made.select(asked.column_names).equals(asked)
@@ -470,18 +502,28 @@ def test_a_warning_is_a_sentence_without_a_place_in_the_code(shop: Path, tmp_pat
     ok("-C", shop, "ingest")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        answer = ok("-C", shop, "historical", "checkout", shop / "data" / "questions.parquet",
-                    "-o", tmp_path / "out.parquet", "--known-at", "row")  # fmt: skip
+        answer = ok(
+            "-C",
+            shop,
+            "historical",
+            "checkout",
+            shop / "data" / "questions.parquet",
+            "-o",
+            tmp_path / "out.parquet",
+            "--known-at",
+            "row",
+        )
     assert 'warning: known_at="row" gives nulls to rows from before' in answer.told
     assert ".py" not in answer.told
 
 
 def test_show_hides_the_secrets_of_a_connector(shop: Path) -> None:
     edit(
-        shop, 'ns.Parquet("data/orders.parquet")',
+        shop,
+        'ns.Parquet("data/orders.parquet")',
         'ns.Iceberg("a.b", {"uri": "postgresql://me:hunter2@h/d", "s3.secret-access-key": '
         '"hunter2", "type": "sql"})',
-    )  # fmt: skip
+    )
     ok("-C", shop, "apply", "--yes")
     answer = ok("-C", shop, "show", "orders")
     assert "'type': 'sql'" in answer.out

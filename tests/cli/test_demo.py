@@ -35,9 +35,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     root = tmp_path_factory.mktemp("demo") / "flights"
     done = subprocess.run(
         [sys.executable, "-m", "noskew.cli", "demo", "--fast", "--dir", str(root)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=280,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
         env={**os.environ, "COLUMNS": "160"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr + done.stdout[-2_000:]
     return done.stdout, root
 
@@ -93,8 +97,11 @@ def test_what_was_streamed_equals_both_other_ways_and_every_report_is_counted(
     row = r"^ (\w+_(?:departures|arrivals)) +" + r"([\d,]+) +" * 6 + r"0 differ +0 differ *$"
     rows = {name: [_int(n) for n in counts] for name, *counts in re.findall(row, out, re.M)}
     assert rows.keys() == {
-        "airport_departures", "airport_arrivals", "route_arrivals", "plane_arrivals",
-    }  # fmt: skip
+        "airport_departures",
+        "airport_arrivals",
+        "route_arrivals",
+        "plane_arrivals",
+    }
     reports = project.script(root / "stream", "replay").reports(root / "data")
     for name, (consumed, counted, twice, late, entities, values) in rows.items():
         table = reports[name.split("_")[1]]
@@ -224,5 +231,9 @@ def _int(text: str) -> int:
 def _noskew(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "noskew.cli", *arguments],
-        cwd=root, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )

@@ -35,13 +35,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("arrays", ["test_on_demand:doubled", "source digest"]),
-    ("rows", ["test_on_demand:tripled, row by row", "source digest"]),
-    ("sums", ["a is", "x / 2", "duckdb-2"]),
-    ("spark", ["nvl(x, 0)", "b in DuckDB", "coalesce("]),
-    ("model", ["computed by SQL: x / 2", "computed by SQL (spark): nvl(x, 0)"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("arrays", ["test_on_demand:doubled", "source digest"]),
+        ("rows", ["test_on_demand:tripled, row by row", "source digest"]),
+        ("sums", ["a is", "x / 2", "duckdb-2"]),
+        ("spark", ["nvl(x, 0)", "b in DuckDB", "coalesce("]),
+        ("model", ["computed by SQL: x / 2", "computed by SQL (spark): nvl(x, 0)"]),
+    ],
+)
 def test_show_says_what_computes_it(project: Path, name: str, said: list[str]) -> None:
     out = ok("-C", project, "show", name).out
     assert all(text in out for text in said), out

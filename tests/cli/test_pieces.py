@@ -22,10 +22,19 @@ from noskew.errors import ConfigError, InputError
 from noskew.kernel.bits import differences
 from noskew.types import Schema
 
-KINDS = Schema({
-    "b": bool, "i": "int8", "f": float, "s": str, "y": bytes, "d": "date", "t": "timestamp",
-    "m": "decimal(5, 2)", "v": "vector<float64, 2>",
-})  # fmt: skip
+KINDS = Schema(
+    {
+        "b": bool,
+        "i": "int8",
+        "f": float,
+        "s": str,
+        "y": bytes,
+        "d": "date",
+        "t": "timestamp",
+        "m": "decimal(5, 2)",
+        "v": "vector<float64, 2>",
+    }
+)
 
 
 def one(name: str, text: str) -> object:
@@ -35,12 +44,19 @@ def one(name: str, text: str) -> object:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("b", "true", True), ("b", "No", False), ("i", "-7", -7), ("f", "1e3", 1000.0),
-        ("s", "a=b", "a=b"), ("y", "00ff", b"\x00\xff"), ("d", "2026-01-31", date(2026, 1, 31)),
+        ("b", "true", True),
+        ("b", "No", False),
+        ("i", "-7", -7),
+        ("f", "1e3", 1000.0),
+        ("s", "a=b", "a=b"),
+        ("y", "00ff", b"\x00\xff"),
+        ("d", "2026-01-31", date(2026, 1, 31)),
         ("t", "2026-01-31T01:00:00+01:00", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("m", "1.50", Decimal("1.50")), ("v", "[1.5, 2]", [1.5, 2]), ("s", "", None),
+        ("m", "1.50", Decimal("1.50")),
+        ("v", "[1.5, 2]", [1.5, 2]),
+        ("s", "", None),
     ],
-)  # fmt: skip
+)
 def test_values_are_read_as_declared(name: str, text: str, value: object) -> None:
     assert one(name, text) == value
     assert type(one(name, text)) is type(value)
@@ -48,9 +64,17 @@ def test_values_are_read_as_declared(name: str, text: str, value: object) -> Non
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("b", "maybe"), ("i", "1.5"), ("f", "x"), ("y", "xyz"), ("d", "31.1.2026"),
-     ("t", "2026-01-31"), ("m", "x"), ("v", "[1")],
-)  # fmt: skip
+    [
+        ("b", "maybe"),
+        ("i", "1.5"),
+        ("f", "x"),
+        ("y", "xyz"),
+        ("d", "31.1.2026"),
+        ("t", "2026-01-31"),
+        ("m", "x"),
+        ("v", "[1"),
+    ],
+)
 def test_values_of_another_type_are_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(InputError, match=f"^{name}"):
         one(name, text)
@@ -71,12 +95,14 @@ def features(*specs: object) -> list[object]:
 def test_time_lines_end_at_t_and_grow_with_the_window() -> None:
     found = timelines(
         features(
-            ns.count(window=["1h", "1d", "7d"], name="n"), ns.sum("x", name="ever"),
-            ns.latest("x", name="old"), ns.latest("x", name="new", max_age="1h"),
+            ns.count(window=["1h", "1d", "7d"], name="n"),
+            ns.sum("x", name="ever"),
+            ns.latest("x", name="old"),
+            ns.latest("x", name="new", max_age="1h"),
             ns.max("x", window="1h", hop="exact", name="exact"),
         ),  # type: ignore[arg-type]
         width=20,
-    )  # fmt: skip
+    )
     assert found == [
         ("n_1h", "               (━━━]", "1h, in steps of 1min"),
         ("n_1d", "      (━━━━━━━━━━━━]", "1d, in steps of 1h"),

@@ -26,9 +26,14 @@ SLOW = ("pyarrow", "numpy", "duckdb", "numba", "sqlalchemy", "sqlglot", "pyicebe
 
 def noskew(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*NOSKEW, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        env={**os.environ, "COLUMNS": "200", **environment}, check=False, timeout=240,
-    )  # fmt: skip
+        [*NOSKEW, *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        check=False,
+        timeout=240,
+    )
 
 
 def test_help_imports_nothing_slow() -> None:
@@ -93,9 +98,14 @@ def test_an_error_in_a_feature_file_names_the_file(shop: Path) -> None:
 
 def test_a_failure_that_is_not_ours_is_a_sentence_too(shop: Path) -> None:
     done = noskew(
-        "-C", shop, "historical", "checkout", shop / "data" / "questions.parquet",
-        "-o", shop / "absent" / "out.parquet",
-    )  # fmt: skip
+        "-C",
+        shop,
+        "historical",
+        "checkout",
+        shop / "data" / "questions.parquet",
+        "-o",
+        shop / "absent" / "out.parquet",
+    )
     assert done.returncode == 1
     assert "absent" in done.stderr
     assert "Traceback" not in done.stderr

@@ -26,9 +26,16 @@ def clean(df: DataFrame) -> DataFrame:
     kept = df.filter(F.col("n") % 3 != 1).withColumn("late", is_late(df["x"]))
     kept = kept.withColumn("kind", when(col("n") > 1, F.lit("a")).otherwise("b"))
     return kept.select(
-        "user_id", "at", "late", "kind", G.hour("at").alias("hour"), upper("s").alias("up"),
-        col("n").cast(IntegerType()).alias("i"), (col("n") / 2).alias("half"), kept.x,
-    )  # fmt: skip
+        "user_id",
+        "at",
+        "late",
+        "kind",
+        G.hour("at").alias("hour"),
+        upper("s").alias("up"),
+        col("n").cast(IntegerType()).alias("i"),
+        (col("n") / 2).alias("half"),
+        kept.x,
+    )
 
 
 def counting(df: DataFrame) -> DataFrame:
@@ -97,7 +104,10 @@ def through_sqlframe(df: DataFrame) -> DataFrame:
 
     day = S.to_date("s", "yyyy-MM-dd")
     return df.select(
-        day.alias("day"), sub(S.lit("abc"), S.lit(0), S.lit(2)).alias("two"),
-        (S.col("n") * 1.5).alias("half_more"), inner.floor("x").alias("floor"),
-        H.round("x", 1).alias("tenths"), S.col("n").cast(ShortType()).alias("small"),
-    )  # fmt: skip
+        day.alias("day"),
+        sub(S.lit("abc"), S.lit(0), S.lit(2)).alias("two"),
+        (S.col("n") * 1.5).alias("half_more"),
+        inner.floor("x").alias("floor"),
+        H.round("x", 1).alias("tenths"),
+        S.col("n").cast(ShortType()).alias("small"),
+    )

@@ -16,12 +16,18 @@ from noskew.errors import DefinitionError
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "user", "type": "long"}]}
 
 
-@pytest.mark.parametrize("connector", [
-    ns.Kafka("t"), ns.Kafka("t", "arrow", key="user"), ns.Kafka("t", "avro", key=["a", "b"]),
-    ns.Kafka("t", "avro", schema=json.dumps(ORDER)), ns.LocalLog(partitions=3, key="user"),
-    ns.Kafka("t", "protobuf", schema=b"\0\xff", message="shop.Order"),
-    ns.Kafka("t", "protobuf", registry_env="A", registry_auth_env="B", servers_env="C"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "connector",
+    [
+        ns.Kafka("t"),
+        ns.Kafka("t", "arrow", key="user"),
+        ns.Kafka("t", "avro", key=["a", "b"]),
+        ns.Kafka("t", "avro", schema=json.dumps(ORDER)),
+        ns.LocalLog(partitions=3, key="user"),
+        ns.Kafka("t", "protobuf", schema=b"\0\xff", message="shop.Order"),
+        ns.Kafka("t", "protobuf", registry_env="A", registry_auth_env="B", servers_env="C"),
+    ],
+)
 def test_a_stream_survives_being_stored(connector: Any) -> None:
     data = json.loads(json.dumps(connector.to_dict()))
     assert from_dict(data) == connector
@@ -53,18 +59,23 @@ def test_a_definition_holds_what_was_in_the_file(tmp_path: Path) -> None:
     assert ns.Kafka("t", "protobuf", schema=proto.schema, message="Order") == proto
 
 
-@pytest.mark.parametrize(("format", "options", "why"), [
-    ("avrp", {}, "valid names: arrow, avro, json, protobuf. Did you mean 'avro'"),
-    ("json", {"schema": "{}"}, "for the formats avro and protobuf, not json"),
-    ("json", {"message": "Order"}, "message="), ("avro", {"message": "Order"}, "message="),
-    ("protobuf", {"schema": b"\0"}, "message="), ("protobuf", {"message": "Order"}, "message="),
-    ("avro", {"schema": "order.avsc"}, "not the JSON text of an Avro schema"),
-    ("avro", {"schema": b"\xff"}, "not the JSON text of an Avro schema"),
-    ("avro", {"schema": '"long"'}, "must be an Avro record"),
-    ("avro", {"schema": Path("schemas/order.avsc")}, r"Path\(__file__\)"),
-    ("avro", {"schema": Path("/nowhere/order.avsc")}, "No such file"),
-    ("protobuf", {"schema": "order.desc", "message": "Order"}, "not the base64 text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("format", "options", "why"),
+    [
+        ("avrp", {}, "valid names: arrow, avro, json, protobuf. Did you mean 'avro'"),
+        ("json", {"schema": "{}"}, "for the formats avro and protobuf, not json"),
+        ("json", {"message": "Order"}, "message="),
+        ("avro", {"message": "Order"}, "message="),
+        ("protobuf", {"schema": b"\0"}, "message="),
+        ("protobuf", {"message": "Order"}, "message="),
+        ("avro", {"schema": "order.avsc"}, "not the JSON text of an Avro schema"),
+        ("avro", {"schema": b"\xff"}, "not the JSON text of an Avro schema"),
+        ("avro", {"schema": '"long"'}, "must be an Avro record"),
+        ("avro", {"schema": Path("schemas/order.avsc")}, r"Path\(__file__\)"),
+        ("avro", {"schema": Path("/nowhere/order.avsc")}, "No such file"),
+        ("protobuf", {"schema": "order.desc", "message": "Order"}, "not the base64 text"),
+    ],
+)
 def test_options_that_mean_nothing_are_refused(
     format: str, options: dict[str, Any], why: str
 ) -> None:
@@ -81,8 +92,10 @@ def test_a_local_log_holds_what_is_pushed(format: str) -> None:
 def test_people_see_what_has_an_effect() -> None:
     assert repr(ns.Kafka("t")) == "Kafka('t')"
     assert ns.Kafka("t").shown() == {
-        "format": "json", "topic": "t", "servers_env": "KAFKA_BOOTSTRAP"
-    }  # fmt: skip
+        "format": "json",
+        "topic": "t",
+        "servers_env": "KAFKA_BOOTSTRAP",
+    }
     asking = ns.Kafka("t", "avro", key="user", registry_env="R")
     assert repr(asking) == "Kafka('t', format='avro', key=('user',), registry_env='R')"
     fixed = ns.Kafka("t", "avro", schema=json.dumps(ORDER)).shown()

@@ -16,9 +16,18 @@ from noskew.errors import DefinitionError, InputError, InvalidNameError, NotFoun
 from noskew.types import DType, dtype
 
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "at": "timestamp", "made": "timestamp", "id": str, "x": float, "n": int,
-    "ok": bool, "s": str, "tags": "list<string>", "money": "decimal(18, 2)", "day": "date",
-}  # fmt: skip
+    "user_id": int,
+    "at": "timestamp",
+    "made": "timestamp",
+    "id": str,
+    "x": float,
+    "n": int,
+    "ok": bool,
+    "s": str,
+    "tags": "list<string>",
+    "money": "decimal(18, 2)",
+    "day": "date",
+}
 USER = ns.Entity("user", {"user_id": int})
 EVENTS = ns.Source("events", SCHEMA, event_time="at")
 H = 3_600_000_000
@@ -83,25 +92,49 @@ def test_names_of_features(feature: Any, names: list[str]) -> None:
 
 def test_output_types() -> None:
     made = view(
-        "tags", ns.sum("x", name="a"), ns.sum("n", name="b"), ns.sum("money", name="c"),
-        ns.mean("n", name="d"), ns.first_n("s", 2, name="e"), ns.min("day", name="f"),
-        ns.count_distinct("s", name="g"), ns.sum("ok", name="h"), ns.top_n("money", 1, name="i"),
-    )  # fmt: skip
+        "tags",
+        ns.sum("x", name="a"),
+        ns.sum("n", name="b"),
+        ns.sum("money", name="c"),
+        ns.mean("n", name="d"),
+        ns.first_n("s", 2, name="e"),
+        ns.min("day", name="f"),
+        ns.count_distinct("s", name="g"),
+        ns.sum("ok", name="h"),
+        ns.top_n("money", 1, name="i"),
+    )
     assert made.schema.texts() == {
-        "tags": "list<string>", "a": "float64", "b": "int64", "c": "decimal(38, 2)",
-        "d": "float64", "e": "list<string>", "f": "date", "g": "int64", "h": "int64",
+        "tags": "list<string>",
+        "a": "float64",
+        "b": "int64",
+        "c": "decimal(38, 2)",
+        "d": "float64",
+        "e": "list<string>",
+        "f": "date",
+        "g": "int64",
+        "h": "int64",
         "i": "list<decimal(18, 2)>",
-    }  # fmt: skip
+    }
 
 
 # ------------------------------------------------------------------------------------ windows
 
 
-@pytest.mark.parametrize(("window", "hop"), [
-    (1, 1_000_000), (24_000_000, 1_000_000), (H, 60_000_000), (6 * H, 15 * 60_000_000),
-    (24 * H - 1, 15 * 60_000_000), (24 * H, H), (7 * 24 * H, 6 * H), (30 * 24 * H, 24 * H),
-    (120_000_000 - 1, 1_000_000), (120_000_000, 5_000_000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("window", "hop"),
+    [
+        (1, 1_000_000),
+        (24_000_000, 1_000_000),
+        (H, 60_000_000),
+        (6 * H, 15 * 60_000_000),
+        (24 * H - 1, 15 * 60_000_000),
+        (24 * H, H),
+        (7 * 24 * H, 6 * H),
+        (30 * 24 * H, 24 * H),
+        (120_000_000 - 1, 1_000_000),
+        (120_000_000, 5_000_000),
+    ],
+)
 def test_default_hops(window: int, hop: int) -> None:
     assert default_hop(window) == hop
     assert hop <= max(window // 24, 1_000_000)
@@ -165,13 +198,16 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "event time absent": (lambda: ns.Source("s", SCHEMA, event_time="att"), "mean 'at'"),
     "event time of a number": (lambda: ns.Source("s", SCHEMA, event_time="n"), "must be a timest"),
     "created of text": (
-        lambda: ns.Source("s", SCHEMA, event_time="at", created="s"), "created='s' must be a time"
+        lambda: ns.Source("s", SCHEMA, event_time="at", created="s"),
+        "created='s' must be a time",
     ),
     "event id absent": (
-        lambda: ns.Source("s", SCHEMA, event_time="at", event_id="idd"), "event_id='idd'.*'id'"
+        lambda: ns.Source("s", SCHEMA, event_time="at", event_id="idd"),
+        "event_id='idd'.*'id'",
     ),
     "event id of lists": (
-        lambda: ns.Source("s", SCHEMA, event_time="at", event_id="tags"), "must be a scalar"
+        lambda: ns.Source("s", SCHEMA, event_time="at", event_id="tags"),
+        "must be a scalar",
     ),
     "negative future": (
         lambda: ns.Source("s", SCHEMA, event_time="at", max_future=-1),
@@ -183,12 +219,15 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "filter": (lambda: ns.Source("s", SCHEMA, event_time="at", filter="nn > 1"), "filter.*nn"),
     "no connector": (
-        lambda: ns.Source("s", SCHEMA, event_time="at", batch="data/"), r"ns\.Parquet"  # type: ignore[arg-type]
+        lambda: ns.Source("s", SCHEMA, event_time="at", batch="data/"),
+        r"ns\.Parquet",  # type: ignore[arg-type]
     ),
     "no entity": (lambda: view(entity="user"), "entity: expected Entity, got 'user'"),
     "no source": (lambda: view(source=SCHEMA), "source: expected Source"),
-    "no features": (lambda: ns.FeatureView("view", entity=USER, source=EVENTS, features=[]),
-                    "features must not be empty"),
+    "no features": (
+        lambda: ns.FeatureView("view", entity=USER, source=EVENTS, features=[]),
+        "features must not be empty",
+    ),
     "no feature": (lambda: view(3), "a feature is an aggregation.*got 3"),
     "latest of nothing": (lambda: view("xx"), "no column 'xx'.*valid names.*x"),
     "mean of nothing": (lambda: view(ns.mean("mony")), "'mony'.*Did you mean 'money'"),
@@ -200,8 +239,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "two of a name": (lambda: view("x", ns.latest("n", name="x")), "have the same name"),
     "the name of a key": (lambda: view("user_id"), "have the same name"),
     "key not there": (lambda: view(entity=ns.Entity("e", {"userid": int})), "'userid'.*'user_id'"),
-    "key of another type": (lambda: view(entity=ns.Entity("e", {"user_id": str})),
-                            "'user_id' is string in entity 'e' and int64 here"),
+    "key of another type": (
+        lambda: view(entity=ns.Entity("e", {"user_id": str})),
+        "'user_id' is string in entity 'e' and int64 here",
+    ),
     "late": (lambda: view(late="ignore"), "late='ignore'.*fold"),
     "lateness": (lambda: view(lateness=-1), "lateness must not be negative"),
     "exact_cap": (lambda: view(exact_cap=0), "exact_cap must be 1 to 100000"),
@@ -220,23 +261,30 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "function without columns": (lambda: ns.pandas(on_demand_function, schema={}), "declare"),
     "empty service": (lambda: ns.FeatureService("s", []), "must not be empty"),
     "one name twice in a service": (
-        lambda: ns.FeatureService("s", [view("x"), view("x", max_age="1h")["x"]]), "'x'"
+        lambda: ns.FeatureService("s", [view("x"), view("x", max_age="1h")["x"]]),
+        "'x'",
     ),
     "no feature in a service": (
-        lambda: ns.FeatureService("s", ["view"]), "expected a feature view"  # type: ignore[list-item]
+        lambda: ns.FeatureService("s", ["view"]),
+        "expected a feature view",  # type: ignore[list-item]
     ),
-    "no outputs": (lambda: ns.OnDemand("o", on_demand_function, inputs=[view()], outputs={}),
-                   "outputs must not be empty"),
+    "no outputs": (
+        lambda: ns.OnDemand("o", on_demand_function, inputs=[view()], outputs={}),
+        "outputs must not be empty",
+    ),
     "no inputs": (lambda: ns.OnDemand("o", on_demand_function, outputs={"y": float}), "no inputs"),
     "one input twice": (
-        lambda: ns.OnDemand("o", on_demand_function, inputs=[view("x")], request={"x": float},
-                            outputs={"y": float}), "two inputs are named 'x'"
+        lambda: ns.OnDemand(
+            "o", on_demand_function, inputs=[view("x")], request={"x": float}, outputs={"y": float}
+        ),
+        "two inputs are named 'x'",
     ),
     "transform that makes the event time a number": (
-        lambda: view("x", transform=ns.sql("SELECT x, 1 AS at FROM events")), "event time"
+        lambda: view("x", transform=ns.sql("SELECT x, 1 AS at FROM events")),
+        "event time",
     ),
     "unknown connector": (lambda: connector_from_dict({"kind": "parket"}), "mean 'parquet'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -249,15 +297,30 @@ def test_what_is_wrong_is_named(name: str) -> None:
 @pytest.mark.parametrize("function", sorted(INPUT_KINDS))
 def test_every_aggregate_takes_the_types_it_says_and_no_others(function: str) -> None:
     makers: dict[str, Callable[[str], Any]] = {
-        "first": ns.first_value, "last": ns.last_value, "quantile": lambda c: ns.quantile(c, 0.5),
-        "first_n": lambda c: ns.first_n(c, 1), "last_n": lambda c: ns.last_n(c, 1),
+        "first": ns.first_value,
+        "last": ns.last_value,
+        "quantile": lambda c: ns.quantile(c, 0.5),
+        "first_n": lambda c: ns.first_n(c, 1),
+        "last_n": lambda c: ns.last_n(c, 1),
         "top_n": lambda c: ns.top_n(c, 1),
-    }  # fmt: skip
+    }
     make = makers.get(function) or getattr(ns, function)
     kinds = {
-        "bool", "int8", "int16", "int32", "int64", "float32", "float64", "string", "bytes",
-        "timestamp", "date", "decimal", "list", "vector",
-    }  # fmt: skip
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float32",
+        "float64",
+        "string",
+        "bytes",
+        "timestamp",
+        "date",
+        "decimal",
+        "list",
+        "vector",
+    }
     texts = {"decimal": "decimal(5, 2)", "list": "list<int64>", "vector": "vector<float32, 2>"}
     assert INPUT_KINDS[function] <= kinds
     for kind in kinds:
@@ -297,9 +360,11 @@ def test_descriptions_are_for_people() -> None:
         "x", ns.latest("n", max_age="1h"), ns.mean("x", window="1h", where="ok"), ns.count()
     )
     assert [f.describe() for f in made.features.values()] == [
-        "latest x", "latest n not older than 1h", "mean of x where ok over 1h",
+        "latest x",
+        "latest n not older than 1h",
+        "mean of x where ok over 1h",
         "count over all of history",
-    ]  # fmt: skip
+    ]
 
 
 def test_types_in_every_spelling() -> None:

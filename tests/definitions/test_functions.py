@@ -71,18 +71,21 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digest]:
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize(("before", "after"), [
-    ("+ maths.pi", "- maths.pi"),
-    ("math as maths", "cmath as maths"),
-    ("helper(x) +", "helper(x) -"),
-    ("return x + 1", "return x + 2"),
-    ("size = 4", "size = 5"),
-    ('LIMITS = {"low": 1}', 'LIMITS = {"low": 7}'),
-    ('LIMITS["high"] = 2', 'LIMITS["high"] = 7'),
-    ("@scaled(2)", "@scaled(3)"),
-    ("function(frame) * by", "function(frame) / by"),
-    ("from no_such_library", "from no_other_library"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("+ maths.pi", "- maths.pi"),
+        ("math as maths", "cmath as maths"),
+        ("helper(x) +", "helper(x) -"),
+        ("return x + 1", "return x + 2"),
+        ("size = 4", "size = 5"),
+        ('LIMITS = {"low": 1}', 'LIMITS = {"low": 7}'),
+        ('LIMITS["high"] = 2', 'LIMITS["high"] = 7'),
+        ("@scaled(2)", "@scaled(3)"),
+        ("function(frame) * by", "function(frame) / by"),
+        ("from no_such_library", "from no_other_library"),
+    ],
+)
 def test_what_a_function_depends_on_changes_its_digest(
     digest: Digest, before: str, after: str
 ) -> None:
@@ -90,12 +93,15 @@ def test_what_a_function_depends_on_changes_its_digest(
     assert digest(SOURCE.replace(before, after)) != digest(SOURCE)
 
 
-@pytest.mark.parametrize(("before", "after"), [
-    ("return UNUSED", "return 5"),
-    ("UNUSED = 3", "UNUSED = 4"),
-    ("from os import path", "from os import sep"),
-    ("def unused", "\n\n# a word\ndef unused"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("return UNUSED", "return 5"),
+        ("UNUSED = 3", "UNUSED = 4"),
+        ("from os import path", "from os import sep"),
+        ("def unused", "\n\n# a word\ndef unused"),
+    ],
+)
 def test_what_it_does_not_depend_on_leaves_it(digest: Digest, before: str, after: str) -> None:
     assert digest(SOURCE.replace(before, after)) == digest(SOURCE)
 

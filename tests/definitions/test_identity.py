@@ -18,9 +18,16 @@ from noskew.definitions.transforms import SqlTransform
 from noskew.testing.strategies import views
 
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "other_id": int, "at": "timestamp", "made": "timestamp", "id": str,
-    "x": float, "n": int, "ok": bool, "s": str,
-}  # fmt: skip
+    "user_id": int,
+    "other_id": int,
+    "at": "timestamp",
+    "made": "timestamp",
+    "id": str,
+    "x": float,
+    "n": int,
+    "ok": bool,
+    "s": str,
+}
 
 
 def entity(**options: Any) -> ns.Entity:
@@ -152,14 +159,20 @@ def test_functions_and_services_depend_on_their_views() -> None:
         return ns.OnDemand("o", made, inputs=[(of or view())["x"]], **options)
 
     different = [
-        function(), function(thrice), function(of=view(max_age="1h")),
-        function(outputs={"twice": "float32"}), function(request={"y": float}),
-    ]  # fmt: skip
+        function(),
+        function(thrice),
+        function(of=view(max_age="1h")),
+        function(outputs={"twice": "float32"}),
+        function(request={"y": float}),
+    ]
     assert len({f.definition_hash for f in different}) == len(different)
     assert function(description="d").definition_hash == function().definition_hash
     services = [ns.FeatureService("s", [f]) for f in different]
-    services += [ns.FeatureService("s", [view()["x"]]), ns.FeatureService("s", [view()]),
-                 ns.FeatureService("s", [view()], full_names=True)]  # fmt: skip
+    services += [
+        ns.FeatureService("s", [view()["x"]]),
+        ns.FeatureService("s", [view()]),
+        ns.FeatureService("s", [view()], full_names=True),
+    ]
     assert len({s.definition_hash for s in services}) == len(services)
     assert (
         ns.FeatureService("t", [view()], owner="o").definition_hash == services[-2].definition_hash
@@ -191,9 +204,14 @@ def test_views_come_back_from_json(made: ns.FeatureView) -> None:
 def test_whole_projects_come_back_from_json(make: Callable[[], ns.FeatureView]) -> None:
     made = make()
     function = ns.OnDemand(
-        "o", twice, inputs=[made[next(iter(made.features))]], request={"r": "vector<float32, 2>"},
-        outputs={"twice": "decimal(5, 2)"}, description="d", tags={"a": "b"},
-    )  # fmt: skip
+        "o",
+        twice,
+        inputs=[made[next(iter(made.features))]],
+        request={"r": "vector<float32, 2>"},
+        outputs={"twice": "decimal(5, 2)"},
+        description="d",
+        tags={"a": "b"},
+    )
     project = Project.of([ns.FeatureService("s", [made, function], full_names=True, owner="o")])
     data = project.to_dict()
     back = Project.from_dict(orjson.loads(orjson.dumps(data)))

@@ -17,17 +17,23 @@ from noskew.kernel.on_demand import run
 from noskew.types import Schema
 
 FIELDS = {
-    "x": float, "k": int, "s": str, "t": "timestamp", "d": "decimal(9, 2)", "order": int,
+    "x": float,
+    "k": int,
+    "s": str,
+    "t": "timestamp",
+    "d": "decimal(9, 2)",
+    "order": int,
     "l": "list<int64>",
-}  # fmt: skip
+}
 
 
 def routes() -> ns.FeatureView:
     flights = ns.Source(
         "flights", {"route": str, "left": "timestamp", "minutes": float}, event_time="left"
     )
-    return ns.FeatureView("routes", entity=ns.Entity("route", {"route": str}), source=flights,
-                          features=["minutes"])  # fmt: skip
+    return ns.FeatureView(
+        "routes", entity=ns.Entity("route", {"route": str}), source=flights, features=["minutes"]
+    )
 
 
 def doubled(columns: Any) -> Any:
@@ -43,21 +49,35 @@ def sql(text: str, dialect: str = "duckdb", **options: Any) -> ns.OnDemand:
     return ns.OnDemand("o", made, request=FIELDS, **options)
 
 
-@pytest.mark.parametrize(("text", "kind"), [
-    ("x - k", "float64"), ("k + 1", "int64"), ("k // 2", "int64"), ("k / 2", "float64"),
-    ("k > 1", "bool"), ("upper(s)", "string"), ("t + INTERVAL 1 DAY", "timestamp"),
-    ("CAST(t AS DATE)", "date"), ("d * 2", "decimal(18, 2)"), ('"order"', "int64"),
-    ("X + K", "float64"), ("hour(t)", "int64"), ("CAST(x AS FLOAT)", "float32"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("x - k", "float64"),
+        ("k + 1", "int64"),
+        ("k // 2", "int64"),
+        ("k / 2", "float64"),
+        ("k > 1", "bool"),
+        ("upper(s)", "string"),
+        ("t + INTERVAL 1 DAY", "timestamp"),
+        ("CAST(t AS DATE)", "date"),
+        ("d * 2", "decimal(18, 2)"),
+        ('"order"', "int64"),
+        ("X + K", "float64"),
+        ("hour(t)", "int64"),
+        ("CAST(x AS FLOAT)", "float32"),
+    ],
+)
 def test_the_types_of_outputs_follow_from_the_expressions(text: str, kind: str) -> None:
     assert sql(text).outputs == Schema({"y": kind})
 
 
 def test_inputs_are_features_and_request_fields() -> None:
     slack = ns.OnDemand(
-        "slack", ns.expressions({"left": "scheduled - minutes", "late": "scheduled < minutes"}),
-        inputs=[routes()["minutes"]], request={"scheduled": float},
-    )  # fmt: skip
+        "slack",
+        ns.expressions({"left": "scheduled - minutes", "late": "scheduled < minutes"}),
+        inputs=[routes()["minutes"]],
+        request={"scheduled": float},
+    )
     assert slack.outputs == Schema({"left": float, "late": bool})
     assert slack.columns == Schema({"minutes": float, "scheduled": float})
     assert repr(slack) == (
@@ -82,13 +102,17 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     "two expressions": ("x) AS y, (k", "expected one expression"),
     "a filter": ("x) FROM inputs WHERE (true", "syntax error|not a query"),
     "a filter of a query": (
-        "x) AS y FROM (SELECT * FROM inputs) WHERE k IN (SELECT (1)", "refused|not a query"),
-    "no column": ("z + 1", "DuckDB refuses it.*\"z\" not found"),
+        "x) AS y FROM (SELECT * FROM inputs) WHERE k IN (SELECT (1)",
+        "refused|not a query",
+    ),
+    "no column": ("z + 1", 'DuckDB refuses it.*"z" not found'),
     "wrong types": ("s + 1", "DuckDB refuses it|Could not convert"),
     "no SQL": ("x +", "syntax error"),
     "two statements": ("1; SELECT 2", "syntax error"),
     "a regular expression": (
-        "regexp_matches(s, 'a')", r"regexp_matches\(\) is not computed.*NumPy"),
+        "regexp_matches(s, 'a')",
+        r"regexp_matches\(\) is not computed.*NumPy",
+    ),
     "a list": ("l[1]", "not computed in expressions"),
     "a text as a number": ("TRY_CAST(s AS DOUBLE)", "cast from VARCHAR to DOUBLE is not computed"),
     "integers of 128 bits": ("CAST(k AS HUGEINT) + k", "HUGEINT|decimal"),
@@ -99,7 +123,7 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     "an interval": ("INTERVAL 1 DAY", "not supported"),
     "a text that is no time": ("t > 'noon'", "noon"),
     "the number of a row": ("rowid", "rowid"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -109,10 +133,15 @@ def test_what_cannot_be_the_same_everywhere_is_refused(name: str) -> None:
         sql(text)
 
 
-@pytest.mark.parametrize(("texts", "why"), [
-    ({}, "expects outputs and their expressions"), ("x + 1", "expects outputs"),
-    ({"y": ""}, "expected SQL for 'y'"), ({"y": 1}, "expected SQL for 'y'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        ({}, "expects outputs and their expressions"),
+        ("x + 1", "expects outputs"),
+        ({"y": ""}, "expected SQL for 'y'"),
+        ({"y": 1}, "expected SQL for 'y'"),
+    ],
+)
 def test_expressions_are_texts_by_name(texts: Any, why: str) -> None:
     with pytest.raises(TransformError, match=why):
         ns.expressions(texts)
@@ -120,10 +149,16 @@ def test_expressions_are_texts_by_name(texts: Any, why: str) -> None:
         ns.expressions({"a b": "1"})
 
 
-@pytest.mark.parametrize(("dialect", "text", "wanted"), [
-    ("postgres", "k / 2", 3), ("mysql", "k / 2", 3.5), ("spark", "nvl(x, 0)", 1.5),
-    ("snowflake", "IFF(x > 1, 'a', 'b')", "a"), ("bigquery", "SAFE_DIVIDE(x, 0)", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dialect", "text", "wanted"),
+    [
+        ("postgres", "k / 2", 3),
+        ("mysql", "k / 2", 3.5),
+        ("spark", "nvl(x, 0)", 1.5),
+        ("snowflake", "IFF(x > 1, 'a', 'b')", "a"),
+        ("bigquery", "SAFE_DIVIDE(x, 0)", None),
+    ],
+)
 def test_other_dialects_are_translated_once(dialect: str, text: str, wanted: Any) -> None:
     made = sql(text, dialect)
     (statement,) = made.function.statements  # type: ignore[union-attr]
@@ -149,11 +184,12 @@ def test_what_cannot_be_translated_is_refused_and_shows_the_translation() -> Non
 def functions() -> dict[str, ns.OnDemand]:
     return {
         "numpy": ns.OnDemand("o", doubled, request={"x": float}, outputs={"y": float}),
-        "per row": ns.OnDemand("o", ns.per_row(of_row), request={"x": float},
-                               outputs={"y": float}),
-        "sql": sql("x * 2"), "other sql": sql("x * 3"), "postgres": sql("x * 2", "postgres"),
+        "per row": ns.OnDemand("o", ns.per_row(of_row), request={"x": float}, outputs={"y": float}),
+        "sql": sql("x * 2"),
+        "other sql": sql("x * 3"),
+        "postgres": sql("x * 2", "postgres"),
         "inputs": ns.OnDemand("o", ns.expressions({"y": "minutes * 2"}), inputs=[routes()]),
-    }  # fmt: skip
+    }
 
 
 def test_what_computes_differently_has_another_hash() -> None:
@@ -164,9 +200,17 @@ def test_what_computes_differently_has_another_hash() -> None:
 def test_the_identity_of_numpy_functions_is_what_it_was() -> None:
     made = functions()["numpy"]
     assert set(made.identity()) == {"function", "digest", "inputs", "request", "outputs"}
-    old = {"name": "o", "function": f"{__name__}:doubled", "digest": made.function.digest,  # type: ignore[union-attr]
-           "inputs": [], "request": [("x", "float64")], "outputs": [("y", "float64")],
-           "description": "", "owner": "", "tags": {}}  # fmt: skip
+    old = {
+        "name": "o",
+        "function": f"{__name__}:doubled",
+        "digest": made.function.digest,  # type: ignore[union-attr]
+        "inputs": [],
+        "request": [("x", "float64")],
+        "outputs": [("y", "float64")],
+        "description": "",
+        "owner": "",
+        "tags": {},
+    }
     assert made.to_dict() == old
     assert ns.OnDemand.from_dict(old, views={}) == made
 

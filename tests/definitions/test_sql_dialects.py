@@ -13,9 +13,16 @@ from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
 
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "at": "timestamp", "n": int, "m": "int32", "x": float, "s": str,
-    "dep_Delay": float, "items": "list<int64>", "price": "decimal(18, 2)",
-}  # fmt: skip
+    "user_id": int,
+    "at": "timestamp",
+    "n": int,
+    "m": "int32",
+    "x": float,
+    "s": str,
+    "dep_Delay": float,
+    "items": "list<int64>",
+    "price": "decimal(18, 2)",
+}
 SOURCE = ns.Source("events", SCHEMA, event_time="at")
 USER = ns.Entity("user", {"user_id": int})
 BIG = 2**53 + 1
@@ -37,24 +44,27 @@ def value(expression: str, dialect: str, **cells: Any) -> Any:
     return events.column("made").to_pylist()[0]
 
 
-@pytest.mark.parametrize(("dialect", "expression", "cells", "expected"), [
-    ("postgres", "n / 2", {"n": 7}, 3),
-    ("postgres", "n / 2", {"n": -7}, -3),
-    ("postgres", "n / m", {"n": BIG * 3, "m": 3}, BIG),
-    ("postgres", "x / 2", {"x": 7.0}, 3.5),
-    ("mysql", "n / 2", {"n": 7}, 3.5),
-    ("bigquery", "n / 2", {"n": 7}, 3.5),
-    ("spark", "n / 2", {"n": 7}, 3.5),
-    ("spark", "n div 2", {"n": -7}, -3),
-    ("spark", "n % 3", {"n": -7}, -1),
-    ("spark", "size(items)", {"items": [1, 2]}, 2),
-    ("spark", "nvl(s, 'none')", {"s": None}, "none"),
-    ("spark", "if(n > 1, 'a', 'b')", {"n": None}, "b"),
-    ("snowflake", "iff(n > 1, 1, 0)", {"n": 2}, 1),
-    ("snowflake", "zeroifnull(n)", {"n": None}, 0),
-    ("tsql", "isnull(n, 0)", {"n": None}, 0),
-    ("bigquery", "safe_cast(s AS INT64)", {"s": "x"}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dialect", "expression", "cells", "expected"),
+    [
+        ("postgres", "n / 2", {"n": 7}, 3),
+        ("postgres", "n / 2", {"n": -7}, -3),
+        ("postgres", "n / m", {"n": BIG * 3, "m": 3}, BIG),
+        ("postgres", "x / 2", {"x": 7.0}, 3.5),
+        ("mysql", "n / 2", {"n": 7}, 3.5),
+        ("bigquery", "n / 2", {"n": 7}, 3.5),
+        ("spark", "n / 2", {"n": 7}, 3.5),
+        ("spark", "n div 2", {"n": -7}, -3),
+        ("spark", "n % 3", {"n": -7}, -1),
+        ("spark", "size(items)", {"items": [1, 2]}, 2),
+        ("spark", "nvl(s, 'none')", {"s": None}, "none"),
+        ("spark", "if(n > 1, 'a', 'b')", {"n": None}, "b"),
+        ("snowflake", "iff(n > 1, 1, 0)", {"n": 2}, 1),
+        ("snowflake", "zeroifnull(n)", {"n": None}, 0),
+        ("tsql", "isnull(n, 0)", {"n": None}, 0),
+        ("bigquery", "safe_cast(s AS INT64)", {"s": "x"}, None),
+    ],
+)
 def test_an_expression_means_what_its_dialect_says(
     dialect: str, expression: str, cells: dict[str, Any], expected: Any
 ) -> None:
@@ -76,8 +86,11 @@ def test_the_translation_is_part_of_the_definition() -> None:
     assert again.definition_hash == made.definition_hash
     assert again.transform.statement == made.transform.statement
     assert "//" in made.transform.statement
-    other = SqlTransform("SELECT n div 2 AS made FROM events", dialect="spark",
-                         statement="SELECT n AS made FROM events")  # fmt: skip
+    other = SqlTransform(
+        "SELECT n div 2 AS made FROM events",
+        dialect="spark",
+        statement="SELECT n AS made FROM events",
+    )
     changed = ns.FeatureView("view", entity=USER, source=SOURCE, features=["made"], transform=other)
     assert changed.definition_hash != made.definition_hash
 
@@ -86,18 +99,25 @@ def test_the_same_text_in_duckdbs_dialect_has_no_more_identity_than_before() -> 
     assert set(ns.sql("SELECT 1 AS a FROM events").identity()) == {"kind", "text", "engine"}
 
 
-@pytest.mark.parametrize(("text", "dialect", "message"), [
-    ("SELECT n FROM events", "sparc", "unknown SQL dialect 'sparc'.*spark"),
-    ("SELECT FROM WHERE", "spark", "cannot be translated from spark"),
-    ("SELECT nothing AS made FROM events", "spark", "nothing.*Columns of 'events'"),
-    ("SELECT 1 AS made; SELECT 2", "spark", "expected one SELECT statement, got 2"),
-    ("SELECT count(*) AS made FROM events", "spark", "aggregate looks at many rows"),
-    ("SELECT row_number() OVER (ORDER BY n) AS made FROM events", "postgres", "window function"),
-    ("SELECT n AS made FROM others", "spark", "selects from its source, 'events', alone"),
-    ("SELECT current_date() AS made FROM events", "spark", "depends on more than the row"),
-    ("SELECT made_up(n) AS made FROM events", "mysql", "DuckDB has no such function"),
-    ("SELECT made_up(n) AS made FROM events", "spark", "not among the functions"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "dialect", "message"),
+    [
+        ("SELECT n FROM events", "sparc", "unknown SQL dialect 'sparc'.*spark"),
+        ("SELECT FROM WHERE", "spark", "cannot be translated from spark"),
+        ("SELECT nothing AS made FROM events", "spark", "nothing.*Columns of 'events'"),
+        ("SELECT 1 AS made; SELECT 2", "spark", "expected one SELECT statement, got 2"),
+        ("SELECT count(*) AS made FROM events", "spark", "aggregate looks at many rows"),
+        (
+            "SELECT row_number() OVER (ORDER BY n) AS made FROM events",
+            "postgres",
+            "window function",
+        ),
+        ("SELECT n AS made FROM others", "spark", "selects from its source, 'events', alone"),
+        ("SELECT current_date() AS made FROM events", "spark", "depends on more than the row"),
+        ("SELECT made_up(n) AS made FROM events", "mysql", "DuckDB has no such function"),
+        ("SELECT made_up(n) AS made FROM events", "spark", "not among the functions"),
+    ],
+)
 def test_what_cannot_be_translated_or_is_not_row_wise_is_refused(
     text: str, dialect: str, message: str
 ) -> None:

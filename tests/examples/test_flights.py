@@ -25,11 +25,18 @@ from noskew.kernel.transforms.pipeline import Pipeline
 pd = pytest.importorskip("pandas")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
-ZONES = pd.Series({
-    "IAH": "America/Chicago", "HNL": "Pacific/Honolulu", "PBI": "America/New_York",
-    "LAX": "America/Los_Angeles", "MCO": "America/New_York", "PHX": "America/Phoenix",
-    "RDU": "America/New_York", "OKC": "America/Chicago",
-})  # fmt: skip
+ZONES = pd.Series(
+    {
+        "IAH": "America/Chicago",
+        "HNL": "Pacific/Honolulu",
+        "PBI": "America/New_York",
+        "LAX": "America/Los_Angeles",
+        "MCO": "America/New_York",
+        "PHX": "America/Phoenix",
+        "RDU": "America/New_York",
+        "OKC": "America/Chicago",
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +62,16 @@ def script(name: str) -> ModuleType:
 def flight(prepare: ModuleType, **known: Any) -> Any:
     """The prepared row of a flight given as the package gives it."""
     row = {
-        "carrier": "UA", "flight": 1, "tailnum": "N1", "origin": "JFK", "distance": 1_000,
-        "dep_delay": None, "arr_delay": None, "arr_time": None, **known,
-    }  # fmt: skip
+        "carrier": "UA",
+        "flight": 1,
+        "tailnum": "N1",
+        "origin": "JFK",
+        "distance": 1_000,
+        "dep_delay": None,
+        "arr_delay": None,
+        "arr_time": None,
+        **known,
+    }
     raw = pd.DataFrame([row]).convert_dtypes(dtype_backend="pyarrow")
     return prepare.flights(raw, ZONES).iloc[0]
 
@@ -97,9 +111,15 @@ def test_arrival_is_a_moment_though_the_data_have_a_wall_clock_without_a_date(
 ) -> None:
     hour, minute, dep_delay, arr_time, sched_arr_time, dest = known
     made = flight(
-        prepare, time_hour=hour, minute=minute, dep_delay=dep_delay, arr_time=arr_time,
-        sched_arr_time=sched_arr_time, dest=dest, arr_delay=arr_delay,
-    )  # fmt: skip
+        prepare,
+        time_hour=hour,
+        minute=minute,
+        dep_delay=dep_delay,
+        arr_time=arr_time,
+        sched_arr_time=sched_arr_time,
+        dest=dest,
+        arr_delay=arr_delay,
+    )
     scheduled = pd.Timestamp(hour) + pd.Timedelta(minutes=minute)
     assert made["scheduled_at"] == scheduled
     assert made["departed_at"] == scheduled + pd.Timedelta(minutes=dep_delay)
@@ -110,9 +130,13 @@ def test_arrival_is_a_moment_though_the_data_have_a_wall_clock_without_a_date(
 
 def test_a_diverted_flight_is_known_a_day_after_it_left(prepare: ModuleType) -> None:
     made = flight(
-        prepare, time_hour="2013-01-02T00:00:00Z", minute=30, dep_delay=46, sched_arr_time=2220,
+        prepare,
+        time_hour="2013-01-02T00:00:00Z",
+        minute=30,
+        dep_delay=46,
+        sched_arr_time=2220,
         dest="OKC",
-    )  # fmt: skip
+    )
     assert made["departed_at"] == utc("2013-01-02 01:16")
     assert made["reported_at"] == utc("2013-01-03 01:16")
     assert pd.isna(made["landed_at"])
@@ -271,9 +295,11 @@ def test_one_model_reads_the_views_of_four_teams_in_four_frameworks(project: Pro
         if view.transform is not None:
             teams.setdefault(view.transform.identity()["kind"], set()).add(view.owner)
     assert teams == {
-        "sql": {"operations"}, "pyspark": {"network"}, "pandas": {"fleet"},
+        "sql": {"operations"},
+        "pyspark": {"network"},
+        "pandas": {"fleet"},
         "polars": {"meteorology"},
-    }  # fmt: skip
+    }
     assert {s.owner for s in project.sources.values()} == {"platform"}
 
 

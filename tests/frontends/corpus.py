@@ -60,7 +60,9 @@ SPARK_SQL: dict[str, tuple[str, str]] = {
     # Conditions and nulls.
     "is_late": ("bool", "x > 15"),
     "size_class": (
-        "string", "CASE WHEN n > 1000 THEN 'large' WHEN n > 0 THEN 'small' ELSE 'none' END"),
+        "string",
+        "CASE WHEN n > 1000 THEN 'large' WHEN n > 0 THEN 'small' ELSE 'none' END",
+    ),
     "or_unknown": ("string", "coalesce(s, 'unknown')"),
     "both": ("bool", "ok AND no"),
     "same_number": ("bool", "n <=> k"),
@@ -88,7 +90,7 @@ SPARK_SQL: dict[str, tuple[str, str]] = {
     "sorted_words": ("list<string>", "sort_array(words)"),
     "joined": ("string", "array_join(words, '-')"),
     "distinct_items": ("list<int64>", "array_distinct(items)"),
-}  # fmt: skip
+}
 TYPES = {name: kind for name, (kind, _) in SPARK_SQL.items()}
 #: Those that differ from Spark's own value in the last bits: how exp, log and the like round is
 #: the C library's choice in noskew and Java's in Spark. Every path of noskew gives the same.
@@ -120,7 +122,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "map": ("map('a', n)", "no types here"),
     "unheard of": ("soundex(s)", "edition of Unicode"),
     "unexamined": ("array_union(items, others)", "not among the functions that were compared"),
-}  # fmt: skip
+}
 
 
 # ------------------------------------------------------------------------------------- PySpark
@@ -395,8 +397,12 @@ def polars_features(rows: pl.DataFrame) -> pl.DataFrame:
         (n + 1).alias("one_more"),
         (pl.col("price") * 2).alias("total"),
         (x > 15).alias("is_late"),
-        pl.when(n > 1000).then(pl.lit("large")).when(n > 0).then(pl.lit("small"))
-        .otherwise(pl.lit("none")).alias("size_class"),
+        pl.when(n > 1000)
+        .then(pl.lit("large"))
+        .when(n > 0)
+        .then(pl.lit("small"))
+        .otherwise(pl.lit("none"))
+        .alias("size_class"),
         s.fill_null("unknown").alias("or_unknown"),
         (pl.col("ok") & pl.col("no")).alias("both"),
         n.eq_missing(k).alias("same_number"),
@@ -417,7 +423,7 @@ def polars_features(rows: pl.DataFrame) -> pl.DataFrame:
         items.list.get(0, null_on_oob=True).alias("first_item"),
         words.list.sort(nulls_last=False).alias("sorted_words"),
         words.list.drop_nulls().list.join("-").alias("joined"),
-    )  # fmt: skip
+    )
 
 
 IN_POLARS = (

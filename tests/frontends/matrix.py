@@ -28,14 +28,21 @@ VALUES: dict[str, tuple[str, list[Any]]] = {
     "f64": ("float64", [0.1, -0.0, -INF, 5e-324, None, NAN]),
     "text": ("string", ["", "ß İ é 👍🏽", "a\nb", None, "é"]),
     "raw": ("bytes", [b"", b"\x00\xff", None]),
-    "moment": ("timestamp", [START, datetime(1582, 10, 10, tzinfo=UTC), None,
-                             datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)]),
+    "moment": (
+        "timestamp",
+        [
+            START,
+            datetime(1582, 10, 10, tzinfo=UTC),
+            None,
+            datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+        ],
+    ),
     "day": ("date", [date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31), None]),
     "money": ("decimal(18, 2)", [Decimal("0.01"), Decimal("-9999999999999999.99"), None]),
     "numbers": ("list<int64>", [[2**63 - 1], [], [None, 1], None, [3, 2, 1]]),
     "words": ("list<string>", [["a", None, ""], None, []]),
     "spot": ("vector<float32, 2>", [[0.5, -1.0], None, [INF, 0.0]]),
-}  # fmt: skip
+}
 TYPES = {name: kind for name, (kind, _) in VALUES.items()}
 #: Each type's column where ``keep`` is true, else null.
 KEPT = {f"kept_{name}": kind for name, kind in TYPES.items()}
@@ -48,12 +55,13 @@ def rows(count: int = 18, users: int = 7) -> list[dict[str, Any]]:
     """Events in order of time, of a few users, with every value of every type."""
     return [
         {
-            "user_id": at % users, "at": START + timedelta(minutes=at),
+            "user_id": at % users,
+            "at": START + timedelta(minutes=at),
             "keep": (True, False, True, None)[at % 4],
             **{name: values[at % len(values)] for name, (_, values) in VALUES.items()},
         }
         for at in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def expected(row: dict[str, Any]) -> dict[str, Any]:

@@ -35,23 +35,31 @@ if TYPE_CHECKING:
 
 NOW = FixedClock("2030-01-01T00:00:00Z")
 QUERY = "SELECT * FROM clicks ORDER BY place"
-COLUMNS = {"userId": int, "at": "timestamp", "seen": "timestamp", "id": str, "x": float,
-           "tags": "list<string>", "n": "int32"}  # fmt: skip
-CLICKS = ns.Source("Clicks", COLUMNS, event_time="at", created="seen", event_id="id",
-                   batch=ns.Postgres(QUERY))  # fmt: skip
+COLUMNS = {
+    "userId": int,
+    "at": "timestamp",
+    "seen": "timestamp",
+    "id": str,
+    "x": float,
+    "tags": "list<string>",
+    "n": "int32",
+}
+CLICKS = ns.Source(
+    "Clicks", COLUMNS, event_time="at", created="seen", event_id="id", batch=ns.Postgres(QUERY)
+)
 CLICKER = ns.Entity("clicker", {"userId": int})
 SELECTS = {
     "plain": "SELECT x * 2 AS twice, n FROM clicks",
     "star": "SELECT *, x * 2 AS twice FROM Clicks WHERE n > 3",
     "star in the middle": "SELECT x * 2 AS twice, c.* FROM clicks AS c",
     "with": "WITH a AS (SELECT *, X + 1 AS Y FROM clicks WHERE x > 1) "
-            "SELECT b.y - 1 AS Twice, N FROM a AS b WHERE b.Y < 90",
+    "SELECT b.y - 1 AS Twice, N FROM a AS b WHERE b.Y < 90",
     "nested": "SELECT t AS twice, n FROM (SELECT x + x AS T, n FROM clicks) AS inside",
     "its own key": "SELECT userid + 1 AS userId, x AS twice, n FROM clicks",
     "its own time": "SELECT coalesce(seen, at) AS at, x AS twice, n FROM clicks",
     "a clock of another use": "SELECT at AS seen, x AS twice, n FROM clicks",
     "quotes": "SELECT CASE WHEN id LIKE '%s%' THEN x END AS twice, n FROM clicks",
-}  # fmt: skip
+}
 
 
 def clicks(rows: int = 400) -> pa.Table:
@@ -73,8 +81,9 @@ def clicks(rows: int = 400) -> pa.Table:
 def view(text: str, dialect: str, *, native: bool = True) -> ns.FeatureView:
     name = "Twice" if "Twice" in text else "twice"
     transform = ns.sql(text, dialect=dialect, native=native)
-    return ns.FeatureView("clicked", entity=CLICKER, source=CLICKS, features=[name, "n"],
-                          transform=transform)  # fmt: skip
+    return ns.FeatureView(
+        "clicked", entity=CLICKER, source=CLICKS, features=[name, "n"], transform=transform
+    )
 
 
 def ingested(root: Path, definition: ns.FeatureView, data: Any = None) -> tuple[Any, pa.Table]:
@@ -140,8 +149,9 @@ def test_postgresql_makes_the_facts_that_duckdb_makes(tmp_path: Path, name: str)
 
 
 @pytest.mark.usefixtures("in_database")
-@pytest.mark.parametrize("data", [clicks(), ns.Postgres(QUERY, dsn_env="OTHER_URL")],
-                         ids=["a frame", "another server"])  # fmt: skip
+@pytest.mark.parametrize(
+    "data", [clicks(), ns.Postgres(QUERY, dsn_env="OTHER_URL")], ids=["a frame", "another server"]
+)
 def test_rows_from_elsewhere_are_computed_here(
     tmp_path: Path, data: Any, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,9 +275,12 @@ def test_a_function_that_reads_the_environment_differs_in_tasks_of_spark(
 ) -> None:
     monkeypatch.setenv("NOSKEW_TEST_FACTOR", "3")  # which processes of Spark do not have
     definition = ns.FeatureView(
-        "view", entity=CLICKER, source=replace(CLICKS, batch=None), features=["made"],
+        "view",
+        entity=CLICKER,
+        source=replace(CLICKS, batch=None),
+        features=["made"],
         transform=ns.arrow(by_environment, schema={"made": float}),
-    )  # fmt: skip
+    )
     with Runners(Config(project="p", runner="spark"), tmp_path) as runners:
         (engine,) = other_engines(definition, 0, runners, thorough=True)
         expected = bulk(runner_of(definition, 0), clicks())
@@ -292,9 +305,12 @@ def differing(expressions: list[str], dialect: str, runners: Runners | None) -> 
     names = [f"c{i}" for i in range(len(expressions))]
     source = SOURCE if dialect == "spark" else replace(SOURCE, batch=ns.Postgres("SELECT 1"))
     definition = ns.FeatureView(
-        "view", entity=USER, source=source, features=names,
+        "view",
+        entity=USER,
+        source=source,
+        features=names,
         transform=ns.sql(select(expressions), dialect=dialect, native=True),
-    )  # fmt: skip
+    )
     rows = table()
     expected = bulk(runner_of(definition, 0), rows)
     assert not expected.failed
@@ -336,17 +352,27 @@ def test_being_native_is_part_of_the_definition() -> None:
     assert again.definition_hash == native.definition_hash
 
 
-@pytest.mark.parametrize(("options", "source", "reason"), [
-    ({"dialect": "duckdb"}, CLICKS, "native=True needs a dialect"),
-    ({"dialect": "bigquery"}, CLICKS, "dialect='postgres'"),
-    ({"dialect": "postgres"}, replace(CLICKS, batch=ns.Parquet("x")), "give source 'Clicks' batch"),
-    ({"dialect": "spark"}, replace(CLICKS, filter="n > 1"), "as the WHERE of the SELECT"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "source", "reason"),
+    [
+        ({"dialect": "duckdb"}, CLICKS, "native=True needs a dialect"),
+        ({"dialect": "bigquery"}, CLICKS, "dialect='postgres'"),
+        (
+            {"dialect": "postgres"},
+            replace(CLICKS, batch=ns.Parquet("x")),
+            "give source 'Clicks' batch",
+        ),
+        ({"dialect": "spark"}, replace(CLICKS, filter="n > 1"), "as the WHERE of the SELECT"),
+    ],
+)
 def test_what_cannot_be_pushed_down_is_refused(
     options: dict[str, Any], source: ns.Source, reason: str
 ) -> None:
     with pytest.raises(TransformError, match=reason):
         ns.FeatureView(
-            "clicked", entity=CLICKER, source=source, features=["n"],
+            "clicked",
+            entity=CLICKER,
+            source=source,
+            features=["n"],
             transform=ns.sql(SELECTS["plain"], native=True, **options),
-        )  # fmt: skip
+        )

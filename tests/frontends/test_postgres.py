@@ -21,10 +21,18 @@ from tests.frontends.rows import SCHEMA, SOURCE, table
 ALL = [line for line in EXPRESSIONS.splitlines() if line]
 CLOSE = {name for name, known in PostgresLanguage.functions.items() if known.close} | {" ^"}
 _TYPES = {
-    "int64": "bigint", "int32": "integer", "int16": "smallint", "int8": "smallint",
-    "float64": "float8", "float32": "real", "string": "text", "bool": "boolean", "date": "date",
-    "timestamp": "timestamptz", "bytes": "bytea",
-}  # fmt: skip
+    "int64": "bigint",
+    "int32": "integer",
+    "int16": "smallint",
+    "int8": "smallint",
+    "float64": "float8",
+    "float32": "real",
+    "string": "text",
+    "bool": "boolean",
+    "date": "date",
+    "timestamp": "timestamptz",
+    "bytes": "bytea",
+}
 
 
 def type_name(kind: Any) -> str:

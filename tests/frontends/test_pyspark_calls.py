@@ -55,19 +55,27 @@ def test_steps_on_a_frame_are_those_of_spark(spark: Any) -> None:
         assert bits(events[name]) == bits(theirs[name])
 
 
-@pytest.mark.parametrize(("function", "reason"), [
-    (refused.filling, "fillna is refused; write F.coalesce"),
-    (refused.filling_by_na, "fillna is refused; write F.coalesce"),
-    (refused.dropping, "dropna is refused; write filter"),
-    (refused.replacing, "replace is refused; write F.when"),
-    (refused.local_time, "no time zone"),
-    (refused.trimming, "write F.expr"),
-    (refused.unheard_of, "soundex.*is refused"),
-    (refused.writing, "looks at data"),
-    (refused.named_badly, "missing a required argument|unexpected keyword"),
-    (refused.dictionary, "no literal"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (refused.filling, "fillna is refused; write F.coalesce"),
+        (refused.filling_by_na, "fillna is refused; write F.coalesce"),
+        (refused.dropping, "dropna is refused; write filter"),
+        (refused.replacing, "replace is refused; write F.when"),
+        (refused.local_time, "no time zone"),
+        (refused.trimming, "write F.expr"),
+        (refused.unheard_of, "soundex.*is refused"),
+        (refused.writing, "looks at data"),
+        (refused.named_badly, "missing a required argument|unexpected keyword"),
+        (refused.dictionary, "no literal"),
+    ],
+)
 def test_what_is_not_known_to_be_the_same_is_refused(function: Any, reason: str) -> None:
     with pytest.raises(TransformError, match=f"(?i){reason}"):
-        ns.FeatureView("view", entity=ns.Entity("user", {"user_id": int}), source=SOURCE,
-                       features=["n"], transform=ns.pyspark(function))  # fmt: skip
+        ns.FeatureView(
+            "view",
+            entity=ns.Entity("user", {"user_id": int}),
+            source=SOURCE,
+            features=["n"],
+            transform=ns.pyspark(function),
+        )

@@ -94,20 +94,41 @@ def test_what_cannot_be_the_same_is_refused_with_its_reason(text: str, reason: s
 
 # ------------------------------------------------------------------- many values, by chance
 
-ZONES = ["America/New_York", "Europe/London", "Australia/Lord_Howe", "Asia/Kolkata",
-         "America/Sao_Paulo", "Pacific/Apia", "Europe/Moscow"]  # fmt: skip
+ZONES = [
+    "America/New_York",
+    "Europe/London",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+    "Europe/Moscow",
+]
 ON_CHANCE = [
-    *(f"round(x, {places})" for places in (0, 1, 2, 3, 6)), "bround(x, 2)", "round(f, 2)",
-    "CAST(x AS DECIMAL(20, 4))", "CAST(CAST(x AS DECIMAL(30, 6)) AS DOUBLE)", "CAST(x AS FLOAT)",
-    "CAST(x AS INT)", "CAST(x AS BIGINT)", "CAST(t AS DOUBLE)", "CAST(t AS FLOAT)",
-    "CAST(t AS DECIMAL(20, 3))", "CAST(t AS BIGINT)", "CAST(n AS DOUBLE)", "CAST(n AS FLOAT)",
-    "x % 7.3D", "pmod(n, 1000)", "n * n", "round(n, -3)", "weekofyear(at)",
+    *(f"round(x, {places})" for places in (0, 1, 2, 3, 6)),
+    "bround(x, 2)",
+    "round(f, 2)",
+    "CAST(x AS DECIMAL(20, 4))",
+    "CAST(CAST(x AS DECIMAL(30, 6)) AS DOUBLE)",
+    "CAST(x AS FLOAT)",
+    "CAST(x AS INT)",
+    "CAST(x AS BIGINT)",
+    "CAST(t AS DOUBLE)",
+    "CAST(t AS FLOAT)",
+    "CAST(t AS DECIMAL(20, 3))",
+    "CAST(t AS BIGINT)",
+    "CAST(n AS DOUBLE)",
+    "CAST(n AS FLOAT)",
+    "x % 7.3D",
+    "pmod(n, 1000)",
+    "n * n",
+    "round(n, -3)",
+    "weekofyear(at)",
     "date_trunc('week', at)",
     "months_between(at, TIMESTAMP '2001-02-28 10:00:00')",
     "date_format(at, 'EEE d MMM yyyy h:mm a')",
     *(f"from_utc_timestamp(at, '{zone}')" for zone in ZONES),
     *(f"to_utc_timestamp(at, '{zone}')" for zone in ZONES),
-]  # fmt: skip
+]
 
 
 def by_chance(count: int, seed: int) -> pa.Table:
@@ -132,13 +153,18 @@ def by_chance(count: int, seed: int) -> pa.Table:
         for _ in range(count)
     ]
     columns: dict[str, Any] = {
-        "user_id": list(range(count)), "at": at,
+        "user_id": list(range(count)),
+        "at": at,
         "n": [chance.randrange(-(2**63), 2**63) for _ in at],
-        "x": x, "f": x, "t": [repr(v) if chance.random() < 0.5 else f"{v:.3f}" for v in x],
-    }  # fmt: skip
+        "x": x,
+        "f": x,
+        "t": [repr(v) if chance.random() < 0.5 else f"{v:.3f}" for v in x],
+    }
     columns["f"] = pa.array(x).cast(pa.float32())
-    blank = {name: pa.nulls(count, kind) for name, kind in
-             zip(SOURCE.schema.arrow.names, SOURCE.schema.arrow.types, strict=True)}  # fmt: skip
+    blank = {
+        name: pa.nulls(count, kind)
+        for name, kind in zip(SOURCE.schema.arrow.names, SOURCE.schema.arrow.types, strict=True)
+    }
     made = {**blank, **columns}
     return pa.table({f.name: pa.array(made[f.name], f.type) for f in SOURCE.schema.arrow})
 
@@ -168,42 +194,54 @@ def test_a_statement_keeps_the_rows_and_columns_of_spark(statement: str, spark: 
     rows = table()
     spark.createDataFrame(rows).createOrReplaceTempView("events")
     theirs = spark.sql(statement).toArrow()
-    view = ns.FeatureView("view", entity=ns.Entity("user", {"user_id": int}), source=SOURCE,
-                          features=["n", "more"] if "more" in theirs.column_names else ["n"],
-                          transform=ns.sql(statement, dialect="spark"))  # fmt: skip
+    view = ns.FeatureView(
+        "view",
+        entity=ns.Entity("user", {"user_id": int}),
+        source=SOURCE,
+        features=["n", "more"] if "more" in theirs.column_names else ["n"],
+        transform=ns.sql(statement, dialect="spark"),
+    )
     events = Pipeline(view)(rows, known_time=2**61 // 10, buckets=1).events
     for name in ("user_id", *view.features):
         assert bits(events[name]) == bits(theirs[name])
 
 
-@pytest.mark.parametrize(("statement", "reason"), [
-    ("SELECT DISTINCT n FROM events", "DISTINCT looks at other rows"),
-    ("SELECT n FROM events ORDER BY n", "ORDER"),
-    ("SELECT n FROM events LIMIT 1", "LIMIT"),
-    ("SELECT n FROM events GROUP BY n", "GROUP BY looks at many rows"),
-    ("SELECT e.n FROM events e JOIN events f ON e.n = f.n", "join"),
-    ("SELECT n FROM events UNION SELECT n FROM events", "set operations"),
-    ("SELECT n FROM events LATERAL VIEW explode(items) t AS i", "several rows of one"),
-    ("SELECT n FROM events TABLESAMPLE (10 PERCENT)", "sampling depends on chance"),
-    ("SELECT n FROM events SORT BY n", "SORT BY"),
-    ("SELECT n FROM other.events", "selects from its source"),
-    ("SELECT n FROM range(5)", "is not the source|selects from"),
-    ("SELECT 1 AS n", "selects from nothing"),
-    ("SELECT f.n FROM events e", "there is no table 'f'"),
-    ("SELECT missing AS n FROM events", "no column 'missing'.*Columns of 'events'"),
-    ("SELECT n + 1 FROM events", r"n \+ 1 needs a name"),
-    ("SELECT n, n FROM events", "the column 'n' twice"),
-    ("SELECT n FROM events WHERE n IN (SELECT k FROM events)", "a subquery"),
-    ("SELECT n FROM events WHERE (SELECT max(k) FROM events) > n", "a subquery"),
-    ("SELECT n FROM events QUALIFY rank() OVER (ORDER BY n) = 1", "looks at other rows"),
-    ("WITH RECURSIVE r AS (SELECT n FROM events) SELECT n FROM r", "recursion"),
-    ("SELECT /*+ BROADCAST(e) */ * EXCEPT (nope) FROM events e", "no column 'nope'"),
-    ("INSERT INTO events SELECT * FROM events", "expected one SELECT statement"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("SELECT DISTINCT n FROM events", "DISTINCT looks at other rows"),
+        ("SELECT n FROM events ORDER BY n", "ORDER"),
+        ("SELECT n FROM events LIMIT 1", "LIMIT"),
+        ("SELECT n FROM events GROUP BY n", "GROUP BY looks at many rows"),
+        ("SELECT e.n FROM events e JOIN events f ON e.n = f.n", "join"),
+        ("SELECT n FROM events UNION SELECT n FROM events", "set operations"),
+        ("SELECT n FROM events LATERAL VIEW explode(items) t AS i", "several rows of one"),
+        ("SELECT n FROM events TABLESAMPLE (10 PERCENT)", "sampling depends on chance"),
+        ("SELECT n FROM events SORT BY n", "SORT BY"),
+        ("SELECT n FROM other.events", "selects from its source"),
+        ("SELECT n FROM range(5)", "is not the source|selects from"),
+        ("SELECT 1 AS n", "selects from nothing"),
+        ("SELECT f.n FROM events e", "there is no table 'f'"),
+        ("SELECT missing AS n FROM events", "no column 'missing'.*Columns of 'events'"),
+        ("SELECT n + 1 FROM events", r"n \+ 1 needs a name"),
+        ("SELECT n, n FROM events", "the column 'n' twice"),
+        ("SELECT n FROM events WHERE n IN (SELECT k FROM events)", "a subquery"),
+        ("SELECT n FROM events WHERE (SELECT max(k) FROM events) > n", "a subquery"),
+        ("SELECT n FROM events QUALIFY rank() OVER (ORDER BY n) = 1", "looks at other rows"),
+        ("WITH RECURSIVE r AS (SELECT n FROM events) SELECT n FROM r", "recursion"),
+        ("SELECT /*+ BROADCAST(e) */ * EXCEPT (nope) FROM events e", "no column 'nope'"),
+        ("INSERT INTO events SELECT * FROM events", "expected one SELECT statement"),
+    ],
+)
 def test_what_looks_beyond_the_row_is_refused(statement: str, reason: str) -> None:
     with pytest.raises(TransformError, match=reason):
-        ns.FeatureView("view", entity=ns.Entity("user", {"user_id": int}), source=SOURCE,
-                       features=["n"], transform=ns.sql(statement, dialect="spark"))  # fmt: skip
+        ns.FeatureView(
+            "view",
+            entity=ns.Entity("user", {"user_id": int}),
+            source=SOURCE,
+            features=["n"],
+            transform=ns.sql(statement, dialect="spark"),
+        )
 
 
 def test_a_statement_that_grows_beyond_measure_is_refused() -> None:

@@ -41,8 +41,15 @@ class WatchedStore(MemoryStore):
         return super().read(keys)
 
 
-def progress(store: OnlineStore, view: str, offset: int, *, partition: int = 0, known: int = NOW,
-             generation: int = 0) -> None:  # fmt: skip
+def progress(
+    store: OnlineStore,
+    view: str,
+    offset: int,
+    *,
+    partition: int = 0,
+    known: int = NOW,
+    generation: int = 0,
+) -> None:
     row = heartbeat_row(known, (generation << OFFSET_BITS) | offset)
     store.write([progress_key(VIEWS[view], partition)], [row])
 
@@ -81,8 +88,10 @@ def test_progress_in_a_log_that_was_there_before_does_not_count(tmp_path: Path):
 
 
 def test_only_online_views_of_the_source_are_waited_for():
-    source, other = shop.views()[0].source, ns.Source("other", {"user": int, "at": "timestamp"},
-                                                      event_time="at")  # fmt: skip
+    source, other = (
+        shop.views()[0].source,
+        ns.Source("other", {"user": int, "at": "timestamp"}, event_time="at"),
+    )
     user = ns.Entity("user", {"user": int})
     offline = ns.FeatureView("off", entity=user, source=source, features=["amount"], online=False)
     found = online_views("shop", source, [*shop.views(), offline])

@@ -20,48 +20,130 @@ from noskew.kernel.expressions.program import Program
 from noskew.kernel.on_demand import Column
 from noskew.types import Schema
 
-COLUMNS = Schema({
-    "a": "int8", "b": "int16", "i": "int32", "k": "int64", "k2": "int64", "f": "float32",
-    "g": "float32", "x": "float64", "y": "float64", "s": "string", "r": "string", "t": "timestamp",
-    "u": "timestamp", "d": "date", "e": "date", "p": "bool", "q": "bool", "n": "decimal(18, 2)",
-    "m": "decimal(9, 4)",
-})  # fmt: skip
+COLUMNS = Schema(
+    {
+        "a": "int8",
+        "b": "int16",
+        "i": "int32",
+        "k": "int64",
+        "k2": "int64",
+        "f": "float32",
+        "g": "float32",
+        "x": "float64",
+        "y": "float64",
+        "s": "string",
+        "r": "string",
+        "t": "timestamp",
+        "u": "timestamp",
+        "d": "date",
+        "e": "date",
+        "p": "bool",
+        "q": "bool",
+        "n": "decimal(18, 2)",
+        "m": "decimal(9, 4)",
+    }
+)
 #: Rows of the table, and how many of them are tried one by one where some fail.
 ROWS, ALONE = 160, 24
 
 _SMALL = [None, 0, 1, -1, 2, 3, -7, 10, 100, 127, -128]
 _FLOATS = [
-    None, 0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -2.5, 0.1, 2.675, 3.7, -7.25, math.nan, math.inf,
-    -math.inf, 1e300, -1e-300, 5e-324, 0.49999999999999994, 123456789.987, 2147483647.5, 9.2e18,
-    30.0, 45.0, 1e16,
-]  # fmt: skip
+    None,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    2.5,
+    -2.5,
+    0.1,
+    2.675,
+    3.7,
+    -7.25,
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e300,
+    -1e-300,
+    5e-324,
+    0.49999999999999994,
+    123456789.987,
+    2147483647.5,
+    9.2e18,
+    30.0,
+    45.0,
+    1e16,
+]
 _NARROW = [None if v is None else float(np.float32(v)) for v in _FLOATS if v not in (1e300,)]
 _TEXTS = [
-    None, "", "a", "A", "abc", "ABC", "a%c", "a_c", "  x  ", "\t y\n", "é", "ÄÖü", "ẞßΣς", "İ",
-    "👩‍👩x", "a\x00b", "ab", "aaa", "true", "hello world", "z", "\u00a0n\u00a0", "1.5",
-]  # fmt: skip
+    None,
+    "",
+    "a",
+    "A",
+    "abc",
+    "ABC",
+    "a%c",
+    "a_c",
+    "  x  ",
+    "\t y\n",
+    "é",
+    "ÄÖü",
+    "ẞßΣς",
+    "İ",
+    "👩‍👩x",
+    "a\x00b",
+    "ab",
+    "aaa",
+    "true",
+    "hello world",
+    "z",
+    "\u00a0n\u00a0",
+    "1.5",
+]
 _TIMES = [None] + [
     dt.datetime(*parts, tzinfo=dt.UTC)
     for parts in (
-        (1970, 1, 1), (1969, 12, 31, 23, 59, 59, 999_999), (2020, 2, 29, 12, 30, 15, 123_456),
-        (2021, 1, 1), (2020, 12, 31, 23, 59, 59), (1900, 3, 1, 0, 0, 0, 1), (1600, 2, 29),
-        (1500, 3, 1, 5), (2013, 1, 31, 7, 45), (1, 1, 1), (9999, 12, 31, 23, 59, 59, 999_999),
-        (2024, 3, 10, 2, 30), (1582, 10, 10), (2020, 1, 5), (2020, 1, 30, 23, 59, 59, 999_500),
+        (1970, 1, 1),
+        (1969, 12, 31, 23, 59, 59, 999_999),
+        (2020, 2, 29, 12, 30, 15, 123_456),
+        (2021, 1, 1),
+        (2020, 12, 31, 23, 59, 59),
+        (1900, 3, 1, 0, 0, 0, 1),
+        (1600, 2, 29),
+        (1500, 3, 1, 5),
+        (2013, 1, 31, 7, 45),
+        (1, 1, 1),
+        (9999, 12, 31, 23, 59, 59, 999_999),
+        (2024, 3, 10, 2, 30),
+        (1582, 10, 10),
+        (2020, 1, 5),
+        (2020, 1, 30, 23, 59, 59, 999_500),
     )
-]  # fmt: skip
+]
 _DATES = [None if v is None else v.date() for v in _TIMES]
 _LARGE = [9223372036854775807, -9223372036854775808]
 _VALUES: dict[str, list[Any]] = {
-    "a": _SMALL, "b": [*_SMALL, 32767, -32768, 300], "i": [*_SMALL, 2147483647, -2147483648, 70000],
+    "a": _SMALL,
+    "b": [*_SMALL, 32767, -32768, 300],
+    "i": [*_SMALL, 2147483647, -2147483648, 70000],
     "k": [*_SMALL, *_LARGE, 2**53 + 1, 4611686018427387904, 3037000500],
-    "k2": [*_SMALL, *_LARGE, 3, -3037000500], "f": _NARROW, "g": [*_NARROW, 2.0, 0.25],
+    "k2": [*_SMALL, *_LARGE, 3, -3037000500],
+    "f": _NARROW,
+    "g": [*_NARROW, 2.0, 0.25],
     "x": _FLOATS,
-    "y": [*_FLOATS, 2.0, 0.5, -3.0], "s": _TEXTS, "r": [*_TEXTS, "%", "a%", "%c", "_", "%b%"],
-    "t": _TIMES, "u": _TIMES, "d": _DATES, "e": _DATES, "p": [None, True, False],
+    "y": [*_FLOATS, 2.0, 0.5, -3.0],
+    "s": _TEXTS,
+    "r": [*_TEXTS, "%", "a%", "%c", "_", "%b%"],
+    "t": _TIMES,
+    "u": _TIMES,
+    "d": _DATES,
+    "e": _DATES,
+    "p": [None, True, False],
     "q": [None, True, False],
     "n": [None, *map(Decimal, "0 1.25 -1.25 9999999999999999.99 -0.05 12345678901234.56".split())],
     "m": [None, *map(Decimal, "0 1.2345 -99999.9999 0.5 2.5".split())],
-}  # fmt: skip
+}
 
 
 @cache

@@ -13,9 +13,11 @@ def trapped(columns: Any) -> Any:
     x, n = columns["x"], columns["n"]
     with np.errstate(all="ignore"):
         return {
-            "ratio": np.asanyarray(1.0 / (n * 1.0)), "log": np.log(x), "large": x > n,
+            "ratio": np.asanyarray(1.0 / (n * 1.0)),
+            "log": np.log(x),
+            "large": x > n,
             "sum": n + n,
-        }  # fmt: skip
+        }
 
 
 def told_apart(columns: Any) -> Any:

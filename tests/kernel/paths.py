@@ -21,11 +21,23 @@ from noskew.testing.reference import Fact, Key, Row
 from noskew.testing.strategies import EVENT_ID, facts_to_table, rows_to_table
 
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "at": "timestamp", "event_id": str,
-    "x": float, "f": "float32", "n": int, "small": "int8", "ok": bool, "s": str, "b": bytes,
-    "money": "decimal(38, 3)", "day": "date", "moment": "timestamp",
-    "tags": "list<string>", "readings": "list<float64>", "vector": "vector<float32, 2>",
-}  # fmt: skip
+    "user_id": int,
+    "at": "timestamp",
+    "event_id": str,
+    "x": float,
+    "f": "float32",
+    "n": int,
+    "small": "int8",
+    "ok": bool,
+    "s": str,
+    "b": bytes,
+    "money": "decimal(38, 3)",
+    "day": "date",
+    "moment": "timestamp",
+    "tags": "list<string>",
+    "readings": "list<float64>",
+    "vector": "vector<float32, 2>",
+}
 USER = ns.Entity("user", {"user_id": int})
 
 

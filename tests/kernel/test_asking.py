@@ -24,21 +24,32 @@ S = 1_000_000
 DAY = 86_400 * S
 WINDOWS = (None, "1s", "10s", "1h", "25h", "7d")
 ADD_UP: tuple[Any, ...] = (
-    lambda w: ns.count(window=w), lambda w: ns.count("s", window=w, where="ok"),
-    lambda w: ns.count("x", window=w), lambda w: ns.sum("x", window=w),
-    lambda w: ns.sum("n", window=w), lambda w: ns.sum("ok", window=w),
-    lambda w: ns.sum("money", window=w), lambda w: ns.sum("f", window=w, where="ok"),
-    lambda w: ns.mean("x", window=w), lambda w: ns.mean("n", window=w, where="ok"),
-    lambda w: ns.var("x", window=w), lambda w: ns.stddev("n", window=w),
-)  # fmt: skip
+    lambda w: ns.count(window=w),
+    lambda w: ns.count("s", window=w, where="ok"),
+    lambda w: ns.count("x", window=w),
+    lambda w: ns.sum("x", window=w),
+    lambda w: ns.sum("n", window=w),
+    lambda w: ns.sum("ok", window=w),
+    lambda w: ns.sum("money", window=w),
+    lambda w: ns.sum("f", window=w, where="ok"),
+    lambda w: ns.mean("x", window=w),
+    lambda w: ns.mean("n", window=w, where="ok"),
+    lambda w: ns.var("x", window=w),
+    lambda w: ns.stddev("n", window=w),
+)
 FLOATS = st.sampled_from(
     [None, 0.0, -0.0, 1.5, -2.25, 0.1, 1e300, -1e300, 5e-324, 2.0**60, float("inf"), float("nan")]
 )
-CELLS = st.fixed_dictionaries({
-    "x": FLOATS, "f": st.sampled_from([None, 0.5, -3.0]), "s": st.sampled_from([None, "a"]),
-    "n": st.sampled_from([None, 0, 1, -7, 2**62, -(2**63), 2**63 - 1]),
-    "ok": st.sampled_from([None, True, False]), "money": st.just(None),
-})  # fmt: skip
+CELLS = st.fixed_dictionaries(
+    {
+        "x": FLOATS,
+        "f": st.sampled_from([None, 0.5, -3.0]),
+        "s": st.sampled_from([None, "a"]),
+        "n": st.sampled_from([None, 0, 1, -7, 2**62, -(2**63), 2**63 - 1]),
+        "ok": st.sampled_from([None, True, False]),
+        "money": st.just(None),
+    }
+)
 OFFSETS = st.sampled_from([0, 1, S, S + 1, 10 * S, 3_600 * S, 25 * 3_600 * S, 7 * DAY, 8 * DAY])
 
 
@@ -47,9 +58,11 @@ def views(draw: st.DrawFn) -> FeatureView:
     made = draw(
         st.lists(
             st.tuples(st.sampled_from(ADD_UP), st.sampled_from(WINDOWS)),
-            min_size=1, max_size=8, unique_by=lambda m: (ADD_UP.index(m[0]), m[1]),
+            min_size=1,
+            max_size=8,
+            unique_by=lambda m: (ADD_UP.index(m[0]), m[1]),
         )
-    )  # fmt: skip
+    )
     features = [make(window) for make, window in made]
     if draw(st.booleans()):
         features += [ns.latest("x", name="newest_x", max_age="10s"), ns.latest("s", name="newest")]
@@ -64,11 +77,14 @@ def facts_up_to(draw: st.DrawFn, horizon: int) -> list[Fact]:
     number = draw(st.integers(1, 10))
     return [
         fact(
-            horizon - draw(OFFSETS), known=horizon, sequence=i,
-            key=draw(st.sampled_from([(1,), (2,), (3,)])), **draw(CELLS),
+            horizon - draw(OFFSETS),
+            known=horizon,
+            sequence=i,
+            key=draw(st.sampled_from([(1,), (2,), (3,)])),
+            **draw(CELLS),
         )
         for i in range(number)
-    ]  # fmt: skip
+    ]
 
 
 @given(views(), st.sampled_from([0, 1_700_000_000 * S + 7]), OFFSETS, st.data())
@@ -98,18 +114,24 @@ def test_one_pass_says_what_states_and_facts_say(
 def test_an_aggregate_may_have_other_windows_than_what_it_accumulates() -> None:
     """The count behind a mean stands in the windows of a count of its own, too."""
     view = make_view(
-        ns.count("x", window="25h"), ns.mean("x", window="1h"), ns.count("x"),
-        ns.mean("x", window="25h"), ns.sum("x", window="10s"),
-    )  # fmt: skip
+        ns.count("x", window="25h"),
+        ns.mean("x", window="1h"),
+        ns.count("x"),
+        ns.mean("x", window="25h"),
+        ns.sum("x", window="10s"),
+    )
     layout = RowLayout(compile_view(view))
     facts = [fact(0, x=1.0), fact(7_000 * S, x=3.0, sequence=1), fact(7_100 * S, x=8.0, sequence=2)]
     state = fold(layout.plan, events_of(view, facts), 7_101 * S)
     row = pack(layout, state, version_bytes(7_101 * S, 1)).to_list()[0]
     found = ask(layout, [None, row], 7_101 * S).values
     assert {name: column.to_pylist() for name, column in found.items()} == {
-        "x_count_25h": [0, 3], "x_mean_1h": [None, 5.5], "x_count": [0, 3],
-        "x_mean_25h": [None, 4.0], "x_sum_10s": [None, 8.0],
-    }  # fmt: skip
+        "x_count_25h": [0, 3],
+        "x_mean_1h": [None, 5.5],
+        "x_count": [0, 3],
+        "x_mean_25h": [None, 4.0],
+        "x_sum_10s": [None, 8.0],
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,14 @@ texts = st.sampled_from([None, "", "a", "\u00e9", "e\u0301"])
 lists = st.one_of(st.none(), st.lists(numbers, max_size=3))
 
 
-@pytest.mark.parametrize(("kind", "items"), [
-    (pa.float64(), numbers), (pa.string(), texts), (pa.list_(pa.float64()), lists),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "items"),
+    [
+        (pa.float64(), numbers),
+        (pa.string(), texts),
+        (pa.list_(pa.float64()), lists),
+    ],
+)
 @given(data=st.data())
 def test_columns_differ_where_plain_python_says_so(
     kind: pa.DataType, items: Any, data: st.DataObject

@@ -21,10 +21,20 @@ hops = st.sampled_from([1, 2, 7, S, 60 * S, 86_400 * S])
 #  window 20 at 35:        (·····························]         from ⌊15/10⌋·10 = 10
 #  window 20 at 40:                  (···················]         from 20, aligned
 #  window 20 at 40+1 µs:             (····················]        from ⌊20.000001/10⌋·10 = 20
-@pytest.mark.parametrize(("t", "start"), [
-    (35 * S, 10 * S), (40 * S, 20 * S), (40 * S + 1, 20 * S), (40 * S - 1, 10 * S),
-    (0, -20 * S), (1, -20 * S), (-1, -30 * S), (-10 * S, -30 * S), (-10 * S - 1, -40 * S),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("t", "start"),
+    [
+        (35 * S, 10 * S),
+        (40 * S, 20 * S),
+        (40 * S + 1, 20 * S),
+        (40 * S - 1, 10 * S),
+        (0, -20 * S),
+        (1, -20 * S),
+        (-1, -30 * S),
+        (-10 * S, -30 * S),
+        (-10 * S - 1, -40 * S),
+    ],
+)
 def test_window_start(t: int, start: int) -> None:
     assert bounds.window_start(t, 20 * S, 10 * S) == start
 
@@ -32,10 +42,19 @@ def test_window_start(t: int, start: int) -> None:
 #  tile −1   ]   tile 0    ]   tile 1    ]
 #  ──────────├─────────────├─────────────├─────
 #            0             10            20        an event at 10 is the last of tile 0
-@pytest.mark.parametrize(("event", "tile"), [
-    (0, -1), (1, 0), (10 * S, 0), (10 * S + 1, 1), (20 * S, 1), (-1, -1), (-10 * S, -2),
-    (-10 * S + 1, -1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("event", "tile"),
+    [
+        (0, -1),
+        (1, 0),
+        (10 * S, 0),
+        (10 * S + 1, 1),
+        (20 * S, 1),
+        (-1, -1),
+        (-10 * S, -2),
+        (-10 * S + 1, -1),
+    ],
+)
 def test_tile_of(event: int, tile: int) -> None:
     assert bounds.tile_of(event, 10 * S) == tile
 
@@ -86,9 +105,11 @@ def test_upper_bounds_count_what_is_not_after(events: list[int], asked: list[int
     events = sorted(events)
     n = len(asked)
     found = upper_bounds(
-        np.array(events, np.int64), np.zeros(n, np.int64), np.full(n, len(events)),
+        np.array(events, np.int64),
+        np.zeros(n, np.int64),
+        np.full(n, len(events)),
         np.array(asked),
-    )  # fmt: skip
+    )
     assert found.tolist() == [sum(e <= t for e in events) for t in asked]
 
 

@@ -37,25 +37,40 @@ FINE = {
     "string view": (pa.array(["é"], pa.string_view()), "string", ["é"]),
     "large binary": (pa.array([b"\xff"], pa.large_binary()), "bytes", [b"\xff"]),
     "seconds": (pa.array([1_577_836_800], pa.timestamp("s")), "timestamp", [NEW_YEAR]),
-    "milliseconds": (pa.array([-1], pa.timestamp("ms", "UTC")), "timestamp",
-                     [datetime(1969, 12, 31, 23, 59, 59, 999_000, UTC)]),
-    "nanoseconds": (pa.array([1_999], pa.timestamp("ns")), "timestamp",
-                    [datetime(1970, 1, 1, 0, 0, 0, 1, UTC)]),
-    "another zone": (pa.array([0], pa.timestamp("us", "+02:00")), "timestamp",
-                     [datetime(1970, 1, 1, tzinfo=UTC)]),
+    "milliseconds": (
+        pa.array([-1], pa.timestamp("ms", "UTC")),
+        "timestamp",
+        [datetime(1969, 12, 31, 23, 59, 59, 999_000, UTC)],
+    ),
+    "nanoseconds": (
+        pa.array([1_999], pa.timestamp("ns")),
+        "timestamp",
+        [datetime(1970, 1, 1, 0, 0, 0, 1, UTC)],
+    ),
+    "another zone": (
+        pa.array([0], pa.timestamp("us", "+02:00")),
+        "timestamp",
+        [datetime(1970, 1, 1, tzinfo=UTC)],
+    ),
     "date as timestamp": (pa.array([date(2020, 1, 1)]), "timestamp", [NEW_YEAR]),
     "date64": (pa.array([86_400_000], pa.date64()), "date", [date(1970, 1, 2)]),
-    "text with offset": (pa.array(["2020-01-01T02:00:00+02:00", None, "2020-01-01T00:00:00Z"]),
-                         "timestamp", [NEW_YEAR, None, NEW_YEAR]),
-    "text in a view": (pa.array(["2020-01-01T00:00:00Z"], pa.string_view()), "timestamp",
-                       [NEW_YEAR]),
+    "text with offset": (
+        pa.array(["2020-01-01T02:00:00+02:00", None, "2020-01-01T00:00:00Z"]),
+        "timestamp",
+        [NEW_YEAR, None, NEW_YEAR],
+    ),
+    "text in a view": (
+        pa.array(["2020-01-01T00:00:00Z"], pa.string_view()),
+        "timestamp",
+        [NEW_YEAR],
+    ),
     "nulls": (pa.nulls(2), "vector<float32, 2>", [None, None]),
     "list to vector": (pa.array([[1.0, 2.0], None]), "vector<float32, 2>", [[1.0, 2.0], None]),
     "vector to list": (pa.array([[1, 2]], pa.list_(pa.int32(), 2)), "list<int64>", [[1, 2]]),
     "ints to floats in a list": (pa.array([[1, None]]), "list<float64>", [[1.0, None]]),
     "narrower decimal": (pa.array([Decimal("1.5")]), "decimal(18, 2)", [Decimal("1.50")]),
     "small int to decimal": (pa.array([7], pa.int8()), "decimal(18, 2)", [Decimal("7.00")]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FINE)
@@ -89,18 +104,30 @@ REFUSED = {
     "text in a list": (pa.array([["1"]]), "list<int64>", "convert it first"),
     "year 10000": (pa.array([253_402_300_800], pa.timestamp("s")), "timestamp", "years 1 to 9999"),
     "year 0": (pa.array([-62_135_596_801], pa.timestamp("s")), "timestamp", "years 1 to 9999"),
-    "day of year 10000": (pa.array([2_932_897], pa.int32()).view(pa.date32()), "date",
-                          "years 1 to 9999"),
+    "day of year 10000": (
+        pa.array([2_932_897], pa.int32()).view(pa.date32()),
+        "date",
+        "years 1 to 9999",
+    ),
     # These wrapped round to times in 1969 and 2020 and passed.
     "seconds that wrap": (pa.array([36_893_488_147_419], pa.timestamp("s")), "timestamp", "bounds"),
-    "zoned ones": (pa.array([18_446_744_073_709 + 1_577_836_800], pa.timestamp("s", "UTC")),
-                   "timestamp", "bounds"),
-    "days that wrap": (pa.array([213_503_982], pa.int32()).view(pa.date32()), "timestamp",
-                       "bounds"),
+    "zoned ones": (
+        pa.array([18_446_744_073_709 + 1_577_836_800], pa.timestamp("s", "UTC")),
+        "timestamp",
+        "bounds",
+    ),
+    "days that wrap": (
+        pa.array([213_503_982], pa.int32()).view(pa.date32()),
+        "timestamp",
+        "bounds",
+    ),
     # These passed and made to_pylist fail.
-    "times in a list": (pa.array([[2**62]], pa.list_(pa.timestamp("us", "UTC"))),
-                        "list<timestamp>", "years 1 to 9999"),
-}  # fmt: skip
+    "times in a list": (
+        pa.array([[2**62]], pa.list_(pa.timestamp("us", "UTC"))),
+        "list<timestamp>",
+        "years 1 to 9999",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -26,15 +26,38 @@ LEAST, GREATEST = 5e-324, 1.7976931348623157e308
 LONG_MAX, LONG_MIN = 2**63 - 1, -(2**63)
 NORMAL = 2.2250738585072014e-308
 finite = st.floats(allow_nan=False, allow_infinity=False)
-edges = st.sampled_from([
-    0.0, -0.0, LEAST, -LEAST, NORMAL, -NORMAL, math.nextafter(NORMAL, 0), 1.0, -1.0, 0.1,
-    1 + 2**-52, 2.0**53, 2.0**53 + 2, 1e308, -1e308, GREATEST, -GREATEST, 2.0**1023, 2.0**-1022,
-])  # fmt: skip
+edges = st.sampled_from(
+    [
+        0.0,
+        -0.0,
+        LEAST,
+        -LEAST,
+        NORMAL,
+        -NORMAL,
+        math.nextafter(NORMAL, 0),
+        1.0,
+        -1.0,
+        0.1,
+        1 + 2**-52,
+        2.0**53,
+        2.0**53 + 2,
+        1e308,
+        -1e308,
+        GREATEST,
+        -GREATEST,
+        2.0**1023,
+        2.0**-1022,
+    ]
+)
 floats = st.lists(st.one_of(edges, finite), min_size=1, max_size=8)
 longs = st.lists(
-    st.one_of(st.sampled_from([0, 1, -1, LONG_MAX, LONG_MIN, 2**32, -(2**31)]),
-              st.integers(LONG_MIN, LONG_MAX)), min_size=1, max_size=8,
-)  # fmt: skip
+    st.one_of(
+        st.sampled_from([0, 1, -1, LONG_MAX, LONG_MIN, 2**32, -(2**31)]),
+        st.integers(LONG_MIN, LONG_MAX),
+    ),
+    min_size=1,
+    max_size=8,
+)
 
 
 def rounded(value: Fraction) -> float:
@@ -55,8 +78,10 @@ def lifted(values: Sequence[float]) -> tuple[NDArray[np.int64], int]:
 
 
 def worth(limbs: NDArray[np.int64], first: int) -> Fraction:
-    return sum((Fraction(int(v)) * Fraction(2) ** (32 * (first + j)) for j, v in enumerate(limbs)),
-               Fraction(0))  # fmt: skip
+    return sum(
+        (Fraction(int(v)) * Fraction(2) ** (32 * (first + j)) for j, v in enumerate(limbs)),
+        Fraction(0),
+    )
 
 
 @given(floats)
@@ -127,8 +152,11 @@ def test_sums_of_every_range_of_integers_are_exact(values: list[int]) -> None:
         assert abs(row).max() < 2**32
 
 
-@given(st.lists(st.sampled_from([1.5, -2.0, 1e200, math.nan, math.inf, -math.inf]), min_size=1,
-                max_size=6))  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from([1.5, -2.0, 1e200, math.nan, math.inf, -math.inf]), min_size=1, max_size=6
+    )
+)
 def test_numbers_that_are_not_finite_are_counted_beside_the_sum(values: list[float]) -> None:
     """In sums by words and by limbs (1e200 beside 1.5) alike, and through bytes."""
     lo, hi = all_ranges(len(values))
@@ -152,10 +180,14 @@ def test_counts_of_every_range(mask: list[bool]) -> None:
 
 MOST = 2**63 - 2**31  # in a limb: 2^31 times 2^32 − 1
 limbs_of_any_size = st.lists(
-    st.one_of(st.integers(-(2**62), 2**62), st.integers(-3, 3),
-              st.sampled_from([MOST, -MOST, 2**30, 2**30 - 1, 2**32 - 1])),
-    min_size=1, max_size=6,
-)  # fmt: skip
+    st.one_of(
+        st.integers(-(2**62), 2**62),
+        st.integers(-3, 3),
+        st.sampled_from([MOST, -MOST, 2**30, 2**30 - 1, 2**32 - 1]),
+    ),
+    min_size=1,
+    max_size=6,
+)
 
 
 @given(limbs_of_any_size, st.integers(-36, 31), st.sampled_from([1, 2, 3, 7, 10, 2**32 - 1]))
@@ -208,9 +240,12 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
     width = 2 * matrix.shape[1] + 2
     squares = exact.lift_float_squares(numbers, mask, 2 * first, width)
     found = _variances(
-        matrix.sum(axis=0, keepdims=True), first, squares.sum(axis=0, keepdims=True), 2 * first,
+        matrix.sum(axis=0, keepdims=True),
+        first,
+        squares.sum(axis=0, keepdims=True),
+        2 * first,
         np.array([len(values)]),
-    )[0]  # fmt: skip
+    )[0]
     mean = sum(map(Fraction, values), Fraction(0)) / len(values)
     spread = sum(((Fraction(v) - mean) ** 2 for v in values), Fraction(0))
     assert bits(found) == bits(rounded(spread / (len(values) - 1)))
@@ -225,9 +260,12 @@ def test_variances_of_integers(values: list[int]) -> None:
     sums = Running.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
     squares = exact.lift_integer_squares(numbers, mask)
     found = _variances(
-        sums.limbs, 0, squares.sum(axis=0, keepdims=True), 0,
+        sums.limbs,
+        0,
+        squares.sum(axis=0, keepdims=True),
+        0,
         np.array([len(values)]),
-    )[0]  # fmt: skip
+    )[0]
     mean = Fraction(sum(values), len(values))
     spread = sum(((v - mean) ** 2 for v in values), Fraction(0))
     assert bits(found) == bits(rounded(spread / (len(values) - 1)))
@@ -263,8 +301,12 @@ def test_limbs_have_room_for_two_to_the_31_values() -> None:
         assert abs(exact.lift_integer_squares(np.array([number]), one)).max() < 4 * 2**32
 
 
-@given(st.lists(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=4), min_size=1,
-                max_size=4), st.integers(-67, 60))  # fmt: skip
+@given(
+    st.lists(
+        st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=4), min_size=1, max_size=4
+    ),
+    st.integers(-67, 60),
+)
 @example([[0, 0]], 3)
 @example([[-(2**31)]], 0)
 @example([[128], [-128], [255], [-1]], 0)
@@ -310,10 +352,18 @@ def test_equal_numbers_are_equal_bytes_whatever_their_limbs() -> None:
     assert fixed_point.pack(np.array([[0, 2**32 + 1 - 2**32, 0]]), -1, one).to_list() == plain
 
 
-@pytest.mark.parametrize("block", [
-    "", "00 00 01", "00 00 02 00 01", "00 80 01 00 01", "ff 7f 01 00 01", "00 00 ff ff 01",
-    "00 01 20 00" + 32 * " 01",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "block",
+    [
+        "",
+        "00 00 01",
+        "00 00 02 00 01",
+        "00 80 01 00 01",
+        "ff 7f 01 00 01",
+        "00 00 ff ff 01",
+        "00 01 20 00" + 32 * " 01",
+    ],
+)
 def test_damaged_blocks_are_refused(block: str) -> None:
     """Too short, off the grid at either end, wider than the row."""
     data = np.frombuffer(bytes.fromhex(block), np.uint8)

@@ -37,20 +37,36 @@ _LIBM = frozenset(
 )
 #: Columns of a type, by its letter in signatures.
 _COLUMNS = {
-    "b": ("p", "q"), "i": ("k", "k2", "i"), "f": ("f", "g"), "d": ("x", "y"), "n": ("n", "m"),
-    "s": ("s", "r"), "D": ("d", "e"), "t": ("t", "u"), "v": ("INTERVAL '1 day 3 seconds'",),
-}  # fmt: skip
+    "b": ("p", "q"),
+    "i": ("k", "k2", "i"),
+    "f": ("f", "g"),
+    "d": ("x", "y"),
+    "n": ("n", "m"),
+    "s": ("s", "r"),
+    "D": ("d", "e"),
+    "t": ("t", "u"),
+    "v": ("INTERVAL '1 day 3 seconds'",),
+}
 _TYPES = {
-    "b": ("BOOLEAN",), "i": ("TINYINT", "INTEGER", "BIGINT"), "f": ("FLOAT",), "d": ("DOUBLE",),
-    "n": ("DECIMAL(9, 1)", "DECIMAL(38, 10)"), "s": ("VARCHAR",), "D": ("DATE",),
+    "b": ("BOOLEAN",),
+    "i": ("TINYINT", "INTEGER", "BIGINT"),
+    "f": ("FLOAT",),
+    "d": ("DOUBLE",),
+    "n": ("DECIMAL(9, 1)", "DECIMAL(38, 10)"),
+    "s": ("VARCHAR",),
+    "D": ("DATE",),
     "t": ("TIMESTAMP", "TIMESTAMPTZ"),
-}  # fmt: skip
+}
 _INFIX = {"and": "AND", "or": "OR", "~~": "LIKE", "!~~": "NOT LIKE"}
 _SQL = {
-    "not": "NOT {0}", "is null": "{0} IS NULL", "is not null": "{0} IS NOT NULL", "@": "@{0}",
-    "position": "position({1} IN {0})", "in": "{0} IN ({1}, {2})",
+    "not": "NOT {0}",
+    "is null": "{0} IS NULL",
+    "is not null": "{0} IS NOT NULL",
+    "@": "@{0}",
+    "position": "position({1} IN {0})",
+    "in": "{0} IN ({1}, {2})",
     "not in": "{0} NOT IN ({1}, {2})",
-}  # fmt: skip
+}
 #: What no signature says: constants, nesting, widths, and arguments that are hard.
 _MORE = r"""
 a+b
@@ -356,24 +372,66 @@ def test_with_its_optimizer_duckdb_gives_the_same_where_nothing_fails() -> None:
 # --------------------------------------------------------------------------- composed ones
 
 _LEAVES = {
-    "d": ["x", "y", "0.5::double", "NULL::double", "k::double"], "i": ["k", "i", "3", "-1", "b"],
-    "b": ["p", "q", "true", "NULL::bool"], "s": ["s", "r", "'a'"], "t": ["t", "u"],
-}  # fmt: skip
+    "d": ["x", "y", "0.5::double", "NULL::double", "k::double"],
+    "i": ["k", "i", "3", "-1", "b"],
+    "b": ["p", "q", "true", "NULL::bool"],
+    "s": ["s", "r", "'a'"],
+    "t": ["t", "u"],
+}
 _RULES = {
-    "d": ["({d} + {d})", "({d} * {d})", "({d} / {d})", "abs({d})", "floor({d})", "round({d}, 1)",
-          "CASE WHEN {b} THEN {d} WHEN {b} THEN {d} ELSE {d} END", "coalesce({d}, {d})",
-          "greatest({d}, {d})", "nullif({d}, {d})", "sqrt({d})", "epoch({t})", "(- {d})",
-          "CASE WHEN {b} THEN {d} END"],
-    "i": ["({i} + {i})", "({i} - {i})", "({i} % nullif({i}, 0))", "length({s})", "hour({t})",
-          "CASE WHEN {b} THEN {i} ELSE {i} END", "coalesce({i}, {i})", "date_diff('day', {t}, {t})",
-          "TRY_CAST({d} AS BIGINT)", "({i} // {i})", "least({i}, {i})"],
-    "b": ["({b} AND {b})", "({b} OR {b})", "(NOT {b})", "({d} < {d})", "({i} >= {i})",
-          "({d} = {d})", "({s} LIKE {s})", "({i} IN ({i}, {i}))", "({d} IS NULL)",
-          "({d} IS DISTINCT FROM {d})", "({t} > {t})", "({i} BETWEEN {i} AND {i})"],
-    "s": ["({s} || {s})", "upper({s})", "substring({s}, {i})", "coalesce({s}, {s})",
-          "CASE WHEN {b} THEN {s} END", "concat({s}, {i})"],
+    "d": [
+        "({d} + {d})",
+        "({d} * {d})",
+        "({d} / {d})",
+        "abs({d})",
+        "floor({d})",
+        "round({d}, 1)",
+        "CASE WHEN {b} THEN {d} WHEN {b} THEN {d} ELSE {d} END",
+        "coalesce({d}, {d})",
+        "greatest({d}, {d})",
+        "nullif({d}, {d})",
+        "sqrt({d})",
+        "epoch({t})",
+        "(- {d})",
+        "CASE WHEN {b} THEN {d} END",
+    ],
+    "i": [
+        "({i} + {i})",
+        "({i} - {i})",
+        "({i} % nullif({i}, 0))",
+        "length({s})",
+        "hour({t})",
+        "CASE WHEN {b} THEN {i} ELSE {i} END",
+        "coalesce({i}, {i})",
+        "date_diff('day', {t}, {t})",
+        "TRY_CAST({d} AS BIGINT)",
+        "({i} // {i})",
+        "least({i}, {i})",
+    ],
+    "b": [
+        "({b} AND {b})",
+        "({b} OR {b})",
+        "(NOT {b})",
+        "({d} < {d})",
+        "({i} >= {i})",
+        "({d} = {d})",
+        "({s} LIKE {s})",
+        "({i} IN ({i}, {i}))",
+        "({d} IS NULL)",
+        "({d} IS DISTINCT FROM {d})",
+        "({t} > {t})",
+        "({i} BETWEEN {i} AND {i})",
+    ],
+    "s": [
+        "({s} || {s})",
+        "upper({s})",
+        "substring({s}, {i})",
+        "coalesce({s}, {s})",
+        "CASE WHEN {b} THEN {s} END",
+        "concat({s}, {i})",
+    ],
     "t": ["date_trunc('month', {t})", "coalesce({t}, {t})", "least({t}, {t})"],
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -400,11 +458,15 @@ def test_what_is_composed_of_expressions_gives_what_duckdb_gives(expression: str
 def test_what_expressions_share_changes_none_of_them(texts: list[str]) -> None:
     trees, rows = [bound(text) for text in texts], table(2)
     alone = [ours(compiled(tree), rows) for tree in trees]
-    sound = [(tree, values) for tree, values in zip(trees, alone, strict=True)
-             if not isinstance(values, str)]  # fmt: skip
+    sound = [
+        (tree, values)
+        for tree, values in zip(trees, alone, strict=True)
+        if not isinstance(values, str)
+    ]
     together = Program([(str(i), tree) for i, (tree, _) in enumerate(sound)])
-    columns = [Column(COLUMNS[n], arrow=rows.column(n).combine_chunks()).pair()
-               for n in together.columns]  # fmt: skip
+    columns = [
+        Column(COLUMNS[n], arrow=rows.column(n).combine_chunks()).pair() for n in together.columns
+    ]
     for (values, valid), (_, wanted) in zip(together(columns, ROWS), sound, strict=True):
         known = [True] * ROWS if valid is None else valid.tolist()
         found = [v if ok else None for v, ok in zip(values.tolist(), known, strict=True)]

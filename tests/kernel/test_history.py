@@ -99,10 +99,17 @@ def test_features_asked_for_singly_are_the_same(case: Case) -> None:
 def replace_view(view: FeatureView) -> FeatureView:
     """The view over a source without event ids, so that no fact is a duplicate of another."""
     source = view.source
-    plain = ns.Source(source.name, source.schema, event_time=source.event_time,
-                      created=source.created)  # fmt: skip
-    return ns.FeatureView(view.name, entity=view.entity, source=plain, features=view.specs,
-                          max_age=view.max_age, exact_cap=view.exact_cap)  # fmt: skip
+    plain = ns.Source(
+        source.name, source.schema, event_time=source.event_time, created=source.created
+    )
+    return ns.FeatureView(
+        view.name,
+        entity=view.entity,
+        source=plain,
+        features=view.specs,
+        max_age=view.max_age,
+        exact_cap=view.exact_cap,
+    )
 
 
 def bits(table: pa.Table) -> list[Any]:
@@ -133,8 +140,11 @@ def test_more_rows_than_a_chunk_answered_by_row(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_integers_at_both_ends() -> None:
-    features = [make("n", window=w, name=f"{make.__name__}_{w}") for w in (None, "10s")
-                for make in (ns.sum, ns.mean, ns.var, ns.stddev, ns.min, ns.max)]  # fmt: skip
+    features = [
+        make("n", window=w, name=f"{make.__name__}_{w}")
+        for w in (None, "10s")
+        for make in (ns.sum, ns.mean, ns.var, ns.stddev, ns.min, ns.max)
+    ]
     view = make_view(*features, ns.top_n("n", 3), ns.count_distinct("n"), ns.quantile("n", 1))
     values = [LONG_MAX, LONG_MIN, LONG_MIN, LONG_MAX, -1, LONG_MAX, LONG_MAX, 1, None, LONG_MIN]
     facts = [fact(i * S, sequence=i, n=n) for i, n in enumerate(values)]
@@ -142,11 +152,30 @@ def test_integers_at_both_ends() -> None:
 
 
 def test_floats_of_every_size_together() -> None:
-    features = [make("x", window=w, name=f"{make.__name__}_{w}") for w in (None, "4s")
-                for make in (ns.sum, ns.mean, ns.var, ns.min, ns.max)]  # fmt: skip
+    features = [
+        make("x", window=w, name=f"{make.__name__}_{w}")
+        for w in (None, "4s")
+        for make in (ns.sum, ns.mean, ns.var, ns.min, ns.max)
+    ]
     view = make_view(*features, ns.top_n("x", 5), ns.quantile("x", 0.5), ns.first_n("x", 9))
-    values = [1e308, 5e-324, -1e308, 1e308, 1e308, -0.0, 0.0, math.inf, 1.0, math.nan, None,
-              -math.inf, 5e-324, -5e-324, 2.0**-1022, math.inf]  # fmt: skip
+    values = [
+        1e308,
+        5e-324,
+        -1e308,
+        1e308,
+        1e308,
+        -0.0,
+        0.0,
+        math.inf,
+        1.0,
+        math.nan,
+        None,
+        -math.inf,
+        5e-324,
+        -5e-324,
+        2.0**-1022,
+        math.inf,
+    ]
     facts = [fact(i * S, sequence=i, x=x) for i, x in enumerate(values)]
     check(view, facts, [t * S for t in range(18)])
 
@@ -154,8 +183,15 @@ def test_floats_of_every_size_together() -> None:
 def test_decimals_of_38_digits() -> None:
     """Three of the greatest are more than 38 digits: null; with the least again a number."""
     most = Decimal("9" * 35 + "." + "9" * 3)
-    view = make_view(ns.sum("money"), ns.min("money"), ns.max("money"), ns.top_n("money", 2),
-                     ns.count_distinct("money"), ns.last_value("money"), "money")  # fmt: skip
+    view = make_view(
+        ns.sum("money"),
+        ns.min("money"),
+        ns.max("money"),
+        ns.top_n("money", 2),
+        ns.count_distinct("money"),
+        ns.last_value("money"),
+        "money",
+    )
     least = most.copy_negate()  # unary minus rounds to 28 digits
     values = [most, most, least, least, least, None, Decimal("0.001")]
     facts = [fact(i * S, sequence=i, money=m) for i, m in enumerate(values)]
@@ -163,30 +199,53 @@ def test_decimals_of_38_digits() -> None:
 
 
 def test_empty_strings_are_not_null() -> None:
-    view = make_view(ns.first_n("s", 9, nulls=True), ns.last_n("s", 9), ns.min("s"), ns.count("s"),
-                     ns.count_distinct("s"), ns.top_n("s", 9), ns.first_value("s", nulls=True),
-                     "s", "tags")  # fmt: skip
+    view = make_view(
+        ns.first_n("s", 9, nulls=True),
+        ns.last_n("s", 9),
+        ns.min("s"),
+        ns.count("s"),
+        ns.count_distinct("s"),
+        ns.top_n("s", 9),
+        ns.first_value("s", nulls=True),
+        "s",
+        "tags",
+    )
     cells = [None, "", "a", None, "", "\uffff", "\U0001f600"]
     facts = [
         fact(i * S, sequence=i, s=s, tags=t)
-        for i, (s, t) in enumerate(zip(cells, [None, [], [""], [None], ["a", None], [], None],
-                                       strict=True))
-    ]  # fmt: skip
+        for i, (s, t) in enumerate(
+            zip(cells, [None, [], [""], [None], ["a", None], [], None], strict=True)
+        )
+    ]
     check(view, facts, [t * S for t in range(8)])
 
 
 def test_an_entity_of_nothing_but_nulls() -> None:
     names = ("x", "n", "s", "b", "money", "day", "moment", "ok")
-    view = make_view(*names, "tags", "vector", *[ns.min(c) for c in names],
-                     *[ns.first_n(c, 2, nulls=True) for c in names], ns.count(), ns.count("x"),
-                     ns.sum("x"), ns.var("n"), ns.quantile("x", 0.5), ns.top_n("s", 1))  # fmt: skip
+    view = make_view(
+        *names,
+        "tags",
+        "vector",
+        *[ns.min(c) for c in names],
+        *[ns.first_n(c, 2, nulls=True) for c in names],
+        ns.count(),
+        ns.count("x"),
+        ns.sum("x"),
+        ns.var("n"),
+        ns.quantile("x", 0.5),
+        ns.top_n("s", 1),
+    )
     check(view, [fact(i, sequence=i) for i in range(3)], [-1, 0, 2, S])
 
 
 def test_where_null_is_not_true() -> None:
-    view = make_view(ns.count(where="ok"), ns.sum("n", where="ok", window="2s"),
-                     ns.first_n("n", 9, where="ok", nulls=True),
-                     ns.count(where="ok", window="2s", hop="exact"), exact_cap=2)  # fmt: skip
+    view = make_view(
+        ns.count(where="ok"),
+        ns.sum("n", where="ok", window="2s"),
+        ns.first_n("n", 9, where="ok", nulls=True),
+        ns.count(where="ok", window="2s", hop="exact"),
+        exact_cap=2,
+    )
     flags = [True, None, False, True, None]
     facts = [fact(i * S, sequence=i, ok=ok, n=i or None) for i, ok in enumerate(flags)]
     check(view, facts, [t * S // 2 for t in range(12)])
@@ -194,8 +253,11 @@ def test_where_null_is_not_true() -> None:
 
 @pytest.mark.parametrize("cap", [1, 2, 3])
 def test_an_exact_window_at_its_cap_and_one_above(cap: int) -> None:
-    view = make_view(ns.count(window="2us", hop="exact"), ns.last_n("n", 5, window="5us",
-                     hop="exact"), exact_cap=cap)  # fmt: skip
+    view = make_view(
+        ns.count(window="2us", hop="exact"),
+        ns.last_n("n", 5, window="5us", hop="exact"),
+        exact_cap=cap,
+    )
     facts = [fact(t, sequence=i, n=i) for i, t in enumerate([0, 1, 1, 3, 3, 3, 7, -4])]
     check(view, facts, list(range(-6, 15)))
     check(view, facts, list(range(-6, 15)), "row")
@@ -261,8 +323,15 @@ def test_of_events_that_count_none_is_a_duplicate(view: FeatureView, data: st.Da
 
 
 def test_no_events_and_no_rows() -> None:
-    view = make_view("n", "tags", "vector", ns.count(), ns.sum("money"), ns.top_n("s", 1),
-                     ns.count(window="1s", hop="exact"))  # fmt: skip
+    view = make_view(
+        "n",
+        "tags",
+        "vector",
+        ns.count(),
+        ns.sum("money"),
+        ns.top_n("s", 1),
+        ns.count(window="1s", hop="exact"),
+    )
     assert_same(historical(view, [], [((1,), 0)]), answers(view, [], [((1,), 0)]), view)
     assert answers(view, [fact(0)], []).num_rows == 0
     assert answers(view, [], []).num_rows == 0
@@ -274,7 +343,8 @@ def test_selecting_no_event_of_some_entities_keeps_them() -> None:
     events = events_of(view, facts)
     for keep in ([False] * 5, [True] * 5, [False, True, False, False, True], [True] + [False] * 4):
         chosen = events.select(np.array(keep))
-        counts = [sum(k for k, e in zip(keep, events.entity, strict=True) if e == i)
-                  for i in range(3)]  # fmt: skip
+        counts = [
+            sum(k for k, e in zip(keep, events.entity, strict=True) if e == i) for i in range(3)
+        ]
         assert np.diff(chosen.offsets).tolist() == counts
         assert len(chosen) == chosen.table.num_rows == sum(keep)

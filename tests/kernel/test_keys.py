@@ -46,13 +46,18 @@ VECTORS = [
     (("x" * 478,), "de03" + "78" * 478),
 ]
 parts = st.one_of(
-    st.integers(-(2**63), 2**63 - 1), st.text(max_size=5), st.binary(max_size=5),
+    st.integers(-(2**63), 2**63 - 1),
+    st.text(max_size=5),
+    st.binary(max_size=5),
     st.sampled_from([0, -1, 127, 128, -128, -129, "", b"", "\x00", "a" * 127, "a" * 128]),
-)  # fmt: skip
+)
 #: Texts around the lengths at which something changes.
-texts = st.one_of(st.text(max_size=4), st.sampled_from(
-    ["é" * n for n in (63, 64, 239, 240)] + ["a" * n for n in (126, 127, 128, 478, 479, 2**14)]
-))  # fmt: skip
+texts = st.one_of(
+    st.text(max_size=4),
+    st.sampled_from(
+        ["é" * n for n in (63, 64, 239, 240)] + ["a" * n for n in (126, 127, 128, 478, 479, 2**14)]
+    ),
+)
 
 
 @pytest.mark.parametrize(("key", "expected"), VECTORS)
@@ -115,10 +120,13 @@ def test_columns_encode_as_keys_do(data: st.DataObject) -> None:
     entity = data.draw(st.sampled_from(ENTITIES))
     kinds = list(entity.keys.values())
     cells = {
-        "bool": st.booleans(), "string": texts, "bytes": texts.map(str.encode),
-        "date": st.dates(), "timestamp": st.datetimes(timezones=st.just(UTC)),
+        "bool": st.booleans(),
+        "string": texts,
+        "bytes": texts.map(str.encode),
+        "date": st.dates(),
+        "timestamp": st.datetimes(timezones=st.just(UTC)),
         **{f"int{n}": st.integers(-(2 ** (n - 1)), 2 ** (n - 1) - 1) for n in (8, 16, 32, 64)},
-    }  # fmt: skip
+    }
     row = st.tuples(*(st.none() | cells[k.kind] for k in kinds))
     rows = data.draw(st.lists(row, max_size=6))
     columns = [pa.array([r[i] for r in rows], kind.to_arrow()) for i, kind in enumerate(kinds)]
@@ -171,20 +179,43 @@ def test_integers_of_every_kind_that_is_one() -> None:
 
 
 GOOD = [
-    ("int64", 5, 5), ("int64", np.int32(5), 5), ("int64", -(2**63), -(2**63)),
-    ("int8", -128, -128), ("bool", True, 1), ("bool", np.bool_(False), 0), ("string", "", ""),
-    ("string", np.str_("a"), "a"), ("bytes", b"", b""), ("date", date(1970, 1, 1), 0),
-    ("date", "1969-12-31", -1), ("date", date(9999, 12, 31), 2_932_896),
+    ("int64", 5, 5),
+    ("int64", np.int32(5), 5),
+    ("int64", -(2**63), -(2**63)),
+    ("int8", -128, -128),
+    ("bool", True, 1),
+    ("bool", np.bool_(False), 0),
+    ("string", "", ""),
+    ("string", np.str_("a"), "a"),
+    ("bytes", b"", b""),
+    ("date", date(1970, 1, 1), 0),
+    ("date", "1969-12-31", -1),
+    ("date", date(9999, 12, 31), 2_932_896),
     ("timestamp", datetime(1970, 1, 1, 0, 0, 1), 1_000_000),
     ("timestamp", "1970-01-01T01:00:00+01:00", 0),
-]  # fmt: skip
+]
 BAD = [
-    ("int64", 1.0), ("int64", "1"), ("int64", True), ("int64", None), ("int64", 2**63),
-    ("int8", 128), ("int8", -129), ("bool", 1), ("bool", "true"), ("string", b"a"),
-    ("string", 1), ("bytes", "a"), ("bytes", bytearray(b"a")), ("date", datetime(1970, 1, 1)),
-    ("date", "yesterday"), ("date", 0), ("timestamp", date(1970, 1, 1)), ("timestamp", 0),
-    ("int64", float("nan")), ("int64", np.bool_(True)),
-]  # fmt: skip
+    ("int64", 1.0),
+    ("int64", "1"),
+    ("int64", True),
+    ("int64", None),
+    ("int64", 2**63),
+    ("int8", 128),
+    ("int8", -129),
+    ("bool", 1),
+    ("bool", "true"),
+    ("string", b"a"),
+    ("string", 1),
+    ("bytes", "a"),
+    ("bytes", bytearray(b"a")),
+    ("date", datetime(1970, 1, 1)),
+    ("date", "yesterday"),
+    ("date", 0),
+    ("timestamp", date(1970, 1, 1)),
+    ("timestamp", 0),
+    ("int64", float("nan")),
+    ("int64", np.bool_(True)),
+]
 
 
 @pytest.mark.parametrize(("kind", "value", "expected"), GOOD)

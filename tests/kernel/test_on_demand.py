@@ -22,19 +22,29 @@ from noskew.types import DType, dtype
 from tests.kernel import on_demand_for_tests as functions
 
 FIELDS = {
-    "x": "float64", "n": "int64", "s": "string", "t": "timestamp", "p": "bool", "l": "list<int64>",
-    "v": "vector<float32, 2>", "d": "decimal(9, 2)", "f": "float32", "e": "date",
-}  # fmt: skip
+    "x": "float64",
+    "n": "int64",
+    "s": "string",
+    "t": "timestamp",
+    "p": "bool",
+    "l": "list<int64>",
+    "v": "vector<float32, 2>",
+    "d": "decimal(9, 2)",
+    "f": "float32",
+    "e": "date",
+}
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "x": st.sampled_from([0.0, -0.0, 1.5, -1.0, float("nan"), float("inf"), 1e300]) | st.floats(),
     "n": st.sampled_from([0, 1, -1, 2**62, -(2**63)]) | st.integers(-3, 3),
     "s": st.text(st.characters(codec="utf-8"), max_size=3),
     "t": st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC)),
-    "p": st.booleans(), "l": st.lists(st.integers(0, 9), max_size=3),
+    "p": st.booleans(),
+    "l": st.lists(st.integers(0, 9), max_size=3),
     "v": st.lists(st.floats(width=32), min_size=2, max_size=2),
-    "d": st.decimals(-99, 99, places=2), "f": st.floats(width=32),
+    "d": st.decimals(-99, 99, places=2),
+    "f": st.floats(width=32),
     "e": st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)),
-}  # fmt: skip
+}
 
 
 def made(function: Any, names: str, **outputs: Any) -> ns.OnDemand:
@@ -53,18 +63,33 @@ def outputs(function: ns.OnDemand, rows: pa.Table) -> pa.Table:
 
 
 FUNCTIONS: Mapping[str, tuple[str, ns.OnDemand]] = {
-    "traps of masks": ("x n", made(
-        functions.trapped, "x n", ratio=float, log=float, large=bool, sum="int64")),
+    "traps of masks": (
+        "x n",
+        made(functions.trapped, "x n", ratio=float, log=float, large=bool, sum="int64"),
+    ),
     "what it is called with": ("x n", made(functions.told_apart, "x n", kind=str)),
     "vectors": ("v x", made(functions.embedded, "v x", total="float32")),
     "objects": ("s l n", made(functions.joined, "s l n", word=str, size="int64", twice="int64")),
-    "a row": ("x n s t p v", made(
-        ns.per_row(functions.of_one), "x n s t p v", y=float, word=str, when="timestamp")),
-    "expressions": ("x n s t", made(ns.expressions({
-        "a": "CASE WHEN n > 0 THEN x / n ELSE x END", "b": "s || 'x'", "c": "sin(x) + ln(x)",
-        "d": "t + INTERVAL 1 MONTH", "e": "CAST(x AS FLOAT) IS NULL",
-    }), "x n s t")),
-}  # fmt: skip
+    "a row": (
+        "x n s t p v",
+        made(ns.per_row(functions.of_one), "x n s t p v", y=float, word=str, when="timestamp"),
+    ),
+    "expressions": (
+        "x n s t",
+        made(
+            ns.expressions(
+                {
+                    "a": "CASE WHEN n > 0 THEN x / n ELSE x END",
+                    "b": "s || 'x'",
+                    "c": "sin(x) + ln(x)",
+                    "d": "t + INTERVAL 1 MONTH",
+                    "e": "CAST(x AS FLOAT) IS NULL",
+                }
+            ),
+            "x n s t",
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -107,8 +132,10 @@ def test_vectors_have_two_dimensions_with_nulls_and_without() -> None:
 
 def test_a_function_is_not_called_without_rows() -> None:
     for names, function in [*FUNCTIONS.values(), ("x", made(functions.failing, "x", y=float))]:
-        found = outputs(function, pa.table({n: pa.array([], dtype(FIELDS[n]).to_arrow())
-                                            for n in names.split()}))  # fmt: skip
+        found = outputs(
+            function,
+            pa.table({n: pa.array([], dtype(FIELDS[n]).to_arrow()) for n in names.split()}),
+        )
         assert found.schema == function.outputs.arrow
         assert not len(found)
 
@@ -139,10 +166,14 @@ WRONG: Mapping[str, tuple[Any, str]] = {
     "failing on a row": (ns.per_row(functions.row_failing), "KeyError"),
     "a row of another type": (ns.per_row(functions.row_of_text), "output 'y': expected float64"),
     "an integer that overflows": (
-        ns.expressions({"y": "x + CAST(9223372036854775807 + n AS DOUBLE)"}), "overflow"),
+        ns.expressions({"y": "x + CAST(9223372036854775807 + n AS DOUBLE)"}),
+        "overflow",
+    ),
     "a cast that does not fit": (
-        ns.expressions({"y": "CAST(CAST(x AS TINYINT) AS DOUBLE)"}), "out of the range of TINYINT"),
-}  # fmt: skip
+        ns.expressions({"y": "CAST(CAST(x AS TINYINT) AS DOUBLE)"}),
+        "out of the range of TINYINT",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -180,11 +211,40 @@ def test_columns_are_the_same_in_every_form(name: str, data: Any) -> None:
             assert not differences(pa.table({"c": again.arrow()}), pa.table({"c": arrow}))
 
 
-_ODD = st.sampled_from([
-    None, True, 0, 1, -1, 127, 128, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 1.0, 0.5, -0.0,
-    float("nan"), float("inf"), 1e300, 1e-46, "a", "é", "", "\ud800", b"a", Decimal("1.5"),
-    np.int8(3), np.float64(2.0), dt.date(2020, 1, 1), [1], {},
-])  # fmt: skip
+_ODD = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        1,
+        -1,
+        127,
+        128,
+        2**53,
+        2**53 + 1,
+        2**63 - 1,
+        2**63,
+        -(2**63),
+        1.0,
+        0.5,
+        -0.0,
+        float("nan"),
+        float("inf"),
+        1e300,
+        1e-46,
+        "a",
+        "é",
+        "",
+        "\ud800",
+        b"a",
+        Decimal("1.5"),
+        np.int8(3),
+        np.float64(2.0),
+        dt.date(2020, 1, 1),
+        [1],
+        {},
+    ]
+)
 _KINDS = ["bool", "int8", "int64", "float32", "float64", "string", "timestamp", "decimal(5, 2)"]
 
 
@@ -198,9 +258,16 @@ def test_the_short_way_from_python_takes_only_what_arrow_takes(kind: str, values
     assert not differences(pa.table({"c": column.arrow()}), pa.table({"c": slow}))
 
 
-@pytest.mark.parametrize(("kind", "values"), [
-    ("float64", [1.0, None, float("nan")]), ("float64", [1, 2.5]), ("int8", [-128, 127, None]),
-    ("int64", [2**63 - 1]), ("bool", [True, None]), ("string", ["a", None]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("float64", [1.0, None, float("nan")]),
+        ("float64", [1, 2.5]),
+        ("int8", [-128, 127, None]),
+        ("int64", [2**63 - 1]),
+        ("bool", [True, None]),
+        ("string", ["a", None]),
+    ],
+)
 def test_the_short_way_takes_what_is_common(kind: str, values: Any) -> None:
     assert Column.of_items(values, DType(kind)) is not None

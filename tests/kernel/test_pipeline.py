@@ -22,16 +22,27 @@ from tests.kernel import transforms_for_tests as functions
 
 S = 1_000_000
 SCHEMA: dict[str, Any] = {
-    "user_id": int, "at": "timestamp", "made": "timestamp", "id": str, "n": int, "x": float,
-    "ok": bool, "s": str, "items": "list<int64>",
-}  # fmt: skip
+    "user_id": int,
+    "at": "timestamp",
+    "made": "timestamp",
+    "id": str,
+    "n": int,
+    "x": float,
+    "ok": bool,
+    "s": str,
+    "items": "list<int64>",
+}
 OUT = {"twice": int, "late": bool, "s": str}
 TRANSFORMS = {
     "none": None,
-    "sql": ns.sql("SELECT n * 2 AS twice, ok AS late, s, list_sum(items)::BIGINT AS total "
-                  "FROM events WHERE x IS NULL OR x >= 0"),
-    "nested": ns.sql("WITH big AS (SELECT *, n + 1 AS more FROM events) SELECT more - 1 AS n, s "
-                     "FROM (SELECT more, s FROM big WHERE ok) AS kept"),
+    "sql": ns.sql(
+        "SELECT n * 2 AS twice, ok AS late, s, list_sum(items)::BIGINT AS total "
+        "FROM events WHERE x IS NULL OR x >= 0"
+    ),
+    "nested": ns.sql(
+        "WITH big AS (SELECT *, n + 1 AS more FROM events) SELECT more - 1 AS n, s "
+        "FROM (SELECT more, s FROM big WHERE ok) AS kept"
+    ),
     "pandas": ns.pandas(functions.doubled, schema=OUT),
     "polars": ns.polars(functions.doubled_polars, schema=OUT),
     "polars, every row": ns.polars(functions.every_row_polars, schema=OUT),
@@ -39,10 +50,11 @@ TRANSFORMS = {
     "polars, all numbers": ns.polars(functions.all_numbers_polars, schema=OUT),
     "arrow": ns.arrow(functions.doubled_arrow, schema=OUT),
     "pyspark": ns.pyspark(functions.described),
-    "spark sql": ns.sql("SELECT n div 2 AS half, size(items) AS s FROM events WHERE ok",
-                        dialect="spark"),
+    "spark sql": ns.sql(
+        "SELECT n div 2 AS half, size(items) AS s FROM events WHERE ok", dialect="spark"
+    ),
     "postgresql": ns.sql("SELECT n / 2 AS half, s FROM events WHERE s ~ '^a'", dialect="postgres"),
-}  # fmt: skip
+}
 
 
 def make_view(
@@ -69,17 +81,19 @@ def row(user_id: int | None = 1, at: int = 0, **cells: Any) -> dict[str, Any]:
     return {"user_id": user_id, "at": to_datetime(at), **cells}
 
 
-cells = st.fixed_dictionaries({
-    "user_id": st.sampled_from([1, 2, None]),
-    "at": st.sampled_from([0, S, 200 * S, 1_000 * S]).map(to_datetime),
-    "made": st.sampled_from([None, to_datetime(0), to_datetime(300 * S)]),
-    "id": st.sampled_from([None, "a", "b"]),
-    "n": st.sampled_from([None, 0, 3, 2**53 + 1, -(2**61)]),
-    "x": st.sampled_from([None, -1.0, 0.0, 2.5, float("inf")]),
-    "ok": st.sampled_from([None, True, False]),
-    "s": st.sampled_from([None, "", "a", "é"]),
-    "items": st.sampled_from([None, [], [1, 2], [None]]),
-})  # fmt: skip
+cells = st.fixed_dictionaries(
+    {
+        "user_id": st.sampled_from([1, 2, None]),
+        "at": st.sampled_from([0, S, 200 * S, 1_000 * S]).map(to_datetime),
+        "made": st.sampled_from([None, to_datetime(0), to_datetime(300 * S)]),
+        "id": st.sampled_from([None, "a", "b"]),
+        "n": st.sampled_from([None, 0, 3, 2**53 + 1, -(2**61)]),
+        "x": st.sampled_from([None, -1.0, 0.0, 2.5, float("inf")]),
+        "ok": st.sampled_from([None, True, False]),
+        "s": st.sampled_from([None, "", "a", "é"]),
+        "items": st.sampled_from([None, [], [1, 2], [None]]),
+    }
+)
 
 
 @pytest.mark.parametrize("kind", TRANSFORMS)
@@ -142,8 +156,9 @@ def test_each_row_may_have_a_known_time_of_its_own() -> None:
 
 def test_of_a_stream_the_log_says_when_events_became_known() -> None:
     view = make_view(created="made", max_future="1s")
-    batch = pa.Table.from_pylist([row(at=5 * S, made=to_datetime(0))],
-                                 schema=view.source.schema.arrow)  # fmt: skip
+    batch = pa.Table.from_pylist(
+        [row(at=5 * S, made=to_datetime(0))], schema=view.source.schema.arrow
+    )
     made = Pipeline(view, streamed=True)(batch, known_time=5 * S, buckets=1)
     assert made.events.column("_known_time").cast(pa.int64()).to_pylist() == [5 * S]
 
@@ -263,18 +278,21 @@ def test_a_comment_at_the_end_of_a_filter_hides_no_parenthesis() -> None:
     assert run(make_view(filter="n = 1 -- one"), [row(n=1)]).events.num_rows == 1
 
 
-@pytest.mark.parametrize(("function", "kind", "message"), [
-    (functions.failing, "pandas", "KeyError: 'no such thing'"),
-    (functions.shortening, "arrow", "2 rows came in and 1 went out"),
-    (functions.shortening_polars, "polars", "2 rows came in and 1 went out.*'_row'"),
-    (functions.doubling_polars, "polars", "several rows of one"),
-    (functions.no_frame, "polars", "expected a DataFrame, got int"),
-    (functions.failing, "polars", "KeyError: 'no such thing'"),
-    (functions.forgetful, "pandas", "keep the index"),
-    (functions.no_frame, "pandas", "expected a DataFrame, got int"),
-    (functions.no_frame, "arrow", "expected a pyarrow.Table, got int"),
-    (functions.mixed, "pandas", "twice"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "kind", "message"),
+    [
+        (functions.failing, "pandas", "KeyError: 'no such thing'"),
+        (functions.shortening, "arrow", "2 rows came in and 1 went out"),
+        (functions.shortening_polars, "polars", "2 rows came in and 1 went out.*'_row'"),
+        (functions.doubling_polars, "polars", "several rows of one"),
+        (functions.no_frame, "polars", "expected a DataFrame, got int"),
+        (functions.failing, "polars", "KeyError: 'no such thing'"),
+        (functions.forgetful, "pandas", "keep the index"),
+        (functions.no_frame, "pandas", "expected a DataFrame, got int"),
+        (functions.no_frame, "arrow", "expected a pyarrow.Table, got int"),
+        (functions.mixed, "pandas", "twice"),
+    ],
+)
 def test_a_function_that_does_not_keep_to_the_rules(function: Any, kind: str, message: str) -> None:
     make = {"pandas": ns.pandas, "polars": ns.polars, "arrow": ns.arrow}[kind]
     view = make_view(make(function, schema=OUT))

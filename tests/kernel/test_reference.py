@@ -65,11 +65,22 @@ NAN, INF = math.nan, math.inf
 LONG_MAX, LONG_MIN = 2**63 - 1, -(2**63)
 USER = ns.Entity("user", {"user_id": int})
 SCHEMA: Mapping[str, Any] = {
-    "user_id": int, "at": "timestamp", "id": str,
-    "x": float, "n": int, "ok": bool, "s": str, "b": bytes, "f": "float32", "small": "int8",
-    "money": "decimal(18, 2)", "wide": "decimal(38, 0)", "day": date, "moment": datetime,
+    "user_id": int,
+    "at": "timestamp",
+    "id": str,
+    "x": float,
+    "n": int,
+    "ok": bool,
+    "s": str,
+    "b": bytes,
+    "f": "float32",
+    "small": "int8",
+    "money": "decimal(18, 2)",
+    "wide": "decimal(38, 0)",
+    "day": date,
+    "moment": datetime,
     "vector": "vector<float32, 2>",
-}  # fmt: skip
+}
 
 
 def make_view(
@@ -158,12 +169,24 @@ def test_a_null_in_one_part_of_a_key_is_enough() -> None:
 
 def test_an_entity_never_seen_has_the_values_of_no_rows() -> None:
     view = make_view(
-        "x", ns.count(), ns.count("x"), ns.count_distinct("x"),
-        ns.count_distinct("x", cap=0, name="d"), ns.sum("x"), ns.mean("x"), ns.var("x"),
-        ns.stddev("x"), ns.min("x"), ns.max("x"),
-        ns.first_value("x"), ns.last_value("x"), ns.quantile("x", 0.5),
-        ns.first_n("x", 2), ns.last_n("x", 2), ns.top_n("x", 2),
-    )  # fmt: skip
+        "x",
+        ns.count(),
+        ns.count("x"),
+        ns.count_distinct("x"),
+        ns.count_distinct("x", cap=0, name="d"),
+        ns.sum("x"),
+        ns.mean("x"),
+        ns.var("x"),
+        ns.stddev("x"),
+        ns.min("x"),
+        ns.max("x"),
+        ns.first_value("x"),
+        ns.last_value("x"),
+        ns.quantile("x", 0.5),
+        ns.first_n("x", 2),
+        ns.last_n("x", 2),
+        ns.top_n("x", 2),
+    )
     found = online(view, [fact(0, x=1.0, key=(2,))], (1,), 5)
     zeros = {"count", "x_count", "x_count_distinct", "d"}
     lists = {"x_first_2", "x_last_2", "x_top_2"}
@@ -247,8 +270,10 @@ def test_a_null_too_old_is_expired_and_an_overflow_is_null() -> None:
 def test_empty_lists_and_zero_counts_of_a_seen_entity_are_present() -> None:
     view = make_view(ns.count("x"), ns.last_n("x", 1), ns.sum("x"))
     assert statuses(view, [fact(0, x=None)], (1,), 5) == {
-        "x_count": Status.PRESENT, "x_last_1": Status.PRESENT, "x_sum": Status.NULL,
-    }  # fmt: skip
+        "x_count": Status.PRESENT,
+        "x_last_1": Status.PRESENT,
+        "x_sum": Status.NULL,
+    }
 
 
 # --- Windows (SPEC §4) ------------------------------------------------------------------------
@@ -988,7 +1013,7 @@ def test_tables_hold_what_the_facts_and_rows_say(case: Case) -> None:
         (ns.latest("vector"), pa.list_(pa.float32(), 2), [1.0, NAN], [1.0, NAN], True),
         (ns.latest("vector"), pa.list_(pa.float32(), 2), [1.0, 0.0], [1.0, -0.0], False),
     ],
-)  # fmt: skip
+)
 def test_comparison_is_of_bits_types_and_nulls(
     feature: Any, arrow: pa.DataType, expected: Any, got: Any, equal: bool
 ) -> None:
@@ -1056,13 +1081,7 @@ REACHED: dict[str, Callable[[Case], Any]] = {
     "known before it happened": lambda c: any(f.known_time < f.event_time for f in c.facts),
     "before 1970": lambda c: any(f.event_time < -1 for f in c.facts),
     "duplicates": lambda c: (
-        len(
-            {
-                (f.key, e)
-                for f in c.facts
-                if c.view.source.event_id and (e := f.values["event_id"])
-            }
-        )
+        len({(f.key, e) for f in c.facts if c.view.source.event_id and (e := f.values["event_id"])})
         < sum(1 for f in c.facts if c.view.source.event_id and f.values["event_id"])
     ),
     "a repetition within the horizon": lambda c: any(
@@ -1092,13 +1111,17 @@ REACHED: dict[str, Callable[[Case], Any]] = {
     "no rows": lambda c: not c.rows and c.facts,
     "an event on the open edge": lambda c: any(
         f.window and e.event_time == window_start(t, f.window, f.hop) and e.key == k
-        for f in features_of(c) for e in c.facts for k, t in c.rows
+        for f in features_of(c)
+        for e in c.facts
+        for k, t in c.rows
     ),
     "an event just inside": lambda c: any(
         f.window and e.event_time == window_start(t, f.window, f.hop) + 1 and e.key == k
-        for f in features_of(c) for e in c.facts for k, t in c.rows
+        for f in features_of(c)
+        for e in c.facts
+        for k, t in c.rows
     ),
-}  # fmt: skip
+}
 
 
 REACHED |= {

@@ -105,8 +105,10 @@ def test_an_entity_of_nulls_alone_differs_from_none_at_all() -> None:
     view = make_view(ns.latest("x"), ns.count("x"), ns.count())
     (row,) = packed(view, [fact(1)], 1)
     assert read(view, [row, None], 1) == {
-        "x": [None, None], "x_count": [0, 0], "count": [1, 0],
-    }  # fmt: skip
+        "x": [None, None],
+        "x_count": [0, 0],
+        "count": [1, 0],
+    }
     assert row[17] & 1
 
 
@@ -161,8 +163,15 @@ def noise(row: bytes, chance: random.Random) -> bytes:
 
 
 DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    flip, flip, overwrite, overwrite, cut, lengthen, leave_out, noise,
-)  # fmt: skip
+    flip,
+    flip,
+    overwrite,
+    overwrite,
+    cut,
+    lengthen,
+    leave_out,
+    noise,
+)
 
 
 def suffer(view: FeatureView, rows: Sequence[bytes | None], t: int) -> bool:
@@ -199,15 +208,24 @@ def everything() -> FeatureView:
     features = [ns.latest(c) for c in ("x", "s", "tags", "vector", "money", "day")]
     for window in (None, "1h"):
         features += [
-            ns.count(window=window), ns.sum("x", window=window), ns.sum("money", window=window),
-            ns.stddev("n", window=window), ns.min("s", window=window), ns.max("b", window=window),
-            ns.min("small", window=window), ns.max("ok", window=window),
-            ns.min("money", window=window), ns.last_n("s", 2, window=window),
-            ns.first_n("x", 3, window=window, nulls=True), ns.last_value("day", window=window),
-            ns.quantile("x", 0.5, window=window), ns.top_n("s", 2, window=window),
-            ns.top_n("x", 1, cap=1, window=window), ns.count_distinct("s", window=window),
+            ns.count(window=window),
+            ns.sum("x", window=window),
+            ns.sum("money", window=window),
+            ns.stddev("n", window=window),
+            ns.min("s", window=window),
+            ns.max("b", window=window),
+            ns.min("small", window=window),
+            ns.max("ok", window=window),
+            ns.min("money", window=window),
+            ns.last_n("s", 2, window=window),
+            ns.first_n("x", 3, window=window, nulls=True),
+            ns.last_value("day", window=window),
+            ns.quantile("x", 0.5, window=window),
+            ns.top_n("s", 2, window=window),
+            ns.top_n("x", 1, cap=1, window=window),
+            ns.count_distinct("s", window=window),
             ns.count_distinct("x", cap=5, window=window),
-        ]  # fmt: skip
+        ]
     return make_view(*features)
 
 
@@ -215,11 +233,22 @@ def full_row(view: FeatureView) -> bytes:
     """A row with two tiles and a pending event, without anything special to be found in it."""
     facts = [
         fact(
-            at, known=0, sequence=at, x=x, n=7, small=-3, ok=True, s=s, b=b"ab", day=None,
-            money=Decimal("1.250"), tags=["a", None], vector=[1.0, 2.0],
+            at,
+            known=0,
+            sequence=at,
+            x=x,
+            n=7,
+            small=-3,
+            ok=True,
+            s=s,
+            b=b"ab",
+            day=None,
+            money=Decimal("1.250"),
+            tags=["a", None],
+            vector=[1.0, 2.0],
         )
         for at, x, s in [(1, 1.5, "a"), (2, 2.5, "é"), (900 * S, None, "a"), (901 * S, -1.0, "")]
-    ]  # fmt: skip
+    ]
     (row,) = packed(view, facts, 900 * S)
     assert row[17] == 3
     return row
@@ -259,10 +288,12 @@ def test_what_is_no_row_at_all_is_refused(row: bytes) -> None:
 def test_huge_counts_set_no_memory_aside(name: str) -> None:
     """A count of 4 billion in a row of a hundred bytes asked for as many states."""
     feature = {
-        "ns.count": ns.count(window="1h"), "ns.top_n": ns.top_n("s", 1),
-        "ns.count_distinct": ns.count_distinct("s"), "ns.last_n": ns.last_n("s", 2),
+        "ns.count": ns.count(window="1h"),
+        "ns.top_n": ns.top_n("s", 1),
+        "ns.count_distinct": ns.count_distinct("s"),
+        "ns.last_n": ns.last_n("s", 2),
         "tags": ns.latest("tags"),
-    }[name]  # fmt: skip
+    }[name]
     view = make_view(feature)
     (row,) = packed(view, [fact(1, s="a", tags=["a"])], 1)
     start = RowLayout(compile_view(view)).head.itemsize

@@ -13,21 +13,32 @@ from noskew.errors import DefinitionError, TransformError
 from noskew.kernel.transforms.sql import SqlEngine
 from noskew.types import Schema
 
-COLUMNS = Schema({
-    "a": int, "b": "list<int64>", "ts": "timestamp", "s": str, "x": float, "ok": bool,
-    "user": str, "src": int, "d": "decimal(10, 2)",
-})  # fmt: skip
-BATCH = pa.table({
-    "a": pa.array([1, None, -3], pa.int64()),
-    "b": pa.array([[1, 2], None, []], pa.list_(pa.int64())),
-    "ts": pa.array([0, None, 1], pa.timestamp("us", "UTC")),
-    "s": pa.array(["it's", None, "X"]),
-    "x": pa.array([0.5, float("nan"), None]),
-    "ok": pa.array([True, None, False]),
-    "user": pa.array(["u", "v", None]),
-    "src": pa.array([7, 8, 9], pa.int64()),
-    "d": pa.nulls(3, pa.decimal128(10, 2)),
-})  # fmt: skip
+COLUMNS = Schema(
+    {
+        "a": int,
+        "b": "list<int64>",
+        "ts": "timestamp",
+        "s": str,
+        "x": float,
+        "ok": bool,
+        "user": str,
+        "src": int,
+        "d": "decimal(10, 2)",
+    }
+)
+BATCH = pa.table(
+    {
+        "a": pa.array([1, None, -3], pa.int64()),
+        "b": pa.array([[1, 2], None, []], pa.list_(pa.int64())),
+        "ts": pa.array([0, None, 1], pa.timestamp("us", "UTC")),
+        "s": pa.array(["it's", None, "X"]),
+        "x": pa.array([0.5, float("nan"), None]),
+        "ok": pa.array([True, None, False]),
+        "user": pa.array(["u", "v", None]),
+        "src": pa.array([7, 8, 9], pa.int64()),
+        "d": pa.nulls(3, pa.decimal128(10, 2)),
+    }
+)
 
 FINE = {
     "SELECT a FROM src": "a: int64",
@@ -36,9 +47,8 @@ FINE = {
     "/* a */ SELECT a -- and no more\nFROM src -- ;": "a: int64",
     "FROM src SELECT a": "a: int64",
     "FROM src": ", ".join(f"{n}: {k}" for n, k in COLUMNS.texts().items()),
-    "SELECT * EXCLUDE (b, ts, s, x, ok, src, d, \"user\") FROM src": "a: int64",
-    "SELECT * EXCLUDE (b, ts, s, x, ok, src, d) REPLACE (a + 1 AS a) FROM src":
-        "a: int64, user: string",
+    'SELECT * EXCLUDE (b, ts, s, x, ok, src, d, "user") FROM src': "a: int64",
+    "SELECT * EXCLUDE (b, ts, s, x, ok, src, d) REPLACE (a + 1 AS a) FROM src": "a: int64, user: string",
     "SELECT t.a FROM src AS t": "a: int64",
     "SELECT t.* EXCLUDE (b, ts, s, x, ok, src, d) FROM src t": "a: int64, user: string",
     "SELECT a, a + 1 AS more, more * 2 AS most FROM src": "a: int64, more: int64, most: int64",
@@ -49,39 +59,27 @@ FINE = {
     "WITH one(z) AS (SELECT a FROM src) SELECT z FROM one": "z: int64",
     "WITH one AS MATERIALIZED (SELECT a FROM src) SELECT a FROM one": "a: int64",
     "SELECT CASE WHEN ok THEN s ELSE 'no' END AS c FROM src": "c: string",
-    "SELECT COALESCE(a, 0) AS c, NULLIF(a, 1) AS n, IF(ok, 1, 2) AS i FROM src":
-        "c: int64, n: int64, i: int32",
-    "SELECT a IN (1, 2) AS i, a BETWEEN 1 AND 2 AS t, a IS NULL AS n, NOT ok AS o FROM src":
-        "i: bool, t: bool, n: bool, o: bool",
-    "SELECT a IS DISTINCT FROM 1 AS i, s LIKE 'a%' AS l, s ~ 'x+' AS m FROM src":
-        "i: bool, l: bool, m: bool",
-    "SELECT list_aggregate(b, 'max') AS m, list_sum(b)::BIGINT AS t, b[1] AS f FROM src":
-        "m: int64, t: int64, f: int64",
-    "SELECT [y + 1 FOR y IN b IF y > 1] AS l, list_transform(b, lambda y: y * 2) AS t FROM src":
-        "l: list<int64>, t: list<int64>",
-    "SELECT list_count(b) AS n, list_sort(b) AS s, array_to_string(b, ',') AS t FROM src":
-        "n: int64, s: list<int64>, t: string",
-    "SELECT date_trunc('day', ts) AS day, EXTRACT(hour FROM ts) AS hour FROM src":
-        "day: timestamp, hour: int64",
-    "SELECT ts + INTERVAL 1 HOUR AS later, epoch_us(ts) AS us FROM src":
-        "later: timestamp, us: int64",
+    "SELECT COALESCE(a, 0) AS c, NULLIF(a, 1) AS n, IF(ok, 1, 2) AS i FROM src": "c: int64, n: int64, i: int32",
+    "SELECT a IN (1, 2) AS i, a BETWEEN 1 AND 2 AS t, a IS NULL AS n, NOT ok AS o FROM src": "i: bool, t: bool, n: bool, o: bool",
+    "SELECT a IS DISTINCT FROM 1 AS i, s LIKE 'a%' AS l, s ~ 'x+' AS m FROM src": "i: bool, l: bool, m: bool",
+    "SELECT list_aggregate(b, 'max') AS m, list_sum(b)::BIGINT AS t, b[1] AS f FROM src": "m: int64, t: int64, f: int64",
+    "SELECT [y + 1 FOR y IN b IF y > 1] AS l, list_transform(b, lambda y: y * 2) AS t FROM src": "l: list<int64>, t: list<int64>",
+    "SELECT list_count(b) AS n, list_sort(b) AS s, array_to_string(b, ',') AS t FROM src": "n: int64, s: list<int64>, t: string",
+    "SELECT date_trunc('day', ts) AS day, EXTRACT(hour FROM ts) AS hour FROM src": "day: timestamp, hour: int64",
+    "SELECT ts + INTERVAL 1 HOUR AS later, epoch_us(ts) AS us FROM src": "later: timestamp, us: int64",
     "SELECT ts AT TIME ZONE 'Europe/Berlin' AS there FROM src": "there: timestamp",
     "SELECT TRY_CAST(s AS INTEGER) AS i, CAST(a AS DOUBLE) AS f FROM src": "i: int32, f: float64",
-    "SELECT a // 2 AS q, a % 2 AS r, a ** 2 AS p, -a AS m FROM src":
-        "q: int64, r: int64, p: float64, m: int64",
-    "SELECT s || 'x' AS c, upper(s) AS u, split_part(s, '-', 1) AS p FROM src":
-        "c: string, u: string, p: string",
-    "SELECT regexp_extract(s, '([a-z])', 1) AS r, length(s) AS n, md5(s) AS h FROM src":
-        "r: string, n: int64, h: string",
+    "SELECT a // 2 AS q, a % 2 AS r, a ** 2 AS p, -a AS m FROM src": "q: int64, r: int64, p: float64, m: int64",
+    "SELECT s || 'x' AS c, upper(s) AS u, split_part(s, '-', 1) AS p FROM src": "c: string, u: string, p: string",
+    "SELECT regexp_extract(s, '([a-z])', 1) AS r, length(s) AS n, md5(s) AS h FROM src": "r: string, n: int64, h: string",
     "SELECT {'k': a}.k AS k, struct_pack(v := s).v AS v FROM src": "k: int64, v: string",
-    "SELECT \"a\" AS \"b\" FROM \"src\"": "b: int64",
+    'SELECT "a" AS "b" FROM "src"': "b: int64",
     "SELECT user, src FROM src": "user: string, src: int64",
     "SELECT t.user FROM (SELECT src.user FROM src) AS t": "user: string",
     "SELECT s COLLATE NOCASE AS s FROM src WHERE s <> 'a' AND (x > 0 OR isnan(x))": "s: string",
-    "SELECT greatest(a, 0) AS g, round(x, 2) AS r, TRY(a / 0) AS t FROM src":
-        "g: int64, r: float64, t: float64",
+    "SELECT greatest(a, 0) AS g, round(x, 2) AS r, TRY(a / 0) AS t FROM src": "g: int64, r: float64, t: float64",
     "SELECT d * 2 AS d FROM src": "d: decimal(18, 2)",
-}  # fmt: skip
+}
 
 REFUSED = {
     # more than one row
@@ -248,18 +246,33 @@ def test_refused_statements(sql: str) -> None:
 
 
 EXPRESSIONS = [
-    "ok", "a > 1", "a > 1 -- really", "ok AND (x IS NULL OR s LIKE '%--%')", "list_contains(b, 1)",
-    "user = 'u'", "a IN (1, 2)", "/* a */ ok",
-]  # fmt: skip
+    "ok",
+    "a > 1",
+    "a > 1 -- really",
+    "ok AND (x IS NULL OR s LIKE '%--%')",
+    "list_contains(b, 1)",
+    "user = 'u'",
+    "a IN (1, 2)",
+    "/* a */ ok",
+]
 NO_EXPRESSIONS = {
-    "a": "true/false", "s": "true/false", "a +": "syntax error", "": "not supported",
-    "ok; DROP TABLE x": "syntax error|got 2", "sum(a) > 1": "aggregate", "ts < now()": "more than",
-    "ok) AS x, (ok": "one expression", "ok) FROM source_rows --": "syntax error|expression",
-    "a > (SELECT 1)": "subquery", "random() < 0.5": "more than", "nothing": "nothing",
-    "a > 1) UNION ALL SELECT (ok": "nothing|SET|syntax", "_row = 1": "reserved",
+    "a": "true/false",
+    "s": "true/false",
+    "a +": "syntax error",
+    "": "not supported",
+    "ok; DROP TABLE x": "syntax error|got 2",
+    "sum(a) > 1": "aggregate",
+    "ts < now()": "more than",
+    "ok) AS x, (ok": "one expression",
+    "ok) FROM source_rows --": "syntax error|expression",
+    "a > (SELECT 1)": "subquery",
+    "random() < 0.5": "more than",
+    "nothing": "nothing",
+    "a > 1) UNION ALL SELECT (ok": "nothing|SET|syntax",
+    "_row = 1": "reserved",
     "ok) OR (row_number() OVER () = 1": "window",
     "ok\n) AS keep FROM source_rows LIMIT 1 --": "LIMIT|syntax",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("sql", EXPRESSIONS)

@@ -242,8 +242,12 @@ def test_features_come_in_the_order_of_the_plan() -> None:
     view = make_view(*windows, ns.latest("x"), ns.mean("x", window="10s"))
     state = fold(compile_view(view), events_of(view, [fact(1)]), 1)
     assert list(finalise(compile_view(view), state, np.array([1]))) == [
-        "x", "count_1h", "count_10s", "x_mean_1h", "x_mean_10s",
-    ]  # fmt: skip
+        "x",
+        "count_1h",
+        "count_10s",
+        "x_mean_1h",
+        "x_mean_10s",
+    ]
 
 
 # ---------------------------------------------------------------- counter-examples, once found

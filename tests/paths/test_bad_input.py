@@ -37,9 +37,11 @@ DEPARTURES = ns.Source(
     event_time="departed_at",
 )
 DELAYS = ns.FeatureView(
-    "delays", entity=AIRPORT, source=DEPARTURES,
+    "delays",
+    entity=AIRPORT,
+    source=DEPARTURES,
     features=[ns.mean("delay", window="1h"), ns.latest("delay")],
-)  # fmt: skip
+)
 GATES = ns.FeatureView(
     "gates", entity=GATE, source=DEPARTURES, features=[ns.latest("delay", name="gate_delay")]
 )
@@ -126,9 +128,12 @@ def test_a_key_of_a_megabyte_is_a_key(store: ns.FeatureStore) -> None:
 
 def test_no_rows_are_answered_with_no_rows(store: ns.FeatureStore) -> None:
     assert store.get_online_features("delay_model", {"origin": []}).to_dict()["delay"] == []
-    empty = departures().slice(0, 0).select(["origin"]).append_column(
-        "event_timestamp", pa.array([], pa.timestamp("us", "UTC"))
-    )  # fmt: skip
+    empty = (
+        departures()
+        .slice(0, 0)
+        .select(["origin"])
+        .append_column("event_timestamp", pa.array([], pa.timestamp("us", "UTC")))
+    )
     made = store.get_historical_features(empty, "delay_model").to_arrow()
     assert made.num_rows == 0
     assert made.schema.field("delay").type == pa.float64()
@@ -247,9 +252,7 @@ def test_a_damaged_online_row_is_reported(tmp_path: Path) -> None:
         store.ingest("departures", departures())
         store.materialize()
         view = store.reader("delay_model").plan.views[0]
-        (key, row), *_ = [
-            (k, r) for k, r in store.online.scan(view.prefix) if k != view.prefix
-        ]  # fmt: skip
+        (key, row), *_ = [(k, r) for k, r in store.online.scan(view.prefix) if k != view.prefix]
         store.online.write([key], [b"\xff" * 16 + row[16:20]])
         with pytest.raises(CorruptDataError):
             store.get_online_features("delay_model", {"origin": ["JFK", "EWR"]})

@@ -85,10 +85,14 @@ def test_a_configuration_shows_itself_without_secrets(tmp_path: Path) -> None:
         project="flights",
         offline=OfflineConfig(
             catalog=f"postgresql://me:{SECRET}@h/d?sslpassword={SECRET}",
-            properties={"s3.secret-access-key": SECRET, "s3.region": "eu", "uri": f"x://:{SECRET}@h"},
+            properties={
+                "s3.secret-access-key": SECRET,
+                "s3.region": "eu",
+                "uri": f"x://:{SECRET}@h",
+            },
         ),
         online=OnlineConfig(url=f"redis://:{SECRET}@h:1/0?timeout_s=1"),
-    )  # fmt: skip
+    )
     page = io.StringIO()
     Console(file=page).print(made)
     for text in (repr(made), str(made), page.getvalue()):

@@ -29,9 +29,11 @@ SCHEMA = {"origin": str, "read_at": "timestamp", "told_at": "timestamp", "wind":
 #: Known when it is loaded.
 READINGS = ns.Source("readings", SCHEMA, event_time="read_at")
 WEATHER = ns.FeatureView(
-    "weather", entity=AIRPORT, source=READINGS,
+    "weather",
+    entity=AIRPORT,
+    source=READINGS,
     features=[ns.latest("wind"), ns.count(window="1h")],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("model", [WEATHER])
 ROWS = [
     {"origin": "JFK", "read_at": NOON, "told_at": NOON, "wind": 7.0},
@@ -260,9 +262,11 @@ def test_definitions_look_like_a_line() -> None:
     assert repr(WEATHER["wind"]) == "<Selection of weather: wind>"
     assert repr(SERVICE) == "<FeatureService model: 2 features of weather>"
     many = ns.FeatureView(
-        "v", entity=AIRPORT, source=READINGS,
+        "v",
+        entity=AIRPORT,
+        source=READINGS,
         features=[ns.count(window=[f"{n}h" for n in range(1, 7)])],
-    )  # fmt: skip
+    )
     assert "count_4h, … (6 features)" in repr(many)
 
 

@@ -21,9 +21,11 @@ READINGS = ns.Source(
     created="read_at",
 )
 WEATHER = ns.FeatureView(
-    "weather", entity=AIRPORT, source=READINGS,
+    "weather",
+    entity=AIRPORT,
+    source=READINGS,
     features=[ns.latest("wind"), ns.count(window="1h")],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("model", [WEATHER])
 ROWS = [{"origin": "JFK", "read_at": NOON, "wind": 7.0}]
 

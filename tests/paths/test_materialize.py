@@ -21,9 +21,11 @@ SOURCE = ns.Source(
     created="read_at",
 )
 VIEW = ns.FeatureView(
-    "weather", entity=ns.Entity("runway", {"origin": str, "runway": int}), source=SOURCE,
+    "weather",
+    entity=ns.Entity("runway", {"origin": str, "runway": int}),
+    source=SOURCE,
     features=["wind", "note", "wet", ns.count(window="1h"), ns.max("wind", window=["1h", "1d"])],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("model", [VIEW])
 
 
@@ -69,8 +71,11 @@ def test_the_size_of_the_parts_changes_nothing(
             assert sum(rows for _, rows in seen) == 300 * (number + 1)
             found.append((done.entities, done.changed, sorted(store.online.scan())))
     assert found[0] == found[1] == found[2]
-    assert found[0][0] == found[0][1] == len({(e["origin"], e["runway"]) for seed in (1, 2)
-                                              for e in events(seed, 150)})  # fmt: skip
+    assert (
+        found[0][0]
+        == found[0][1]
+        == len({(e["origin"], e["runway"]) for seed in (1, 2) for e in events(seed, 150)})
+    )
 
 
 def test_only_entities_with_new_facts_are_written_again(

@@ -25,9 +25,11 @@ READINGS = ns.Source(
     created="read_at",
 )
 WEATHER = ns.FeatureView(
-    "weather", entity=AIRPORT, source=READINGS,
+    "weather",
+    entity=AIRPORT,
+    source=READINGS,
     features=[ns.latest("wind"), ns.count(window="1h")],
-)  # fmt: skip
+)
 SERVICE = ns.FeatureService("model", [WEATHER])
 SECRET = "hunter2$%"
 
@@ -122,10 +124,12 @@ def test_no_secret_is_ever_shown(
     monkeypatch.setenv("S3_SECRET", SECRET)
     endpoint = s3.url if "no-such" in warehouse else f"http://127.0.0.1:{servers.free_port()}"
     configure(
-        tmp_path, catalog, warehouse,
+        tmp_path,
+        catalog,
+        warehouse,
         f'[offline.properties]\ns3.endpoint = "{endpoint}"\ns3.access-key-id = "someone"\n'
-        's3.secret-access-key = "${S3_SECRET}"\ns3.region = "us-east-1"\ns3.connect-timeout = 1\n'
-    )  # fmt: skip
+        's3.secret-access-key = "${S3_SECRET}"\ns3.region = "us-east-1"\ns3.connect-timeout = 1\n',
+    )
     shown = []
     with ns.FeatureStore(tmp_path, clock=ns.FixedClock(NOON)) as store:
         shown += [repr(store), repr(store.config), repr(store.offline)]

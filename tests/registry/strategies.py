@@ -71,10 +71,16 @@ def transforms(draw: st.DrawFn, source: ns.Source) -> Any:
     if kind == "none":
         return None
     if kind == "sql":
-        return ns.sql(draw(st.sampled_from([
-            f"SELECT * FROM {source.name}",
-            f"WITH r AS (SELECT * FROM {source.name} WHERE flag) SELECT * FROM r",
-        ])))  # fmt: skip
+        return ns.sql(
+            draw(
+                st.sampled_from(
+                    [
+                        f"SELECT * FROM {source.name}",
+                        f"WITH r AS (SELECT * FROM {source.name} WHERE flag) SELECT * FROM r",
+                    ]
+                )
+            )
+        )
     return FunctionTransform(kind, FunctionRef("no.where:f", draw(_DIGESTS)), Schema(source.schema))
 
 

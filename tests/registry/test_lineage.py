@@ -83,7 +83,7 @@ def test_roles() -> None:
             set(),
         ),
     ],
-)  # fmt: skip
+)
 def test_through_sql(sql: str, value: set[str], decides: set[str]) -> None:
     name = "X" if "AS X" in sql else "x"
     found = _columns(delays(transform=ns.sql(sql), features=[ns.latest(name)]), name)

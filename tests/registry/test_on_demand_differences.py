@@ -31,20 +31,28 @@ CHANGES: Mapping[str, tuple[ns.OnDemand, ns.OnDemand, list[str]]] = {
     "nothing": (sql("x"), sql("x"), []),
     "an expression": (sql("x + 1"), sql("x + 2"), ["expression of y: x + 1 → x + 2", _EVERY]),
     "a dialect": (sql("x + 1"), sql("x + 1", "spark"), ["dialect: duckdb → spark", _EVERY]),
-    "an engine": (
-        sql("x", engine="duckdb-1"), sql("x"), ["engine: duckdb-1 → duckdb-2", _EVERY]),
+    "an engine": (sql("x", engine="duckdb-1"), sql("x"), ["engine: duckdb-1 → duckdb-2", _EVERY]),
     "a translation": (
-        sql("x", "spark", statements=["SELECT (x) AS made FROM inputs"]), sql("x", "spark"),
-        ["translation from spark", _EVERY]),
+        sql("x", "spark", statements=["SELECT (x) AS made FROM inputs"]),
+        sql("x", "spark"),
+        ["translation from spark", _EVERY],
+    ),
     "a function for expressions": (
-        made(doubled), sql("x * 2"), [f"function: {__name__}:doubled → SQL: x * 2", _EVERY]),
+        made(doubled),
+        sql("x * 2"),
+        [f"function: {__name__}:doubled → SQL: x * 2", _EVERY],
+    ),
     "row by row": (
-        made(doubled), made(ns.per_row(doubled)),
-        [f"function: {__name__}:doubled → {__name__}:doubled, row by row", _EVERY]),
+        made(doubled),
+        made(ns.per_row(doubled)),
+        [f"function: {__name__}:doubled → {__name__}:doubled, row by row", _EVERY],
+    ),
     "the source": (
-        made(doubled, digest="0" * 32), made(doubled, digest="1" * 32),
-        [f"source of {__name__}:doubled: 00000000 → 11111111", _EVERY]),
-}  # fmt: skip
+        made(doubled, digest="0" * 32),
+        made(doubled, digest="1" * 32),
+        [f"source of {__name__}:doubled: 00000000 → 11111111", _EVERY],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -113,9 +113,14 @@ CASES = [
     ),
     Case(
         "a hop",
-        _whole(delays(features=[
-            ns.mean("dep_delay", window="1h", hop="exact", name="delay"), _features()[1],
-        ])),
+        _whole(
+            delays(
+                features=[
+                    ns.mean("dep_delay", window="1h", hop="exact", name="delay"),
+                    _features()[1],
+                ]
+            )
+        ),
         {
             (VIEW, "delays"): _view(
                 False, "online", "hop of delay: 1min -> exact", "values change: delay"
@@ -263,20 +268,24 @@ CASES = [
     Case(
         "the cap of exact windows",
         Project.of([delays(features=_EXACT, exact_cap=9)]),
-        {
-            (VIEW, "delays"): _view(
-                False, "online", "exact_cap: 1000 -> 9", "values change: delay"
-            )
-        },
+        {(VIEW, "delays"): _view(False, "online", "exact_cap: 1000 -> 9", "values change: delay")},
         before=Project.of([delays(features=_EXACT)]),
     ),
     Case(
         "the type of a join key",
-        whole(delays(
-            entity=airport(keys={"origin": int}),
-            source=departures(schema={"origin": int, "departed_at": "timestamp",
-                                      "dep_delay": float, "carrier": str}),
-        )),
+        whole(
+            delays(
+                entity=airport(keys={"origin": int}),
+                source=departures(
+                    schema={
+                        "origin": int,
+                        "departed_at": "timestamp",
+                        "dep_delay": float,
+                        "carrier": str,
+                    }
+                ),
+            )
+        ),
         {
             ("entity", "airport"): _one("type of join key origin: string -> int64", breaking=True),
             ("source", "departures"): _one("type of column origin: string -> int64"),
@@ -299,8 +308,15 @@ CASES = [
     ),
     Case(
         "another join key",
-        Project.of([delays(entity=airport(keys={"origin": str, "carrier": str}), transform=None,
-                           features=["dep_delay"])]),
+        Project.of(
+            [
+                delays(
+                    entity=airport(keys={"origin": str, "carrier": str}),
+                    transform=None,
+                    features=["dep_delay"],
+                )
+            ]
+        ),
         {
             ("entity", "airport"): _one("adds join key carrier (string)", breaking=True),
             (VIEW, "delays"): _view(True, "log", "adds join key carrier (string)", EVERY),
@@ -309,9 +325,16 @@ CASES = [
     ),
     Case(
         "an on-demand function and its request",
-        Project.of([service([
-            delays(), headwind(delays(), "ef" * 16, request={"speed": float, "gust": float}),
-        ])]),
+        Project.of(
+            [
+                service(
+                    [
+                        delays(),
+                        headwind(delays(), "ef" * 16, request={"speed": float, "gust": float}),
+                    ]
+                )
+            ]
+        ),
         {
             ("on_demand", "headwind"): _one(
                 "adds request field gust (float64)",
@@ -360,9 +383,16 @@ CASES = [
         "the same features in other words",
         Project.of([delays(features=[ns.count(window=["1h", "2h"], name="n")])]),
         {(VIEW, "delays"): _view(False, "online", "the same features, written in another way")},
-        before=Project.of([delays(features=[
-            ns.count(window="1h", name="n_1h"), ns.count(window="2h", name="n_2h"),
-        ])]),
+        before=Project.of(
+            [
+                delays(
+                    features=[
+                        ns.count(window="1h", name="n_1h"),
+                        ns.count(window="2h", name="n_2h"),
+                    ]
+                )
+            ]
+        ),
     ),
     Case(
         "a frame of this process in place of the one of another",
@@ -370,7 +400,7 @@ CASES = [
         {},
         before=Project.of([delays(source=departures(batch=None))]),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -17,11 +17,23 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 NOW = NOON + timedelta(minutes=10)
 
 KINDS = {
-    "f64": "float64", "f32": "float32", "i8": "int8", "i16": "int16", "i32": "int32",
-    "i64": "int64", "flag": "bool", "text": "string", "raw": "bytes", "moment": "timestamp",
-    "day": "date", "price": "decimal(20, 4)", "floats": "list<float64>", "words": "list<string>",
-    "blobs": "list<bytes>", "embedding": "vector<float32, 3>",
-}  # fmt: skip
+    "f64": "float64",
+    "f32": "float32",
+    "i8": "int8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "flag": "bool",
+    "text": "string",
+    "raw": "bytes",
+    "moment": "timestamp",
+    "day": "date",
+    "price": "decimal(20, 4)",
+    "floats": "list<float64>",
+    "words": "list<string>",
+    "blobs": "list<bytes>",
+    "embedding": "vector<float32, 3>",
+}
 ITEM = ns.Entity("item", {"id": str})
 SHELF = ns.Entity("shelf", {"row": "int32", "place": "int64"})
 ITEMS = ns.Source(
@@ -33,25 +45,37 @@ LATEST = ns.FeatureView(
     "latest", entity=ITEM, source=ITEMS, features=list(KINDS), description="Of <every> type."
 )
 NUMBERS = ns.FeatureView(
-    "numbers", entity=ITEM, source=ITEMS,
+    "numbers",
+    entity=ITEM,
+    source=ITEMS,
     features=[ns.latest(n, name=f"n_{n}") for n in ("f64", "f32", "i8", "i16", "i32", "i64")],
-)  # fmt: skip
+)
 AGED = ns.FeatureView(
-    "aged", entity=ITEM, source=ITEMS, max_age="1h",
+    "aged",
+    entity=ITEM,
+    source=ITEMS,
+    max_age="1h",
     features=[ns.latest("f64", name="fresh"), ns.latest("text", name="fresh_text")],
-)  # fmt: skip
+)
 WATCHED = ns.FeatureView(
-    "watched", entity=ITEM, source=ITEMS, freshness="1min",
+    "watched",
+    entity=ITEM,
+    source=ITEMS,
+    freshness="1min",
     features=[ns.latest("i64", name="watched_i64")],
-)  # fmt: skip
+)
 WINDOWS = ns.FeatureView(
-    "windows", entity=ITEM, source=ITEMS,
+    "windows",
+    entity=ITEM,
+    source=ITEMS,
     features=[
-        ns.count(window="1h", name="events"), ns.mean("f64", window="1h", name="mean"),
-        ns.sum("i64", window="1d", name="sum"), ns.min("text", window="1d", name="first_text"),
+        ns.count(window="1h", name="events"),
+        ns.mean("f64", window="1h", name="mean"),
+        ns.sum("i64", window="1d", name="sum"),
+        ns.min("text", window="1d", name="first_text"),
         ns.last_n("f64", 3, window="1d", name="last3"),
     ],
-)  # fmt: skip
+)
 SHELVES = ns.FeatureView(
     "shelves", entity=SHELF, source=ITEMS, features=[ns.latest("text", name="label")]
 )
@@ -70,26 +94,53 @@ ASKED = [*IDS, "never seen", None, "a"]
 def items() -> pa.Table:
     rows: list[dict[str, Any]] = [
         {
-            "f64": 1.5, "f32": 0.1, "i8": 1, "i16": -2, "i32": 3, "i64": -4, "flag": True,
-            "text": "null", "raw": b"\x00\xff", "moment": NOON, "day": date(2024, 2, 29),
-            "price": Decimal("12.5000"), "floats": [1.0, None, -0.0], "words": ["", "é", None],
-            "blobs": [b"", b"\xfe"], "embedding": [0.1, -0.0, 3.0],
+            "f64": 1.5,
+            "f32": 0.1,
+            "i8": 1,
+            "i16": -2,
+            "i32": 3,
+            "i64": -4,
+            "flag": True,
+            "text": "null",
+            "raw": b"\x00\xff",
+            "moment": NOON,
+            "day": date(2024, 2, 29),
+            "price": Decimal("12.5000"),
+            "floats": [1.0, None, -0.0],
+            "words": ["", "é", None],
+            "blobs": [b"", b"\xfe"],
+            "embedding": [0.1, -0.0, 3.0],
         },
         {
-            "f64": float("nan"), "f32": float("-inf"), "i8": -128, "i16": 32_767,
-            "i32": -(1 << 31), "i64": (1 << 63) - 1, "flag": False, "text": "", "raw": b"",
-            "moment": datetime(1, 1, 1, tzinfo=UTC), "day": date(9999, 12, 31),
-            "price": Decimal("-9999999999999999.9999"), "floats": [float("inf"), float("nan")],
-            "words": [], "blobs": [None], "embedding": [float("nan"), float("inf"), 1e-45],
+            "f64": float("nan"),
+            "f32": float("-inf"),
+            "i8": -128,
+            "i16": 32_767,
+            "i32": -(1 << 31),
+            "i64": (1 << 63) - 1,
+            "flag": False,
+            "text": "",
+            "raw": b"",
+            "moment": datetime(1, 1, 1, tzinfo=UTC),
+            "day": date(9999, 12, 31),
+            "price": Decimal("-9999999999999999.9999"),
+            "floats": [float("inf"), float("nan")],
+            "words": [],
+            "blobs": [None],
+            "embedding": [float("nan"), float("inf"), 1e-45],
         },
         dict.fromkeys(KINDS),
         {**dict.fromkeys(KINDS), "f64": -0.0, "text": "old", "i64": 7},
         {
-            **dict.fromkeys(KINDS), "f64": 5e-324, "f32": 1.17549435e-38, "i64": -(1 << 63),
-            "text": "\u2028\"\\ \U0001f6d2\x00", "price": Decimal("0.0000"),
+            **dict.fromkeys(KINDS),
+            "f64": 5e-324,
+            "f32": 1.17549435e-38,
+            "i64": -(1 << 63),
+            "text": '\u2028"\\ \U0001f6d2\x00',
+            "price": Decimal("0.0000"),
             "moment": datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
         },
-    ]  # fmt: skip
+    ]
     times = [NOON, NOON, NOON, NOON - timedelta(days=2), NOON]
     full = [
         {"id": i, "row": n, "place": -n, "at": t, **row}
@@ -117,9 +168,14 @@ def judged(given):
     }
 '''
 REQUEST = {
-    "weight": "float64", "note": "string", "data": "bytes", "when": "timestamp", "on": "date",
-    "cost": "decimal(10, 2)", "parts": "list<float64>",
-}  # fmt: skip
+    "weight": "float64",
+    "note": "string",
+    "data": "bytes",
+    "when": "timestamp",
+    "on": "date",
+    "cost": "decimal(10, 2)",
+    "parts": "list<float64>",
+}
 GIVEN = {
     "weight": [1.0, float("nan"), None, float("-inf"), -0.0],
     "note": ["x", "", None, "NaN", "é"],
@@ -159,8 +215,10 @@ def filled(root: Path, *services: ns.FeatureService) -> ns.FeatureStore:
 
 def bits(table: pa.Table) -> list[Any]:
     """The content of a table such that equal means equal bits, but that any NaN equals any."""
-    return [(name, str(c.type), _bits(c.combine_chunks())) for name, c in
-            zip(table.column_names, table.columns, strict=True)]  # fmt: skip
+    return [
+        (name, str(c.type), _bits(c.combine_chunks()))
+        for name, c in zip(table.column_names, table.columns, strict=True)
+    ]
 
 
 def _bits(column: pa.Array) -> Any:

@@ -25,8 +25,11 @@ def test_services_are_listed_and_described(served: Served):
     listed = get(served, "/services")
     assert listed["registry_version"] == served.store.applied.version
     assert [s["name"] for s in listed["services"]] == [
-        "everything", "judged_items", "places", "plain",
-    ]  # fmt: skip
+        "everything",
+        "judged_items",
+        "places",
+        "plain",
+    ]
     assert listed["broken"] == {}
     told = get(served, "/services/everything")
     assert (told["description"], told["owner"]) == ("All of it.", "us")
@@ -135,9 +138,14 @@ class Links(HTMLParser):
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "number": (int, float),
-    "integer": (int,), "boolean": (bool,), "null": (type(None),),
-}  # fmt: skip
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
 
 
 def check(value: Any, at: dict[str, Any], document: dict[str, Any]) -> None:

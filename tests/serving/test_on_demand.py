@@ -40,29 +40,47 @@ def told(n_i32: int | None, mean: float | None, note: str | None, when: Any) -> 
     return {"told": f"{n_i32} {mean} {note} {day}", "has_mean": mean is not None}
 
 
-SERVICE = ns.FeatureService("every_kind", [
-    shop.NUMBERS["n_f64"],
-    ns.OnDemand(
-        "arrays", scaled, inputs=[shop.NUMBERS["n_f64", "n_i16"]], request={"weight": float},
-        outputs={"scaled": float, "doubled": "int64"},
-    ),
-    ns.OnDemand(
-        "rows", ns.per_row(told), inputs=[shop.NUMBERS["n_i32"], shop.WINDOWS["mean"]],
-        request={"note": str, "when": "timestamp"}, outputs={"told": str, "has_mean": bool},
-    ),
-    ns.OnDemand(
-        "sums", ns.expressions({
-            "ratio": "n_f64 / weight", "share": "round(events / (events + 3), 2)",
-            "capital": "upper(coalesce(note, text))",
-            "hours": "date_diff('hour', moment, \"when\")",
-            "price_of": "price * count - 1", "aged": "fresh IS NULL AND n_i16 < 0",
-            "tomorrow": '"when" + INTERVAL 1 DAY',
-        }),
-        inputs=[shop.NUMBERS["n_f64", "n_i16"], shop.WINDOWS["events"], shop.AGED["fresh"],
-                shop.LATEST["text", "moment", "price"]],
-        request={"weight": float, "count": "int16", "note": str, "when": "timestamp"},
-    ),
-])  # fmt: skip
+SERVICE = ns.FeatureService(
+    "every_kind",
+    [
+        shop.NUMBERS["n_f64"],
+        ns.OnDemand(
+            "arrays",
+            scaled,
+            inputs=[shop.NUMBERS["n_f64", "n_i16"]],
+            request={"weight": float},
+            outputs={"scaled": float, "doubled": "int64"},
+        ),
+        ns.OnDemand(
+            "rows",
+            ns.per_row(told),
+            inputs=[shop.NUMBERS["n_i32"], shop.WINDOWS["mean"]],
+            request={"note": str, "when": "timestamp"},
+            outputs={"told": str, "has_mean": bool},
+        ),
+        ns.OnDemand(
+            "sums",
+            ns.expressions(
+                {
+                    "ratio": "n_f64 / weight",
+                    "share": "round(events / (events + 3), 2)",
+                    "capital": "upper(coalesce(note, text))",
+                    "hours": "date_diff('hour', moment, \"when\")",
+                    "price_of": "price * count - 1",
+                    "aged": "fresh IS NULL AND n_i16 < 0",
+                    "tomorrow": '"when" + INTERVAL 1 DAY',
+                }
+            ),
+            inputs=[
+                shop.NUMBERS["n_f64", "n_i16"],
+                shop.WINDOWS["events"],
+                shop.AGED["fresh"],
+                shop.LATEST["text", "moment", "price"],
+            ],
+            request={"weight": float, "count": "int16", "note": str, "when": "timestamp"},
+        ),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +131,28 @@ def test_every_form_of_an_answer_says_the_same(store: ns.FeatureStore) -> None:
 
 
 def test_plain_rows_are_unpacked_for_functions_too(store: ns.FeatureStore) -> None:
-    function = ns.OnDemand("o", ns.expressions({
-        "a": "n_f64 * 2", "b": "n_f32 + 1", "c": "n_i8 + 1", "d": "n_i64 // 2",
-    }), inputs=[shop.NUMBERS])  # fmt: skip
+    function = ns.OnDemand(
+        "o",
+        ns.expressions(
+            {
+                "a": "n_f64 * 2",
+                "b": "n_f32 + 1",
+                "c": "n_i8 + 1",
+                "d": "n_i64 // 2",
+            }
+        ),
+        inputs=[shop.NUMBERS],
+    )
     service = ns.FeatureService("plain_rows", [function])
     ids = ["a", "strange", "a"]
     tenth = float(np.float32(0.1) + np.float32(1))
     wanted = {
-        "id": ids, "a": [3.0, float("nan"), 3.0],
+        "id": ids,
+        "a": [3.0, float("nan"), 3.0],
         "b": [tenth, float("-inf"), tenth],
-        "c": [2, -127, 2], "d": [-2, ((1 << 63) - 1) // 2, -2],
-    }  # fmt: skip
+        "c": [2, -127, 2],
+        "d": [-2, ((1 << 63) - 1) // 2, -2],
+    }
     assert repr(store.get_online_features(service, {"id": ids}).to_dict()) == repr(wanted)
     nulls = store.get_online_features(service, {"id": ["nulls"]}).to_dict()
     assert nulls == {"id": ["nulls"], **{name: [None] for name in "abcd"}}

@@ -27,17 +27,48 @@ from tests.serving.test_row_answers import NUMBERS, VIEWS, S, rows_of, sound
 
 KINDS = ["int8", "int16", "int32", "int64", "string", "bytes", "bool", "date", "timestamp"]
 VALUES = st.one_of(
-    st.sampled_from([None, True, 1.0, 0, -1, -128, 127, 128, 2**63 - 1, -(2**63), 2**63, "", "a",
-                     "é", "\ud800", "\0", "x" * 127, "x" * 128, "x" * 240, "x" * 900, "1", b"a",
-                     np.int8(3), np.str_("a"), "2013-06-01", [1], {}]),
-    st.integers(-(2**70), 2**70), st.text(max_size=300), st.binary(max_size=3),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            None,
+            True,
+            1.0,
+            0,
+            -1,
+            -128,
+            127,
+            128,
+            2**63 - 1,
+            -(2**63),
+            2**63,
+            "",
+            "a",
+            "é",
+            "\ud800",
+            "\0",
+            "x" * 127,
+            "x" * 128,
+            "x" * 240,
+            "x" * 900,
+            "1",
+            b"a",
+            np.int8(3),
+            np.str_("a"),
+            "2013-06-01",
+            [1],
+            {},
+        ]
+    ),
+    st.integers(-(2**70), 2**70),
+    st.text(max_size=300),
+    st.binary(max_size=3),
+)
 
 
 def service_of(kind: str, **options: Any) -> ns.FeatureService:
     source = ns.Source("s", {"k": kind, "at": "timestamp", "x": float}, event_time="at")
-    view = ns.FeatureView("v", entity=ns.Entity("e", {"k": kind}), source=source,
-                          features=[ns.latest("x")], **options)  # fmt: skip
+    view = ns.FeatureView(
+        "v", entity=ns.Entity("e", {"k": kind}), source=source, features=[ns.latest("x")], **options
+    )
     return ns.FeatureService("s", [view])
 
 
@@ -62,10 +93,23 @@ def test_common_keys_go_the_short_way(kind: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [{}, {"k": []}, {"k": [1, 2]}, {"k": (1,)}, {"k": np.array([1])}, {"x": [1]}, [{"k": 1}],
-     {"k": [1], "x": [1]}, {"k": [True]}, {"k": [None]}, {"k": [128]}, {"k": ["1"]}, {"k": 1}],
+    [
+        {},
+        {"k": []},
+        {"k": [1, 2]},
+        {"k": (1,)},
+        {"k": np.array([1])},
+        {"x": [1]},
+        [{"k": 1}],
+        {"k": [1], "x": [1]},
+        {"k": [True]},
+        {"k": [None]},
+        {"k": [128]},
+        {"k": ["1"]},
+        {"k": 1},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_other_requests_are_left_to_the_general_way(rows: Any) -> None:
     assert PLANS["int8"].lone_key(rows) is None
 
@@ -101,10 +145,15 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 def told(found: OnlineResponse) -> list[Any]:
     return [
-        outcome(found.to_dict), outcome(lambda: found.to_arrow().to_pylist()),
-        outcome(found.statuses), outcome(found.event_times), outcome(found.versions), found.t,
-        outcome(lambda: {n: v.tolist() for n, v in found.to_numpy().items()}), list(found.given),
-    ]  # fmt: skip
+        outcome(found.to_dict),
+        outcome(lambda: found.to_arrow().to_pylist()),
+        outcome(found.statuses),
+        outcome(found.event_times),
+        outcome(found.versions),
+        found.t,
+        outcome(lambda: {n: v.tolist() for n, v in found.to_numpy().items()}),
+        list(found.given),
+    ]
 
 
 def same_both_ways(view: ns.FeatureView, row: bytes | None) -> None:
@@ -170,9 +219,17 @@ def test_features_that_share_a_column_each_have_its_value() -> None:
     assert found == {"user_id": [1], "n": [3], "x": [0.5], "again": [0.5]}
 
 
-@given(st.lists(st.integers(MIN_TIME // S, MAX_TIME // S).flatmap(
-    lambda s: st.sampled_from([0, 1, 999_999, 120_000]).map(lambda u: s * MICROS_PER_SECOND + u)
-), min_size=1), st.randoms(use_true_random=False))  # fmt: skip
+@given(
+    st.lists(
+        st.integers(MIN_TIME // S, MAX_TIME // S).flatmap(
+            lambda s: st.sampled_from([0, 1, 999_999, 120_000]).map(
+                lambda u: s * MICROS_PER_SECOND + u
+            )
+        ),
+        min_size=1,
+    ),
+    st.randoms(use_true_random=False),
+)
 def test_the_time_of_an_answer_is_written_as_the_clock_writes_it(
     times: list[int], chance: random.Random
 ) -> None:

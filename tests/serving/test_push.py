@@ -38,12 +38,13 @@ from tests.serving.test_documents import check, metrics
 ORDER = {"user": int, "at": "timestamp", "amount": float, "id": str}
 ORDERS = ns.Source("orders", ORDER, event_time="at", event_id="id", stream=ns.LocalLog())
 UNREAD = ns.Source(
-    "unread", ORDER, event_time="at", stream=ns.LocalLog(partitions=3, key="user"),
+    "unread",
+    ORDER,
+    event_time="at",
+    stream=ns.LocalLog(partitions=3, key="user"),
     description="Nobody folds it.",
-)  # fmt: skip
-ITEMS = ns.Source(
-    "items", {**shop.ITEMS.schema.texts()}, event_time="at", stream=ns.LocalLog()
-)  # fmt: skip
+)
+ITEMS = ns.Source("items", {**shop.ITEMS.schema.texts()}, event_time="at", stream=ns.LocalLog())
 CLICKS = ns.Source("clicks", ORDER, event_time="at", stream=ns.Kafka("clicks-topic"))
 BATCH = ns.Source("batch", ORDER, event_time="at")
 USER = ns.Entity("user", {"user": int})
@@ -177,8 +178,9 @@ def test_columns_that_the_source_lacks_are_left_out_and_a_row_may_leave_one_out(
     rows = [{**row, "extra": {"a": 1}}, {"user": 2, "at": row["at"], "id": "z"}]
     offset = shared.post("/push/orders", {"rows": rows}).json()["offsets"]["0"]
     assert shared.rows(ORDERS, 0, offset - 1).to_pylist() == [
-        row, {**row, "user": 2, "id": "z", "amount": None},
-    ]  # fmt: skip
+        row,
+        {**row, "user": 2, "id": "z", "amount": None},
+    ]
 
 
 def test_rows_go_to_the_partitions_of_their_keys(shared: Pushing):
@@ -214,11 +216,18 @@ def test_many_at_once_each_get_their_own_offset_from_several_workers(shared: Pus
         """The row that was pushed, by the offset that was given for it."""
         with ns.Client(shared.url, timeout_s=30) as client:
             return {
-                client.push("orders", {
-                    "user": [number], "at": [at], "amount": [1.0], "id": [None],
-                })[0] - 1: number
+                client.push(
+                    "orders",
+                    {
+                        "user": [number],
+                        "at": [at],
+                        "amount": [1.0],
+                        "id": [None],
+                    },
+                )[0]
+                - 1: number
                 for number in range(20 * caller, 20 * caller + 20)
-            }  # fmt: skip
+            }
 
     with ThreadPoolExecutor(16) as callers:
         given = {o: n for found in callers.map(push, range(16)) for o, n in found.items()}
@@ -266,8 +275,11 @@ def test_a_push_that_waits_in_vain_is_in_the_log_once_and_says_who_is_behind(tmp
             answer = made.post("/push/orders?wait=online&wait_s=4", {"rows": [order(made.store)]})
         assert answer.status_code == 202
         assert answer.json() == {
-            "appended": 1, "offsets": {"0": 1}, "readable": False, "behind": ["newest"],
-        }  # fmt: skip
+            "appended": 1,
+            "offsets": {"0": 1},
+            "readable": False,
+            "behind": ["newest"],
+        }
         with ns.Client(made.url) as client:
             pushes = [
                 client.push("orders", [order(made.store)], wait=0.1),
@@ -333,29 +345,64 @@ def df(**changes: Any) -> dict[str, Any]:
 QUERIES = ["wait=online", "wait=online&wait_s=5"]
 OTHER_SITE = {"origin": "http://elsewhere.example"}
 CASES = [
-    Case("unknown source", 404, "NotFoundError", "Did you mean 'orders'?", path="/push/order",
-         valid=PUSHABLE),
+    Case(
+        "unknown source",
+        404,
+        "NotFoundError",
+        "Did you mean 'orders'?",
+        path="/push/order",
+        valid=PUSHABLE,
+    ),
     Case("no source", 404, "NotFoundError", "''", path="/push/", valid=PUSHABLE),
     Case("long source", 404, "NotFoundError", "…", path="/push/" + "x" * 5_000, valid=PUSHABLE),
     Case("Kafka", 422, "InputError", "clicks-topic", path="/push/clicks", valid=None),
     Case("no stream", 422, "InputError", "it has no stream", path="/push/batch", valid=None),
-    Case("query", 422, "InputError", "'waits=online'", path="/push/orders?waits=online",
-         valid=QUERIES),
-    Case("wait for what", 422, "InputError", "'wait=offline'", path="/push/orders?wait=offline",
-         valid=QUERIES),
-    Case("twice", 422, "InputError", "wait=online", path="/push/orders?wait=online&wait=online",
-         valid=QUERIES),
-    Case("seconds alone", 422, "InputError", "'wait_s=1'", path="/push/orders?wait_s=1",
-         valid=QUERIES),
+    Case(
+        "query",
+        422,
+        "InputError",
+        "'waits=online'",
+        path="/push/orders?waits=online",
+        valid=QUERIES,
+    ),
+    Case(
+        "wait for what",
+        422,
+        "InputError",
+        "'wait=offline'",
+        path="/push/orders?wait=offline",
+        valid=QUERIES,
+    ),
+    Case(
+        "twice",
+        422,
+        "InputError",
+        "wait=online",
+        path="/push/orders?wait=online&wait=online",
+        valid=QUERIES,
+    ),
+    Case(
+        "seconds alone",
+        422,
+        "InputError",
+        "'wait_s=1'",
+        path="/push/orders?wait_s=1",
+        valid=QUERIES,
+    ),
     *[
-        Case(f"seconds {s}", 422, "InputError", "from 0 to 20", valid=None,
-             path=f"/push/orders?wait=online&wait_s={s}")
+        Case(
+            f"seconds {s}",
+            422,
+            "InputError",
+            "from 0 to 20",
+            valid=None,
+            path=f"/push/orders?wait=online&wait_s={s}",
+        )
         for s in ("20.1", "-1", "nan", "inf", "soon", "")
     ],
     # bodies
     Case("not JSON", 400, "InputError", "not JSON", b"{", valid=None),
-    Case("NaN", 400, "InputError", "not JSON", b'{"rows": [{"amount": NaN}]}',
-         valid=None),
+    Case("NaN", 400, "InputError", "not JSON", b'{"rows": [{"amount": NaN}]}', valid=None),
     Case("list", 422, "InputError", "must be a JSON object", b"[]"),
     Case("no rows", 422, "InputError", '"user": […]', b"{}"),
     Case("more", 422, "InputError", "'rows'", {"rows": [], "row": 1}),
@@ -365,24 +412,58 @@ CASES = [
     Case("lengths", 422, "InputError", "different lengths", {"rows": {"user": [1], "id": []}}),
     Case("rows", 413, "LimitError", "at most 1000", {"rows": row()["rows"] * 1_001}),
     Case("bytes", 413, "LimitError", "at most 500000 bytes", b" " * 500_001, valid=None),
-    Case("media type", 415, "InputError", "'text/csv'", valid=["application/json", MEDIA_TYPE],
-         headers={"content-type": "text/csv"}),
-    Case("no Arrow", 400, "InputError", "Arrow", b"x", headers={"content-type": MEDIA_TYPE},
-         valid=None),
-    Case("Arrow rows", 413, "LimitError", "at most 1000",
-         arrow(pa.table({"id": pa.nulls(10**9)})), headers={"content-type": MEDIA_TYPE}),
-    Case("Arrow of another type", 422, "SchemaMismatchError", "expected int64, got string",
-         arrow(pa.table({"user": ["1"], "at": [shop.NOON], "amount": [1.0], "id": ["a"]})),
-         headers={"content-type": MEDIA_TYPE}),
+    Case(
+        "media type",
+        415,
+        "InputError",
+        "'text/csv'",
+        valid=["application/json", MEDIA_TYPE],
+        headers={"content-type": "text/csv"},
+    ),
+    Case(
+        "no Arrow",
+        400,
+        "InputError",
+        "Arrow",
+        b"x",
+        headers={"content-type": MEDIA_TYPE},
+        valid=None,
+    ),
+    Case(
+        "Arrow rows",
+        413,
+        "LimitError",
+        "at most 1000",
+        arrow(pa.table({"id": pa.nulls(10**9)})),
+        headers={"content-type": MEDIA_TYPE},
+    ),
+    Case(
+        "Arrow of another type",
+        422,
+        "SchemaMismatchError",
+        "expected int64, got string",
+        arrow(pa.table({"user": ["1"], "at": [shop.NOON], "amount": [1.0], "id": ["a"]})),
+        headers={"content-type": MEDIA_TYPE},
+    ),
     # columns
     *[
-        Case(f"absent {name}", 422, "SchemaMismatchError", f"'{name}' is not there",
-             row(**{name: "absent"}))
+        Case(
+            f"absent {name}",
+            422,
+            "SchemaMismatchError",
+            f"'{name}' is not there",
+            row(**{name: "absent"}),
+        )
         for name in ORDER
     ],
     *[
-        Case(f"{name} {value}", 422, "SchemaMismatchError", f"column {name!r}: {says}",
-             row(**{name: value}))
+        Case(
+            f"{name} {value}",
+            422,
+            "SchemaMismatchError",
+            f"column {name!r}: {says}",
+            row(**{name: value}),
+        )
         for name, value, says in [
             ("user", "1", "expected int64, got string"),
             ("user", True, "expected int64, got bool"),
@@ -400,36 +481,102 @@ CASES = [
             ("at", "9999-12-31T23:59:59-14:00", "expected timestamp"),
         ]
     ],
-    Case("mixed", 422, "SchemaMismatchError", "column 'user': expected int64, got other values",
-         {"rows": {"user": [1, "a"], "at": [None] * 2, "amount": [1] * 2, "id": ["a"] * 2}}),
-    Case("byte column", 422, "SchemaMismatchError", "column 'raw': expected bytes",
-         {"rows": [{"raw": "€"}]}, "/push/items", None),
+    Case(
+        "mixed",
+        422,
+        "SchemaMismatchError",
+        "column 'user': expected int64, got other values",
+        {"rows": {"user": [1, "a"], "at": [None] * 2, "amount": [1] * 2, "id": ["a"] * 2}},
+    ),
+    Case(
+        "byte column",
+        422,
+        "SchemaMismatchError",
+        "column 'raw': expected bytes",
+        {"rows": [{"raw": "€"}]},
+        "/push/items",
+        None,
+    ),
     # browsers
     Case("another site", 403, "InputError", "may not write", valid=None, headers=OTHER_SITE),
     Case("no site", 403, "InputError", "may not write", valid=None, headers={"origin": "null"}),
-    Case("said to be cross-site", 403, "InputError", "may not write", valid=None,
-         headers={"sec-fetch-site": "cross-site"}),
+    Case(
+        "said to be cross-site",
+        403,
+        "InputError",
+        "may not write",
+        valid=None,
+        headers={"sec-fetch-site": "cross-site"},
+    ),
     # Feast's
-    Case("Feast's source", 404, "NotFoundError", "Did you mean 'orders'?",
-         df(push_source_name="order"), "/push", PUSHABLE),
-    Case("Feast's offline", 422, "InputError", "online and offline alike", df(to="offline"),
-         "/push", None),
+    Case(
+        "Feast's source",
+        404,
+        "NotFoundError",
+        "Did you mean 'orders'?",
+        df(push_source_name="order"),
+        "/push",
+        PUSHABLE,
+    ),
+    Case(
+        "Feast's offline",
+        422,
+        "InputError",
+        "online and offline alike",
+        df(to="offline"),
+        "/push",
+        None,
+    ),
     Case("Feast's to", 422, "InputError", "not 'both'", df(to="both"), "/push", None),
-    Case("Feast's cache", 422, "InputError", "leave 'allow_registry_cache' out",
-         df(allow_registry_cache=False), "/push", None),
-    Case("Feast's transform", 422, "InputError", "leave 'transform_on_write' out",
-         df(transform_on_write=False), "/push", None),
+    Case(
+        "Feast's cache",
+        422,
+        "InputError",
+        "leave 'allow_registry_cache' out",
+        df(allow_registry_cache=False),
+        "/push",
+        None,
+    ),
+    Case(
+        "Feast's transform",
+        422,
+        "InputError",
+        "leave 'transform_on_write' out",
+        df(transform_on_write=False),
+        "/push",
+        None,
+    ),
     Case("Feast's option", 422, "InputError", "unknown field `x`", df(x=1), "/push", None),
     Case("Feast's rows", 422, "InputError", "df", df(df=[{"user": 1}]), "/push", None),
     Case("Feast's values", 422, "InputError", "array", df(df={"user": 1}), "/push", None),
     Case("Feast's body", 400, "InputError", "not JSON", b"{", "/push", None),
-    Case("Feast's columns", 422, "SchemaMismatchError", "'id' is not there",
-         df(df={n: [None] for n in ORDER if n != "id"}), "/push"),
-    Case("Feast's times", 422, "SchemaMismatchError", "no offset",
-         df(df={n: ["2024-01-01 00:00:00" if n == "at" else None] for n in ORDER}), "/push"),
-    Case("Feast's from another site", 403, "InputError", "may not write", df(), "/push", None,
-         headers=OTHER_SITE),
-]  # fmt: skip
+    Case(
+        "Feast's columns",
+        422,
+        "SchemaMismatchError",
+        "'id' is not there",
+        df(df={n: [None] for n in ORDER if n != "id"}),
+        "/push",
+    ),
+    Case(
+        "Feast's times",
+        422,
+        "SchemaMismatchError",
+        "no offset",
+        df(df={n: ["2024-01-01 00:00:00" if n == "at" else None] for n in ORDER}),
+        "/push",
+    ),
+    Case(
+        "Feast's from another site",
+        403,
+        "InputError",
+        "may not write",
+        df(),
+        "/push",
+        None,
+        headers=OTHER_SITE,
+    ),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c.what.replace(" ", "_") for c in CASES])
@@ -465,11 +612,14 @@ def test_clients_raise_what_the_store_in_process_raises(shared: Pushing):
         ("clicks", {"user": [1]}, InputError),
         ("orders", {"user": [1]}, SchemaMismatchError),
         ("orders", {"user": ["x"], "at": [at], "amount": [1], "id": ["a"]}, SchemaMismatchError),
-        ("orders", {"user": [1, "x"], "at": [at] * 2, "amount": [1] * 2, "id": ["a"] * 2},
-         InputError),
+        (
+            "orders",
+            {"user": [1, "x"], "at": [at] * 2, "amount": [1] * 2, "id": ["a"] * 2},
+            InputError,
+        ),
         ("orders", {"user": [1], "at": ["soon"], "amount": [1], "id": ["a"]}, SchemaMismatchError),
         ("orders", 3, InputError),
-    ]  # fmt: skip
+    ]
     with ns.Client(shared.url) as client:
         for source, rows, kind in cases:
             for push in (shared.store.push, client.push):

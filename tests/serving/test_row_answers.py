@@ -33,12 +33,13 @@ MIXED = make_view(
 )
 AGGREGATES = make_view(ns.count(window="10s"), ns.sum("n"), ns.max("x", window="1h", hop="exact"))
 SUMS = make_view(
-    ns.mean("x", window=["10s", "1h"]), ns.count(window="1h"), ns.sum("n"), ns.stddev("x"),
+    ns.mean("x", window=["10s", "1h"]),
+    ns.count(window="1h"),
+    ns.sum("n"),
+    ns.stddev("x"),
     ns.latest("s", max_age="10s"),
-)  # fmt: skip
-VIEWS = {
-    "aged": AGED, "numbers": NUMBERS, "mixed": MIXED, "aggregates": AGGREGATES, "sums": SUMS
-}  # fmt: skip
+)
+VIEWS = {"aged": AGED, "numbers": NUMBERS, "mixed": MIXED, "aggregates": AGGREGATES, "sums": SUMS}
 Way = Callable[[ViewRequest, Sequence[bytes | None], int], ViewAnswer]
 
 
@@ -97,17 +98,27 @@ def test_rows_answer_as_the_reference_does(case: Case, ahead: int, data: st.Data
 @st.composite
 def histories(draw: st.DrawFn) -> list[Fact]:
     """Facts of two keys at seconds 0 to 30, some of them pending at second 20."""
-    cells = st.fixed_dictionaries({
-        "x": st.sampled_from([None, 1.5, float("nan")]), "n": st.sampled_from([None, 7]),
-        "ok": st.sampled_from([None, True]), "s": st.sampled_from([None, "a"]),
-        "f": st.just(0.5), "small": st.sampled_from([None, -1]),
-    })  # fmt: skip
+    cells = st.fixed_dictionaries(
+        {
+            "x": st.sampled_from([None, 1.5, float("nan")]),
+            "n": st.sampled_from([None, 7]),
+            "ok": st.sampled_from([None, True]),
+            "s": st.sampled_from([None, "a"]),
+            "f": st.just(0.5),
+            "small": st.sampled_from([None, -1]),
+        }
+    )
     seconds = draw(st.lists(st.sampled_from([5, 9, 10, 11, 20, 21, 30]), min_size=1, max_size=6))
     return [
-        fact(s * S, known=min(s, 20) * S, sequence=i, key=draw(st.sampled_from([(1,), (2,)])),
-             **draw(cells))
+        fact(
+            s * S,
+            known=min(s, 20) * S,
+            sequence=i,
+            key=draw(st.sampled_from([(1,), (2,)])),
+            **draw(cells),
+        )
         for i, s in enumerate(seconds)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("way", [by_state, as_served])
@@ -178,8 +189,10 @@ def use(view: FeatureView, rows: Sequence[bytes | None], t: int) -> bool:
 
 
 def sound(name: str) -> bytes:
-    facts = [fact(at * S, known=20 * S, sequence=at, x=0.5, f=1.0, small=3, n=at, ok=True, s="é")
-             for at in (1, 2, 19, 25)]  # fmt: skip
+    facts = [
+        fact(at * S, known=20 * S, sequence=at, x=0.5, f=1.0, small=3, n=at, ok=True, s="é")
+        for at in (1, 2, 19, 25)
+    ]
     row = rows_of(VIEWS[name], facts if name != "numbers" else facts[:3], 20 * S)[1,]
     assert not use(VIEWS[name], [row], 22 * S)
     return row

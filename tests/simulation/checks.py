@@ -117,9 +117,11 @@ class Checks:
     def _rows(self, view: FeatureView, machine: Machine | None) -> dict[bytes, bytes]:
         """Entities' rows of a view, on a machine or (None) online."""
         world = self._world
-        where = world.online.rows if machine is None and not world.is_embedded else (
-            machine or world.machines[0]
-        ).rows  # fmt: skip
+        where = (
+            world.online.rows
+            if machine is None and not world.is_embedded
+            else (machine or world.machines[0]).rows
+        )
         return {k: row for k, row in where.scan(_prefix(view)) if is_entity_key(k)}
 
     def _marks(self, machine: Machine) -> None:
@@ -270,11 +272,18 @@ class Checks:
         """Each event that counts is archived once, from where it came."""
         world = self._world
         wanted = [
-            (origin_of(era.identity, f.partition), f.offset, f.place, f.event.user, f.event.at,
-             f.fact.known_time, f.event.x)
+            (
+                origin_of(era.identity, f.partition),
+                f.offset,
+                f.place,
+                f.event.user,
+                f.event.at,
+                f.fact.known_time,
+                f.event.x,
+            )
             for era in world.eras
             for f in era.told[log_hash].archived(era.archived.get(log_hash) or self._ends())
-        ]  # fmt: skip
+        ]
         table = world.offline.tables[TABLES[log_hash].name]
         columns = ["_origin", "_offset", "_place", "user", "_event_time", "_known_time", "x"]
         found = [row for run in table.at(None).runs for row in _tuples(run.facts, columns)]

@@ -15,17 +15,45 @@ T = TypeVar("T")
 
 #: At which calls something can happen. A site that is named twice is chosen more often.
 _SITES: dict[str, tuple[str, ...]] = {
-    "crash": ("state.write", "state.write", "archive.write", "online.write", "online.delete",
-              "offline.append", "offline.compact", "log.poll"),
-    "fail": ("online.read", "online.write", "online.write", "online.delete", "online.generation",
-             "offline.info", "offline.read", "offline.append", "log.poll", "log.bounds"),
+    "crash": (
+        "state.write",
+        "state.write",
+        "archive.write",
+        "online.write",
+        "online.delete",
+        "offline.append",
+        "offline.compact",
+        "log.poll",
+    ),
+    "fail": (
+        "online.read",
+        "online.write",
+        "online.write",
+        "online.delete",
+        "online.generation",
+        "offline.info",
+        "offline.read",
+        "offline.append",
+        "log.poll",
+        "log.bounds",
+    ),
     "full": ("state.write", "archive.write"),
     "roll back": ("online.write", "online.write", "online.read", "online.generation"),
     "empty": ("online.read", "online.read", "online.write", "online.generation"),
-    "meanwhile": ("state.read", "state.write", "archive.read", "archive.write", "online.read",
-                  "online.write", "online.delete", "offline.info", "offline.append", "log.bounds",
-                  "log.poll"),
-}  # fmt: skip
+    "meanwhile": (
+        "state.read",
+        "state.write",
+        "archive.read",
+        "archive.write",
+        "online.read",
+        "online.write",
+        "online.delete",
+        "offline.info",
+        "offline.append",
+        "log.bounds",
+        "log.poll",
+    ),
+}
 #: What a store may do in part, and raise.
 _IN_PARTS = {"online.write", "online.delete"}
 

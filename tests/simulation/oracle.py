@@ -85,9 +85,7 @@ class Told:
         at.mark = replace(at.mark, next_offset=message.offset + 1, known=known)
         if message.events is None:
             self._count(at, consumed=1, quarantined=1)
-            self.aside.append(
-                Aside(partition, message.offset, 0, UNREADABLE, message.payload)
-            )  # fmt: skip
+            self.aside.append(Aside(partition, message.offset, 0, UNREADABLE, message.payload))
         for place, event in enumerate(message.events or ()):
             self._row(partition, message, place, event)
         at.offsets.append(message.offset)

@@ -79,9 +79,14 @@ class Parts(Closing):
         spec = TABLES[view.log_hash]
         self.offline.create(spec)
         return Archive(
-            view, self.log, partitions, decode=self._decode, state=self.archive_state,
-            offline=self.offline, spec=spec,
-        )  # fmt: skip
+            view,
+            self.log,
+            partitions,
+            decode=self._decode,
+            state=self.archive_state,
+            offline=self.offline,
+            spec=spec,
+        )
 
     def has_table(self, view: FeatureView) -> bool:
         """Whether anything of a view was ever archived."""
@@ -89,9 +94,7 @@ class Parts(Closing):
 
     def verify(self, view: FeatureView) -> Verified:
         """The rows of a view beside those computed anew."""
-        check = Verification(
-            self._source, PROJECT, self.log, self.offline, self.online, self.state
-        )  # fmt: skip
+        check = Verification(self._source, PROJECT, self.log, self.offline, self.online, self.state)
         return check.run(view, table_name(view))
 
     def close(self) -> None:

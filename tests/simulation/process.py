@@ -94,9 +94,11 @@ class Process:
         ends = self._ends()
         folded = all(p.next_offset >= ends[n] for n, p in self.partitions.items())
         logs = {v.log_hash for v in self.views}
-        return folded and logs == self._archives.keys() and not any(
-            archive.behind(ends) for archive in self._archives.values()
-        )  # fmt: skip
+        return (
+            folded
+            and logs == self._archives.keys()
+            and not any(archive.behind(ends) for archive in self._archives.values())
+        )
 
     def marks(self) -> Iterable[tuple[str, int, Mark]]:
         """How far each view is in each partition."""

@@ -77,10 +77,13 @@ class Setting:
 
 def _setting(ids: bool, form: str) -> Setting:
     source = ns.Source(
-        "events", _SCHEMA, event_time="at", max_future=MAX_FUTURE,
+        "events",
+        _SCHEMA,
+        event_time="at",
+        max_future=MAX_FUTURE,
         stream=ns.Kafka("events", format=form, key="user"),
         **{"event_id": "id", "event_id_horizon": ID_HORIZON} if ids else {},
-    )  # fmt: skip
+    )
     user = ns.Entity("user", {"user": int})
 
     def view(name: str, features: list[object], **options: object) -> FeatureView:

@@ -15,17 +15,44 @@ from tests.simulation.project import S
 #: How often each may happen beside the rest.
 ALWAYS = {"append": 6.0, "turn": 16.0, "archive": 4.0, "start": 2.0, "tick": 2.0}
 SOMETIMES = {
-    "take": 2.0, "give up": 1.0, "read again": 3.0, "pause": 1.0, "kill": 1.0, "crash": 4.0,
-    "fail": 4.0, "full": 1.0, "meanwhile": 4.0, "roll back": 2.0, "roll back at a call": 4.0,
-    "empty at a call": 3.0, "outage": 2.0, "deploy": 1.0, "retain": 1.0, "verify": 2.0, "slow": 1.0,
+    "take": 2.0,
+    "give up": 1.0,
+    "read again": 3.0,
+    "pause": 1.0,
+    "kill": 1.0,
+    "crash": 4.0,
+    "fail": 4.0,
+    "full": 1.0,
+    "meanwhile": 4.0,
+    "roll back": 2.0,
+    "roll back at a call": 4.0,
+    "empty at a call": 3.0,
+    "outage": 2.0,
+    "deploy": 1.0,
+    "retain": 1.0,
+    "verify": 2.0,
+    "slow": 1.0,
     # These make everything anew, and so hide what went wrong before.
-    "empty": 0.7, "rebuild": 0.7, "replace the log": 0.7, "lose a machine": 0.7,
-}  # fmt: skip
+    "empty": 0.7,
+    "rebuild": 0.7,
+    "replace the log": 0.7,
+    "lose a machine": 0.7,
+}
 #: Those that go wrong in the step itself; others wait for a call.
 _AT_ONCE = {
-    "take", "give up", "read again", "pause", "kill", "roll back", "empty", "outage", "slow",
-    "rebuild", "replace the log", "lose a machine",
-}  # fmt: skip
+    "take",
+    "give up",
+    "read again",
+    "pause",
+    "kill",
+    "roll back",
+    "empty",
+    "outage",
+    "slow",
+    "rebuild",
+    "replace the log",
+    "lose a machine",
+}
 
 
 class Steps:
@@ -98,10 +125,11 @@ class Steps:
         world, random = self._world, self._random
         partition = random.randrange(world.partitions)
         rows = [
-            None if random.random() < 0.03
+            None
+            if random.random() < 0.03
             else world.events(random.randint(1, world.setting.most_rows), partition)
             for _ in range(random.randint(1, 8))
-        ]  # fmt: skip
+        ]
         world.append(partition, rows)
         if random.random() < 0.2:
             world.log.skip(partition, random.randint(1, 3))
@@ -155,8 +183,10 @@ class Steps:
         numbers = self._random.choice([every, sorted(process.partitions)])
         most = self._random.choice([1, 10, 1_000])
         process.archive(numbers, most, compact=self._random.choice([None, None, "small", "all"]))
-        done = {v.name: [m.next_offset for m in self._world.archived(v.log_hash)]
-                for v in self._world.views}  # fmt: skip
+        done = {
+            v.name: [m.next_offset for m in self._world.archived(v.log_hash)]
+            for v in self._world.views
+        }
         self._say(f"{worker.name} archived {numbers}: {done}")
 
     def _take(self, worker: Worker, process: Process) -> None:

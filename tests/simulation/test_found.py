@@ -267,8 +267,10 @@ def test_a_fail_over_counts_although_the_look_after_it_failed(
     finish(stage.process())
     online.empty()
     down = StoreUnavailableError("the store is down")
-    calls = Each(At("online.write", lambda: online.roll_back(0, 2), left),
-                 At("online.generation", lambda: raised(down), 1))  # fmt: skip
+    calls = Each(
+        At("online.write", lambda: online.roll_back(0, 2), left),
+        At("online.generation", lambda: raised(down), 1),
+    )
     process = stage.process(calls=calls)
     finish(process)
     assert process.turn(now=True)

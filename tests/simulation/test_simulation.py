@@ -56,8 +56,12 @@ def test_every_row_is_the_fold_of_its_log_whatever_happens(chunk: int) -> None:
     for seed in seeds:
         found.update(play(seed).trace)
     compared = found["rows verified"] + found["rows verified meanwhile"]
-    chaos.note("seeded simulation", faults=found["faults"], traces=sum(found[t] for t in _TRACES),
-               compared=compared)  # fmt: skip
+    chaos.note(
+        "seeded simulation",
+        faults=found["faults"],
+        traces=sum(found[t] for t in _TRACES),
+        compared=compared,
+    )
     if len(seeds) >= _ENOUGH:
         assert not [what for what in (*_TRACES, *_WORK) if not found[what]]
 
@@ -70,6 +74,9 @@ def test_a_seed_repeats_a_run_exactly() -> None:
     assert here == [f"{seed} {play(int(seed), digest=True).digest}" for seed in seeds]
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation", *reversed(seeds)],
-        env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split("\n") == [*reversed(here), ""]

@@ -22,27 +22,53 @@ USER = ns.Entity("user", {"user_id": int})
 PAIR = ns.Entity("pair", {"user_id": int, "shop": str})
 ORDERS = ns.Source(
     "orders",
-    {"user_id": int, "shop": str, "at": "timestamp", "price": float, "small": "float32",
-     "money": "decimal(18, 2)", "day": "date", "raw": "bytes", "count": "int8",
-     "tags": "list<string>", "taste": "vector<float32, 3>"},
+    {
+        "user_id": int,
+        "shop": str,
+        "at": "timestamp",
+        "price": float,
+        "small": "float32",
+        "money": "decimal(18, 2)",
+        "day": "date",
+        "raw": "bytes",
+        "count": "int8",
+        "tags": "list<string>",
+        "taste": "vector<float32, 3>",
+    },
     event_time="at",
-)  # fmt: skip
+)
 SPENT = ns.FeatureView(
-    "spent", entity=USER, source=ORDERS,
-    features=[ns.mean("price", window=["1h", "1d"]), ns.sum("money", window="1d"),
-              ns.count(window="1h"), ns.latest("taste"), ns.last_n("small", 3), "tags",
-              ns.count_distinct("shop"), ns.quantile("price", 0.9, window="1d")],
-)  # fmt: skip
+    "spent",
+    entity=USER,
+    source=ORDERS,
+    features=[
+        ns.mean("price", window=["1h", "1d"]),
+        ns.sum("money", window="1d"),
+        ns.count(window="1h"),
+        ns.latest("taste"),
+        ns.last_n("small", 3),
+        "tags",
+        ns.count_distinct("shop"),
+        ns.quantile("price", 0.9, window="1d"),
+    ],
+)
 SHOPS = ns.FeatureView(
-    "shops", entity=PAIR, source=ORDERS,
-    features=[ns.latest("raw"), ns.latest("day", max_age="2h"), ns.max("count", window="1d"),
-              ns.stddev("price", window="1d", name="spread")],
-)  # fmt: skip
+    "shops",
+    entity=PAIR,
+    source=ORDERS,
+    features=[
+        ns.latest("raw"),
+        ns.latest("day", max_age="2h"),
+        ns.max("count", window="1d"),
+        ns.stddev("price", window="1d", name="spread"),
+    ],
+)
 NEVER = ns.FeatureView(
-    "never", entity=USER, source=ns.Source("never", {"user_id": int, "at": "timestamp", "n": int},
-                                           event_time="at"),
+    "never",
+    entity=USER,
+    source=ns.Source("never", {"user_id": int, "at": "timestamp", "n": int}, event_time="at"),
     features=[ns.count(window="1h", name="never_count"), ns.latest("n")],
-)  # fmt: skip
+)
 
 
 def over(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -50,9 +76,12 @@ def over(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 OVER = ns.OnDemand(
-    "over", over, inputs=[SPENT["price_mean_1d"], SHOPS["spread"]], request={"offer": float},
+    "over",
+    over,
+    inputs=[SPENT["price_mean_1d"], SHOPS["spread"]],
+    request={"offer": float},
     outputs={"ratio": float, "worst": float},
-)  # fmt: skip
+)
 MODEL = ns.FeatureService("model", [SPENT, SHOPS["raw", "day"], NEVER, OVER])
 
 
@@ -79,7 +108,7 @@ def orders(rows: int, seed: int = 1) -> pa.Table:
             "tags": pa.array(lists, pa.list_(pa.string())),
             "taste": pa.array(vectors, pa.list_(pa.float32(), 3)),
         }
-    )  # fmt: skip
+    )
 
 
 def asked(rows: int, seed: int = 2) -> pa.Table:

@@ -67,8 +67,12 @@ def test_equal_rows_count_each(table: pa.Table) -> None:
 )
 def test_values_are_told_apart(kind: str, values: list[Any]) -> None:
     arrow = dtype(kind).to_arrow()
-    made = [pa.array([v], pa.string()).cast(arrow) if kind.startswith("decimal")
-            else pa.array([v], arrow) for v in values]  # fmt: skip
+    made = [
+        pa.array([v], pa.string()).cast(arrow)
+        if kind.startswith("decimal")
+        else pa.array([v], arrow)
+        for v in values
+    ]
     found = {RowDigest.of(pa.table({"v": column})) for column in made}
     assert len(found) == len(values)
 

@@ -134,10 +134,12 @@ def test_columns_of_any_type_are_kept(store: ns.FeatureStore, spark_session: Spa
     # Text of a zone of its own would shift these: 20:00 without a zone is 20:00 UTC.
     plain = pa.table(
         {
-            "user_id": range(5), "shop": ["s1"] * 5, "offer": [1.5] * 5,
+            "user_id": range(5),
+            "shop": ["s1"] * 5,
+            "offer": [1.5] * 5,
             "event_timestamp": ["2020-09-13T20:00:00Z"] * 5,
         }
-    )  # fmt: skip
+    )
     expected = store.get_historical_features(plain, "model").to_arrow()
     tags = {r["user_id"]: r["tags"] for r in got.collect()}
     assert [tags[i] for i in range(5)] == expected["tags"].to_pylist()

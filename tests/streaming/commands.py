@@ -95,9 +95,13 @@ def stream_json(root: Path, *words: str) -> Any:
 def running(root: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """``noskew stream`` with some words, as long as it is needed."""
     process = subprocess.Popen(
-        _command(root, words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
+        _command(root, words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
     with process:
         try:
             yield process

@@ -23,18 +23,36 @@ LEASE_S = 2.0
 
 def views() -> list[ns.FeatureView]:
     orders = ns.Source(
-        "orders", {"user": int, "at": "timestamp", "amount": float, "id": int},
-        event_time="at", event_id="id", stream=ns.LocalLog(partitions=2, key="user"),
-    )  # fmt: skip
+        "orders",
+        {"user": int, "at": "timestamp", "amount": float, "id": int},
+        event_time="at",
+        event_id="id",
+        stream=ns.LocalLog(partitions=2, key="user"),
+    )
     user = ns.Entity("user", {"user": int})
     return [
-        ns.FeatureView("spent", entity=user, source=orders, lateness="30s", features=[
-            ns.count(window=["1min", "1h"]), ns.sum("amount", window="1h"), ns.mean("amount"),
-            ns.last_value("amount", window="10min"),
-        ]),
-        ns.FeatureView("newest", entity=user, source=orders, lateness="30s", features=["amount"],
-                       max_age="1h", late="drop"),
-    ]  # fmt: skip
+        ns.FeatureView(
+            "spent",
+            entity=user,
+            source=orders,
+            lateness="30s",
+            features=[
+                ns.count(window=["1min", "1h"]),
+                ns.sum("amount", window="1h"),
+                ns.mean("amount"),
+                ns.last_value("amount", window="10min"),
+            ],
+        ),
+        ns.FeatureView(
+            "newest",
+            entity=user,
+            source=orders,
+            lateness="30s",
+            features=["amount"],
+            max_age="1h",
+            late="drop",
+        ),
+    ]
 
 
 def service() -> ns.FeatureService:
@@ -55,10 +73,14 @@ def orders(count: int, seed: int) -> pa.Table:
     at = NOW - ids % 240 * S + random.integers(0, 2, count)
     users = pa.array(ids % USERS, mask=ids == 0)
     amount = np.round(random.normal(50, 20, count), 2)
-    return pa.table({
-        "user": users, "at": pa.array(at).view(pa.timestamp("us", "UTC")),
-        "amount": amount, "id": ids,
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user": users,
+            "at": pa.array(at).view(pa.timestamp("us", "UTC")),
+            "amount": amount,
+            "id": ids,
+        }
+    )
 
 
 def main(arguments: Sequence[str]) -> None:

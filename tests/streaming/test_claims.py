@@ -93,8 +93,9 @@ def test_a_dead_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) -> N
         gone.wait()
         one = Claims(registry, "p", "s", lambda: 2, FixedClock(0))
         host, _, token = one.worker.rsplit("-", 2)
-        dead = Claims(registry, "p", "s", lambda: 2, FixedClock(0),
-                      worker=f"{host}-{gone.pid}-{token}")  # fmt: skip
+        dead = Claims(
+            registry, "p", "s", lambda: 2, FixedClock(0), worker=f"{host}-{gone.pid}-{token}"
+        )
         assert dead.look() == {0, 1}
         assert one.look() == {0, 1}, "without waiting for its lease to end"
 
@@ -169,8 +170,12 @@ def test_a_worker_that_was_paused_is_overtaken_and_changes_nothing(tmp_path: Pat
             wait_until(lambda: contents(store) == expected(store), "who stays takes all")
             assert two.end() == 0
             compared = len(contents(store)) + naive.check_answers(store)
-            chaos.note("pause of a worker, another takes over, the first wakes up", faults=1,
-                       traces=refused > 0, compared=compared)  # fmt: skip
+            chaos.note(
+                "pause of a worker, another takes over, the first wakes up",
+                faults=1,
+                traces=refused > 0,
+                compared=compared,
+            )
 
 
 @pytest.mark.chaos
@@ -185,6 +190,10 @@ def test_workers_come_and_are_killed_and_every_row_is_the_fold_of_its_log(tmp_pa
                 one.process.kill()
                 kills += one.process.wait() == -signal.SIGKILL
                 wait_until(lambda: contents(store) == expected(store), "the other one has it all")
-        chaos.note("kill -9 of one of two workers", faults=turns, traces=kills,
-                   compared=turns * len(contents(store)) + naive.check_answers(store))  # fmt: skip
+        chaos.note(
+            "kill -9 of one of two workers",
+            faults=turns,
+            traces=kills,
+            compared=turns * len(contents(store)) + naive.check_answers(store),
+        )
         assert kills == turns, "the nemesis left its trace"

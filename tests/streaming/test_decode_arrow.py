@@ -17,10 +17,12 @@ DECODE = ArrowDecoder(SMALL, "source 's'")
 
 
 def rows(*users: int | None) -> pa.Table:
-    return pa.table({
-        "user": pa.array(users, pa.int64()),
-        "at": pa.array([0] * len(users), pa.timestamp("us", "UTC")),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user": pa.array(users, pa.int64()),
+            "at": pa.array([0] * len(users), pa.timestamp("us", "UTC")),
+        }
+    )
 
 
 def test_a_message_holds_many_rows() -> None:
@@ -35,8 +37,17 @@ def test_a_message_holds_many_rows() -> None:
 def test_a_message_is_read_whole_or_not_at_all() -> None:
     good = encode_arrow(rows(1))
     other = encode_arrow(pa.table({"user": ["x"], "at": pa.array([0], pa.timestamp("us", "UTC"))}))
-    made = DECODE(payloads(b"", other, good[:-30], None, good, encode_arrow(
-        pa.table({"user": [1]})), good[: len(good) // 2]))  # fmt: skip
+    made = DECODE(
+        payloads(
+            b"",
+            other,
+            good[:-30],
+            None,
+            good,
+            encode_arrow(pa.table({"user": [1]})),
+            good[: len(good) // 2],
+        )
+    )
     assert made.message.tolist() == [4]
     assert sorted(made.bad) == [0, 1, 2, 3, 5, 6]
     assert "expected int64" in made.bad[1]

@@ -27,8 +27,12 @@ UUID_TEXT = "e227fd16-0c0d-4e85-8a8f-7b83c47ed5e6"
 
 
 def record(*fields: tuple[str, Any]) -> dict[str, Any]:
-    return {"type": "record", "name": "Order", "namespace": "shop",
-            "fields": [{"name": name, "type": kind} for name, kind in fields]}  # fmt: skip
+    return {
+        "type": "record",
+        "name": "Order",
+        "namespace": "shop",
+        "fields": [{"name": name, "type": kind} for name, kind in fields],
+    }
 
 
 def logical(kind: Any, meaning: str, **options: Any) -> dict[str, Any]:
@@ -65,44 +69,80 @@ def values(kind: Any, column: Any, *given_values: Any) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize(("kind", "column", "given_values", "expected"), [
-    ("boolean", bool, [True, False], [True, False]),
-    ("int", int, [-(1 << 31), 5], [-(1 << 31), 5]),
-    ("long", int, [-(1 << 63), (1 << 63) - 1], [-(1 << 63), (1 << 63) - 1]),
-    ("long", "int8", [127], [127]),
-    ("int", float, [3], [3.0]),
-    ("float", "float32", [1.5], [1.5]),
-    ("double", float, [0.1, float("inf")], [0.1, float("inf")]),
-    ("string", str, ["é\n", ""], ["é\n", ""]),
-    ("bytes", bytes, [b"\0\xff"], [b"\0\xff"]),
-    ({"type": "fixed", "name": "F", "size": 2}, bytes, [b"ab"], [b"ab"]),
-    ({"type": "enum", "name": "E", "symbols": ["BUY", "SELL"]}, str, ["SELL"], ["SELL"]),
-    (logical("string", "uuid"), str, [UUID(UUID_TEXT)], [UUID_TEXT]),
-    (logical("fixed", "uuid", name="U", size=16), str, [UUID(UUID_TEXT).bytes], [UUID_TEXT]),
-    (logical("int", "date"), "date", [date(2020, 2, 29)], [date(2020, 2, 29)]),
-    (logical("long", "timestamp-millis"), "timestamp", [NEW_YEAR, OLD], [NEW_YEAR, OLD]),
-    (logical("long", "timestamp-micros"), "timestamp", [NEW_YEAR], [NEW_YEAR]),
-    (logical("long", "timestamp-nanos"), "timestamp", [-1_999, 1_999],
-     [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=n) for n in (-1, 1)]),
-    (logical("long", "local-timestamp-micros"), "timestamp", [NEW_YEAR.replace(tzinfo=None)],
-     [NEW_YEAR]),
-    (logical("int", "time-millis"), int, [7], [7]),
-    ("string", "timestamp", ["2013-01-01T01:00:00+01:00"], [NEW_YEAR]),
-    (logical("bytes", "decimal", precision=6, scale=2), "decimal(10, 3)",
-     [Decimal("-12.34"), Decimal("0.00")], [Decimal("-12.340"), Decimal("0.000")]),
-    (logical("fixed", "decimal", name="D", size=16, precision=38), "decimal(38, 0)",
-     [Decimal(10**38 - 1)], [Decimal(10**38 - 1)]),
-    (maybe("long"), int, [None, 5], [None, 5]),
-    (["int", "null", "long"], int, [None, 5, 1 << 40], [None, 5, 1 << 40]),
-    ("null", int, [None], [None]),
-    ({"type": "array", "items": maybe("long")}, "list<int64>", [[1, None], []], [[1, None], []]),
-    (maybe({"type": "array", "items": "float"}), "vector<float32, 2>", [[1, 2], None],
-     [[1.0, 2.0], None]),
-    ({"type": "array", "items": logical("long", "timestamp-millis")}, "list<timestamp>",
-     [[NEW_YEAR]], [[NEW_YEAR]]),
-    ({"type": "array", "items": logical("bytes", "decimal", precision=4, scale=1)},
-     "list<decimal(5, 2)>", [[Decimal("1.5")]], [[Decimal("1.50")]]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "column", "given_values", "expected"),
+    [
+        ("boolean", bool, [True, False], [True, False]),
+        ("int", int, [-(1 << 31), 5], [-(1 << 31), 5]),
+        ("long", int, [-(1 << 63), (1 << 63) - 1], [-(1 << 63), (1 << 63) - 1]),
+        ("long", "int8", [127], [127]),
+        ("int", float, [3], [3.0]),
+        ("float", "float32", [1.5], [1.5]),
+        ("double", float, [0.1, float("inf")], [0.1, float("inf")]),
+        ("string", str, ["é\n", ""], ["é\n", ""]),
+        ("bytes", bytes, [b"\0\xff"], [b"\0\xff"]),
+        ({"type": "fixed", "name": "F", "size": 2}, bytes, [b"ab"], [b"ab"]),
+        ({"type": "enum", "name": "E", "symbols": ["BUY", "SELL"]}, str, ["SELL"], ["SELL"]),
+        (logical("string", "uuid"), str, [UUID(UUID_TEXT)], [UUID_TEXT]),
+        (logical("fixed", "uuid", name="U", size=16), str, [UUID(UUID_TEXT).bytes], [UUID_TEXT]),
+        (logical("int", "date"), "date", [date(2020, 2, 29)], [date(2020, 2, 29)]),
+        (logical("long", "timestamp-millis"), "timestamp", [NEW_YEAR, OLD], [NEW_YEAR, OLD]),
+        (logical("long", "timestamp-micros"), "timestamp", [NEW_YEAR], [NEW_YEAR]),
+        (
+            logical("long", "timestamp-nanos"),
+            "timestamp",
+            [-1_999, 1_999],
+            [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=n) for n in (-1, 1)],
+        ),
+        (
+            logical("long", "local-timestamp-micros"),
+            "timestamp",
+            [NEW_YEAR.replace(tzinfo=None)],
+            [NEW_YEAR],
+        ),
+        (logical("int", "time-millis"), int, [7], [7]),
+        ("string", "timestamp", ["2013-01-01T01:00:00+01:00"], [NEW_YEAR]),
+        (
+            logical("bytes", "decimal", precision=6, scale=2),
+            "decimal(10, 3)",
+            [Decimal("-12.34"), Decimal("0.00")],
+            [Decimal("-12.340"), Decimal("0.000")],
+        ),
+        (
+            logical("fixed", "decimal", name="D", size=16, precision=38),
+            "decimal(38, 0)",
+            [Decimal(10**38 - 1)],
+            [Decimal(10**38 - 1)],
+        ),
+        (maybe("long"), int, [None, 5], [None, 5]),
+        (["int", "null", "long"], int, [None, 5, 1 << 40], [None, 5, 1 << 40]),
+        ("null", int, [None], [None]),
+        (
+            {"type": "array", "items": maybe("long")},
+            "list<int64>",
+            [[1, None], []],
+            [[1, None], []],
+        ),
+        (
+            maybe({"type": "array", "items": "float"}),
+            "vector<float32, 2>",
+            [[1, 2], None],
+            [[1.0, 2.0], None],
+        ),
+        (
+            {"type": "array", "items": logical("long", "timestamp-millis")},
+            "list<timestamp>",
+            [[NEW_YEAR]],
+            [[NEW_YEAR]],
+        ),
+        (
+            {"type": "array", "items": logical("bytes", "decimal", precision=4, scale=1)},
+            "list<decimal(5, 2)>",
+            [[Decimal("1.5")]],
+            [[Decimal("1.50")]],
+        ),
+    ],
+)
 def test_each_type_is_read(
     kind: Any, column: Any, given_values: list[Any], expected: list[Any]
 ) -> None:
@@ -112,8 +152,12 @@ def test_each_type_is_read(
 def test_columns_are_fields_of_their_names() -> None:
     """A field that is not there is null; others, of whatever type, are ignored."""
     inner = {"type": "record", "name": "Inner", "fields": [{"name": "b", "type": "string"}]}
-    written = record(("map", {"type": "map", "values": "int"}), ("a", "long"), ("inner", inner),
-                     ("again", maybe("shop.Inner")))  # fmt: skip
+    written = record(
+        ("map", {"type": "map", "values": "int"}),
+        ("a", "long"),
+        ("inner", inner),
+        ("again", maybe("shop.Inner")),
+    )
     row = {"map": {"x": 1}, "a": 5, "inner": {"b": "x"}, "again": None}
     made = decoder({"b": str, "a": int}, written)(payloads(*encoded(written, row)))
     assert made.rows.to_pylist() == [{"b": None, "a": 5}]
@@ -144,16 +188,22 @@ def test_defaults_do_not_matter() -> None:
     assert decoder({"a": int}, written)(payloads(b"\x02")).rows.to_pylist() == [{"a": 1}]
 
 
-@pytest.mark.parametrize(("kind", "why"), [
-    ("string", "expected int64, got string"), ("boolean", "got bool"), ("bytes", "got binary"),
-    (["long", "string"], "union of several types is no column: long, string"),
-    ({"type": "map", "values": "long"}, "map is no column"),
-    ({"type": "record", "name": "R", "fields": []}, "record is no column"),
-    ({"type": "array", "items": {"type": "array", "items": "long"}}, "array of arrays"),
-    ({"type": "array", "items": "null"}, "array of empty items"),
-    (logical("bytes", "decimal", precision=40), "decimal of 40 digits"),
-    (maybe("shop.Order"), "contains itself"), ("Nothing", "no Avro schema"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("string", "expected int64, got string"),
+        ("boolean", "got bool"),
+        ("bytes", "got binary"),
+        (["long", "string"], "union of several types is no column: long, string"),
+        ({"type": "map", "values": "long"}, "map is no column"),
+        ({"type": "record", "name": "R", "fields": []}, "record is no column"),
+        ({"type": "array", "items": {"type": "array", "items": "long"}}, "array of arrays"),
+        ({"type": "array", "items": "null"}, "array of empty items"),
+        (logical("bytes", "decimal", precision=40), "decimal of 40 digits"),
+        (maybe("shop.Order"), "contains itself"),
+        ("Nothing", "no Avro schema"),
+    ],
+)
 def test_a_schema_that_never_fits_is_refused_at_once(kind: Any, why: str) -> None:
     with pytest.raises(SchemaMismatchError, match=why):
         decoder({"x": int}, record(("x", kind)))
@@ -192,28 +242,44 @@ def test_an_empty_record_may_have_no_bytes() -> None:
     assert sorted(made.bad) == [1, 2]
 
 
-MIXED = {"i": int, "n": "int8", "f": float, "s": str, "at": "timestamp", "d": "date",
-         "x": "decimal(6, 2)", "l": "list<int64>", "e": str}  # fmt: skip
+MIXED = {
+    "i": int,
+    "n": "int8",
+    "f": float,
+    "s": str,
+    "at": "timestamp",
+    "d": "date",
+    "x": "decimal(6, 2)",
+    "l": "list<int64>",
+    "e": str,
+}
 WRITTEN = record(
-    ("i", "long"), ("n", maybe("int")), ("f", maybe("double")), ("s", maybe("string")),
-    ("at", maybe(logical("long", "timestamp-micros"))), ("d", maybe(logical("int", "date"))),
+    ("i", "long"),
+    ("n", maybe("int")),
+    ("f", maybe("double")),
+    ("s", maybe("string")),
+    ("at", maybe(logical("long", "timestamp-micros"))),
+    ("d", maybe(logical("int", "date"))),
     ("x", maybe(logical("bytes", "decimal", precision=6, scale=2))),
     ("l", maybe({"type": "array", "items": maybe("long")})),
-    ("e", {"type": "enum", "name": "E", "symbols": ["BUY", "SELL"]}), ("other", maybe("bytes")),
-)  # fmt: skip
+    ("e", {"type": "enum", "name": "E", "symbols": ["BUY", "SELL"]}),
+    ("other", maybe("bytes")),
+)
 longs = st.integers(-(1 << 63), (1 << 63) - 1)
-rows = st.fixed_dictionaries({
-    "i": longs,
-    "n": st.none() | st.integers(-128, 127),
-    "f": st.none() | st.floats(allow_nan=False),
-    "s": st.none() | st.text(st.characters(codec="utf-8")),
-    "at": st.none() | st.datetimes(timezones=st.just(UTC)),
-    "d": st.none() | st.dates(),
-    "x": st.none() | st.decimals("-9999.99", "9999.99", places=2),
-    "l": st.none() | st.lists(st.none() | longs, max_size=3),
-    "e": st.sampled_from(["BUY", "SELL"]),
-    "other": st.none() | st.binary(max_size=3),
-})  # fmt: skip
+rows = st.fixed_dictionaries(
+    {
+        "i": longs,
+        "n": st.none() | st.integers(-128, 127),
+        "f": st.none() | st.floats(allow_nan=False),
+        "s": st.none() | st.text(st.characters(codec="utf-8")),
+        "at": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "d": st.none() | st.dates(),
+        "x": st.none() | st.decimals("-9999.99", "9999.99", places=2),
+        "l": st.none() | st.lists(st.none() | longs, max_size=3),
+        "e": st.sampled_from(["BUY", "SELL"]),
+        "other": st.none() | st.binary(max_size=3),
+    }
+)
 DECODE = decoder(MIXED, WRITTEN)
 
 

@@ -20,22 +20,29 @@ from tests.streaming.test_decode_avro import encoded, logical, record
 from tests.streaming.test_decode_protobuf import file, message
 
 ORDER = record(("user", "long"), ("at", logical("long", "timestamp-micros")))
-FILES = FileDescriptorSet(file=[file(
-    message("Order", "int64 user", "google.protobuf.Timestamp at"),
-    imports=["google/protobuf/timestamp.proto"],
-)]).SerializeToString()  # fmt: skip
+FILES = FileDescriptorSet(
+    file=[
+        file(
+            message("Order", "int64 user", "google.protobuf.Timestamp at"),
+            imports=["google/protobuf/timestamp.proto"],
+        )
+    ]
+).SerializeToString()
 
 
 def source(stream: Any) -> ns.Source:
     return ns.Source("clicks", {"user": int, "at": "timestamp"}, event_time="at", stream=stream)
 
 
-@pytest.mark.parametrize(("stream", "text"), [
-    (ns.Kafka("t"), b'{"user": 5, "at": 0}'),
-    (ns.LocalLog("json"), b'{"user": 5, "at": 0}'),
-    (ns.Kafka("t", "avro", schema=json.dumps(ORDER)), encoded(ORDER, {"user": 5, "at": 0})[0]),
-    (ns.Kafka("t", "protobuf", schema=FILES, message="shop.Order"), b"\x08\x05\x12\x00"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        (ns.Kafka("t"), b'{"user": 5, "at": 0}'),
+        (ns.LocalLog("json"), b'{"user": 5, "at": 0}'),
+        (ns.Kafka("t", "avro", schema=json.dumps(ORDER)), encoded(ORDER, {"user": 5, "at": 0})[0]),
+        (ns.Kafka("t", "protobuf", schema=FILES, message="shop.Order"), b"\x08\x05\x12\x00"),
+    ],
+)
 def test_every_format_gives_the_same_rows(stream: Any, text: bytes) -> None:
     made = decoder(source(stream))(payloads(text, b"\xff"))
     assert list(made.bad) == [1]
@@ -51,24 +58,32 @@ def test_a_source_without_a_stream_has_none() -> None:
         decoder(source(None))
 
 
-@pytest.mark.parametrize(("stream", "why"), [
-    (ns.Kafka("t", "avro", schema=json.dumps(record(("user", "string")))), "expected int64"),
-    (ns.Kafka("t", "avro", schema='{"type": "record"}'), "no Avro schema"),
-    (ns.Kafka("t", "protobuf", schema=base64.b64encode(FILES).decode(), message="Order"),
-     r"there are: shop\.Order"),
-    (ns.Kafka("t", "protobuf", schema=b"\xff", message="Order"), "no descriptor set"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stream", "why"),
+    [
+        (ns.Kafka("t", "avro", schema=json.dumps(record(("user", "string")))), "expected int64"),
+        (ns.Kafka("t", "avro", schema='{"type": "record"}'), "no Avro schema"),
+        (
+            ns.Kafka("t", "protobuf", schema=base64.b64encode(FILES).decode(), message="Order"),
+            r"there are: shop\.Order",
+        ),
+        (ns.Kafka("t", "protobuf", schema=b"\xff", message="Order"), "no descriptor set"),
+    ],
+)
 def test_a_schema_that_never_fits_is_told_when_the_source_is_opened(stream: Any, why: str) -> None:
     with pytest.raises(SchemaMismatchError, match=f"source 'clicks'.*{why}"):
         decoder(source(stream))
 
 
-@pytest.mark.parametrize(("library", "stream", "extra"), [
-    ("fastavro", 'ns.Kafka("t", "avro")', "avro"),
-    ("httpx", 'ns.Kafka("t", "avro")', "avro"),
-    ("google", 'ns.Kafka("t", "protobuf")', "protobuf"),
-    ("httpx", 'ns.Kafka("t", "protobuf")', "protobuf"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("library", "stream", "extra"),
+    [
+        ("fastavro", 'ns.Kafka("t", "avro")', "avro"),
+        ("httpx", 'ns.Kafka("t", "avro")', "avro"),
+        ("google", 'ns.Kafka("t", "protobuf")', "protobuf"),
+        ("httpx", 'ns.Kafka("t", "protobuf")', "protobuf"),
+    ],
+)
 def test_a_missing_library_names_its_extra(library: str, stream: str, extra: str) -> None:
     told = run(
         f"import os, sys\nsys.modules[{library!r}] = None\nimport noskew as ns\n"

@@ -55,23 +55,36 @@ def orders(*fields: str) -> bytes:
 # ------------------------------------------------------------------ headers
 
 
-@pytest.mark.parametrize(("text", "header"), [
-    (b"\0\0\0\0\1\0", Header(1, (0,), 6)),
-    (b"\0\x7f\xff\xff\xff\2\6abc", Header((1 << 31) - 1, (3,), 7)),
-    (b"\0\0\0\1\0\4\2\0", Header(256, (1, 0), 8)), (b"\0\0\0\0\1\2\x80\2", Header(1, (128,), 8)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        (b"\0\0\0\0\1\0", Header(1, (0,), 6)),
+        (b"\0\x7f\xff\xff\xff\2\6abc", Header((1 << 31) - 1, (3,), 7)),
+        (b"\0\0\0\1\0\4\2\0", Header(256, (1, 0), 8)),
+        (b"\0\0\0\0\1\2\x80\2", Header(1, (128,), 8)),
+    ],
+)
 def test_a_header_is_read(text: bytes, header: Header) -> None:
     assert protobuf_header(text) == header
     assert avro_header(text) == Header(header.id, (), 5)
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    (b"", "does not begin"), (b"\0\0\0\1", "does not begin"), (b"\1\0\0\0\1\0", "does not begin"),
-    (b"\0\0\0\0\0\0", "0, which is no id"), (b"\0\x80\0\0\0\0", "2147483648, which is no id"),
-    (b"\0\0\0\0\1", "truncated"), (b"\0\0\0\0\1\4\2", "truncated"), (b"\0\0\0\0\1\1", "no message"),
-    (b"\0\0\0\0\1\2\1", "no message"), (b"\0\0\0\0\1\xff\xff\xff\xff\xff\1", "truncated"),
-    (b"\0\0\0\0\1\xff\xff\xff\xff\1", "no message"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"", "does not begin"),
+        (b"\0\0\0\1", "does not begin"),
+        (b"\1\0\0\0\1\0", "does not begin"),
+        (b"\0\0\0\0\0\0", "0, which is no id"),
+        (b"\0\x80\0\0\0\0", "2147483648, which is no id"),
+        (b"\0\0\0\0\1", "truncated"),
+        (b"\0\0\0\0\1\4\2", "truncated"),
+        (b"\0\0\0\0\1\1", "no message"),
+        (b"\0\0\0\0\1\2\1", "no message"),
+        (b"\0\0\0\0\1\xff\xff\xff\xff\xff\1", "truncated"),
+        (b"\0\0\0\0\1\xff\xff\xff\xff\1", "no message"),
+    ],
+)
 def test_what_is_no_header_is_told(text: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         protobuf_header(text)
@@ -108,16 +121,24 @@ def test_an_id_that_is_unknown_is_asked_for_again(registry: RegistryServer) -> N
 def test_only_messages_of_a_schema_that_does_not_fit_are_bad(registry: RegistryServer) -> None:
     odd = record(("user", "string"))
     good = registry.register("t-value", V2)
-    bad = [registry.register("t-value", odd), registry.register("t-value", "nonsense"),
-           registry.register("t-value", orders(), kind="PROTOBUF"),
-           registry.register("t-value", '"long"'),
-           registry.register("t-value", record(("x", "Absent")))]  # fmt: skip
+    bad = [
+        registry.register("t-value", odd),
+        registry.register("t-value", "nonsense"),
+        registry.register("t-value", orders(), kind="PROTOBUF"),
+        registry.register("t-value", '"long"'),
+        registry.register("t-value", record(("x", "Absent"))),
+    ]
     (text,) = encoded(V2, {"user": 2, "x": 0.5})
     texts = [framed(good, text), *(framed(number, b"\2a") for number in bad), framed(good, text)]
     made = check_by_itself(decoder(source()), texts)
     assert made.rows.column("user").to_pylist() == [2, 2]
-    whys = ["schema 2, column 'user': expected int64, got string", "no Avro schema",
-            "is PROTOBUF, not AVRO", "no Avro schema|Avro record", "no Avro schema"]  # fmt: skip
+    whys = [
+        "schema 2, column 'user': expected int64, got string",
+        "no Avro schema",
+        "is PROTOBUF, not AVRO",
+        "no Avro schema|Avro record",
+        "no Avro schema",
+    ]
     assert sorted(made.bad) == list(range(1, len(whys) + 1))
     for number, why in enumerate(whys, 1):
         assert any(part in made.bad[number] for part in why.split("|")), made.bad[number]
@@ -154,11 +175,14 @@ def test_protobuf_is_read_by_the_message_it_names(registry: RegistryServer) -> N
 def test_protobuf_may_import_what_the_registry_has(registry: RegistryServer) -> None:
     kinds = file(message("Kind", "int64 i"), name="kinds.proto").SerializeToString()
     registry.register("kinds", kinds, kind="PROTOBUF")
-    main = file(message("Order", "int64 user", "google.protobuf.Timestamp at", "shop.Kind kind"),
-                imports=["google/protobuf/timestamp.proto", "a/kinds.proto"])  # fmt: skip
+    main = file(
+        message("Order", "int64 user", "google.protobuf.Timestamp at", "shop.Kind kind"),
+        imports=["google/protobuf/timestamp.proto", "a/kinds.proto"],
+    )
     reference = {"name": "a/kinds.proto", "subject": "kinds", "version": 1}
-    number = registry.register("t", main.SerializeToString(), kind="PROTOBUF",
-                               references=[reference])  # fmt: skip
+    number = registry.register(
+        "t", main.SerializeToString(), kind="PROTOBUF", references=[reference]
+    )
     made = decoder(source("protobuf"))(payloads(framed(number, b"\0\x08\x05\x12\x02\x08\x01")))
     assert made.rows.column("user").to_pylist() == [5]
     assert made.rows.column("at").cast("int64").to_pylist() == [1_000_000]
@@ -200,12 +224,18 @@ def test_a_damaged_message_disturbs_no_other(
 # ------------------------------------------------------------------ the registry's faults
 
 
-@pytest.mark.parametrize(("status", "kind", "why"), [
-    (503, StoreUnavailableError, "answered 503"), (429, StoreUnavailableError, "answered 429"),
-    # Of another server, which knows no such page, or has one.
-    (404, ConfigError, "check the address"), (200, ConfigError, "check the address"),
-    (302, ConfigError, "check the address"), (403, ConfigError, "refuses the credentials"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "kind", "why"),
+    [
+        (503, StoreUnavailableError, "answered 503"),
+        (429, StoreUnavailableError, "answered 429"),
+        # Of another server, which knows no such page, or has one.
+        (404, ConfigError, "check the address"),
+        (200, ConfigError, "check the address"),
+        (302, ConfigError, "check the address"),
+        (403, ConfigError, "refuses the credentials"),
+    ],
+)
 def test_no_message_is_bad_because_the_registry_cannot_be_asked(
     registry: RegistryServer, status: int, kind: type[NoskewError], why: str
 ) -> None:
@@ -267,10 +297,14 @@ def test_credentials_come_from_the_environment(
         decoder(source(registry_auth_env="OUR_REGISTRY_USER"))
 
 
-@pytest.mark.parametrize(("address", "why"), [
-    (None, "set the environment variable SCHEMA_REGISTRY_URL"), ("", "set the environment"),
-    ("localhost:8081", "no http URL"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        (None, "set the environment variable SCHEMA_REGISTRY_URL"),
+        ("", "set the environment"),
+        ("localhost:8081", "no http URL"),
+    ],
+)
 def test_an_address_that_is_none_is_told_when_the_source_is_opened(
     address: str | None, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

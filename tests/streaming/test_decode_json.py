@@ -19,11 +19,22 @@ from noskew.streaming.decoding.json import MOST_LEVELS, JsonDecoder
 from noskew.types import Schema
 from tests.streaming.decoders import check_by_itself, damaged, payloads
 
-SCHEMA = Schema({
-    "b": bool, "i8": "int8", "i": int, "f": float, "s": str, "raw": bytes, "t": "timestamp",
-    "d": "date", "x": "decimal(10, 2)", "l": "list<int64>", "v": "vector<float32, 2>",
-    "times": "list<timestamp>",
-})  # fmt: skip
+SCHEMA = Schema(
+    {
+        "b": bool,
+        "i8": "int8",
+        "i": int,
+        "f": float,
+        "s": str,
+        "raw": bytes,
+        "t": "timestamp",
+        "d": "date",
+        "x": "decimal(10, 2)",
+        "l": "list<int64>",
+        "v": "vector<float32, 2>",
+        "times": "list<timestamp>",
+    }
+)
 SMALL = Schema({"user": int, "at": "timestamp"})
 GOOD = b'{"user": 1, "at": "2013-01-01T00:00:00Z"}'
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -34,20 +45,42 @@ def json_rows(schema: Schema, *texts: bytes | None) -> Decoded:
 
 
 def test_each_type_is_read_from_json() -> None:
-    text = json.dumps({
-        "b": True, "i8": -128, "i": -(1 << 63), "f": 1, "s": "é\n",
-        "t": "2013-01-01T01:00:00+01:00",
-        "raw": base64.b64encode(b"\x00\xff").decode(), "d": "2013-01-02", "x": "1.50",
-        "l": [1, None], "v": [1.5, -2], "times": ["2013-01-01T00:00:00Z", None, 0], "other": {},
-    }).encode()  # fmt: skip
+    text = json.dumps(
+        {
+            "b": True,
+            "i8": -128,
+            "i": -(1 << 63),
+            "f": 1,
+            "s": "é\n",
+            "t": "2013-01-01T01:00:00+01:00",
+            "raw": base64.b64encode(b"\x00\xff").decode(),
+            "d": "2013-01-02",
+            "x": "1.50",
+            "l": [1, None],
+            "v": [1.5, -2],
+            "times": ["2013-01-01T00:00:00Z", None, 0],
+            "other": {},
+        }
+    ).encode()
     made = json_rows(SCHEMA, text)
     assert made.bad == {}
     assert made.rows.schema == SCHEMA.arrow
-    assert made.rows.to_pylist() == [{
-        "b": True, "i8": -128, "i": -(1 << 63), "f": 1.0, "s": "é\n", "raw": b"\x00\xff",
-        "t": NEW_YEAR, "d": date(2013, 1, 2), "x": Decimal("1.50"), "l": [1, None],
-        "v": [1.5, -2.0], "times": [NEW_YEAR, None, datetime(1970, 1, 1, tzinfo=UTC)],
-    }]  # fmt: skip
+    assert made.rows.to_pylist() == [
+        {
+            "b": True,
+            "i8": -128,
+            "i": -(1 << 63),
+            "f": 1.0,
+            "s": "é\n",
+            "raw": b"\x00\xff",
+            "t": NEW_YEAR,
+            "d": date(2013, 1, 2),
+            "x": Decimal("1.50"),
+            "l": [1, None],
+            "v": [1.5, -2.0],
+            "times": [NEW_YEAR, None, datetime(1970, 1, 1, tzinfo=UTC)],
+        }
+    ]
 
 
 def test_absent_fields_and_nulls_are_null() -> None:
@@ -68,19 +101,36 @@ def test_decimals_are_taken_exactly_as_numbers_and_as_texts() -> None:
 def test_timestamps_may_be_texts_and_numbers_side_by_side() -> None:
     made = json_rows(SMALL, GOOD, b'{"at": 7}', b'{"at": null}', GOOD)
     assert made.rows.column("at").cast(pa.int64()).to_pylist() == [
-        1_356_998_400_000_000, 7, None, 1_356_998_400_000_000,
-    ]  # fmt: skip
+        1_356_998_400_000_000,
+        7,
+        None,
+        1_356_998_400_000_000,
+    ]
 
 
-@pytest.mark.parametrize(("text", "why"), [
-    (None, "without content"), (b"", "truncated"), (b"[]", "array"), (b'{"user": 1', "truncated"),
-    (b'{"user": "1"}', "user"), (b'{"user": 1.5}', "user"), (b'{"user": true}', "user"),
-    (b'{"user": 9223372036854775808}', "user"), (b'{"at": "2013-01-01T00:00:00"}', "no offset"),
-    (b'{"at": "soon"}', "'at'"), (b'{"at": 9223372036854775807}', "'at'"), (b"\xff\xfe", ""),
-    (b'{"user": 1}{"user": 2}', "trailing"), (b'{"user": NaN}', ""),
-    (b'{"at": 9223372036854775808}', "'at'"), (b'{"at": "\xff"}', "utf-8"),
-    (b'{"user": ' + b"9" * 5_000 + b"}", "user"), (b'{"other": ' + b"[" * 100_000, "levels"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "without content"),
+        (b"", "truncated"),
+        (b"[]", "array"),
+        (b'{"user": 1', "truncated"),
+        (b'{"user": "1"}', "user"),
+        (b'{"user": 1.5}', "user"),
+        (b'{"user": true}', "user"),
+        (b'{"user": 9223372036854775808}', "user"),
+        (b'{"at": "2013-01-01T00:00:00"}', "no offset"),
+        (b'{"at": "soon"}', "'at'"),
+        (b'{"at": 9223372036854775807}', "'at'"),
+        (b"\xff\xfe", ""),
+        (b'{"user": 1}{"user": 2}', "trailing"),
+        (b'{"user": NaN}', ""),
+        (b'{"at": 9223372036854775808}', "'at'"),
+        (b'{"at": "\xff"}', "utf-8"),
+        (b'{"user": ' + b"9" * 5_000 + b"}", "user"),
+        (b'{"other": ' + b"[" * 100_000, "levels"),
+    ],
+)
 def test_a_bad_message_is_named_and_the_others_are_read(text: bytes | None, why: str) -> None:
     made = json_rows(SMALL, GOOD, text, GOOD)
     assert made.rows.column("user").to_pylist() == [1, 1]
@@ -90,11 +140,25 @@ def test_a_bad_message_is_named_and_the_others_are_read(text: bytes | None, why:
     assert "c0" not in made.bad[1], "columns by their own names"
 
 
-texts = st.sampled_from([
-    GOOD, None, b"", b"{}", b'{"user": 5}', b'{"user": "x"}', b'{"at": 5}', b'{"at": 1.5}',
-    b'{"at": "2013-01-01"}', b'{"at": "2013-01-01T00:00:00.123456789Z"}', b"[", b'{"a": 1}, {}',
-    b'{"at": "2013-01-01 00:00:00-05:00"}', b'{"at": "0000-01-01T00:00:00Z"}', b"null",
-])  # fmt: skip
+texts = st.sampled_from(
+    [
+        GOOD,
+        None,
+        b"",
+        b"{}",
+        b'{"user": 5}',
+        b'{"user": "x"}',
+        b'{"at": 5}',
+        b'{"at": 1.5}',
+        b'{"at": "2013-01-01"}',
+        b'{"at": "2013-01-01T00:00:00.123456789Z"}',
+        b"[",
+        b'{"a": 1}, {}',
+        b'{"at": "2013-01-01 00:00:00-05:00"}',
+        b'{"at": "0000-01-01T00:00:00Z"}',
+        b"null",
+    ]
+)
 
 
 @given(st.lists(texts, max_size=12))
@@ -117,8 +181,11 @@ def test_how_deep_a_message_may_be_does_not_depend_on_the_stack() -> None:
         return b'{"user": 1, "o": ' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
     def below(frames: int) -> Decoded:
-        return below(frames - 1) if frames else json_rows(
-            SMALL, nested(MOST_LEVELS), nested(MOST_LEVELS + 1), GOOD, None)  # fmt: skip
+        return (
+            below(frames - 1)
+            if frames
+            else json_rows(SMALL, nested(MOST_LEVELS), nested(MOST_LEVELS + 1), GOOD, None)
+        )
 
     for frames in (0, 500):
         made = below(frames)
@@ -131,8 +198,18 @@ def test_how_deep_a_message_may_be_does_not_depend_on_the_stack() -> None:
 
 # ------------------------------------------------------------------ beside a plain reader
 
-MIXED = Schema({"i": int, "n": "int8", "f": float, "s": str, "b": bool, "at": "timestamp",
-                "x": "decimal(6, 2)", "l": "list<int64>"})  # fmt: skip
+MIXED = Schema(
+    {
+        "i": int,
+        "n": "int8",
+        "f": float,
+        "s": str,
+        "b": bool,
+        "at": "timestamp",
+        "x": "decimal(6, 2)",
+        "l": "list<int64>",
+    }
+)
 LITERALS = (
     "null true false 0 1 -0 7 1.0 -1.5 1e3 1e999 127 128 -129 9223372036854775807 NaN Infinity "
     "9223372036854775808 123.45 1234.567 99999 01 .5 1. [] [1] [1,null] [1.5] {} "
@@ -232,6 +309,12 @@ def numbers(value: Any) -> list[int | None] | None:
 
 
 PLAIN: dict[str, Any] = {
-    "i": lambda v: number(v, 1 << 63), "n": lambda v: number(v, 1 << 7), "f": real,
-    "s": exactly(str), "b": exactly(bool), "at": moment, "x": decimal, "l": numbers,
-}  # fmt: skip
+    "i": lambda v: number(v, 1 << 63),
+    "n": lambda v: number(v, 1 << 7),
+    "f": real,
+    "s": exactly(str),
+    "b": exactly(bool),
+    "at": moment,
+    "x": decimal,
+    "l": numbers,
+}

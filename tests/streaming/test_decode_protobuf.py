@@ -28,8 +28,9 @@ from noskew.types import Schema
 from tests.streaming.decoders import check_by_itself, damaged, payloads
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
-KINDS = {name.removeprefix("TYPE_").lower(): number
-         for name, number in FieldDescriptorProto.Type.items()}  # fmt: skip
+KINDS = {
+    name.removeprefix("TYPE_").lower(): number for name, number in FieldDescriptorProto.Type.items()
+}
 
 
 def message(name: str, *fields: str) -> DescriptorProto:
@@ -49,8 +50,12 @@ def message(name: str, *fields: str) -> DescriptorProto:
     return made
 
 
-def file(*messages: DescriptorProto, name: str = "shop.proto", imports: Sequence[str] = (),
-         syntax: str = "proto3") -> FileDescriptorProto:  # fmt: skip
+def file(
+    *messages: DescriptorProto,
+    name: str = "shop.proto",
+    imports: Sequence[str] = (),
+    syntax: str = "proto3",
+) -> FileDescriptorProto:
     made = FileDescriptorProto(name=name, package="shop", syntax=syntax, dependency=imports)
     made.message_type.extend(messages)
     side = made.enum_type.add(name=f"Side{name.removesuffix('.proto').title()}")
@@ -65,20 +70,51 @@ def found(*files: FileDescriptorProto, name: str = "shop.Order") -> Descriptor:
 
 
 IMPORTS = ["google/protobuf/timestamp.proto", "google/protobuf/wrappers.proto"]
-ORDER = found(file(
-    message("Order", "int64 i", "optional int32 n", "double f", "string s", "bytes raw", "bool b",
-            "google.protobuf.Timestamp at", "shop.SideShop side", "repeated int64 l",
-            "repeated float v", "google.protobuf.Int64Value w", "uint64 u", "fixed32 u32",
-            "repeated google.protobuf.Timestamp times", "shop.Other other",
-            "repeated shop.SideShop sides", "sint32 z"),
-    message("Other", "int64 i"),
-    imports=IMPORTS,
-))  # fmt: skip
+ORDER = found(
+    file(
+        message(
+            "Order",
+            "int64 i",
+            "optional int32 n",
+            "double f",
+            "string s",
+            "bytes raw",
+            "bool b",
+            "google.protobuf.Timestamp at",
+            "shop.SideShop side",
+            "repeated int64 l",
+            "repeated float v",
+            "google.protobuf.Int64Value w",
+            "uint64 u",
+            "fixed32 u32",
+            "repeated google.protobuf.Timestamp times",
+            "shop.Other other",
+            "repeated shop.SideShop sides",
+            "sint32 z",
+        ),
+        message("Other", "int64 i"),
+        imports=IMPORTS,
+    )
+)
 COLUMNS = {
-    "i": int, "n": "int8", "f": float, "s": str, "raw": bytes, "b": bool, "at": "timestamp",
-    "side": str, "l": "list<int64>", "v": "vector<float32, 2>", "w": int, "u": int, "u32": int,
-    "times": "list<timestamp>", "sides": "list<string>", "z": int, "absent": str,
-}  # fmt: skip
+    "i": int,
+    "n": "int8",
+    "f": float,
+    "s": str,
+    "raw": bytes,
+    "b": bool,
+    "at": "timestamp",
+    "side": str,
+    "l": "list<int64>",
+    "v": "vector<float32, 2>",
+    "w": int,
+    "u": int,
+    "u32": int,
+    "times": "list<timestamp>",
+    "sides": "list<string>",
+    "z": int,
+    "absent": str,
+}
 Order: Any = GetMessageClass(ORDER)
 
 
@@ -104,10 +140,21 @@ def order(**fields: Any) -> bytes:
 
 def test_each_type_is_read() -> None:
     fields = {
-        "i": -(1 << 63), "n": -5, "f": 0.1, "s": "é", "raw": b"\0\xff", "b": True, "at": NEW_YEAR,
-        "l": [1, -1], "v": [1.5, 2.0], "w": 0, "u": (1 << 63) - 1, "u32": (1 << 32) - 1,
-        "times": [NEW_YEAR], "z": -7,
-    }  # fmt: skip
+        "i": -(1 << 63),
+        "n": -5,
+        "f": 0.1,
+        "s": "é",
+        "raw": b"\0\xff",
+        "b": True,
+        "at": NEW_YEAR,
+        "l": [1, -1],
+        "v": [1.5, 2.0],
+        "w": 0,
+        "u": (1 << 63) - 1,
+        "u32": (1 << 32) - 1,
+        "times": [NEW_YEAR],
+        "z": -7,
+    }
     made = DECODE(payloads(order(**fields, side=2, sides=[1, 0])))
     assert made.bad == {}
     assert made.rows.to_pylist() == [
@@ -118,10 +165,24 @@ def test_each_type_is_read() -> None:
 def test_what_is_unset_is_null_where_the_message_tells_it() -> None:
     made = DECODE(payloads(b"", order(n=0, w=0)))
     unset = {
-        "i": 0, "n": None, "f": 0.0, "s": "", "raw": b"", "b": False, "at": None,
-        "side": "UNKNOWN_S", "l": [], "v": None, "w": None, "u": 0, "u32": 0, "times": [],
-        "sides": [], "z": 0, "absent": None,
-    }  # fmt: skip
+        "i": 0,
+        "n": None,
+        "f": 0.0,
+        "s": "",
+        "raw": b"",
+        "b": False,
+        "at": None,
+        "side": "UNKNOWN_S",
+        "l": [],
+        "v": None,
+        "w": None,
+        "u": 0,
+        "u32": 0,
+        "times": [],
+        "sides": [],
+        "z": 0,
+        "absent": None,
+    }
     assert made.rows.to_pylist() == [unset, {**unset, "n": 0, "w": 0}]
 
 
@@ -130,11 +191,17 @@ def test_an_enum_may_be_its_number() -> None:
     assert made.rows.to_pylist() == [{"side": 2, "sides": [1, 7]}]
 
 
-@pytest.mark.parametrize(("seconds", "nanos", "micros"), [
-    (0, 1_999, 1), (-1, 999_998_001, -1), (-1, 999_999_001, 0), (-1, 999_999_000, -1),
-    (-62_135_596_800, 0, -62_135_596_800_000_000),
-    (253_402_300_799, 999_999_999, 253_402_300_799_999_999),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "micros"),
+    [
+        (0, 1_999, 1),
+        (-1, 999_998_001, -1),
+        (-1, 999_999_001, 0),
+        (-1, 999_999_000, -1),
+        (-62_135_596_800, 0, -62_135_596_800_000_000),
+        (253_402_300_799, 999_999_999, 253_402_300_799_999_999),
+    ],
+)
 def test_nanoseconds_are_cut_off_towards_1970(seconds: int, nanos: int, micros: int) -> None:
     made = Order()
     made.at.seconds, made.at.nanos = seconds, nanos
@@ -142,9 +209,16 @@ def test_nanoseconds_are_cut_off_towards_1970(seconds: int, nanos: int, micros: 
     assert read.rows.column("at").cast("int64").to_pylist() == [micros]
 
 
-@pytest.mark.parametrize(("seconds", "nanos"), [
-    (253_402_300_800, 0), (-62_135_596_801, 0), (0, -1), (0, 1_000_000_000), (1 << 62, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [
+        (253_402_300_800, 0),
+        (-62_135_596_801, 0),
+        (0, -1),
+        (0, 1_000_000_000),
+        (1 << 62, 0),
+    ],
+)
 def test_a_timestamp_that_is_none_is_bad(seconds: int, nanos: int) -> None:
     made = Order()
     made.at.seconds, made.at.nanos = seconds, nanos
@@ -155,11 +229,31 @@ def test_a_timestamp_that_is_none_is_bad(seconds: int, nanos: int) -> None:
 
 def test_a_bad_message_is_named_and_the_others_are_read() -> None:
     good = order(i=1)
-    made = DECODE(payloads(good, good[:-1], None, b"\x00", order(n=200), order(u=1 << 63),
-                           order(side=9), b"\x22\x01\xff", order(v=[1.0]), good))  # fmt: skip
+    made = DECODE(
+        payloads(
+            good,
+            good[:-1],
+            None,
+            b"\x00",
+            order(n=200),
+            order(u=1 << 63),
+            order(side=9),
+            b"\x22\x01\xff",
+            order(v=[1.0]),
+            good,
+        )
+    )
     assert made.message.tolist() == [0, 9]
-    whys = ["not a message", "without content", "not a message", "'n'", "'u'", "9 is no value",
-            "not a message", "'v'"]  # fmt: skip
+    whys = [
+        "not a message",
+        "without content",
+        "not a message",
+        "'n'",
+        "'u'",
+        "9 is no value",
+        "not a message",
+        "'v'",
+    ]
     for number, why in enumerate(whys, 1):
         assert why in made.bad[number]
 
@@ -172,10 +266,16 @@ def test_proto2_texts_need_not_be_utf8() -> None:
     assert "'s'" in made.bad[0]
 
 
-@pytest.mark.parametrize(("field", "column", "why"), [
-    ("s", int, "expected int64, got string"), ("other", int, "shop.Other is no column"),
-    ("i", "timestamp", "their unit is unknown"), ("at", int, "got timestamp"), ("b", str, "bool"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "column", "why"),
+    [
+        ("s", int, "expected int64, got string"),
+        ("other", int, "shop.Other is no column"),
+        ("i", "timestamp", "their unit is unknown"),
+        ("at", int, "got timestamp"),
+        ("b", str, "bool"),
+    ],
+)
 def test_a_type_that_never_fits_is_refused_at_once(field: str, column: Any, why: str) -> None:
     with pytest.raises(SchemaMismatchError, match=why):
         decoder({field: column})
@@ -193,8 +293,10 @@ def test_a_map_is_no_column() -> None:
 def test_a_descriptor_set_may_leave_out_what_comes_with_protobuf() -> None:
     kinds = file(message("Kinds", "int64 i"), name="kinds.proto")
     whole = FileDescriptorProto.FromString(timestamp_pb2.DESCRIPTOR.serialized_pb)
-    main = file(message("Order", "google.protobuf.Timestamp at", "shop.Kinds k"),
-                imports=["google/protobuf/timestamp.proto", "kinds.proto"])  # fmt: skip
+    main = file(
+        message("Order", "google.protobuf.Timestamp at", "shop.Kinds k"),
+        imports=["google/protobuf/timestamp.proto", "kinds.proto"],
+    )
     for files in ([kinds, main], [main, kinds], [whole, kinds, main]):
         assert found(*files).full_name == "shop.Order"
     with pytest.raises(SchemaMismatchError, match=r"imports 'kinds\.proto'"):
@@ -220,11 +322,21 @@ def test_messages_of_a_fixed_type_may_have_the_header_of_a_registry() -> None:
 longs = st.integers(-(1 << 63), (1 << 63) - 1)
 moments = st.datetimes(timezones=st.just(UTC))
 rows = st.fixed_dictionaries(
-    {"i": longs, "f": st.floats(allow_nan=False), "s": st.text(st.characters(codec="utf-8")),
-     "b": st.booleans(), "l": st.lists(longs, max_size=3), "times": st.lists(moments, max_size=2)},
-    optional={"n": st.integers(-128, 127), "at": moments, "w": longs,
-              "v": st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=2)},
-)  # fmt: skip
+    {
+        "i": longs,
+        "f": st.floats(allow_nan=False),
+        "s": st.text(st.characters(codec="utf-8")),
+        "b": st.booleans(),
+        "l": st.lists(longs, max_size=3),
+        "times": st.lists(moments, max_size=2),
+    },
+    optional={
+        "n": st.integers(-128, 127),
+        "at": moments,
+        "w": longs,
+        "v": st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=2),
+    },
+)
 SOME = ("i", "f", "s", "b", "l", "times", "n", "at", "w", "v")
 READ = decoder({name: COLUMNS[name] for name in SOME})
 

@@ -222,9 +222,11 @@ def frontiers(store: ns.FeatureStore) -> list[set[bytes]]:
     views = store.applied.project.views.values()
     prefixes = [view_prefix("shop", view.definition_hash) for view in views]
     return [
-        set(frontier_keys(p, number, turn)) for p in prefixes for number in (0, 1)
+        set(frontier_keys(p, number, turn))
+        for p in prefixes
+        for number in (0, 1)
         for turn in (0, 1)
-    ]  # fmt: skip
+    ]
 
 
 def await_confirmed(store: ns.FeatureStore, cluster: Cluster) -> None:
@@ -257,8 +259,12 @@ def assert_repaired(
     wait_until(lambda: of_entities(cluster.held()) == wanted, "every row is back", _SOON_S)
     wait_until(lambda: processor.published_again >= lost, "they are counted", _SOON_S)
     wait_until(lambda: processor.fault is None, "the processor is content", _SOON_S)
-    chaos.note("a Redis primary is lost, with writes that it acknowledged", faults=1, traces=1,
-               compared=len(wanted))  # fmt: skip
+    chaos.note(
+        "a Redis primary is lost, with writes that it acknowledged",
+        faults=1,
+        traces=1,
+        compared=len(wanted),
+    )
 
 
 #: What becomes of the primary.
@@ -412,5 +418,6 @@ def test_rows_come_back_that_were_lost_just_before_the_frontier_was_written(
             wanted = expected(store)
             wait_until(lambda: not armed.is_set(), "everything is lost")
             wait_until(lambda: contents(store) == wanted, "everything is back", _SOON_S)
-        chaos.note("a Redis is emptied between look and frontier", faults=1, traces=1,
-                   compared=len(wanted))  # fmt: skip
+        chaos.note(
+            "a Redis is emptied between look and frontier", faults=1, traces=1, compared=len(wanted)
+        )

@@ -30,10 +30,18 @@ PROTO = b"\x08\x03\x12\x06\x08\x80\xc0\xaf\xf0\x05\x19" + b"\0" * 8
 
 
 def project(topic: str, format: str) -> list[Any]:
-    clicks = ns.Source("clicks", {"user": int, "at": "timestamp", "x": float}, event_time="at",
-                       stream=ns.Kafka(topic, format, key="user"))  # fmt: skip
-    view = ns.FeatureView("recent", entity=ns.Entity("user", {"user": int}), source=clicks,
-                          features=[ns.count(), ns.sum("x")])  # fmt: skip
+    clicks = ns.Source(
+        "clicks",
+        {"user": int, "at": "timestamp", "x": float},
+        event_time="at",
+        stream=ns.Kafka(topic, format, key="user"),
+    )
+    view = ns.FeatureView(
+        "recent",
+        entity=ns.Entity("user", {"user": int}),
+        source=clicks,
+        features=[ns.count(), ns.sum("x")],
+    )
     return [ns.FeatureService("svc", [view])]
 
 
@@ -50,9 +58,12 @@ def test_a_stream_waits_for_its_registry_and_takes_no_message_for_a_bad_one(
         store.apply(project(topic, "avro"))
         log = store.logs.of(store.applied.project.source("clicks"))
         one, two = registry.register("clicks", V1), registry.register("clicks", V2)
-        texts = [framed(one, encoded(V1, {"user": 3, "at": AT})[0]),
-                 *(framed(two, encoded(V2, {"user": 3, "at": AT, "x": x})[0]) for x in (1, 2)),
-                 framed(99, b""), b"{}"]  # fmt: skip
+        texts = [
+            framed(one, encoded(V1, {"user": 3, "at": AT})[0]),
+            *(framed(two, encoded(V2, {"user": 3, "at": AT, "x": x})[0]) for x in (1, 2)),
+            framed(99, b""),
+            b"{}",
+        ]
         log.append(0, texts)
         registry.status = 503
         with pytest.raises(StoreUnavailableError, match="answered 503"):

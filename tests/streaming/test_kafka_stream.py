@@ -23,8 +23,12 @@ from tests.streaming.test_view_fold import Stream
 
 
 def views(topic: str) -> list[ns.FeatureView]:
-    clicks = ns.Source("clicks", {"user": int, "at": "timestamp", "x": float}, event_time="at",
-                       stream=ns.Kafka(topic, key="user"))  # fmt: skip
+    clicks = ns.Source(
+        "clicks",
+        {"user": int, "at": "timestamp", "x": float},
+        event_time="at",
+        stream=ns.Kafka(topic, key="user"),
+    )
     features = [ns.count(window="1h"), ns.sum("x", window="1d"), "x"]
     user = ns.Entity("user", {"user": int})
     return [ns.FeatureView("recent", entity=user, source=clicks, features=features)]
@@ -58,8 +62,12 @@ def test_rows_are_the_fold_of_the_topic(
 def append(log: EventLog, turn: int) -> None:
     """Twenty clicks for each partition, and what is none."""
     for partition in range(2):
-        texts = [json.dumps({"user": 2 * i + partition, "at": "2020-01-01T00:00:00Z",
-                             "x": turn + i / 10}).encode() for i in range(20)]  # fmt: skip
+        texts = [
+            json.dumps(
+                {"user": 2 * i + partition, "at": "2020-01-01T00:00:00Z", "x": turn + i / 10}
+            ).encode()
+            for i in range(20)
+        ]
         log.append(partition, [*texts, b"not json"])
 
 
@@ -99,5 +107,9 @@ def test_a_stream_goes_on_when_its_broker_was_killed(
             wait_until(lambda: contents(store) == rows, "everything is online")
         assert len(rows) == 40
     assert kills == strikes
-    chaos.note("kill -9 of the Kafka broker under a stream", faults=strikes, traces=kills,
-               compared=len(rows))  # fmt: skip
+    chaos.note(
+        "kill -9 of the Kafka broker under a stream",
+        faults=strikes,
+        traces=kills,
+        compared=len(rows),
+    )

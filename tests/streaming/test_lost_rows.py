@@ -63,8 +63,12 @@ def test_a_store_that_is_down_delays_rows_and_loses_none(
         redis.start()  # without what it held
         wait_until(lambda: _now(store) == expected(store), "everything is online")
         assert processor.published_again > 0
-        chaos.note("a Redis that is down, and comes back empty", faults=1, traces=1,
-                   compared=len(_now(store)))  # fmt: skip
+        chaos.note(
+            "a Redis that is down, and comes back empty",
+            faults=1,
+            traces=1,
+            compared=len(_now(store)),
+        )
 
 
 def _now(store: ns.FeatureStore) -> dict[bytes, bytes]:

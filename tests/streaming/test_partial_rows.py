@@ -38,20 +38,46 @@ USERS, SHOPS, PARTITIONS = 40, 12, 3
 
 def service(stream: ns.LocalLog | ns.Kafka, **options: object) -> ns.FeatureService:
     orders = ns.Source(
-        "orders", {"user": int, "shop": str, "at": "timestamp", "amount": float, "id": int},
-        event_time="at", stream=stream, **options,
-    )  # fmt: skip
+        "orders",
+        {"user": int, "shop": str, "at": "timestamp", "amount": float, "id": int},
+        event_time="at",
+        stream=stream,
+        **options,
+    )
     user, shop = ns.Entity("user", {"user": int}), ns.Entity("shop", {"shop": str})
-    return ns.FeatureService("svc", [
-        ns.FeatureView("spent", entity=user, source=orders, features=[
-            ns.count(window="1h"), ns.sum("amount"),
-        ]),
-        ns.FeatureView("sold", entity=shop, source=orders, lateness="20s", late="drop", features=[
-            ns.count(window=["1min", "1h"]), ns.sum("amount", window="1h"), ns.mean("amount"),
-            ns.max("amount", window="5min"), ns.last_n("amount", 3), ns.count_distinct("user"),
-            ns.quantile("amount", 0.9), "amount", "user",
-        ]),
-    ], full_names=True)  # fmt: skip
+    return ns.FeatureService(
+        "svc",
+        [
+            ns.FeatureView(
+                "spent",
+                entity=user,
+                source=orders,
+                features=[
+                    ns.count(window="1h"),
+                    ns.sum("amount"),
+                ],
+            ),
+            ns.FeatureView(
+                "sold",
+                entity=shop,
+                source=orders,
+                lateness="20s",
+                late="drop",
+                features=[
+                    ns.count(window=["1min", "1h"]),
+                    ns.sum("amount", window="1h"),
+                    ns.mean("amount"),
+                    ns.max("amount", window="5min"),
+                    ns.last_n("amount", 3),
+                    ns.count_distinct("user"),
+                    ns.quantile("amount", 0.9),
+                    "amount",
+                    "user",
+                ],
+            ),
+        ],
+        full_names=True,
+    )
 
 
 def orders(count: int, seed: int) -> pa.Table:
@@ -61,10 +87,15 @@ def orders(count: int, seed: int) -> pa.Table:
     # No two at the same time: which of those is the last is said by the partition alone.
     at = NOW - random.permutation(count) * (240 * S // count) - seed
     amount = np.round(random.normal(50, 20, count), 2)
-    return pa.table({
-        "user": users, "shop": shops, "at": pa.array(at).view(pa.timestamp("us", "UTC")),
-        "amount": amount, "id": random.integers(0, 1 << 40, count),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user": users,
+            "shop": shops,
+            "at": pa.array(at).view(pa.timestamp("us", "UTC")),
+            "amount": amount,
+            "id": random.integers(0, 1 << 40, count),
+        }
+    )
 
 
 @pytest.fixture(params=["embedded", "redis"])
@@ -243,9 +274,12 @@ def test_an_emptied_store_is_told_of_all_partitions_again(tmp_path: Path) -> Non
                 wait_until(lambda: len(some.progress()) == 1, "it works on one")
                 taken.has_others = True
                 wait_until(
-                    lambda: len(rows_of(store, "sold")) > 2 * SHOPS
-                    and not any(p.lag or p.waiting for p in some.progress()), "on all",
-                )  # fmt: skip
+                    lambda: (
+                        len(rows_of(store, "sold")) > 2 * SHOPS
+                        and not any(p.lag or p.waiting for p in some.progress())
+                    ),
+                    "on all",
+                )
                 rows = len(rows_of(store, "sold"))
                 client.flushall()
                 wait_until(lambda: len(rows_of(store, "sold")) == rows, "they are there again")
@@ -298,8 +332,13 @@ def test_a_topic_without_a_key(
         now = store.clock.now()
         for n in range(300):
             at = datetime.fromtimestamp(now // S, UTC) - timedelta(milliseconds=100 * (300 - n))
-            row = {"user": n % USERS, "shop": f"shop {n % SHOPS}", "amount": n / 8, "id": n,
-                   "at": at.isoformat()}  # fmt: skip
+            row = {
+                "user": n % USERS,
+                "shop": f"shop {n % SHOPS}",
+                "amount": n / 8,
+                "id": n,
+                "at": at.isoformat(),
+            }
             log.append(n % PARTITIONS, [json.dumps(row).encode()])
         store.stream("orders")
         online = store.get_online_features("svc", asked(store)).to_dict()

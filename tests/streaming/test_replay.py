@@ -31,15 +31,21 @@ EVERYTHING = Selection()
 
 def sources(log: Any, **options: Any) -> list[ns.FeatureView]:
     """Two views of one source; the second one cannot take an ``x`` of a thousand."""
-    events = ns.Source("events", {"user": int, "at": "timestamp", "x": float, "id": str},
-                       event_time="at", stream=log, **options)  # fmt: skip
+    events = ns.Source(
+        "events",
+        {"user": int, "at": "timestamp", "x": float, "id": str},
+        event_time="at",
+        stream=log,
+        **options,
+    )
     user = ns.Entity("user", {"user": int})
     tiny = ns.sql('SELECT "user", "at", CAST(x AS TINYINT)::DOUBLE AS x FROM events')
     return [
         ns.FeatureView("every", entity=user, source=events, features=[ns.count(), ns.sum("x")]),
-        ns.FeatureView("strict", entity=user, source=events, transform=tiny,
-                       features=[ns.sum("x")]),
-    ]  # fmt: skip
+        ns.FeatureView(
+            "strict", entity=user, source=events, transform=tiny, features=[ns.sum("x")]
+        ),
+    ]
 
 
 @pytest.fixture
@@ -86,8 +92,10 @@ def test_messages_of_another_form_are_replayed_once_the_form_is_declared(tmp_pat
     declared = 'stream=ns.LocalLog(format="json")'
     assert declared in commands.CODE
     root = commands.make(tmp_path, code=commands.CODE.replace(declared, "stream=ns.LocalLog()"))
-    good = [json.dumps({"user": n, "at": "2024-01-01T00:00:00Z", "page": "home"}).encode()
-            for n in range(3)]  # fmt: skip
+    good = [
+        json.dumps({"user": n, "at": "2024-01-01T00:00:00Z", "page": "home"}).encode()
+        for n in range(3)
+    ]
     commands.append(root, "clicks", *good, b"\xff\xfe")
     stream(root, "clicks", "--once")
     told = stream(root, "quarantine", "clicks").stdout
@@ -140,8 +148,10 @@ def test_late_rows_are_refused_with_the_reason(tmp_path: Path) -> None:
     stream(root, "orders", "--once")
     refused = stream(root, "replay", "orders", "--yes", "--reason", "late", code=1)
     assert "would be late again" in refused.stdout
-    assert [p["end"] for p in stream_json(root, "status", "orders")["sources"][0]["views"][0][
-        "partitions"]] == [1, 1]  # fmt: skip
+    assert [
+        p["end"]
+        for p in stream_json(root, "status", "orders")["sources"][0]["views"][0]["partitions"]
+    ] == [1, 1]
     row = stream_json(root, "quarantine", "orders", "--view", "newest", "-n", "1")["rows"][0]
     assert row["reason"] == "late"
     assert set(row["payload"]) == {"user", "at", "amount", "id"}, "no columns of the system"
@@ -182,8 +192,12 @@ def until_offset(offset: int) -> Selection:
 
 def test_one_row_of_a_message_of_many_is_replayed_alone(store: ns.FeatureStore) -> None:
     store.apply(sources(ns.LocalLog(), max_future="1s"))
-    rows = {"user": [1, 2, 3], "at": pa.array([NOW, NOW + 60 * S, NOW]).view(UTC),
-            "x": [1.0, 2.0, 3.0], "id": ["a", "b", "c"]}  # fmt: skip
+    rows = {
+        "user": [1, 2, 3],
+        "at": pa.array([NOW, NOW + 60 * S, NOW]).view(UTC),
+        "x": [1.0, 2.0, 3.0],
+        "id": ["a", "b", "c"],
+    }
     store.push("events", pa.table(rows))
     store.stream("events")
     assert counts(store, [1, 2, 3])["every__count"] == [1, 0, 1]
@@ -247,11 +261,19 @@ def test_rows_of_an_earlier_log_go_only_where_they_must_belong(tmp_path: Path) -
 
 def test_late_rows_are_left_out_and_what_is_bad_beside_them_is_not(store: ns.FeatureStore) -> None:
     every, strict = sources(ns.LocalLog(format="json"))
-    store.apply([
-        ns.FeatureView(v.name, entity=v.entity, source=v.source, features=list(v.specs),
-                       transform=v.transform, late="table")
-        for v in (every, strict)
-    ])  # fmt: skip
+    store.apply(
+        [
+            ns.FeatureView(
+                v.name,
+                entity=v.entity,
+                source=v.source,
+                features=list(v.specs),
+                transform=v.transform,
+                late="table",
+            )
+            for v in (every, strict)
+        ]
+    )
     log_of(store).append(0, [event(1), event(1, at=NOW - S), event(2, 1e3, at=NOW - S), b"[]"])
     store.stream("events")
     plan = replay_of(store).plan(EVERYTHING)

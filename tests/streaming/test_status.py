@@ -111,8 +111,14 @@ def test_people_see_every_partition_and_that_the_counts_add_up(project: Path) ->
 def test_what_is_not_read_yet_is_the_lag_and_the_rows_grow_old(tmp_path: Path) -> None:
     with shop.store(tmp_path) as store:
         source, views = streamed(store)
-        observer = Observer("shop", store.clock, store.registry, store.logs,
-                            lambda: store.offline, lambda: store.online)  # fmt: skip
+        observer = Observer(
+            "shop",
+            store.clock,
+            store.registry,
+            store.logs,
+            lambda: store.offline,
+            lambda: store.online,
+        )
 
         def look() -> list[PartitionStatus]:
             found = observer.look(source, views)
@@ -133,13 +139,26 @@ def test_what_is_not_read_yet_is_the_lag_and_the_rows_grow_old(tmp_path: Path) -
 def test_a_view_that_is_not_online_is_as_far_as_its_archive(tmp_path: Path) -> None:
     with shop.store(tmp_path) as store:
         source, (first, _) = streamed(store)
-        offline = ns.FeatureView("offline", entity=first.entity, source=source, online=False,
-                                 features=[ns.count()], lateness="9s", late="drop")  # fmt: skip
+        offline = ns.FeatureView(
+            "offline",
+            entity=first.entity,
+            source=source,
+            online=False,
+            features=[ns.count()],
+            lateness="9s",
+            late="drop",
+        )
         store.apply([shop.service(), offline])
         store.push("orders", shop.orders(200, 1))
         store.stream("orders")
-        observer = Observer("shop", store.clock, store.registry, store.logs,
-                            lambda: store.offline, lambda: store.online)  # fmt: skip
+        observer = Observer(
+            "shop",
+            store.clock,
+            store.registry,
+            store.logs,
+            lambda: store.offline,
+            lambda: store.online,
+        )
         found = {v.name: v for v in observer.look(*streamed(store)).views}["offline"]
         assert not found.online
         marks = [p.mark for p in found.partitions if p.mark is not None]
@@ -159,8 +178,9 @@ def test_a_store_that_is_down_is_told_and_the_rest_is_shown(
     (source,) = status["sources"]
     assert set(source["faults"]) == {"online store"}
     assert [(p["end"], p["archived"], p["counts"]) for p in parts(status, "spent")] == [
-        (1, 1, None), (1, 1, None)
-    ]  # fmt: skip
+        (1, 1, None),
+        (1, 1, None),
+    ]
     assert "✗ online store" in stream(root, "status", "orders").stdout
 
 
@@ -170,8 +190,14 @@ def test_a_log_that_cannot_be_asked_is_told_and_the_rest_is_shown(tmp_path: Path
         store.stream("orders")
         source, views = streamed(store)
         unreachable = replace(source, stream=ns.Kafka("orders", servers_env="NOT_SET_AT_ALL"))
-        observer = Observer("shop", store.clock, store.registry, ns_logs(store),
-                            lambda: store.offline, lambda: store.online)  # fmt: skip
+        observer = Observer(
+            "shop",
+            store.clock,
+            store.registry,
+            ns_logs(store),
+            lambda: store.offline,
+            lambda: store.online,
+        )
         found = observer.look(unreachable, views)
         assert set(found.faults) == {"log"}
         assert "NOT_SET_AT_ALL" in found.faults["log"]
@@ -235,14 +261,23 @@ def test_a_source_without_a_stream_is_refused(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("micros", "text"),
-    [(-1, "0.0 s"), (340_000, "0.3 s"), (90_000_000, "90 s"), (7_199_000_000, "120 min"),
-     (7_200_000_000, "2 h"), (3 * 86_400_000_000, "3 d")],
-)  # fmt: skip
+    [
+        (-1, "0.0 s"),
+        (340_000, "0.3 s"),
+        (90_000_000, "90 s"),
+        (7_199_000_000, "120 min"),
+        (7_200_000_000, "2 h"),
+        (3 * 86_400_000_000, "3 d"),
+    ],
+)
 def test_ages_are_short(micros: int, text: str) -> None:
     assert age_text(micros) == text
 
 
 def test_counts_are_exact_while_they_are_short() -> None:
     assert [number(n) for n in (0, 9_999_999, 12_345_678, 12_345_678_901)] == [
-        "0", "9,999,999", "12.3 M", "12.3 G"
-    ]  # fmt: skip
+        "0",
+        "9,999,999",
+        "12.3 M",
+        "12.3 G",
+    ]

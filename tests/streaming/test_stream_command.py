@@ -73,8 +73,10 @@ def test_once_brings_everything_online_and_says_what_it_did(project: Path) -> No
 def test_a_signal_stops_it_in_good_order(project: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with running(project, "orders") as process, ns.FeatureStore(project) as store:
-            wait_until(lambda: process.poll() is None and contents(store) == expected(store),
-                       "the orders are online")  # fmt: skip
+            wait_until(
+                lambda: process.poll() is None and contents(store) == expected(store),
+                "the orders are online",
+            )
             process.send_signal(number)
             _, summary = process.communicate(timeout=60)
             assert process.returncode == 0
@@ -161,9 +163,13 @@ KINDS = Schema({"i": int, "s": str, "y": bytes, "b": bool, "d": "date", "t": "ti
 
 def test_keys_are_shown_as_their_parts() -> None:
     values = {
-        "i": -129, "s": "é" * 100, "y": b"\xff", "b": True, "d": date(2026, 1, 31),
+        "i": -129,
+        "s": "é" * 100,
+        "y": b"\xff",
+        "b": True,
+        "d": date(2026, 1, 31),
         "t": datetime(2026, 1, 31, tzinfo=UTC),
-    }  # fmt: skip
+    }
     columns = [pa.array([v], KINDS[n].to_arrow()) for n, v in values.items()]
     (key,) = encode_columns(columns)[0].to_list()
     shown = key_text(key, KINDS)
@@ -191,9 +197,12 @@ def test_a_second_signal_ends_it_at_once(project: Path) -> None:
         "from noskew.cli import main; main()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "COLUMNS": "160"},
-    )  # fmt: skip
+    )
     with process, ns.FeatureStore(project) as store:
         wait_until(lambda: bool(contents(store)), "the orders are online")
         process.send_signal(signal.SIGINT)

@@ -171,9 +171,10 @@ def test_a_stream_goes_on_with_the_rows_that_are_made_anew_meanwhile(tmp_path: P
         store.push("orders", shop.orders(BATCH, 1))
         source, views = streamed(store)
         running = Thread(
-            target=store.streams.run, args=(source, views),
+            target=store.streams.run,
+            args=(source, views),
             kwargs={"stop": stop, "progress": told.append},
-        )  # fmt: skip
+        )
         running.start()
         try:
             wait_until(lambda: bool(told) and not any(p.lag for p in told[-1]), "it caught up")
@@ -246,8 +247,13 @@ def test_a_new_view_of_an_old_stream_starts_from_the_archive(tmp_path: Path) -> 
         store.stream("orders")
         store.push("orders", shop.orders(BATCH, 7))
         old = store.applied.project.view("spent")
-        new = ns.FeatureView("since", entity=old.entity, source=old.source, lateness="30s",
-                             features=[ns.max("amount", window="1h"), ns.count()])  # fmt: skip
+        new = ns.FeatureView(
+            "since",
+            entity=old.entity,
+            source=old.source,
+            lateness="30s",
+            features=[ns.max("amount", window="1h"), ns.count()],
+        )
         assert new.log_hash == old.log_hash, "it shares the archive"
         store.apply([shop.service(), new])
         source, views = streamed(store)
@@ -321,8 +327,9 @@ def test_verify_finds_every_row_that_is_not_as_its_log_says(tmp_path: Path) -> N
         space = store.streams._state(streamed(store)[0]).space(b"x")
         wrong = row[:-1] + bytes([row[-1] ^ 1])
         foreign = keys[0][:8] + b"nobody"
-        space.commit(rows=[(keys[0], wrong), (foreign, row)], removed=keys[1:2],
-                     epoch=space.claim())  # fmt: skip
+        space.commit(
+            rows=[(keys[0], wrong), (foreign, row)], removed=keys[1:2], epoch=space.claim()
+        )
         bad = [v for v in store.streams.verify(*streamed(store)) if not v.is_equal]
         assert sum(v.different for v in bad) == 1
         assert sum(v.missing for v in bad) == 1
@@ -350,8 +357,9 @@ def aside(store: ns.FeatureStore, view: ns.FeatureView) -> list[dict[str, Any]]:
 
 
 def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
-    source = ns.Source("clicks", {"user": int, "at": "timestamp"}, event_time="at",
-                       stream=ns.LocalLog())  # fmt: skip
+    source = ns.Source(
+        "clicks", {"user": int, "at": "timestamp"}, event_time="at", stream=ns.LocalLog()
+    )
     user = ns.Entity("user", {"user": int})
     views = [
         ns.FeatureView(name, entity=user, source=source, features=[ns.count()], late=name)

@@ -37,14 +37,28 @@ SCHEMA = {"user": int, "at": "timestamp", "x": float, "id": str, "made": "timest
 
 def make_view(late: str = "fold", *, key: str | tuple[()] = "user", **source: Any) -> FeatureView:
     events = ns.Source(
-        "events", SCHEMA, event_time="at", stream=ns.Kafka("events", key=key), max_future="30s",
+        "events",
+        SCHEMA,
+        event_time="at",
+        stream=ns.Kafka("events", key=key),
+        max_future="30s",
         **source,
-    )  # fmt: skip
+    )
     return ns.FeatureView(
-        "view", entity=ns.Entity("user", {"user": int}), source=events, lateness="20s", late=late,
-        features=[ns.count(window=["1min", "1h"]), ns.sum("x", window="1min"), ns.mean("x"),
-                  ns.last_value("x", window="1min"), ns.max("x", window="10s", hop="exact"), "x"],
-    )  # fmt: skip
+        "view",
+        entity=ns.Entity("user", {"user": int}),
+        source=events,
+        lateness="20s",
+        late=late,
+        features=[
+            ns.count(window=["1min", "1h"]),
+            ns.sum("x", window="1min"),
+            ns.mean("x"),
+            ns.last_value("x", window="1min"),
+            ns.max("x", window="10s", hop="exact"),
+            "x",
+        ],
+    )
 
 
 class Stream:
@@ -89,14 +103,16 @@ def run(
     return stream
 
 
-events = st.fixed_dictionaries({
-    "user": st.sampled_from([1, 1, 2, None]),
-    "at": st.sampled_from(
-        [0, 1, 5 * S, 59 * S, 60 * S, 61 * S, 80 * S, 100 * S, 130 * S, 3 * H, None]
-    ),
-    "x": st.sampled_from([None, 0.1, 0.2, 0.3, -1e300, 1e300]),
-    "id": st.sampled_from([None, None, "a", "b"]),
-}).map(lambda e: json.dumps(e).encode())  # fmt: skip
+events = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from([1, 1, 2, None]),
+        "at": st.sampled_from(
+            [0, 1, 5 * S, 59 * S, 60 * S, 61 * S, 80 * S, 100 * S, 130 * S, 3 * H, None]
+        ),
+        "x": st.sampled_from([None, 0.1, 0.2, 0.3, -1e300, 1e300]),
+        "id": st.sampled_from([None, None, "a", "b"]),
+    }
+).map(lambda e: json.dumps(e).encode())
 texts = st.lists(st.one_of(events, st.just(b"{")), min_size=1, max_size=14)
 #: Append times that mostly grow, and may step back.
 steps = st.lists(st.sampled_from([0, 0, S, 30 * S, 90 * S, -S]), min_size=14, max_size=14)
@@ -147,8 +163,10 @@ def test_a_stream_answers_as_the_history_of_its_archive_does(
 
 
 @given(
-    texts=texts, steps=steps, where=st.lists(st.integers(0, 2), min_size=14, max_size=14),
-)  # fmt: skip
+    texts=texts,
+    steps=steps,
+    where=st.lists(st.integers(0, 2), min_size=14, max_size=14),
+)
 def test_the_parts_of_a_row_merge_to_the_row_of_all_their_events(
     texts: list[bytes], steps: list[int], where: list[int]
 ) -> None:
@@ -190,8 +208,15 @@ def test_late_is_judged_by_the_newest_event_before_in_offset_order() -> None:
 
 def test_duplicates_are_recognised_within_the_horizon_and_by_entity() -> None:
     view = make_view(event_id="id", event_id_horizon="10s")
-    log = [text(1, 0, id="a"), text(2, 0, id="a"), text(1, 1, id="a"), text(1, 2), text(1, 3),
-           text(1, 4, id="a"), text(1, 5, id="a")]  # fmt: skip
+    log = [
+        text(1, 0, id="a"),
+        text(2, 0, id="a"),
+        text(1, 1, id="a"),
+        text(1, 2),
+        text(1, 3),
+        text(1, 4, id="a"),
+        text(1, 5, id="a"),
+    ]
     times = [60 * S, 60 * S, 70 * S, 70 * S, 70 * S, 70 * S + 1, 70 * S + 1]
     for cuts in ([], [1, 2, 3, 4, 5, 6]):
         stream = run(view, log, times, cuts)
@@ -200,8 +225,14 @@ def test_duplicates_are_recognised_within_the_horizon_and_by_entity() -> None:
 
 
 def test_what_is_quarantined_says_where_it_came_from_and_why() -> None:
-    log = [text(1, 0), b"{", text(None, 0), text(1, 60 * S + 30 * S), text(1, 60 * S + 30 * S + 1),
-           json.dumps({"user": 1}).encode()]  # fmt: skip
+    log = [
+        text(1, 0),
+        b"{",
+        text(None, 0),
+        text(1, 60 * S + 30 * S),
+        text(1, 60 * S + 30 * S + 1),
+        json.dumps({"user": 1}).encode(),
+    ]
     stream = run(make_view(), log, [60 * S] * 6)
     found = [(q.offset, q.place, q.known_time) for q in stream.quarantined]
     assert found == [(3, 0, 60 * S), (6, 0, 60 * S), (12, 0, 60 * S), (15, 0, 60 * S)]

@@ -24,36 +24,53 @@ plane = ns.Entity(
 flights = ns.Source(
     "flights",
     schema={
-        "origin": str, "dest": str, "carrier": str, "tailnum": str, "arr_delay": float,
-        "elapsed_minutes": float, "scheduled_at": "timestamp", "departed_at": "timestamp",
+        "origin": str,
+        "dest": str,
+        "carrier": str,
+        "tailnum": str,
+        "arr_delay": float,
+        "elapsed_minutes": float,
+        "scheduled_at": "timestamp",
+        "departed_at": "timestamp",
         "reported_at": "timestamp",
     },
     event_time="scheduled_at",
     created="reported_at",
     batch=ns.Parquet("data/flights.parquet"),
     owner="platform",
-)  # fmt: skip
+)
 
 weather_reports = ns.Source(
     "weather_reports",
     schema={
-        "origin": str, "temp": float, "wind_dir": float, "wind_speed": float, "wind_gust": float,
-        "precip": float, "visib": float, "observed_at": "timestamp", "published_at": "timestamp",
+        "origin": str,
+        "temp": float,
+        "wind_dir": float,
+        "wind_speed": float,
+        "wind_gust": float,
+        "precip": float,
+        "visib": float,
+        "observed_at": "timestamp",
+        "published_at": "timestamp",
     },
     event_time="observed_at",
     created="published_at",
     batch=ns.Parquet("data/weather.parquet"),
     owner="platform",
-)  # fmt: skip
+)
 
 aircraft = ns.Source(
     "aircraft",
     schema={
-        "tailnum": str, "built": int, "engines": int, "seats": int, "built_at": "timestamp",
+        "tailnum": str,
+        "built": int,
+        "engines": int,
+        "seats": int,
+        "built_at": "timestamp",
         "registered_at": "timestamp",
     },
     event_time="built_at",
     created="registered_at",
     batch=ns.Parquet("data/planes.parquet"),
     owner="platform",
-)  # fmt: skip
+)

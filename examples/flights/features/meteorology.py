@@ -31,12 +31,16 @@ weather = ns.FeatureView(
     transform=ns.polars(
         cleaned,
         schema={
-            "temp": float, "wind_dir": float, "wind_speed": float, "wind_gust": float,
-            "precip": float, "visib": float,
+            "temp": float,
+            "wind_dir": float,
+            "wind_speed": float,
+            "wind_gust": float,
+            "precip": float,
+            "visib": float,
         },
     ),
     features=["temp", "wind_dir", "wind_speed", "wind_gust", "precip", "visib"],
     max_age="3h",
     description="The latest observation, if it is not older than three hours.",
     owner="meteorology",
-)  # fmt: skip
+)

@@ -238,9 +238,12 @@ class Claims:
                     older.append(i)
                 folded[i] = np.maximum(folded[i], own[i])
         return Group(
-            rows, Streamed(log, history, folded), None,
-            Streamed(log, history, own), np.array(older, np.int64),
-        )  # fmt: skip
+            rows,
+            Streamed(log, history, folded),
+            None,
+            Streamed(log, history, own),
+            np.array(older, np.int64),
+        )
 
     def _own(self, version: Sequence[tuple[int, int]], claimed: Index) -> Index:
         """The offsets that a row's versions say: of its own partition, or of each part's.

@@ -161,9 +161,12 @@ class _Work:
         columns += [EVENT_ID] if self._view.source.event_id else []
         columns += [ORIGIN, OFFSET, PLACE] if self._view.source.stream else []
         for table in self._offline.scan(
-            table_name(self._view), columns,
-            bucket=bucket, where=Filter(keys=keys), snapshot=snapshot,
-        ):  # fmt: skip
+            table_name(self._view),
+            columns,
+            bucket=bucket,
+            where=Filter(keys=keys),
+            snapshot=snapshot,
+        ):
             if len(table):
                 yield Facts(table, self._names)
 

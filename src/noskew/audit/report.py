@@ -43,10 +43,15 @@ class Example:
         if self.version is not None:
             version = {"known_time": to_text(self.version[0]), "number": self.version[1]}
         return {
-            "verdict": self.verdict, "keys": dict(self.keys), "t": to_text(self.t),
-            "served": self.served, "known": self.known, "folded": self.folded,
-            "version": version, "cause": self.cause,
-        }  # fmt: skip
+            "verdict": self.verdict,
+            "keys": dict(self.keys),
+            "t": to_text(self.t),
+            "served": self.served,
+            "known": self.known,
+            "folded": self.folded,
+            "version": version,
+            "cause": self.cause,
+        }
 
 
 @dataclass
@@ -137,7 +142,9 @@ class SkewReport:
             "different": self.different,
             "services": [
                 {
-                    "service": s.service, "rows": s.rows, "faults": s.faults,
+                    "service": s.service,
+                    "rows": s.rows,
+                    "faults": s.faults,
                     "features": {
                         name: {**f.counts(), "examples": [e.to_dict() for e in f.examples]}
                         for name, f in s.features.items()
@@ -145,7 +152,7 @@ class SkewReport:
                 }
                 for s in self.services
             ],
-        }  # fmt: skip
+        }
 
     def __repr__(self) -> str:
         values = sum(f.compared for _, _, f in self)

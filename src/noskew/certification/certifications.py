@@ -127,9 +127,14 @@ class Certifications:
 
         if isinstance(item, FeatureView):
             made = certify_view(
-                item, self.runners.root, self.clock, sample=sample, thorough=thorough, watch=watch,
+                item,
+                self.runners.root,
+                self.clock,
+                sample=sample,
+                thorough=thorough,
+                watch=watch,
                 runners=self.runners,
-            )  # fmt: skip
+            )
         else:
             made = certify_function(item, self.clock, thorough=thorough, watch=watch)
         record = Record(_KIND, made.definition_hash, made.to_dict(), made.made_at)

@@ -30,10 +30,15 @@ _LIBRARIES = ("noskew", "duckdb", "pyarrow", "numpy", "pandas", "polars", "sqlgl
 
 
 def certify_view(
-    view: FeatureView, root: Path, clock: Clock, *,
-    sample: int, thorough: bool = True, watch: Watcher | None = None,
+    view: FeatureView,
+    root: Path,
+    clock: Clock,
+    *,
+    sample: int,
+    thorough: bool = True,
+    watch: Watcher | None = None,
     runners: Runners | None = None,
-) -> Certificate:  # fmt: skip
+) -> Certificate:
     """Run a view through every path, on rows of its source and on rows made up.
 
     Parameters
@@ -75,10 +80,18 @@ def certify_view(
     if not found.cause:  # or what follows would only repeat it
         _check_features(found, view, made.events, rows, known, thorough=thorough)
     return _certificate(
-        "feature_view", view, found, clock, started, failed=made.failed,
-        real=len(real), made_up=len(made_up), no_sample=no_sample, thorough=thorough,
+        "feature_view",
+        view,
+        found,
+        clock,
+        started,
+        failed=made.failed,
+        real=len(real),
+        made_up=len(made_up),
+        no_sample=no_sample,
+        thorough=thorough,
         libraries=libraries,
-    )  # fmt: skip
+    )
 
 
 def certify_function(
@@ -96,15 +109,28 @@ def certify_function(
         ordinary = requests({**kinds, **function.request}, ordinary=True)
         found.of_batching(run, ordinary, SINGLES, of=_ORDINARY)
     return _certificate(
-        "on_demand", function, found, clock, started, failed=made.failed,
-        real=0, made_up=len(rows), no_sample="its inputs come with requests", thorough=thorough,
-    )  # fmt: skip
+        "on_demand",
+        function,
+        found,
+        clock,
+        started,
+        failed=made.failed,
+        real=0,
+        made_up=len(rows),
+        no_sample="its inputs come with requests",
+        thorough=thorough,
+    )
 
 
 def _check_features(
-    found: Findings, view: FeatureView, events: pa.Table, rows: pa.Table, known: int, *,
+    found: Findings,
+    view: FeatureView,
+    events: pa.Table,
+    rows: pa.Table,
+    known: int,
+    *,
     thorough: bool,
-) -> None:  # fmt: skip
+) -> None:
     if not len(events):
         return found.skip("features", "no row of the sample is an event")
     paths = FeaturePaths(view, known)
@@ -119,18 +145,36 @@ def _check_features(
 
 
 def _certificate(
-    kind: str, item: FeatureView | OnDemand, found: Findings, clock: Clock, started: float, *,
-    failed: Mapping[int, str], real: int, made_up: int, no_sample: str, thorough: bool,
+    kind: str,
+    item: FeatureView | OnDemand,
+    found: Findings,
+    clock: Clock,
+    started: float,
+    *,
+    failed: Mapping[int, str],
+    real: int,
+    made_up: int,
+    no_sample: str,
+    thorough: bool,
     libraries: Mapping[str, str] | None = None,
-) -> Certificate:  # fmt: skip
+) -> Certificate:
     return Certificate(
-        kind, item.name, item.definition_hash, clock.now(),
+        kind,
+        item.name,
+        item.definition_hash,
+        clock.now(),
         seconds=round(perf_counter() - started, 3),
-        sample_rows=real, made_up_rows=made_up, no_sample=no_sample,
-        paths=tuple(found.paths), differences=tuple(found.differences), cause=found.cause,
-        failing_rows=len(failed), failure=next(iter(failed.values()), ""),
-        libraries={**dict(_libraries()), **(libraries or {})}, is_thorough=thorough,
-    )  # fmt: skip
+        sample_rows=real,
+        made_up_rows=made_up,
+        no_sample=no_sample,
+        paths=tuple(found.paths),
+        differences=tuple(found.differences),
+        cause=found.cause,
+        failing_rows=len(failed),
+        failure=next(iter(failed.values()), ""),
+        libraries={**dict(_libraries()), **(libraries or {})},
+        is_thorough=thorough,
+    )
 
 
 def _libraries() -> Iterator[tuple[str, str]]:

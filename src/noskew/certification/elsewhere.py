@@ -26,15 +26,23 @@ def run_elsewhere(item: FeatureView | OnDemand, rows: pa.Table, known_time: int)
     Raises TransformError if it does not answer.
     """
     told = orjson.dumps(
-        {"definitions": Project.of(item).to_dict(), "known_time": known_time, "path": sys.path,
-         "kind": "views" if isinstance(item, FeatureView) else "on_demand", "name": item.name}
-    )  # fmt: skip
+        {
+            "definitions": Project.of(item).to_dict(),
+            "known_time": known_time,
+            "path": sys.path,
+            "kind": "views" if isinstance(item, FeatureView) else "on_demand",
+            "name": item.name,
+        }
+    )
     sent = len(told).to_bytes(8, "big") + told + encode_arrow(rows)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "noskew.certification.elsewhere"],
-            input=sent, capture_output=True, check=True, timeout=_LONGEST_S,
-        )  # fmt: skip
+            input=sent,
+            capture_output=True,
+            check=True,
+            timeout=_LONGEST_S,
+        )
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", b"") or b"").decode(errors="replace").strip()
         raise TransformError(
@@ -46,10 +54,11 @@ def run_elsewhere(item: FeatureView | OnDemand, rows: pa.Table, known_time: int)
     with pa.ipc.open_stream(done.stdout[8 + size :]) as reader:
         events = reader.read_all()
     return Outcomes(
-        events.drop_columns(["_at"]), events.column("_at").to_numpy(),
+        events.drop_columns(["_at"]),
+        events.column("_at").to_numpy(),
         {int(n): why for n, why in fates["refused"].items()},
         {int(n): why for n, why in fates["failed"].items()},
-    )  # fmt: skip
+    )
 
 
 def main() -> None:
@@ -68,9 +77,11 @@ def main() -> None:
     made = run_in_batches(runner_of(item, told["known_time"]), rows, [backwards])
     events = made.events.append_column("_at", pa.array(np.asarray(made.row, np.int64)))
     fates = orjson.dumps(
-        {"refused": {str(n): why for n, why in made.refused.items()},
-         "failed": {str(n): why for n, why in made.failed.items()}}
-    )  # fmt: skip
+        {
+            "refused": {str(n): why for n, why in made.refused.items()},
+            "failed": {str(n): why for n, why in made.failed.items()},
+        }
+    )
     out.write(len(fates).to_bytes(8, "big") + fates + encode_arrow(events))
 
 

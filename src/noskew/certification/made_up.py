@@ -31,29 +31,105 @@ _BIG = 2**53 + 1
 #: The largest number that is nothing special.
 _USUAL = 1_000_000
 _TEXTS = (
-    "", " ", "a", "A", "ab", "B", "b", "é", "e\u0301", "ß", "İ", "😀", "0", "-1", "1.5", "007",
-    "null", "NaN", "true", "2013-03-10", "2013-03-10T02:30:00Z", "12/31/2013", '{"a": 1, "b": [2]}',
-    "{", "a,b,,c", "a b", "100%", "_", "\\", "'", '"', "\t", "line\nline", "a" * 300,
-)  # fmt: skip
+    "",
+    " ",
+    "a",
+    "A",
+    "ab",
+    "B",
+    "b",
+    "é",
+    "e\u0301",
+    "ß",
+    "İ",
+    "😀",
+    "0",
+    "-1",
+    "1.5",
+    "007",
+    "null",
+    "NaN",
+    "true",
+    "2013-03-10",
+    "2013-03-10T02:30:00Z",
+    "12/31/2013",
+    '{"a": 1, "b": [2]}',
+    "{",
+    "a,b,,c",
+    "a b",
+    "100%",
+    "_",
+    "\\",
+    "'",
+    '"',
+    "\t",
+    "line\nline",
+    "a" * 300,
+)
 _TIMES = tuple(
     datetime.fromisoformat(text).replace(tzinfo=UTC)
     for text in (
-        "1970-01-01", "1969-12-31T23:59:59.999999", "2013-03-10T06:59:59", "2013-03-10T07:00",
-        "2013-11-03T05:30", "2013-11-03T06:30", "2012-02-29T12:00", "2012-12-31T23:59:59",
-        "2013-01-01", "1900-01-01", "2100-07-01",
+        "1970-01-01",
+        "1969-12-31T23:59:59.999999",
+        "2013-03-10T06:59:59",
+        "2013-03-10T07:00",
+        "2013-11-03T05:30",
+        "2013-11-03T06:30",
+        "2012-02-29T12:00",
+        "2012-12-31T23:59:59",
+        "2013-01-01",
+        "1900-01-01",
+        "2100-07-01",
     )
-)  # fmt: skip
+)
 _DATES = tuple(date(*d) for d in ((1970, 1, 1), (2012, 2, 29), (1899, 12, 31), (2013, 12, 31)))
 _FLOATS = (
-    0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -2.5, 0.1, 1 / 3, 15.0, 15.000001, 1e-7, 1e15, float(_BIG),
-    1e300, -1e300, 5e-324, float("nan"), float("inf"), float("-inf"),
-)  # fmt: skip
-_SINGLES = (0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 0.1, 3.4e38, -3.4e38, 1e-45,
-            float("nan"), float("inf"), float("-inf"))  # fmt: skip
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    2.5,
+    -2.5,
+    0.1,
+    1 / 3,
+    15.0,
+    15.000001,
+    1e-7,
+    1e15,
+    float(_BIG),
+    1e300,
+    -1e300,
+    5e-324,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+)
+_SINGLES = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1.5,
+    0.1,
+    3.4e38,
+    -3.4e38,
+    1e-45,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+)
 _POOLS: Mapping[str, tuple[Any, ...]] = {
-    "bool": (True, False), "float64": _FLOATS, "float32": _SINGLES, "string": _TEXTS,
-    "bytes": (b"", b"\0", b"a", b"\xff\xfe", b"a" * 40), "timestamp": _TIMES, "date": _DATES,
-}  # fmt: skip
+    "bool": (True, False),
+    "float64": _FLOATS,
+    "float32": _SINGLES,
+    "string": _TEXTS,
+    "bytes": (b"", b"\0", b"a", b"\xff\xfe", b"a" * 40),
+    "timestamp": _TIMES,
+    "date": _DATES,
+}
 
 
 def odd_values(kind: DType) -> list[Any]:
@@ -159,10 +235,12 @@ def _created(event_time: int, chance: Random) -> datetime | None:
 def requests(kinds: Mapping[str, DType], rows: int = ROWS, *, ordinary: bool = False) -> pa.Table:
     """Rows of fields that a caller sends, odd values in every one, or only ordinary ones."""
     chance, pool_of = Random(23), ordinary_values if ordinary else odd_values
-    return pa.table({
-        name: pa.array(_each_once(pool_of(kind), rows, chance), kind.to_arrow())
-        for name, kind in kinds.items()
-    })  # fmt: skip
+    return pa.table(
+        {
+            name: pa.array(_each_once(pool_of(kind), rows, chance), kind.to_arrow())
+            for name, kind in kinds.items()
+        }
+    )
 
 
 def known_at(source: Source, rows: pa.Table) -> int:

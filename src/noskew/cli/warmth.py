@@ -86,20 +86,31 @@ def _definitions() -> list[Definition]:
     import noskew as ns
 
     entities = [ns.Entity("number", {"number": int}), ns.Entity("name", {"name": str})]
-    columns = {"id": int, "number": int, "name": str, "at": "timestamp", "real": float,
-               "flag": bool}  # fmt: skip
+    columns = {
+        "id": int,
+        "number": int,
+        "name": str,
+        "at": "timestamp",
+        "real": float,
+        "flag": bool,
+    }
     # Events of a name are in either partition, so its rows are merged at read.
     log = ns.LocalLog(partitions=2, key=("number",))
     facts = ns.Source("facts", columns, event_time="at", created="at", event_id="id")
     stream = ns.Source("stream", columns, event_time="at", stream=log)
     views = {
         source.name: [
-            ns.FeatureView(f"{source.name}_{kind}_by_{entity.name}", entity=entity, source=source,
-                           features=features)
-            for entity in entities for kind, features in _features().items()
+            ns.FeatureView(
+                f"{source.name}_{kind}_by_{entity.name}",
+                entity=entity,
+                source=source,
+                features=features,
+            )
+            for entity in entities
+            for kind, features in _features().items()
         ]
         for source in (facts, stream)
-    }  # fmt: skip
+    }
     return [
         ns.FeatureService("facts", views["facts"], full_names=True),
         ns.FeatureService("all", [*views["facts"], *views["stream"]], full_names=True),
@@ -119,10 +130,13 @@ def _features() -> dict[str, list[FeatureSpec]]:
         others += [ns.quantile(column, 0.5, window="7d"), ns.sum(column, window="1d", hop="exact")]
     for column in ("number", "name", "real"):
         others += [
-            ns.count_distinct(column, window="7d"), ns.top_n(column, 3, window="7d"),
-            ns.last_n(column, 3, window="7d"), ns.first_value(column, window="7d"),
-            ns.min(column, window=windows), ns.max(column, window="1d", hop="exact"),
-        ]  # fmt: skip
+            ns.count_distinct(column, window="7d"),
+            ns.top_n(column, 3, window="7d"),
+            ns.last_n(column, 3, window="7d"),
+            ns.first_value(column, window="7d"),
+            ns.min(column, window=windows),
+            ns.max(column, window="1d", hop="exact"),
+        ]
     return {"sums": sums, "others": others}
 
 
@@ -133,11 +147,13 @@ def _facts(now: int) -> pa.Table:
     draw = np.random.default_rng(7)
     number = draw.integers(0, _ENTITIES, _ROWS)
     at = np.sort(now - draw.integers(0, 9 * _DAY, _ROWS))
-    return pa.table({
-        "id": np.arange(_ROWS),
-        "number": number,
-        "name": pa.array(number).cast(pa.string()),
-        "at": pa.array(at).view(pa.timestamp("us", "UTC")),
-        "real": draw.lognormal(3, 0.8, _ROWS),
-        "flag": draw.random(_ROWS) < 0.5,
-    })  # fmt: skip
+    return pa.table(
+        {
+            "id": np.arange(_ROWS),
+            "number": number,
+            "name": pa.array(number).cast(pa.string()),
+            "at": pa.array(at).view(pa.timestamp("us", "UTC")),
+            "real": draw.lognormal(3, 0.8, _ROWS),
+            "flag": draw.random(_ROWS) < 0.5,
+        }
+    )

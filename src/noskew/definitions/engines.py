@@ -7,9 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from noskew.errors import TransformError, missing_extra
 
 _ENGINES = {
-    "sql": "duckdb", "pyspark": "duckdb", "pandas": "pandas", "polars": "polars",
+    "sql": "duckdb",
+    "pyspark": "duckdb",
+    "pandas": "pandas",
+    "polars": "polars",
     "arrow": "pyarrow",
-}  # fmt: skip
+}
 
 
 def installed_engine(kind: str) -> str:

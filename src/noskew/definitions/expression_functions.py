@@ -14,10 +14,20 @@ from noskew.errors import TransformError, nearest
 
 #: Types by the letter that stands for them in signatures.
 _LETTERS: Mapping[str, str] = {
-    "BOOLEAN": "b", "TINYINT": "i", "SMALLINT": "i", "INTEGER": "i", "BIGINT": "i", "FLOAT": "f",
-    "DOUBLE": "d", "DECIMAL": "n", "VARCHAR": "s", "DATE": "D", "TIMESTAMP": "t",
-    "TIMESTAMP WITH TIME ZONE": "t", "INTERVAL": "v",
-}  # fmt: skip
+    "BOOLEAN": "b",
+    "TINYINT": "i",
+    "SMALLINT": "i",
+    "INTEGER": "i",
+    "BIGINT": "i",
+    "FLOAT": "f",
+    "DOUBLE": "d",
+    "DECIMAL": "n",
+    "VARCHAR": "s",
+    "DATE": "D",
+    "TIMESTAMP": "t",
+    "TIMESTAMP WITH TIME ZONE": "t",
+    "INTERVAL": "v",
+}
 _ANY = "b i f d n s D t"
 _PAIRS = "bb ii ff dd nn ss DD tt"
 _OF_DOUBLE = (
@@ -35,57 +45,86 @@ _DATE_PARTS = "year month day quarter week dayofweek weekday isodow dayofyear"
 def _table() -> dict[str, str]:
     """For each function its signatures: a letter an argument; ``*``: any number of the last."""
     found = {
-        "+": "ii ff dd nn tv vt Dv vD Di iD", "-": "i f d n ii ff dd nn tv Dv tt Di DD",
-        "*": "ii ff dd nn", "/": "ff dd", "//": "ii ff dd", "%": "ii ff dd",
+        "+": "ii ff dd nn tv vt Dv vD Di iD",
+        "-": "i f d n ii ff dd nn tv Dv tt Di DD",
+        "*": "ii ff dd nn",
+        "/": "ff dd",
+        "//": "ii ff dd",
+        "%": "ii ff dd",
         **dict.fromkeys(("**", "^", "pow", "power", "atan2"), "dd"),
-        "abs": "i f d n", "@": "i f d n", "sign": "i f d n", "pi": "",
-        "floor": "f d n", "ceil": "f d n", "ceiling": "f d n", "trunc": "f d i n",
+        "abs": "i f d n",
+        "@": "i f d n",
+        "sign": "i f d n",
+        "pi": "",
+        "floor": "f d n",
+        "ceil": "f d n",
+        "ceiling": "f d n",
+        "trunc": "f d i n",
         "round": "i f d n ii fi di ni",
-        **dict.fromkeys(_OF_DOUBLE.split(), "d"), "log": "d dd",
+        **dict.fromkeys(_OF_DOUBLE.split(), "d"),
+        "log": "d dd",
         **dict.fromkeys(("isnan", "isinf", "isfinite"), "f d"),
         **dict.fromkeys(("greatest", "least"), " ".join(f"{k}*" for k in _ANY.split())),
         **dict.fromkeys(("=", "!=", "<", "<=", ">", ">="), _PAIRS),
         **dict.fromkeys(("IS DISTINCT FROM", "IS NOT DISTINCT FROM"), _PAIRS),
         **dict.fromkeys(("in", "not in"), " ".join(f"{k}{k}*" for k in _ANY.split())),
-        **dict.fromkeys(("and", "or"), "b*"), "not": "b",
+        **dict.fromkeys(("and", "or"), "b*"),
+        "not": "b",
         **dict.fromkeys(("is null", "is not null"), _ANY),
         "coalesce": " ".join(f"{k}*" for k in _ANY.split()),
         **dict.fromkeys(("lower", "lcase", "upper", "ucase"), "s"),
         **dict.fromkeys(("length", "len", "char_length", "character_length"), "s"),
-        "||": "ss", "concat": "s*",
-        **dict.fromkeys(("substring", "substr"), "si sii"), "left": "si", "right": "si",
-        **dict.fromkeys(("trim", "ltrim", "rtrim"), "s ss"), "replace": "sss",
+        "||": "ss",
+        "concat": "s*",
+        **dict.fromkeys(("substring", "substr"), "si sii"),
+        "left": "si",
+        "right": "si",
+        **dict.fromkeys(("trim", "ltrim", "rtrim"), "s ss"),
+        "replace": "sss",
         **dict.fromkeys(("starts_with", "^@", "prefix", "ends_with", "suffix", "contains"), "ss"),
         **dict.fromkeys(("~~", "!~~"), "ss"),
         **dict.fromkeys(("strpos", "position", "instr"), "ss"),
-        **dict.fromkeys(PARTS.split(), "t"), **dict.fromkeys(_DATE_PARTS.split(), "t D"),
-        "epoch": "t D v", "epoch_ms": "t", "epoch_us": "t",
+        **dict.fromkeys(PARTS.split(), "t"),
+        **dict.fromkeys(_DATE_PARTS.split(), "t D"),
+        "epoch": "t D v",
+        "epoch_ms": "t",
+        "epoch_us": "t",
         **dict.fromkeys(("date_diff", "datediff"), "stt sDD"),
         **dict.fromkeys(("date_trunc", "datetrunc"), "st sD"),
         **dict.fromkeys(("to_days", "to_hours", "to_minutes"), "i"),
-    }  # fmt: skip
+    }
     return found
 
 
 SIGNATURES: Mapping[str, str] = _table()
 #: Casts: from a type to those it may become.
 CASTS: Mapping[str, str] = {
-    "b": "i f d s", "i": "b i f d n s", "f": "b i d", "d": "b i f n", "n": "b i f d n", "s": "",
-    "D": "t", "t": "D t",
-}  # fmt: skip
+    "b": "i f d s",
+    "i": "b i f d n s",
+    "f": "b i d",
+    "d": "b i f n",
+    "n": "b i f d n",
+    "s": "",
+    "D": "t",
+    "t": "D t",
+}
 #: Words for the unit of a ``date_diff`` or ``date_trunc``, and the part each means.
 UNITS: Mapping[str, str] = {
     word: part
     for part, words in {
-        "year": "year yr y years yrs", "quarter": "quarter quarters",
+        "year": "year yr y years yrs",
+        "quarter": "quarter quarters",
         "month": "month mon months mons",
-        "week": "week weeks w", "day": "day days d dayofmonth", "hour": "hour hr hours hrs h",
-        "minute": "minute min minutes mins m", "second": "second sec seconds secs s",
+        "week": "week weeks w",
+        "day": "day days d dayofmonth",
+        "hour": "hour hr hours hrs h",
+        "minute": "minute min minutes mins m",
+        "second": "second sec seconds secs s",
         "millisecond": "millisecond milliseconds ms msec msecs msecond mseconds",
         "microsecond": "microsecond microseconds us usec usecs usecond useconds",
     }.items()
     for word in words.split()
-}  # fmt: skip
+}
 _WITH_UNIT = frozenset({"date_diff", "datediff", "date_trunc", "datetrunc"})
 _INSTEAD = (
     "write it as a Python function (a NumPy one, or ns.per_row), or compute it in the transform "

@@ -19,18 +19,34 @@ from noskew.types import DType, Schema
 INPUTS = "inputs"
 #: Operators that DuckDB keeps under a class of their own; functions have names.
 _OPERATORS: Mapping[str, str] = {
-    "COMPARE_IN": "in", "COMPARE_NOT_IN": "not in", "OPERATOR_NOT": "not",
-    "OPERATOR_IS_NULL": "is null", "OPERATOR_IS_NOT_NULL": "is not null",
-    "OPERATOR_COALESCE": "coalesce", "CONJUNCTION_AND": "and", "CONJUNCTION_OR": "or",
-}  # fmt: skip
+    "COMPARE_IN": "in",
+    "COMPARE_NOT_IN": "not in",
+    "OPERATOR_NOT": "not",
+    "OPERATOR_IS_NULL": "is null",
+    "OPERATOR_IS_NOT_NULL": "is not null",
+    "OPERATOR_COALESCE": "coalesce",
+    "CONJUNCTION_AND": "and",
+    "CONJUNCTION_OR": "or",
+}
 #: How a text is cast to a type, and brought here as the number or text that stands for it.
 _CONSTANTS: Mapping[str, str] = {
-    **{kind: f"SELECT CAST(? AS {kind})" for kind in (
-        "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR")},
+    **{
+        kind: f"SELECT CAST(? AS {kind})"
+        for kind in (
+            "BOOLEAN",
+            "TINYINT",
+            "SMALLINT",
+            "INTEGER",
+            "BIGINT",
+            "FLOAT",
+            "DOUBLE",
+            "VARCHAR",
+        )
+    },
     "TIMESTAMP": "SELECT epoch_us(CAST(? AS TIMESTAMP))",
     "TIMESTAMP WITH TIME ZONE": "SELECT epoch_us(CAST(? AS TIMESTAMPTZ))",
     "DATE": "SELECT CAST(? AS DATE) - DATE '1970-01-01'",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,18 @@ NUMBER = "noskew_number"
 _NUMBER = DType("int64")
 _ROWS, _MADE, _CARRIED = "noskew_rows", "noskew_made", "noskew_carried"
 _TYPES = {
-    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT",
-    "float32": "FLOAT", "float64": "DOUBLE", "string": "TEXT", "bytes": "VARBINARY",
-    "timestamp": "TIMESTAMPTZ", "date": "DATE",
-}  # fmt: skip
+    "bool": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INT",
+    "int64": "BIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "string": "TEXT",
+    "bytes": "VARBINARY",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
 
 
 @dataclass(frozen=True)

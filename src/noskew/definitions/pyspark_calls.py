@@ -22,18 +22,40 @@ if TYPE_CHECKING:
 
 #: Places of arguments that are values where they are texts. A text elsewhere names a column.
 _VALUES: Mapping[str, tuple[int, ...]] = {
-    "array_append": (1,), "array_contains": (1,), "array_join": (1, 2), "array_position": (1,),
-    "array_prepend": (1,), "array_remove": (1,), "concat_ws": (0,), "date_format": (1,),
-    "date_trunc": (0,), "from_unixtime": (1,), "from_utc_timestamp": (1,), "instr": (1,),
-    "locate": (0,), "lpad": (2,), "next_day": (1,), "regexp_extract": (1,),
-    "regexp_replace": (1, 2), "rpad": (2,), "split": (1,), "substring_index": (1,),
-    "to_date": (1,), "to_timestamp": (1,), "to_utc_timestamp": (1,), "translate": (1, 2),
-    "trunc": (1,), "unix_timestamp": (1,), "element_at": (1,),
-}  # fmt: skip
+    "array_append": (1,),
+    "array_contains": (1,),
+    "array_join": (1, 2),
+    "array_position": (1,),
+    "array_prepend": (1,),
+    "array_remove": (1,),
+    "concat_ws": (0,),
+    "date_format": (1,),
+    "date_trunc": (0,),
+    "from_unixtime": (1,),
+    "from_utc_timestamp": (1,),
+    "instr": (1,),
+    "locate": (0,),
+    "lpad": (2,),
+    "next_day": (1,),
+    "regexp_extract": (1,),
+    "regexp_replace": (1, 2),
+    "rpad": (2,),
+    "split": (1,),
+    "substring_index": (1,),
+    "to_date": (1,),
+    "to_timestamp": (1,),
+    "to_utc_timestamp": (1,),
+    "translate": (1, 2),
+    "trunc": (1,),
+    "unix_timestamp": (1,),
+    "element_at": (1,),
+}
 _OTHER_NAMES: Mapping[str, str] = {
-    "bitwisenot": "bitwise_not", "todegrees": "degrees", "toradians": "radians",
+    "bitwisenot": "bitwise_not",
+    "todegrees": "degrees",
+    "toradians": "radians",
     "negate": "negative",
-}  # fmt: skip
+}
 #: Those of sqlframe that are no function of Spark SQL.
 _KEPT = frozenset(
     """

@@ -31,10 +31,18 @@ _FUNCTIONS = Functions()
 #: sqlframe keeps one session a process, in a variable.
 _LOCK = threading.Lock()
 _TYPES = {
-    "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
-    "float32": "float", "float64": "double", "string": "string", "bytes": "binary",
-    "timestamp": "timestamp", "date": "date",
-}  # fmt: skip
+    "bool": "boolean",
+    "int8": "tinyint",
+    "int16": "smallint",
+    "int32": "int",
+    "int64": "bigint",
+    "float32": "float",
+    "float64": "double",
+    "string": "string",
+    "bytes": "binary",
+    "timestamp": "timestamp",
+    "date": "date",
+}
 #: Methods of a DataFrame that sqlframe gives another meaning than Spark, and what to write.
 _OTHERWISE = {
     "fillna": "F.coalesce(column, F.lit(value)), and F.nanvl for NaN, which Spark fills, too",

@@ -62,9 +62,10 @@ def _translated(text: str, dialect: str, source_name: str, columns: Schema, what
     # Names are matched to those of the source without regard to case, and otherwise kept.
     reader = f"{dialect}, normalization_strategy=case_sensitive"
     schema = MappingSchema(
-        {source_name: {n: duckdb_type(t) for n, t in columns.items()}}, dialect=DUCKDB,
+        {source_name: {n: duckdb_type(t) for n, t in columns.items()}},
+        dialect=DUCKDB,
         normalize=False,
-    )  # fmt: skip
+    )
     try:
         statements = [s for s in parse(text, read=reader) if s is not None]
         if len(statements) != 1:

@@ -54,8 +54,9 @@ def differences(left: pa.Table, right: pa.Table) -> dict[str, int]:
 
 
 def _differing_lists(a: pa.Array, b: pa.Array) -> NDArray[np.bool_]:
-    sizes = [pc.list_value_length(side).fill_null(0).to_numpy(zero_copy_only=False)
-             for side in (a, b)]  # fmt: skip
+    sizes = [
+        pc.list_value_length(side).fill_null(0).to_numpy(zero_copy_only=False) for side in (a, b)
+    ]
     unequal: NDArray[np.bool_] = sizes[0] != sizes[1]
     both = ~unequal & valid_of(a) & valid_of(b)
     at = np.flatnonzero(both)

@@ -172,9 +172,11 @@ class Events:
         start, end = self.offsets[first], self.offsets[last]
         clocks = (c[start:end] for c in (self.event_time, self.known_time, self.sequence))
         return Events(
-            self.table.slice(start, end - start), self.keys.slice(first, last - first),
-            self.offsets[first : last + 1] - start, *clocks,
-        )  # fmt: skip
+            self.table.slice(start, end - start),
+            self.keys.slice(first, last - first),
+            self.offsets[first : last + 1] - start,
+            *clocks,
+        )
 
     def of_entities(self, chosen: NDArray[np.bool_]) -> Events:
         """All events of some entities; ``chosen`` is bool, shape (entities,)."""
@@ -183,15 +185,23 @@ class Events:
         offsets = np.append(0, np.cumsum(sizes[chosen])).astype(np.int64)
         keys = self.keys.filter(pa.array(chosen))
         return Events(
-            kept._given, keys, offsets, kept.event_time, kept._known_time, kept._sequence,
+            kept._given,
+            keys,
+            offsets,
+            kept.event_time,
+            kept._known_time,
+            kept._sequence,
             kept._order,
-        )  # fmt: skip
+        )
 
     def select(self, keep: NDArray[np.bool_]) -> Events:
         """Only some events; entities stay, possibly with none."""
         counts = np.zeros(len(self.offsets), np.int64)
-        np.cumsum(np.add.reduceat(np.append(keep, False).astype(np.int64), self.offsets[:-1])
-                  * (np.diff(self.offsets) > 0), out=counts[1:])  # fmt: skip
+        np.cumsum(
+            np.add.reduceat(np.append(keep, False).astype(np.int64), self.offsets[:-1])
+            * (np.diff(self.offsets) > 0),
+            out=counts[1:],
+        )
         known_time = None if self._known_time is None else self._known_time[keep]
         sequence = None if self._sequence is None else self._sequence[keep]
         if self._order is None:

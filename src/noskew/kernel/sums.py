@@ -70,9 +70,13 @@ class Sums:
             spans.append(len(windows))
             held.append(len(ids))
         self._tables = (
-            _table(hops), _table(spans), _table(windows),
-            _table(held), _table(ids), _table(slots),
-        )  # fmt: skip
+            _table(hops),
+            _table(spans),
+            _table(windows),
+            _table(held),
+            _table(ids),
+            _table(slots),
+        )
         self._aggregates = self._aggregates_of(plan, slot_of)
 
     def _aggregates_of(
@@ -122,10 +126,19 @@ def _extra(accumulator: Accumulator) -> int:
 
 @kernel
 def _sum_windows(
-    data: Bytes, at: Index, end: Index, t: Index,
-    hops: Index, spans: Index, windows: Index, held: Index, ids: Index, slots: Index,
-    extra: Index, slot_counts: Index,
-) -> tuple[Index, Index, Index, Index]:  # fmt: skip
+    data: Bytes,
+    at: Index,
+    end: Index,
+    t: Index,
+    hops: Index,
+    spans: Index,
+    windows: Index,
+    held: Index,
+    ids: Index,
+    slots: Index,
+    extra: Index,
+    slot_counts: Index,
+) -> tuple[Index, Index, Index, Index]:
     """(first limb, columns, start of the block) of each accumulator, and all blocks.
 
     A block has shape (slots, rows, columns). Group g has the hop ``hops[g]``, the windows

@@ -307,9 +307,10 @@ def _write(
         )
     )
     d = tables.definitions
-    held = {(r.kind, r.name): (r.definition_hash, r.data) for r in connection.execute(
-        select(d).where(d.c.project == project)
-    )}  # fmt: skip
+    held = {
+        (r.kind, r.name): (r.definition_hash, r.data)
+        for r in connection.execute(select(d).where(d.c.project == project))
+    }
     wanted = {
         (kind, name): (hash_of(item), canonical_json(item.to_dict()).decode())
         for kind, name, item in items_of(desired)

@@ -329,9 +329,15 @@ def _arrow(table: pa.Table) -> bytes:
 
 #: The first that a value is an instance of is its kind; Arrow would turn some into others.
 _KINDS: tuple[tuple[type, ...], ...] = (
-    (bool, np.bool_), (int, float, np.integer, np.floating), (str,), (bytes,), (datetime,),
-    (date,), (Decimal,), (list, tuple, np.ndarray),
-)  # fmt: skip
+    (bool, np.bool_),
+    (int, float, np.integer, np.floating),
+    (str,),
+    (bytes,),
+    (datetime,),
+    (date,),
+    (Decimal,),
+    (list, tuple, np.ndarray),
+)
 
 
 def _array(values: list[Any]) -> pa.Array:

@@ -255,9 +255,14 @@ class ServedLog(Closing):
 
     def _batch(self, of: ServiceLog, records: Sequence[Record]) -> pa.RecordBatch:
         made = Batch(
-            of.table, of.plan, records, grounds=self._grounds.at,
-            server=self._server, serial=self._serial, written=self._clock.now(),
-        )  # fmt: skip
+            of.table,
+            of.plan,
+            records,
+            grounds=self._grounds.at,
+            server=self._server,
+            serial=self._serial,
+            written=self._clock.now(),
+        )
         self._serial += len(made)
         return made.to_arrow()
 
@@ -323,8 +328,11 @@ class ServedLog(Closing):
             sampled, logged, dropped, failed = new
             self._counts.audited(
                 made.table.service.name,
-                sampled=sampled, logged=logged, dropped=dropped, failed=failed,
-            )  # fmt: skip
+                sampled=sampled,
+                logged=logged,
+                dropped=dropped,
+                failed=failed,
+            )
 
 
 def _portions(records: Sequence[Record]) -> Iterable[Sequence[Record]]:

@@ -15,10 +15,15 @@ from noskew.stores.offline.base import TableSpec
 from noskew.streaming.sorting_out import PLACE_BITS, Quarantined
 
 _UTC = pa.timestamp("us", "UTC")
-_ASIDE = pa.schema({
-    ORIGIN: pa.string(), OFFSET: pa.int64(), PLACE: pa.int32(),
-    "reason": pa.string(), "payload": pa.binary(),
-})  # fmt: skip
+_ASIDE = pa.schema(
+    {
+        ORIGIN: pa.string(),
+        OFFSET: pa.int64(),
+        PLACE: pa.int32(),
+        "reason": pa.string(),
+        "payload": pa.binary(),
+    }
+)
 
 
 def aside_spec(view: FeatureView) -> TableSpec:
@@ -52,12 +57,15 @@ def event_batches(events: pa.Table, origin: str, spec: TableSpec) -> Iterator[pa
 def aside_batch(rows: Sequence[Quarantined], origin: str) -> pa.RecordBatch:
     """Rows of one partition as the table of :func:`aside_spec` takes them."""
     known = pa.array([r.known_time for r in rows], pa.int64()).view(_UTC)
-    return pa.RecordBatch.from_pydict({
-        ORIGIN: pa.array([origin] * len(rows), pa.string()),
-        OFFSET: pa.array([r.offset for r in rows], pa.int64()),
-        PLACE: pa.array([r.place for r in rows], pa.int32()),
-        "reason": pa.array([r.reason for r in rows], pa.string()),
-        "payload": pa.array([r.payload for r in rows], pa.binary()),
-        EVENT_TIME: known, KNOWN_TIME: known,
-        BUCKET: pa.array(np.zeros(len(rows), np.int32)),
-    })  # fmt: skip
+    return pa.RecordBatch.from_pydict(
+        {
+            ORIGIN: pa.array([origin] * len(rows), pa.string()),
+            OFFSET: pa.array([r.offset for r in rows], pa.int64()),
+            PLACE: pa.array([r.place for r in rows], pa.int32()),
+            "reason": pa.array([r.reason for r in rows], pa.string()),
+            "payload": pa.array([r.payload for r in rows], pa.binary()),
+            EVENT_TIME: known,
+            KNOWN_TIME: known,
+            BUCKET: pa.array(np.zeros(len(rows), np.int32)),
+        }
+    )

@@ -90,9 +90,14 @@ class Archiving(Closing):
         self._offline.create(spec)
         spec = self._offline.info(spec.name).spec  # a table that exists keeps its buckets
         return Archive(
-            view, self._log, self._partitions(), decode=self._decode, state=self._state,
-            offline=self._offline, spec=spec,
-        )  # fmt: skip
+            view,
+            self._log,
+            self._partitions(),
+            decode=self._decode,
+            state=self._state,
+            offline=self._offline,
+            spec=spec,
+        )
 
     def _work(self) -> None:
         _give_way()

@@ -113,9 +113,10 @@ class Aside:
             return {}
         times = [r.known_time for r in rows]
         held = self.offline.read(
-            self.table, [ORIGIN, OFFSET, PLACE, "reason", "payload"],
+            self.table,
+            [ORIGIN, OFFSET, PLACE, "reason", "payload"],
             where=Filter(known_from=min(times), known_to=max(times)),
-        )  # fmt: skip
+        )
         wanted = {(r.place, r.reason) for r in rows}
         each = zip(_places(held), held.column("reason").to_pylist(), strict=True)
         at = [i for i, found in enumerate(each) if found in wanted]

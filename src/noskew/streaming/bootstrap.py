@@ -155,8 +155,11 @@ class Bootstrap:
                 f"{view.name!r} were folded from (it is {self.log.identity}, that was {held.log}): "
                 f"it was removed and made anew. Bring the old one back, or run 'noskew stream "
                 f"rebuild {self.source}' to go on from what is archived of it",
-                partition=0, offset=-1, begin=0, end=self.log.bounds(0)[1],
-            )  # fmt: skip
+                partition=0,
+                offset=-1,
+                begin=0,
+                end=self.log.bounds(0)[1],
+            )
         return held
 
     def renew(self, view: FeatureView, table: str) -> Footing:

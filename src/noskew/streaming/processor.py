@@ -210,11 +210,14 @@ class Processor(Closing):
             self._ground.prepare(number)
         made = {
             number: Partition(
-                self._ground.folds, number, decode=self._decode, state=self._state,
+                self._ground.folds,
+                number,
+                decode=self._decode,
+                state=self._state,
                 space=self._state.space(space_name(self._project, self._source, number)),
             )
             for number in numbers
-        }  # fmt: skip
+        }
         self._ground.check_held()
         self._publishing.open(made.values())
         self._partitions |= made

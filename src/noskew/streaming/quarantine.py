@@ -22,8 +22,12 @@ def late_rows(late: pa.Table, partition: int) -> list[Quarantined]:
     known = integers(late.column(KNOWN_TIME).combine_chunks()).tolist()
     return [
         Quarantined(
-            partition, at >> PLACE_BITS, at & (1 << PLACE_BITS) - 1, known[row], LATE,
+            partition,
+            at >> PLACE_BITS,
+            at & (1 << PLACE_BITS) - 1,
+            known[row],
+            LATE,
             encode_arrow(late.slice(row, 1)),
         )
         for row, at in enumerate(sequence)
-    ]  # fmt: skip
+    ]

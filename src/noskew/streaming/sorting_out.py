@@ -107,10 +107,17 @@ class SortingOut:
             rows = rows.filter(pa.array(chosen))
             message, place = message[chosen], place[chosen]
         quarantined = [
-            Quarantined(messages.partition, int(messages.offsets[at]), 0, int(known[at]), why,
-                        messages.payloads[at].as_py() or b"")
-            for at, why in sorted(decoded.bad.items()) if new[at]
-        ]  # fmt: skip
+            Quarantined(
+                messages.partition,
+                int(messages.offsets[at]),
+                0,
+                int(known[at]),
+                why,
+                messages.payloads[at].as_py() or b"",
+            )
+            for at, why in sorted(decoded.bad.items())
+            if new[at]
+        ]
         unread = len(quarantined)
         made, faults = self._events(rows, known[message])
         held = np.bincount(message, minlength=len(messages)) if faults else message
@@ -119,9 +126,15 @@ class SortingOut:
             alone = held[at] == 1
             payload = messages.payloads[at].as_py() if alone else encode_arrow(rows.slice(row, 1))
             quarantined.append(
-                Quarantined(messages.partition, int(messages.offsets[at]), int(place[row]),
-                            int(known[at]), why, payload)
-            )  # fmt: skip
+                Quarantined(
+                    messages.partition,
+                    int(messages.offsets[at]),
+                    int(place[row]),
+                    int(known[at]),
+                    why,
+                    payload,
+                )
+            )
         quarantined.sort(key=lambda q: (q.offset, q.place))
         offset = messages.offsets[message[made.row]]
         events = made.events.append_column(
@@ -138,9 +151,14 @@ class SortingOut:
             quarantined=mark.quarantined + len(quarantined),
         )
         return SortedOut(
-            events, offset, known[message[made.row]], time < newest - self._view.lateness,
-            self._identities(events), quarantined, after,
-        )  # fmt: skip
+            events,
+            offset,
+            known[message[made.row]],
+            time < newest - self._view.lateness,
+            self._identities(events),
+            quarantined,
+            after,
+        )
 
     def _events(self, rows: pa.Table, known: NDArray[np.int64]) -> tuple[Sorted, Mapping[int, str]]:
         """The events of rows, and why others are none; a transform may fail on some rows."""

@@ -86,11 +86,16 @@ class Streams:
             ground = Ground(bootstrap, folds)
             footings = ground.footings()
             return Processor(
-                source, ground, log, project=self.project, state=state,
-                partitions=partitions, assignment=assignment,
+                source,
+                ground,
+                log,
+                project=self.project,
+                state=state,
+                partitions=partitions,
+                assignment=assignment,
                 publishing=publishing(self.online, state, footings),
                 freshness=Freshness(self.online, self.clock, list(footings), log.partitions),
-            )  # fmt: skip
+            )
         except BaseException:
             state.close()
             raise
@@ -103,9 +108,8 @@ class Streams:
         """
         footings = Footings(self.project, self.registry, self.clock)
         new = [
-            v for v in views
-            if footings.of(v) is None and table_name(v) in self.offline.tables()
-        ]  # fmt: skip
+            v for v in views if footings.of(v) is None and table_name(v) in self.offline.tables()
+        ]
         if new:
             with self.archiving(source, new) as archiving:
                 archiving.catch_up()
@@ -119,10 +123,15 @@ class Streams:
     ) -> Archiving:
         """What takes the events of all views of a source to the offline store."""
         return Archiving(
-            source, fed_by(source, views), self.logs.of(source), self.offline,
-            directory=self.directory / "archive" / source.name, spec_of=self._spec_of,
-            expire=self._expire, partitions=partitions,
-        )  # fmt: skip
+            source,
+            fed_by(source, views),
+            self.logs.of(source),
+            self.offline,
+            directory=self.directory / "archive" / source.name,
+            spec_of=self._spec_of,
+            expire=self._expire,
+            partitions=partitions,
+        )
 
     def run(
         self,

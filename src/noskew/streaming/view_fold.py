@@ -115,13 +115,21 @@ class ViewFold:
             late=mark.late + int(kept_out.sum()),
             duplicate=mark.duplicate + int(duplicate.sum()),
             late_folded=mark.late_folded + int((late & ~kept_out).sum()),
-            folded=mark.consumed - mark.quarantined - mark.late - mark.duplicate
-            - int(kept_out.sum()) - int(duplicate.sum()),
-        )  # fmt: skip
+            folded=mark.consumed
+            - mark.quarantined
+            - mark.late
+            - mark.duplicate
+            - int(kept_out.sum())
+            - int(duplicate.sum()),
+        )
         return Accepted(
-            events, chosen, table.filter(pa.array(kept_out)), new,
-            sorted_out.quarantined, after,
-        )  # fmt: skip
+            events,
+            chosen,
+            table.filter(pa.array(kept_out)),
+            new,
+            sorted_out.quarantined,
+            after,
+        )
 
     def keys(self, accepted: Accepted, partition: int) -> list[bytes]:
         """The key in the online store of the row of each entity, or of its part of a partition."""

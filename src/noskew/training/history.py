@@ -61,9 +61,14 @@ def historical_features(
     """
     asked = Rows.of(service, rows, event_time)
     stored = stored_features(
-        service, service.views, asked, offline,
-        known_at=known_at, snapshots=snapshots, progress=progress,
-    )  # fmt: skip
+        service,
+        service.views,
+        asked,
+        offline,
+        known_at=known_at,
+        snapshots=snapshots,
+        progress=progress,
+    )
     return with_features(service, rows, stored)
 
 
@@ -169,9 +174,16 @@ class _Question:
         answer = Answer(self._kinds(), buckets.order)
         nothing = _no_events(self.view, self.plan)
         work = _Work(
-            self.view, self.plan, self.asked, offline, columns, self.known_at, info.snapshot,
-            nothing, answer,
-        )  # fmt: skip
+            self.view,
+            self.plan,
+            self.asked,
+            offline,
+            columns,
+            self.known_at,
+            info.snapshot,
+            nothing,
+            answer,
+        )
 
         def one(item: tuple[int, int, Index]) -> None:
             work.bucket(*item)

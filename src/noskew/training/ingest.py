@@ -152,9 +152,13 @@ class Ingest:
     """From parts of a source to events of a view; counts what is refused."""
 
     def __init__(
-        self, view: FeatureView, source: BatchSource, buckets: int, now: int,
+        self,
+        view: FeatureView,
+        source: BatchSource,
+        buckets: int,
+        now: int,
         pushed: PushDown | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._pipeline = Pipeline(view, pushed=pushed)
         self._needed = list(self._pipeline.takes)
         self._source, self._buckets, self._now = source, buckets, now

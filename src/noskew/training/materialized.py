@@ -77,10 +77,15 @@ class Materializations:
             if view.name not in streamed:
                 since = None if full else self._since(view, until)
                 done = materialize(
-                    view, offline, online, project=self.project,
-                    until=until, since=since, progress=of_one(progress, view.name),
+                    view,
+                    offline,
+                    online,
+                    project=self.project,
+                    until=until,
+                    since=since,
+                    progress=of_one(progress, view.name),
                     fill=filled_by(spark) if spark else None,
-                )  # fmt: skip
+                )
                 self._remember(view, done)
                 found.append(done)
         return found

@@ -75,9 +75,14 @@ class TrainingSets:
                 progress(len(asked) * len(service.views))
         else:
             table = historical_features(
-                service, asked, self.offline,
-                event_time=event_time, known_at=known_at, snapshots=snapshots, progress=progress,
-            )  # fmt: skip
+                service,
+                asked,
+                self.offline,
+                event_time=event_time,
+                known_at=known_at,
+                snapshots=snapshots,
+                progress=progress,
+            )
         if known_at == "row":
             warn_of_hindsight(service, lambda: earliest(asked, event_time), self.offline)
         return TrainingSet(table, spec, self)
@@ -111,11 +116,13 @@ class TrainingSets:
         service = Project.from_dict(spec["definitions"]).service(spec["service"])
         rows = self.load(name).table.drop_columns([c.name for c in service.columns])
         table = historical_features(
-            service, rows, self.offline,
+            service,
+            rows,
+            self.offline,
             event_time=spec["event_time"],
             known_at=spec["known_at"],
             snapshots=spec["snapshots"],
-        )  # fmt: skip
+        )
         return self._checked(table, held)
 
     def _checked(self, table: pa.Table, held: Saved) -> TrainingSet:

@@ -138,9 +138,13 @@ def historical(
         chosen = store.applied.project.service(service)
         with Bars({service: len(asked) * len(chosen.views)}) as bars:
             made = store.get_historical_features(
-                asked, service, known_at=known_at, event_time=event_time, progress=bars,
+                asked,
+                service,
+                known_at=known_at,
+                event_time=event_time,
+                progress=bars,
                 runner=runner,
-            )  # fmt: skip
+            )
         made.to_parquet(output)
         if save:
             made.save(save)

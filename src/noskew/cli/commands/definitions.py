@@ -70,9 +70,12 @@ def apply(
             raise typer.Exit(1)
         with err.status("certifying") as status:
             made = store.apply(
-                desired, base_version=found.base_version, message=message, uncertified=uncertified,
+                desired,
+                base_version=found.base_version,
+                message=message,
+                uncertified=uncertified,
                 progress=lambda name, path: status.update(f"certifying [b]{name}[/b]: {path}"),
-            )  # fmt: skip
+            )
     out.print(f"[green]Applied[/green] as version {made.version}.")
     if found.backfills:
         out.print("Next: [b]noskew backfill[/b] (ingest, then materialize).")

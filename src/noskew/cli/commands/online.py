@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
     from noskew.serving.response import OnlineResponse
 
-_LOOK = {"PRESENT": "green", "NULL": "dim", "MISSING": "yellow", "EXPIRED": "yellow",
-         "STALE": "magenta", "MASKED": "red"}  # fmt: skip
+_LOOK = {
+    "PRESENT": "green",
+    "NULL": "dim",
+    "MISSING": "yellow",
+    "EXPIRED": "yellow",
+    "STALE": "magenta",
+    "MASKED": "red",
+}
 #: Rows that stand side by side as columns of a table; more are listed one a line.
 _SIDE_BY_SIDE = 4
 At = Annotated[

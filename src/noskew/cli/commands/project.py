@@ -14,9 +14,10 @@ _NEXT = {
     "noskew apply": "make it so",
     "noskew backfill": "read data/, fill the offline and the online store",
     "noskew get checkout customer=c000 basket=30": "features of a customer, now",
-    "noskew historical checkout data/questions.parquet -o training.parquet --known-at row":
-        "a training set",
-}  # fmt: skip
+    "noskew historical checkout data/questions.parquet -o training.parquet --known-at row": (
+        "a training set"
+    ),
+}
 
 
 def init(

@@ -88,8 +88,13 @@ class Board:
         made = table("", "stream", *numbers, numbers=numbers)
         seconds = perf_counter() - self._started
         for name, lag in lags.items():
-            made.add_row(name, f"{lag.rows:,}", f"{lag.rows / seconds:,.0f}", f"{lag.messages:,}",
-                         f"{waited_s * 1e3:,.0f} ms")  # fmt: skip
+            made.add_row(
+                name,
+                f"{lag.rows:,}",
+                f"{lag.rows / seconds:,.0f}",
+                f"{lag.messages:,}",
+                f"{waited_s * 1e3:,.0f} ms",
+            )
         return made
 
 

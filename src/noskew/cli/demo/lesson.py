@@ -45,8 +45,13 @@ def _build(stage: Stage, train: ModuleType, questions: Any, name: str, *, known_
 def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
     there = {f: (leaky[f].notna().mean(), honest[f].notna().mean()) for f in features}
     widest = sorted(there, key=lambda f: there[f][0] - there[f][1], reverse=True)[:_SHOWN]
-    made = table("", "a value is there for", "known_at=None", 'known_at="row"',
-                 numbers=("known_at=None", 'known_at="row"'))  # fmt: skip
+    made = table(
+        "",
+        "a value is there for",
+        "known_at=None",
+        'known_at="row"',
+        numbers=("known_at=None", 'known_at="row"'),
+    )
     for feature in widest:
         made.add_row(feature, *(f"{share:.0%} of rows" for share in there[feature]))
     show(made)
@@ -59,18 +64,26 @@ def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
 def _report(found: dict[str, float], since: str) -> None:
     made = table(
         f"Flights from {since} on, ranked by the model (AUC: 0.5 is a coin, 1 is perfect)",
-        "trained on", "promised offline", "got when served", "",
+        "trained on",
+        "promised offline",
+        "got when served",
+        "",
         numbers=("promised offline", "got when served"),
-    )  # fmt: skip
+    )
     promised, real, honest, schedule = (
         found[k] for k in ("promised_leaky", "real_leaky", "honest", "schedule")
     )
     rows = [
         ("leaky features", promised, real, "red", f"{real - promised:+.3f} once served"),
-        ("honest features", honest, honest, "green",
-         f"as promised, {honest - real:+.3f} on the leaky one"),
+        (
+            "honest features",
+            honest,
+            honest,
+            "green",
+            f"as promised, {honest - real:+.3f} on the leaky one",
+        ),
         ("the schedule alone", schedule, schedule, "dim", "no feature store"),
-    ]  # fmt: skip
+    ]
     for name, offline, served, colour, note in rows:
         made.add_row(name, f"{offline:.3f}", f"[{colour}]{served:.3f}[/]", f"[{colour}]{note}[/]")
     show(made)

@@ -25,8 +25,14 @@ _MOMENTS_BEFORE_END = ("20d", "15d7h11m13s271828us", "11d9h")
 _QUESTIONS_AHEAD = ("1d", "1d", "3d")
 _SINGLE_READS = 300
 #: Features of one flight that are shown.
-_SHOWN = ("airport_delay_6h", "carrier_delay_6h", "plane_last_delay", "wind_speed", "crosswind",
-          "schedule_slack")  # fmt: skip
+_SHOWN = (
+    "airport_delay_6h",
+    "carrier_delay_6h",
+    "plane_last_delay",
+    "wind_speed",
+    "crosswind",
+    "schedule_slack",
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,17 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
     rows = pa.concat_tables([m.rows for m in chosen])
     taught = stage.store.get_historical_features(rows, train.SERVICE, known_at="row").to_arrow()
     names = [n for n in taught.column_names if n not in rows.column_names]
-    made = table("", "as of", "entities written", "time", "rows read", "time", "values", "differ",
-                 numbers=("entities written", "time", "rows read", "values", "differ"))  # fmt: skip
+    made = table(
+        "",
+        "as of",
+        "entities written",
+        "time",
+        "rows read",
+        "time",
+        "values",
+        "differ",
+        numbers=("entities written", "time", "rows read", "values", "differ"),
+    )
     start = 0
     for moment in chosen:
         stage.clock.set(moment.t)
@@ -80,10 +95,14 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
         expected = taught.slice(start, len(moment.rows)).select(names)
         found = differences(expected, served)
         made.add_row(
-            to_text(moment.t), f"{sum(d.changed for d in done):,}", f"{bars.seconds:.1f} s",
-            f"{len(served):,}", f"{took * 1e3:,.0f} ms", f"{len(served) * len(names):,}",
+            to_text(moment.t),
+            f"{sum(d.changed for d in done):,}",
+            f"{bars.seconds:.1f} s",
+            f"{len(served):,}",
+            f"{took * 1e3:,.0f} ms",
+            f"{len(served) * len(names):,}",
             f"[red]{sum(found.values()):,}[/red]" if found else "[green]0[/green]",
-        )  # fmt: skip
+        )
         insist(found, to_text(moment.t))
         start += len(moment.rows)
     show(made)
@@ -137,8 +156,11 @@ def _one(client: Any, address: str, row: dict[str, list[Any]]) -> None:
     made = table("", "feature", "value", "status", numbers=("value",))
     for name in _SHOWN:
         value, status = data["features"][name][0], data["statuses"][name]
-        made.add_row(name, "null" if value is None else f"{value:.3f}",
-                     status if isinstance(status, str) else status[0])  # fmt: skip
+        made.add_row(
+            name,
+            "null" if value is None else f"{value:.3f}",
+            status if isinstance(status, str) else status[0],
+        )
     show(made)
     say(
         f"one flight as JSON, {len(data['features'])} features: "

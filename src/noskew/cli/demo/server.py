@@ -37,8 +37,10 @@ def running(root: Path, at: str) -> Iterator[str]:
     with log.open("wb") as written:
         process = subprocess.Popen(
             [*command, "--port", str(port), "--at", at],
-            stdin=subprocess.DEVNULL, stdout=written, stderr=written,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=written,
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             _await_ready(url, process, log)

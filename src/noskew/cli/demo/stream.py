@@ -71,9 +71,12 @@ def replay(root: Path) -> None:
         )
         historical = {v.name: _historical(store, v, entities[v.name], done.held) for v in views}
     batch = made_in_batch(
-        root / "stream" / ".noskew" / "batch", views, reports,
-        [(h.t, entities) for h in done.held], script.KNOWN,
-    )  # fmt: skip
+        root / "stream" / ".noskew" / "batch",
+        views,
+        reports,
+        [(h.t, entities) for h in done.held],
+        script.KNOWN,
+    )
     _prove(views, done, entities, historical, batch)
 
 
@@ -159,9 +162,12 @@ def _prove(
         found = {what: differences(served, other[name]) for what, other in others.items()}
         values = len(served) * served.num_columns
         made.add_row(
-            name, *_counted(done.marks[name]), f"{len(entities[name]):,}", f"{values:,}",
+            name,
+            *_counted(done.marks[name]),
+            f"{len(entities[name]):,}",
+            f"{values:,}",
             *map(_verdict, found.values()),
-        )  # fmt: skip
+        )
         faults |= {f"{name}, stream and {what}": differ for what, differ in found.items()}
         total += values
     show(made)

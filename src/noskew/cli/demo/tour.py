@@ -40,9 +40,13 @@ def run(directory: Path, *, fast: bool = False) -> None:
     )
     again = project.make(root)
     say(
-        f"The project is in [b]{directory}[/b]" + (", from an earlier demo; its stores start empty."
-        if again else ": read it, change it, run it again.")
-    )  # fmt: skip
+        f"The project is in [b]{directory}[/b]"
+        + (
+            ", from an earlier demo; its stores start empty."
+            if again
+            else ": read it, change it, run it again."
+        )
+    )
     clock = FixedClock(SystemClock().now())
     with FeatureStore(root, clock=clock) as store:
         stage = Stage(root, store, clock)
@@ -93,9 +97,10 @@ def _define(stage: Stage) -> None:
             out.print(line)
     with out.status("certifying") as status:
         stage.store.apply(
-            base_version=plan.base_version, message="noskew demo",
+            base_version=plan.base_version,
+            message="noskew demo",
             progress=lambda name, path: status.update(f"certifying [b]{name}[/b]: {path}"),
-        )  # fmt: skip
+        )
     say(
         "\nFour teams wrote these views, each in what it knows, and one model reads them all. Each"
         "\nwas certified before it was applied: run on rows of its data and on rows made up to be"

@@ -22,9 +22,13 @@ def table_of(found: Sequence[Certificate]) -> Table:
     for c in found:
         taken = sum(not p.skipped for p in c.paths)
         made.add_row(
-            c.name, f"{c.sample_rows:,}", f"{c.made_up_rows:,}", str(taken), f"{c.seconds:.1f}",
+            c.name,
+            f"{c.sample_rows:,}",
+            f"{c.made_up_rows:,}",
+            str(taken),
+            f"{c.seconds:.1f}",
             Text("✓ equal", "green") if c.is_equal else Text("✗ values differ", "red"),
-        )  # fmt: skip
+        )
     return made
 
 
@@ -36,15 +40,17 @@ def details(found: Sequence[Certificate]) -> Iterator[RenderableType]:
     for c in found:
         if c.failing_rows:
             yield Text.assemble(
-                ("note ", "yellow"), (c.name, "bold"),
+                ("note ", "yellow"),
+                (c.name, "bold"),
                 f": {c.failing_rows} of {c.sample_rows + c.made_up_rows} rows make it fail, on "
                 f"every path; an ingest stops at such a row, a stream sets it aside. {c.failure}",
-            )  # fmt: skip
+            )
         if c.kind == "feature_view" and not c.sample_rows:
             yield Text.assemble(
-                ("note ", "yellow"), (c.name, "bold"),
+                ("note ", "yellow"),
+                (c.name, "bold"),
                 f": run on rows made up only, since {c.no_sample}",
-            )  # fmt: skip
+            )
 
 
 def _differences(c: Certificate) -> Panel:

@@ -77,7 +77,8 @@ def _source_facts(store: FeatureStore, item: Source) -> dict[str, str]:
     views = [v.name for v in store.applied.project.views.values() if v.source.name == item.name]
     return {
         "event time": f"{item.event_time} (when it happened)",
-        "known time": f"{item.created} (when it could be known)" if item.created
+        "known time": f"{item.created} (when it could be known)"
+        if item.created
         else "when it was loaded",
         "event id": item.event_id or "",
         "filter": item.filter or "",
@@ -85,7 +86,7 @@ def _source_facts(store: FeatureStore, item: Source) -> dict[str, str]:
         "stream": _connector(item.stream),
         "quarantine": f"events over {duration_text(item.max_future)} ahead of their known time",
         "views": ", ".join(views),
-    }  # fmt: skip
+    }
 
 
 def _connector(connector: Any) -> str:
@@ -102,10 +103,11 @@ def _view_facts(store: FeatureStore, item: FeatureView) -> dict[str, str]:
         "source": item.source.name,
         "events": f"{events_of(store, item):,} offline",
         "online": (f"facts known by {minute(until)}" if until else "not materialized yet")
-        if item.online else "no",
+        if item.online
+        else "no",
         "freshness": duration_text(item.freshness) if item.freshness is not None else "",
         "services": ", ".join(services),
-    }  # fmt: skip
+    }
 
 
 def _computed_by(item: OnDemand) -> dict[str, str]:
@@ -156,8 +158,12 @@ def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableTyp
     edges = lineage(store.applied.project)
     for feature in item.features.values():
         origins = upstream(edges, Node("feature", item.name, feature.name))
-        direct = {e.origin.name for e in edges if e.role in ("value", "filter")
-                  and e.target == Node("feature", item.name, feature.name)}  # fmt: skip
+        direct = {
+            e.origin.name
+            for e in edges
+            if e.role in ("value", "filter")
+            and e.target == Node("feature", item.name, feature.name)
+        }
         columns = sorted(n.name for n in origins if n.kind == "column" and n.name in direct)
         made.add_row(feature.name, str(feature.dtype), feature.describe(), ", ".join(columns))
     yield made

@@ -10,9 +10,15 @@ from noskew.types import DType
 
 #: A value of each kind that looks like one.
 _SAMPLES: dict[str, object] = {
-    "bool": True, "string": "…", "bytes": "…", "date": "2026-01-31",
-    "timestamp": "2026-01-31T12:00:00Z", "float32": 1.5, "float64": 1.5, "decimal": "1.50",
-}  # fmt: skip
+    "bool": True,
+    "string": "…",
+    "bytes": "…",
+    "date": "2026-01-31",
+    "timestamp": "2026-01-31T12:00:00Z",
+    "float32": 1.5,
+    "float64": 1.5,
+    "decimal": "1.50",
+}
 
 
 def of_service(service: FeatureService, port: int) -> list[tuple[str, str]]:

@@ -27,13 +27,25 @@ def table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
 
 
 def services(store: FeatureStore) -> Table:
-    made = table("Feature services", "service", "owner", "features", "keys", "asks for", "about",
-                 numbers=("features",))  # fmt: skip
+    made = table(
+        "Feature services",
+        "service",
+        "owner",
+        "features",
+        "keys",
+        "asks for",
+        "about",
+        numbers=("features",),
+    )
     for s in store.applied.project.services.values():
         made.add_row(
-            s.name, s.owner, str(len(s.columns)), ", ".join(s.join_keys), ", ".join(s.request),
+            s.name,
+            s.owner,
+            str(len(s.columns)),
+            ", ".join(s.join_keys),
+            ", ".join(s.request),
             s.description,
-        )  # fmt: skip
+        )
     return made
 
 
@@ -42,8 +54,17 @@ def views(store: FeatureStore) -> Table:
     found, held = store.applied.project.views.values(), store.certifications.all()
     certificates = [held.get(v.definition_hash) for v in found]
     is_told = any(c is None or not c.is_equal for c in certificates)
-    made = table("Feature views", "view", "entity", "source", "owner", "features", "events",
-                 "online until", numbers=("features", "events"))  # fmt: skip
+    made = table(
+        "Feature views",
+        "view",
+        "entity",
+        "source",
+        "owner",
+        "features",
+        "events",
+        "online until",
+        numbers=("features", "events"),
+    )
     if is_told:
         made.add_column("✓")
     for v, certificate in zip(found, certificates, strict=True):
@@ -51,21 +72,40 @@ def views(store: FeatureStore) -> Table:
         done = store.materialized_until(v) if v.online else None
         until = "not online" if not v.online else minute(done) if done else "never"
         made.add_row(
-            v.name, v.entity.name, v.source.name, v.owner, str(len(v.features)),
-            f"{events:,}" if events else "none yet", until,
+            v.name,
+            v.entity.name,
+            v.source.name,
+            v.owner,
+            str(len(v.features)),
+            f"{events:,}" if events else "none yet",
+            until,
             *([sign(certificate)] if is_told else []),
-        )  # fmt: skip
+        )
     return made
 
 
 def sources(store: FeatureStore) -> Table:
-    made = table("Sources", "source", "owner", "happened", "known", "columns", "batch", "stream",
-                 numbers=("columns",))  # fmt: skip
+    made = table(
+        "Sources",
+        "source",
+        "owner",
+        "happened",
+        "known",
+        "columns",
+        "batch",
+        "stream",
+        numbers=("columns",),
+    )
     for s in store.applied.project.sources.values():
         made.add_row(
-            s.name, s.owner, s.event_time, s.created or "when loaded", str(len(s.schema)),
-            s.batch.kind if s.batch else "", s.stream.kind if s.stream else "",
-        )  # fmt: skip
+            s.name,
+            s.owner,
+            s.event_time,
+            s.created or "when loaded",
+            str(len(s.schema)),
+            s.batch.kind if s.batch else "",
+            s.stream.kind if s.stream else "",
+        )
     return made
 
 

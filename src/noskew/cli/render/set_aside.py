@@ -40,8 +40,9 @@ def count_reasons(aside: Aside, rows: Sequence[AsideRow]) -> list[ReasonCount]:
 
 def reasons_table(source: str, counts: Sequence[ReasonCount]) -> Table:
     """The reasons, those of the most rows first."""
-    made = table(f"Set aside of {source}", "rows", "replayed", "view", "reason",
-                 numbers=("rows", "replayed"))  # fmt: skip
+    made = table(
+        f"Set aside of {source}", "rows", "replayed", "view", "reason", numbers=("rows", "replayed")
+    )
     for c in sorted(counts, key=lambda c: -c.rows):
         replayed = Text(f"{c.replayed:,}", "" if c.replayed else "dim")
         made.add_row(f"{c.rows:,}", replayed, ", ".join(c.views), Text(c.reason))
@@ -53,8 +54,16 @@ def rows_table(
 ) -> Table:
     """Rows by where they stand, with what their payloads say."""
     shown = f"{len(rows):,} newest of {total:,}" if total > len(rows) else f"{total:,}"
-    made = table(f"{aside.names} ({shown})", "part", "offset", "row", "known", "reason", "payload",
-                 numbers=("part", "offset", "row"))  # fmt: skip
+    made = table(
+        f"{aside.names} ({shown})",
+        "part",
+        "offset",
+        "row",
+        "known",
+        "reason",
+        "payload",
+        numbers=("part", "offset", "row"),
+    )
     made.columns[0].style = ""
     made.columns[3].no_wrap = True
     for r in rows:
@@ -63,8 +72,14 @@ def rows_table(
         if r.replayed_at is not None:
             reason.append(f"\nreplayed {to_text(r.replayed_at)[:19].replace('T', ' ')}", "green")
         place = r.place
-        made.add_row(str(place.partition), f"{place.offset:,}", str(place.row), known, reason,
-                     Text(payload_text(payloads[place], _MOST), "dim"))  # fmt: skip
+        made.add_row(
+            str(place.partition),
+            f"{place.offset:,}",
+            str(place.row),
+            known,
+            reason,
+            Text(payload_text(payloads[place], _MOST), "dim"),
+        )
     return made
 
 

@@ -14,8 +14,13 @@ from noskew.audit.report import Example, FeatureSkew, ServiceSkew, SkewReport
 from noskew.cli.render.listing import table
 from noskew.clock import to_text
 
-_LOOK = {"equal": "", "behind": "yellow", "different": "bold red", "undecided": "magenta",
-         "waiting": "cyan"}  # fmt: skip
+_LOOK = {
+    "equal": "",
+    "behind": "yellow",
+    "different": "bold red",
+    "undecided": "magenta",
+    "waiting": "cyan",
+}
 #: Examples that are shown of each feature.
 _SHOWN = 3
 
@@ -24,8 +29,9 @@ def skew_tables(report: SkewReport) -> Iterator[Table]:
     """One table for each service: what was found of each of its features."""
     for skew in report.services:
         numbers = ("compared", *_LOOK)
-        made = table(f"{skew.service}: {skew.rows:,} served rows", "feature", *numbers, "",
-                     numbers=numbers)  # fmt: skip
+        made = table(
+            f"{skew.service}: {skew.rows:,} served rows", "feature", *numbers, "", numbers=numbers
+        )
         for name, found in skew.features.items():
             counts = [_count(kind, getattr(found, kind)) for kind in _LOOK]
             made.add_row(name, f"{found.compared:,}", *counts, _mark(found))

@@ -19,9 +19,13 @@ _LONG = 10_000_000
 def stream_table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
     """An empty table with columns of names, of numbers, and then those of :func:`cells`."""
     made = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
         padding=(0, 1, 0, 0),
-    )  # fmt: skip
+    )
     for name in names:
         made.add_column(name, overflow="fold")
     for name in (*numbers, *_COLUMNS):

@@ -86,9 +86,11 @@ def _faults(status: SourceStatus) -> Iterator[Text]:
     for view in status.views:
         if view.is_of_another_log:
             yield Text.assemble(
-                ("✗ ", "red"), (view.name, "bold"), ": its rows were folded from a log that was "
+                ("✗ ", "red"),
+                (view.name, "bold"),
+                ": its rows were folded from a log that was "
                 f"made anew since; run noskew stream rebuild {status.name}",
-            )  # fmt: skip
+            )
 
 
 def _counted(status: SourceStatus) -> Iterator[Text]:
@@ -97,9 +99,10 @@ def _counted(status: SourceStatus) -> Iterator[Text]:
     wrong = [(view, part) for view, part, mark in marks if not adds_up(mark)]
     for view, part in wrong:
         yield Text.assemble(
-            ("✗ ", "red"), (f"{view.name}, partition {part.partition}", "bold"),
+            ("✗ ", "red"),
+            (f"{view.name}, partition {part.partition}", "bold"),
             ": rows are not folded + late + twice + bad; this is a fault in noskew, report it",
-        )  # fmt: skip
+        )
     if marks and not wrong:
         yield Text.assemble(("✓ ", "green"), ("rows = folded + late + twice + bad", "dim"))
 
@@ -113,6 +116,8 @@ def _aside(status: SourceStatus) -> Iterator[Text]:
     ]
     if each:
         yield Text.assemble(
-            ("! ", "yellow"), ("set aside", "bold"), f": {', '.join(each)}",
+            ("! ", "yellow"),
+            ("set aside", "bold"),
+            f": {', '.join(each)}",
             (f"   noskew stream quarantine {status.name}", "dim"),
-        )  # fmt: skip
+        )

@@ -15,13 +15,18 @@ from noskew.definitions.translation.typed import (
     as_type,
     fill,
     number,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _UNITS: Mapping[str, str] = {
-    "YEAR": "year", "MONTH": "month", "WEEK": "week", "DAY": "day", "HOUR": "hour",
-    "MINUTE": "minute", "SECOND": "second",
-}  # fmt: skip
+    "YEAR": "year",
+    "MONTH": "month",
+    "WEEK": "week",
+    "DAY": "day",
+    "HOUR": "hour",
+    "MINUTE": "minute",
+    "SECOND": "second",
+}
 #: So many years from any date of noskew are still a date of DuckDB.
 _UNITS_AT_MOST = 100_000
 
@@ -63,9 +68,11 @@ def interval(node: exp.Expr, sign: str) -> tuple[int, str]:
     is_negative = isinstance(count, exp.Neg)
     written = (count.this if is_negative else count).name
     if name not in _UNITS or not written.lstrip("-").isdigit():
-        raise Unfit("an INTERVAL is a literal number of YEAR, MONTH, WEEK, DAY, HOUR, MINUTE or "
-                    "SECOND; for a number that is a column use date_add, add_months or "
-                    "timestamp_micros")  # fmt: skip
+        raise Unfit(
+            "an INTERVAL is a literal number of YEAR, MONTH, WEEK, DAY, HOUR, MINUTE or "
+            "SECOND; for a number that is a column use date_add, add_months or "
+            "timestamp_micros"
+        )
     value = int(written) * (-1 if is_negative else 1)
     if abs(value) > _UNITS_AT_MOST:
         raise Unfit(f"an INTERVAL has {_UNITS_AT_MOST} units at most here")

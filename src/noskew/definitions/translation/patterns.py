@@ -21,10 +21,17 @@ _SIMPLE = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "a": "\a", "e": "\x1b"}
 _DIGIT, _WORD = "0-9", "A-Za-z0-9_"
 _JAVA_SPACE, _POSTGRES_SPACE = r"\t-\r\x{20}", r"\t-\r\x{20}"
 _POSIX = {
-    "Lower": "a-z", "Upper": "A-Z", "Alpha": "A-Za-z", "Digit": "0-9", "Alnum": "A-Za-z0-9",
-    "Punct": r"!-/:-@\[-`{-~", "ASCII": r"\x{0}-\x{7f}", "XDigit": "0-9A-Fa-f",
-    "Blank": r"\t\x{20}", "Space": _JAVA_SPACE,
-}  # fmt: skip
+    "Lower": "a-z",
+    "Upper": "A-Z",
+    "Alpha": "A-Za-z",
+    "Digit": "0-9",
+    "Alnum": "A-Za-z0-9",
+    "Punct": r"!-/:-@\[-`{-~",
+    "ASCII": r"\x{0}-\x{7f}",
+    "XDigit": "0-9A-Fa-f",
+    "Blank": r"\t\x{20}",
+    "Space": _JAVA_SPACE,
+}
 _LINE_END = r"\n\r\x{85}\x{2028}\x{2029}"
 _MAX_REPEAT = 1_000
 _COUNT = re.compile(r"\{(\d{1,9})(,(\d{0,9}))?\}")
@@ -34,7 +41,7 @@ _COUNT = re.compile(r"\{(\d{1,9})(,(\d{0,9}))?\}")
 class Pattern:
     """``text`` is RE2's spelling. ``groups``: how many capture. ``may_be_empty``: it may match the
     empty text. ``ends``: it has a ``$``, which Java finds before a final line break, too.
-    """  # fmt: skip
+    """
 
     text: str
     groups: int

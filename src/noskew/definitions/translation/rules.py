@@ -24,15 +24,25 @@ from noskew.definitions.translation.typed import (
     fill,
     is_numeric,
     list_of,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _NAMED = {
-    "bool": BOOL, "int": INT, "long": LONG, "float": FLOAT, "double": DOUBLE, "string": STRING,
-    "bytes": BYTES, "date": DATE, "timestamp": TIMESTAMP, "int8": INTEGERS[0],
-    "int16": INTEGERS[1], "list<string>": list_of(STRING),
-    "list<long>": list_of(LONG), "list<int>": list_of(INT),
-}  # fmt: skip
+    "bool": BOOL,
+    "int": INT,
+    "long": LONG,
+    "float": FLOAT,
+    "double": DOUBLE,
+    "string": STRING,
+    "bytes": BYTES,
+    "date": DATE,
+    "timestamp": TIMESTAMP,
+    "int8": INTEGERS[0],
+    "int16": INTEGERS[1],
+    "list<string>": list_of(STRING),
+    "list<long>": list_of(LONG),
+    "list<int>": list_of(INT),
+}
 #: A template, or what makes a tree (or a template) of the arguments.
 Meaning = str | Callable[..., exp.Expr | str]
 

@@ -167,7 +167,7 @@ class Selects:
         if unknown := left_out - set(scope.columns):
             raise TransformError(
                 f"{self._what}: there is no column {min(unknown)!r}. {self._known}"
-            )  # fmt: skip
+            )
         made: list[tuple[str, exp.Expr, DType | None]] = []
         for lower, name in scope.names.items():
             if lower not in left_out:

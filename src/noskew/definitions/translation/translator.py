@@ -22,24 +22,50 @@ from noskew.definitions.translation.typed import (
     fill,
     number,
     text,
-)  # fmt: skip
+)
 from noskew.errors import TransformError, nearest
 from noskew.types import DType
 
 _INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
 _BINARY: Mapping[type[exp.Expr], str] = {
-    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.IntDiv: "div", exp.Mod: "%",
-    exp.DPipe: "||", exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">",
-    exp.GTE: ">=", exp.NullSafeEQ: "<=>", exp.NullSafeNEQ: "is distinct from", exp.And: "and",
-    exp.Or: "or", exp.RegexpLike: "rlike", exp.RegexpILike: "~*", exp.Like: "like",
-    exp.ILike: "ilike", exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^",
-    exp.BitwiseLeftShift: "shiftleft", exp.BitwiseRightShift: "shiftright", exp.Pow: "power",
-}  # fmt: skip
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.IntDiv: "div",
+    exp.Mod: "%",
+    exp.DPipe: "||",
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.NullSafeEQ: "<=>",
+    exp.NullSafeNEQ: "is distinct from",
+    exp.And: "and",
+    exp.Or: "or",
+    exp.RegexpLike: "rlike",
+    exp.RegexpILike: "~*",
+    exp.Like: "like",
+    exp.ILike: "ilike",
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+    exp.BitwiseXor: "^",
+    exp.BitwiseLeftShift: "shiftleft",
+    exp.BitwiseRightShift: "shiftright",
+    exp.Pow: "power",
+}
 _UNARY: Mapping[type[exp.Expr], str] = {
-    exp.Not: "not", exp.Neg: "negative", exp.BitwiseNot: "~", exp.CurrentDate: "current_date",
-    exp.CurrentTime: "current_time", exp.CurrentTimestamp: "current_timestamp",
-    exp.CurrentUser: "current_user", exp.SessionUser: "session_user",
-}  # fmt: skip
+    exp.Not: "not",
+    exp.Neg: "negative",
+    exp.BitwiseNot: "~",
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.CurrentUser: "current_user",
+    exp.SessionUser: "session_user",
+}
 
 #: Parts of a node that add nothing to its meaning, or that every reader of it looks at.
 _COMMON = frozenset("this expression safe typed value_constructor".split())
@@ -81,9 +107,7 @@ class Scope:
         """The same with the variables of a lambda: names, their spelling and their types."""
         types = {name: kind for name, (_, kind) in variables.items()}
         spelled = {name: spelling for name, (spelling, _) in variables.items()}
-        return replace(
-            self, columns={**self.columns, **types}, names={**self.names, **spelled}
-        )  # fmt: skip
+        return replace(self, columns={**self.columns, **types}, names={**self.names, **spelled})
 
 
 class Translator:
@@ -159,8 +183,9 @@ class Translator:
             value = int(written)
             if value <= _LONG_MAX:
                 kind = INT if value <= _INT_MAX else LONG
-                return Typed(as_type(number(value), kind) if kind == LONG else number(value),
-                             kind, value)  # fmt: skip
+                return Typed(
+                    as_type(number(value), kind) if kind == LONG else number(value), kind, value
+                )
             raise Unfit("it is beyond 64 bits")
         if written.replace(".", "", 1).isdigit():
             whole, fraction = written.split(".")
@@ -245,9 +270,7 @@ class Translator:
         if isinstance(test, exp.Null):
             return Typed(fill("$1 IS NULL", value.tree), BOOL)
         if isinstance(test, exp.Boolean):
-            return Typed(
-                fill("$1 IS NOT DISTINCT FROM $2", self.as_bool(value).tree, test), BOOL
-            )  # fmt: skip
+            return Typed(fill("$1 IS NOT DISTINCT FROM $2", self.as_bool(value).tree, test), BOOL)
         raise Unfit
 
     def _escape(self, node: exp.Expr, scope: Scope) -> Typed:

@@ -17,16 +17,32 @@ INT, LONG, FLOAT, DOUBLE = DType("int32"), DType("int64"), DType("float32"), DTy
 INTEGERS = (DType("int8"), DType("int16"), INT, LONG)
 
 _TYPES = {
-    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INT", "int64": "BIGINT",
-    "float32": "FLOAT", "float64": "DOUBLE", "string": "TEXT", "bytes": "BLOB",
-    "timestamp": "TIMESTAMPTZ", "date": "DATE",
-}  # fmt: skip
+    "bool": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INT",
+    "int64": "BIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "string": "TEXT",
+    "bytes": "BLOB",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
 _MAX_SIZE = 10_000
 #: What needs no parentheses wherever it stands.
 _ATOMS = (
-    exp.Column, exp.Identifier, exp.Literal, exp.Anonymous, exp.Cast, exp.Case, exp.Paren,
-    exp.Boolean, exp.Null, exp.Array,
-)  # fmt: skip
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Anonymous,
+    exp.Cast,
+    exp.Case,
+    exp.Paren,
+    exp.Boolean,
+    exp.Null,
+    exp.Array,
+)
 
 
 class Unfit(Exception):
@@ -61,8 +77,10 @@ def fill(template: str, *trees: exp.Expr) -> exp.Expr:
     places = list(made.find_all(exp.Placeholder))
     size = 1 + sum(_size(trees[int(place.name) - 1]) for place in places)
     if size > _MAX_SIZE:
-        raise Unfit("it is nested too deeply; name the steps of what is computed: SELECT … FROM "
-                    "(SELECT *, … AS step FROM …) AS steps")  # fmt: skip
+        raise Unfit(
+            "it is nested too deeply; name the steps of what is computed: SELECT … FROM "
+            "(SELECT *, … AS step FROM …) AS steps"
+        )
     for place in places:
         tree = trees[int(place.name) - 1].copy()
         tree = tree if isinstance(tree, _ATOMS) else exp.Paren(this=tree)

@@ -64,9 +64,12 @@ class Distinct(State):
             np.where(p.slot >= 0, p.slot + r, -1) for p, r in zip(parts, rows[:-1], strict=True)
         ]
         return cls(
-            np.concatenate([*offsets, shifts[-1:]]), np.concatenate([p.hashes for p in parts]),
-            np.concatenate(slots), np.concatenate([p.registers for p in parts]), parts[0].cap,
-        )  # fmt: skip
+            np.concatenate([*offsets, shifts[-1:]]),
+            np.concatenate([p.hashes for p in parts]),
+            np.concatenate(slots),
+            np.concatenate([p.registers for p in parts]),
+            parts[0].cap,
+        )
 
     def pack(self, groups: Index) -> Ragged:
         over = self.slot >= 0
@@ -74,11 +77,13 @@ class Distinct(State):
         items = self.offsets[groups]
         overs = np.concatenate([[0], np.cumsum(over)])[groups]
         rows = self.registers[self.slot[over]].reshape(-1)
-        return concat([
-            Ragged(groups * 2, sizes),
-            Ragged(items * 8, self.hashes.astype("<u8").view(np.uint8)),
-            Ragged(overs * REGISTERS, rows),
-        ])  # fmt: skip
+        return concat(
+            [
+                Ragged(groups * 2, sizes),
+                Ragged(items * 8, self.hashes.astype("<u8").view(np.uint8)),
+                Ragged(overs * REGISTERS, rows),
+            ]
+        )
 
 
 @dataclass(frozen=True)

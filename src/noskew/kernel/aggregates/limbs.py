@@ -39,9 +39,11 @@ class Additive(State):
         width = matrix.shape[1] - extra
         specials = matrix[:, width:]
         return cls(
-            np.ascontiguousarray(matrix[:, :width]), first,
-            extra=extra, specials=specials if specials.any() else None,
-        )  # fmt: skip
+            np.ascontiguousarray(matrix[:, :width]),
+            first,
+            extra=extra,
+            specials=specials if specials.any() else None,
+        )
 
     def __len__(self) -> int:
         return len(self.limbs)

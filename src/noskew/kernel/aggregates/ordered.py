@@ -45,9 +45,15 @@ class Items(State):
 
     def _with(self, offsets: Index, index: Index, ordered: bool) -> Self:
         return type(self)(
-            offsets, self.codes[index], self.valid[index], self.place[index],
-            self.domain, self.n, self.latest, ordered,
-        )  # fmt: skip
+            offsets,
+            self.codes[index],
+            self.valid[index],
+            self.place[index],
+            self.domain,
+            self.n,
+            self.latest,
+            ordered,
+        )
 
     def merge(self, lo: Index, hi: Index) -> Self:
         offsets, index = _pick(self.offsets, self.place, lo, hi, self.n, self.latest, self.ordered)
@@ -67,21 +73,28 @@ class Items(State):
         shifts = np.cumsum([0, *(len(p.codes) for p in parts)])
         offsets = [p.offsets[:-1] + s for p, s in zip(parts, shifts[:-1], strict=True)]
         return cls(
-            np.concatenate([*offsets, shifts[-1:]]), np.concatenate(codes),
-            np.concatenate([p.valid for p in parts]), np.concatenate([p.place for p in parts]),
-            domain, parts[0].n, parts[0].latest, False,
-        )  # fmt: skip
+            np.concatenate([*offsets, shifts[-1:]]),
+            np.concatenate(codes),
+            np.concatenate([p.valid for p in parts]),
+            np.concatenate([p.place for p in parts]),
+            domain,
+            parts[0].n,
+            parts[0].latest,
+            False,
+        )
 
     def pack(self, groups: Index) -> Ragged:
         lengths = np.diff(self.offsets).astype("<u2").view(np.uint8)
         items = self.offsets[groups]
         there = np.concatenate([[0], np.cumsum(self.valid)])[items]
         places = np.ascontiguousarray(self.place).astype("<i8").reshape(-1).view(np.uint8)
-        return concat([
-            Ragged(groups * 2, lengths),
-            Ragged(items * 24, places),
-            pack_codes(self.codes[self.valid], self.valid, self.domain, items, there),
-        ])  # fmt: skip
+        return concat(
+            [
+                Ragged(groups * 2, lengths),
+                Ragged(items * 24, places),
+                pack_codes(self.codes[self.valid], self.valid, self.domain, items, there),
+            ]
+        )
 
 
 @dataclass(frozen=True)

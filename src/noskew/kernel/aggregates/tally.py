@@ -56,21 +56,26 @@ class Tally(State):
         shifts = np.cumsum([0, *(len(p.codes) for p in parts)])
         offsets = [p.offsets[:-1] + s for p, s in zip(parts, shifts[:-1], strict=True)]
         return cls(
-            np.concatenate([*offsets, shifts[-1:]]), np.concatenate(codes),
-            np.concatenate([p.counts for p in parts]), np.concatenate([p.over for p in parts]),
-            domain, parts[0].cap,
-        )  # fmt: skip
+            np.concatenate([*offsets, shifts[-1:]]),
+            np.concatenate(codes),
+            np.concatenate([p.counts for p in parts]),
+            np.concatenate([p.over for p in parts]),
+            domain,
+            parts[0].cap,
+        )
 
     def pack(self, groups: Index) -> Ragged:
         items = self.offsets[groups]
         sizes = np.where(self.over, 0xFFFFFFFF, np.diff(self.offsets)).astype("<u4")
         every = np.ones(len(self.codes), bool)
         plain = Domain(pa.int64())
-        return concat([
-            Ragged(groups * 4, sizes.view(np.uint8)),
-            pack_codes(self.codes, every, self.domain, items, items),
-            pack_codes(self.counts, every, plain, items, items),
-        ])  # fmt: skip
+        return concat(
+            [
+                Ragged(groups * 4, sizes.view(np.uint8)),
+                pack_codes(self.codes, every, self.domain, items, items),
+                pack_codes(self.counts, every, plain, items, items),
+            ]
+        )
 
 
 def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:

@@ -279,8 +279,18 @@ def _round_decimal(node: Node) -> Function:
 
 
 FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
-    "+": add, "-": subtract, "*": multiply, "/": divide, "//": divide_whole, "%": remainder,
-    "abs": absolute, "@": absolute, "sign": sign,
-    "floor": round_down, "ceil": round_up, "ceiling": round_up, "trunc": cut,
+    "+": add,
+    "-": subtract,
+    "*": multiply,
+    "/": divide,
+    "//": divide_whole,
+    "%": remainder,
+    "abs": absolute,
+    "@": absolute,
+    "sign": sign,
+    "floor": round_down,
+    "ceil": round_up,
+    "ceiling": round_up,
+    "trunc": cut,
     "round": round_half_away,
-}  # fmt: skip
+}

@@ -176,14 +176,23 @@ def _same(have: SqlType, want: SqlType) -> Function:
 
 
 _CASTS: Mapping[tuple[str, str], Made] = {
-    ("boolean", "integer"): _as_type, ("boolean", "float"): _as_type,
+    ("boolean", "integer"): _as_type,
+    ("boolean", "float"): _as_type,
     ("boolean", "varchar"): _words,
-    ("integer", "boolean"): _not_zero, ("integer", "integer"): _integers,
-    ("integer", "float"): _as_type, ("integer", "decimal"): _to_decimal,
+    ("integer", "boolean"): _not_zero,
+    ("integer", "integer"): _integers,
+    ("integer", "float"): _as_type,
+    ("integer", "decimal"): _to_decimal,
     ("integer", "varchar"): _digits,
-    ("float", "boolean"): _not_zero, ("float", "integer"): _whole, ("float", "float"): _floats,
+    ("float", "boolean"): _not_zero,
+    ("float", "integer"): _whole,
+    ("float", "float"): _floats,
     ("float", "decimal"): _float_to_decimal,
-    ("decimal", "boolean"): _not_zero, ("decimal", "integer"): _from_decimal,
-    ("decimal", "float"): _from_decimal, ("decimal", "decimal"): _to_decimal,
-    ("date", "time"): _midnight, ("time", "date"): _date, ("time", "time"): _same,
-}  # fmt: skip
+    ("decimal", "boolean"): _not_zero,
+    ("decimal", "integer"): _from_decimal,
+    ("decimal", "float"): _from_decimal,
+    ("decimal", "decimal"): _to_decimal,
+    ("date", "time"): _midnight,
+    ("time", "date"): _date,
+    ("time", "time"): _same,
+}

@@ -50,18 +50,30 @@ def _flip(compare: Compare) -> Compare:
 
 
 _PLAIN: Mapping[str, Compare] = {
-    "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater,
+    "=": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
     ">=": np.greater_equal,
-}  # fmt: skip
+}
 _FLOATS: Mapping[str, Compare] = {
-    "=": _equal, "!=": lambda a, b: ~_equal(a, b), ">": _greater, ">=": _at_least,
-    "<": _flip(_greater), "<=": _flip(_at_least),
-}  # fmt: skip
+    "=": _equal,
+    "!=": lambda a, b: ~_equal(a, b),
+    ">": _greater,
+    ">=": _at_least,
+    "<": _flip(_greater),
+    "<=": _flip(_at_least),
+}
 #: Where the right side is a number, and no NaN.
 _TO_NUMBER: Mapping[str, Compare] = {
-    "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal,
-    ">": lambda a, b: ~(a <= b), ">=": lambda a, b: ~(a < b),
-}  # fmt: skip
+    "=": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": lambda a, b: ~(a <= b),
+    ">=": lambda a, b: ~(a < b),
+}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 

@@ -151,6 +151,11 @@ def _within(env: list[Any], active: Mask | None, part: Run) -> Pair:
 
 
 FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
-    "not": _not, "and": _conjunction, "or": _conjunction,
-    "is null": _is_null, "is not null": _is_null, "coalesce": _coalesce, "case": _case,
-}  # fmt: skip
+    "not": _not,
+    "and": _conjunction,
+    "or": _conjunction,
+    "is null": _is_null,
+    "is not null": _is_null,
+    "coalesce": _coalesce,
+    "case": _case,
+}

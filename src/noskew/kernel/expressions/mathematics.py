@@ -48,15 +48,28 @@ def _cotangent(x: float) -> float:
 _LOG10 = _libm(math.log10, np.log10)
 _DEGREES, _RADIANS = 180.0 / math.pi, math.pi / 180.0
 _ONE: Mapping[str, tuple[Callable[..., float], Callable[..., Any]]] = {
-    "cbrt": (math.cbrt, np.cbrt), "exp": (math.exp, np.exp), "ln": (math.log, np.log),
-    "log": (math.log10, np.log10), "log10": (math.log10, np.log10), "log2": (math.log2, np.log2),
-    "sin": (math.sin, np.sin), "cos": (math.cos, np.cos), "tan": (math.tan, np.tan),
-    "asin": (math.asin, np.arcsin), "acos": (math.acos, np.arccos), "atan": (math.atan, np.arctan),
-    "sinh": (math.sinh, np.sinh), "cosh": (math.cosh, np.cosh), "tanh": (math.tanh, np.tanh),
-    "asinh": (math.asinh, np.arcsinh), "acosh": (math.acosh, np.arccosh),
-    "atanh": (math.atanh, np.arctanh), "cot": (_cotangent, lambda x: np.float64(math.nan)),
-    "pow": (math.pow, np.power), "atan2": (math.atan2, np.arctan2),
-}  # fmt: skip
+    "cbrt": (math.cbrt, np.cbrt),
+    "exp": (math.exp, np.exp),
+    "ln": (math.log, np.log),
+    "log": (math.log10, np.log10),
+    "log10": (math.log10, np.log10),
+    "log2": (math.log2, np.log2),
+    "sin": (math.sin, np.sin),
+    "cos": (math.cos, np.cos),
+    "tan": (math.tan, np.tan),
+    "asin": (math.asin, np.arcsin),
+    "acos": (math.acos, np.arccos),
+    "atan": (math.atan, np.arctan),
+    "sinh": (math.sinh, np.sinh),
+    "cosh": (math.cosh, np.cosh),
+    "tanh": (math.tanh, np.tanh),
+    "asinh": (math.asinh, np.arcsinh),
+    "acosh": (math.acosh, np.arccosh),
+    "atanh": (math.atanh, np.arctanh),
+    "cot": (_cotangent, lambda x: np.float64(math.nan)),
+    "pow": (math.pow, np.power),
+    "atan2": (math.atan2, np.arctan2),
+}
 
 
 def _function(name: str) -> Callable[[Node], Function]:
@@ -81,6 +94,8 @@ FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
     "sqrt": _plain(np.sqrt),
     "radians": _plain(lambda x: x * _RADIANS),
     "degrees": _plain(lambda x: x * _DEGREES),
-    "isnan": _plain(np.isnan), "isinf": _plain(np.isinf), "isfinite": _plain(np.isfinite),
+    "isnan": _plain(np.isnan),
+    "isinf": _plain(np.isinf),
+    "isfinite": _plain(np.isfinite),
     "pi": _plain(lambda: np.array(math.pi)),
-}  # fmt: skip
+}

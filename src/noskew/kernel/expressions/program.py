@@ -36,10 +36,15 @@ from noskew.kernel.expressions.values import (
 )
 
 FUNCTIONS = {
-    **arithmetic.FUNCTIONS, **mathematics.FUNCTIONS, **comparisons.FUNCTIONS,
-    **conditions.FUNCTIONS, **strings.FUNCTIONS, **times.FUNCTIONS,
-    "cast": casts.cast, "try_cast": casts.cast,
-}  # fmt: skip
+    **arithmetic.FUNCTIONS,
+    **mathematics.FUNCTIONS,
+    **comparisons.FUNCTIONS,
+    **conditions.FUNCTIONS,
+    **strings.FUNCTIONS,
+    **times.FUNCTIONS,
+    "cast": casts.cast,
+    "try_cast": casts.cast,
+}
 
 
 class Program:

@@ -89,8 +89,11 @@ def _substring(s: str, start: int, length: int | None = None) -> str:
 
 def _far(*arguments: Array) -> tuple[Mask | None, str]:
     """Which places are refused: they must fit in 32 bits, without or with a sign."""
-    bad = bad_or_none(np.logical_or.reduce(np.broadcast_arrays(
-        *[(a < -(2**32)) | (a > 2**32 - 1) for a in arguments])))  # fmt: skip
+    bad = bad_or_none(
+        np.logical_or.reduce(
+            np.broadcast_arrays(*[(a < -(2**32)) | (a > 2**32 - 1) for a in arguments])
+        )
+    )
     return bad, "a place in a text is out of range"
 
 
@@ -172,14 +175,18 @@ FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
     **dict.fromkeys(("lower", "lcase"), _in_case("lower")),
     **dict.fromkeys(("upper", "ucase"), _in_case("upper")),
     **dict.fromkeys(("length", "len", "char_length", "character_length"), _numbers(len, 1)),
-    "||": _texts(lambda a, b: a + b, 2), "concat": _concat,
+    "||": _texts(lambda a, b: a + b, 2),
+    "concat": _concat,
     **dict.fromkeys(("substring", "substr"), _with_places(_substring)),
-    "left": _first_letters, "right": _texts(_right, 2),
-    "trim": _trim("strip"), "ltrim": _trim("lstrip"), "rtrim": _trim("rstrip"),
+    "left": _first_letters,
+    "right": _texts(_right, 2),
+    "trim": _trim("strip"),
+    "ltrim": _trim("lstrip"),
+    "rtrim": _trim("rstrip"),
     "replace": _texts(_replace, 3),
     **dict.fromkeys(("starts_with", "^@", "prefix"), _bools(str.startswith, 2)),
     **dict.fromkeys(("ends_with", "suffix"), _bools(str.endswith, 2)),
     "contains": _bools(lambda s, part: part in s, 2),
     **dict.fromkeys(("~~", "!~~"), _like),
     **dict.fromkeys(("strpos", "position", "instr"), _numbers(lambda s, part: s.find(part) + 1, 2)),
-}  # fmt: skip
+}

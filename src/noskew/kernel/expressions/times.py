@@ -20,9 +20,13 @@ from noskew.kernel.expressions.values import (
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 _MICROS: Mapping[str, int] = {
-    "microsecond": 1, "millisecond": 1_000, "second": SECOND, "minute": 60 * SECOND,
-    "hour": 3_600 * SECOND, "day": DAY,
-}  # fmt: skip
+    "microsecond": 1,
+    "millisecond": 1_000,
+    "second": SECOND,
+    "minute": 60 * SECOND,
+    "hour": 3_600 * SECOND,
+    "day": DAY,
+}
 _RANGE = "a time is out of range"
 #: Where DuckDB's times end: int64, but for its two infinities.
 _END = 2**63 - 1
@@ -62,10 +66,11 @@ _OF_DAY: Mapping[str, Callable[[Array], Array]] = {
     "month": lambda d: _months(d) % 12 + 1,
     "day": lambda d: d - _first_of_month(_months(d)) + 1,
     "week": _iso_week,
-    "dayofweek": lambda d: (d + 4) % 7, "weekday": lambda d: (d + 4) % 7,
+    "dayofweek": lambda d: (d + 4) % 7,
+    "weekday": lambda d: (d + 4) % 7,
     "isodow": lambda d: (d + 3) % 7 + 1,
     "dayofyear": lambda d: d - _first_of_year(_years(d)) + 1,
-}  # fmt: skip
+}
 _OF_TIME: Mapping[str, Callable[[Array], Array]] = {
     "hour": lambda t: t // _MICROS["hour"] % 24,
     "minute": lambda t: t // _MICROS["minute"] % 60,
@@ -235,8 +240,10 @@ def _trunc(node: Node) -> Function:
 
 FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
     **dict.fromkeys((*_OF_DAY, *_OF_TIME), _part),
-    "epoch": _epoch, "epoch_ms": _epoch_ms, "epoch_us": _epoch_us,
+    "epoch": _epoch,
+    "epoch_ms": _epoch_ms,
+    "epoch_us": _epoch_us,
     **dict.fromkeys(("to_days", "to_hours", "to_minutes"), _to_interval),
     **dict.fromkeys(("date_diff", "datediff"), _diff),
     **dict.fromkeys(("date_trunc", "datetrunc"), _trunc),
-}  # fmt: skip
+}

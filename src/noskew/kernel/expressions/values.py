@@ -27,10 +27,18 @@ Run = Callable[[list[Any]], Pair]
 
 #: NumPy's types for DuckDB's; all others are objects.
 DTYPES: dict[str, Any] = {
-    "BOOLEAN": np.bool_, "TINYINT": np.int8, "SMALLINT": np.int16, "INTEGER": np.int32,
-    "BIGINT": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64, "DATE": np.int32,
-    "TIMESTAMP": np.int64, "TIMESTAMP WITH TIME ZONE": np.int64, "INTERVAL": np.int64,
-}  # fmt: skip
+    "BOOLEAN": np.bool_,
+    "TINYINT": np.int8,
+    "SMALLINT": np.int16,
+    "INTEGER": np.int32,
+    "BIGINT": np.int64,
+    "FLOAT": np.float32,
+    "DOUBLE": np.float64,
+    "DATE": np.int32,
+    "TIMESTAMP": np.int64,
+    "TIMESTAMP WITH TIME ZONE": np.int64,
+    "INTERVAL": np.int64,
+}
 INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
 TIMES = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})

@@ -20,9 +20,14 @@ from noskew.types import DType
 Mask = NDArray[np.bool_]
 #: NumPy's types of numbers and bools.
 NUMBERS: dict[str, type[np.generic]] = {
-    "bool": np.bool_, "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64,
-    "float32": np.float32, "float64": np.float64,
-}  # fmt: skip
+    "bool": np.bool_,
+    "int8": np.int8,
+    "int16": np.int16,
+    "int32": np.int32,
+    "int64": np.int64,
+    "float32": np.float32,
+    "float64": np.float64,
+}
 _TIMES: dict[str, type[np.generic]] = {"timestamp": np.int64, "date": np.int32}
 #: Integers up to this are exact as floats.
 _EXACT = 1 << 53
@@ -163,9 +168,14 @@ class Column:
 
 #: Python's own type of the values of a type.
 _OWN: dict[str, set[type]] = {
-    "bool": {bool}, "int8": {int}, "int16": {int}, "int32": {int}, "int64": {int},
-    "float64": {float}, "string": {str},
-}  # fmt: skip
+    "bool": {bool},
+    "int8": {int},
+    "int16": {int},
+    "int32": {int},
+    "int64": {int},
+    "float64": {float},
+    "string": {str},
+}
 
 
 def _fits(items: Sequence[int | None], kind: DType) -> bool:

@@ -101,11 +101,17 @@ def _declared(kind: pa.DataType) -> DataType:
     if at.is_decimal(kind):
         return types.DecimalType(kind.precision, kind.scale)
     plain: dict[pa.DataType, Any] = {
-        pa.bool_(): types.BooleanType, pa.int8(): types.ByteType, pa.int16(): types.ShortType,
-        pa.int32(): types.IntegerType, pa.int64(): types.LongType, pa.float32(): types.FloatType,
-        pa.float64(): types.DoubleType, pa.string(): types.StringType,
-        pa.binary(): types.BinaryType, pa.date32(): types.DateType,
+        pa.bool_(): types.BooleanType,
+        pa.int8(): types.ByteType,
+        pa.int16(): types.ShortType,
+        pa.int32(): types.IntegerType,
+        pa.int64(): types.LongType,
+        pa.float32(): types.FloatType,
+        pa.float64(): types.DoubleType,
+        pa.string(): types.StringType,
+        pa.binary(): types.BinaryType,
+        pa.date32(): types.DateType,
         pa.timestamp("us", "UTC"): types.TimestampType,
-    }  # fmt: skip
+    }
     made: DataType = plain[kind]()
     return made

@@ -16,9 +16,17 @@ from noskew.errors import LimitError
 from noskew.serving.http.problem import Refusal
 
 _SCALARS = (
-    at.is_boolean, at.is_integer, at.is_floating, at.is_decimal, at.is_timestamp, at.is_date,
-    at.is_string, at.is_large_string, at.is_binary, at.is_large_binary,
-)  # fmt: skip
+    at.is_boolean,
+    at.is_integer,
+    at.is_floating,
+    at.is_decimal,
+    at.is_timestamp,
+    at.is_date,
+    at.is_string,
+    at.is_large_string,
+    at.is_binary,
+    at.is_large_binary,
+)
 _LISTS = (at.is_list, at.is_large_list, at.is_fixed_size_list)
 
 

@@ -59,10 +59,14 @@ class Backend:
         if not share:
             return None
         return ServedLog(
-            self.project, share, self._clock, self.metrics,
+            self.project,
+            share,
+            self._clock,
+            self.metrics,
             open_offline=lambda: open_offline(self._config, self._root),
-            registry=self.registry, online=self.online,
-        )  # fmt: skip
+            registry=self.registry,
+            online=self.online,
+        )
 
     @property
     def project(self) -> str:

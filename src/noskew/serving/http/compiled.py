@@ -199,10 +199,15 @@ def is_remote(store: OnlineStore) -> bool:
 
 
 _SAMPLES: Mapping[str, Any] = {
-    "bool": False, "float32": 0.0, "float64": 0.0, "string": "", "bytes": b"",
-    "timestamp": datetime(2000, 1, 1, tzinfo=UTC), "date": date(2000, 1, 1),
+    "bool": False,
+    "float32": 0.0,
+    "float64": 0.0,
+    "string": "",
+    "bytes": b"",
+    "timestamp": datetime(2000, 1, 1, tzinfo=UTC),
+    "date": date(2000, 1, 1),
     "decimal": Decimal(0),
-}  # fmt: skip
+}
 
 
 def _sample(kind: DType) -> Any:

@@ -44,9 +44,15 @@ _PARAMETERS = [
     },
 ]
 _SAMPLES: Mapping[str, Any] = {
-    "bool": True, "float32": 0.5, "float64": 0.5, "string": "text", "bytes": "AA==",
-    "timestamp": "2024-01-01T00:00:00Z", "date": "2024-01-01", "decimal": "12.50",
-}  # fmt: skip
+    "bool": True,
+    "float32": 0.5,
+    "float64": 0.5,
+    "string": "text",
+    "bytes": "AA==",
+    "timestamp": "2024-01-01T00:00:00Z",
+    "date": "2024-01-01",
+    "decimal": "12.50",
+}
 
 
 def push_paths(sources: Mapping[str, Source], limits: ServeConfig) -> Schema:

@@ -90,9 +90,15 @@ class Pushes:
         self._appends.close()
 
     async def _answer(
-        self, scope: Any, proto: Any, start: float, kinds: tuple[str, ...], parse: Parse,
-        *, accepted: int = 202,
-    ) -> Answer:  # fmt: skip
+        self,
+        scope: Any,
+        proto: Any,
+        start: float,
+        kinds: tuple[str, ...],
+        parse: Parse,
+        *,
+        accepted: int = 202,
+    ) -> Answer:
         """One request. ``accepted``: the status while the events may not be readable yet."""
         source, route = None, "push"
         try:
@@ -168,9 +174,10 @@ def waiting(query: str) -> float | None:
         seconds = math.nan
     if not 0 <= seconds <= MOST_WAIT_S:
         raise Refusal(
-            422, f"wait_s is a number of seconds from 0 to {MOST_WAIT_S:g}, got "
+            422,
+            f"wait_s is a number of seconds from 0 to {MOST_WAIT_S:g}, got "
             f"{shown(asked['wait_s'])}",
-        )  # fmt: skip
+        )
     return seconds
 
 

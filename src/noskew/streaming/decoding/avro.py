@@ -26,8 +26,15 @@ except ImportError as error:
 
 #: What does not matter to a reader. Registries hold schemas whose defaults do not fit.
 _IDLE = frozenset({"default", "doc", "aliases"})
-_INVALID = (SchemaParseException, UnknownType, ValueError, LookupError, TypeError, AttributeError,
-            RecursionError)  # fmt: skip
+_INVALID = (
+    SchemaParseException,
+    UnknownType,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class AvroDecoder(RowDecoder):
@@ -41,8 +48,15 @@ class AvroDecoder(RowDecoder):
     """
 
     # What damaged bytes make of the library's reader.
-    faults = (EOFError, LookupError, ValueError, ArithmeticError, TypeError, MemoryError,
-              struct.error)  # fmt: skip
+    faults = (
+        EOFError,
+        LookupError,
+        ValueError,
+        ArithmeticError,
+        TypeError,
+        MemoryError,
+        struct.error,
+    )
 
     def __init__(self, schema: Schema, what: str, written: Written) -> None:
         super().__init__(schema, what)
@@ -53,9 +67,10 @@ class AvroDecoder(RowDecoder):
         fields = {field["name"]: field["type"] for field in record["fields"]}
         self._columns: list[tuple[str, AvroColumn | None]] = [
             (name, column_of(fields[name], named, f"{what}, column {name!r}"))
-            if name in fields else (name, None)
+            if name in fields
+            else (name, None)
             for name in schema
-        ]  # fmt: skip
+        ]
         self._table([])
 
     def _parse(self, text: bytes) -> Any:
@@ -72,10 +87,11 @@ class AvroDecoder(RowDecoder):
 
     def _table(self, items: Sequence[Any]) -> pa.Table:
         arrays = [
-            pa.nulls(len(items)) if column is None
+            pa.nulls(len(items))
+            if column is None
             else column.array(list(map(itemgetter(name), items)), f"{self._what}, column {name!r}")
             for name, column in self._columns
-        ]  # fmt: skip
+        ]
         return conform(pa.table(arrays, names=list(self._schema)), self._schema, self._what)
 
 

@@ -17,10 +17,17 @@ _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 #: Bytes of a decimal at most. 38 digits fit into 16; some writers fill up with their sign.
 _MOST_BYTES = 64
 _PLAIN = {
-    "null": pa.null(), "boolean": pa.bool_(), "int": pa.int32(), "long": pa.int64(),
-    "float": pa.float32(), "double": pa.float64(), "bytes": pa.binary(), "fixed": pa.binary(),
-    "string": pa.string(), "enum": pa.string(),
-}  # fmt: skip
+    "null": pa.null(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "bytes": pa.binary(),
+    "fixed": pa.binary(),
+    "string": pa.string(),
+    "enum": pa.string(),
+}
 #: By the type and its logical type. One that is not here is what it is without, as Avro says.
 _LOGICAL = {
     ("int", "date"): pa.date32(),
@@ -33,8 +40,10 @@ _LOGICAL = {
     ("long", "local-timestamp-nanos"): pa.timestamp("ns", "UTC"),
 }
 #: Types of a union that are one column: the narrower is widened.
-_WIDER = {frozenset({pa.int32(), pa.int64()}): pa.int64(),
-          frozenset({pa.float32(), pa.float64()}): pa.float64()}  # fmt: skip
+_WIDER = {
+    frozenset({pa.int32(), pa.int64()}): pa.int64(),
+    frozenset({pa.float32(), pa.float64()}): pa.float64(),
+}
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,16 @@ if TYPE_CHECKING:
 _KNOWN = {
     file.name: file.serialized_pb
     for file in (
-        DESCRIPTOR, any_pb2.DESCRIPTOR, duration_pb2.DESCRIPTOR, empty_pb2.DESCRIPTOR,
-        field_mask_pb2.DESCRIPTOR, struct_pb2.DESCRIPTOR, timestamp_pb2.DESCRIPTOR,
+        DESCRIPTOR,
+        any_pb2.DESCRIPTOR,
+        duration_pb2.DESCRIPTOR,
+        empty_pb2.DESCRIPTOR,
+        field_mask_pb2.DESCRIPTOR,
+        struct_pb2.DESCRIPTOR,
+        timestamp_pb2.DESCRIPTOR,
         wrappers_pb2.DESCRIPTOR,
     )
-}  # fmt: skip
+}
 
 
 def named_message(text: str, name: str, what: str) -> Descriptor:

@@ -45,9 +45,13 @@ def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
     if stream.schema:
         return AvroDecoder(schema, what, Written("AVRO", stream.schema))
     return FramedDecoder(
-        schema, what, registry_of(stream, what), kind="AVRO", header=avro_header,
+        schema,
+        what,
+        registry_of(stream, what),
+        kind="AVRO",
+        header=avro_header,
         make=lambda written, header: AvroDecoder(schema, f"{what}, schema {header.id}", written),
-    )  # fmt: skip
+    )
 
 
 def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
@@ -60,12 +64,16 @@ def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
         written = named_message(stream.schema, stream.message, what)
         return MaybeFramed(ProtobufDecoder(schema, what, written))
     return FramedDecoder(
-        schema, what, registry_of(stream, what), kind="PROTOBUF", form="serialized",
+        schema,
+        what,
+        registry_of(stream, what),
+        kind="PROTOBUF",
+        form="serialized",
         header=protobuf_header,
         make=lambda written, header: ProtobufDecoder(
             schema, at := f"{what}, schema {header.id}", indexed_message(written, header.path, at)
         ),
-    )  # fmt: skip
+    )
 
 
 _MAKERS: Mapping[str, Callable[[Stream, Schema, str], Decoder]] = {

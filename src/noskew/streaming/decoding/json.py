@@ -75,8 +75,9 @@ class JsonDecoder(RowDecoder):
             _column(list(map(values, items)), kind, f"{self._what}, column {name!r}")
             for values, (name, kind) in zip(self._values, self._schema.items(), strict=True)
         ]
-        return conform(pa.table(dict(zip(self._schema, columns, strict=True))),
-                       self._schema, self._what)  # fmt: skip
+        return conform(
+            pa.table(dict(zip(self._schema, columns, strict=True))), self._schema, self._what
+        )
 
 
 def _json_type(kind: DType) -> Any:
@@ -92,9 +93,13 @@ def _json_type(kind: DType) -> Any:
     if kind.is_float:
         return float
     return {
-        "bool": bool, "string": str, "bytes": bytes, "timestamp": str | int,
-        "date": date, "decimal": Decimal,
-    }[kind.kind]  # fmt: skip
+        "bool": bool,
+        "string": str,
+        "bytes": bytes,
+        "timestamp": str | int,
+        "date": date,
+        "decimal": Decimal,
+    }[kind.kind]
 
 
 def _too_deep(payloads: pa.LargeBinaryArray) -> list[int]:

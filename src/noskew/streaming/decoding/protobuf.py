@@ -43,9 +43,10 @@ class ProtobufDecoder(RowDecoder):
         fields = written.fields_by_name
         self._columns: list[tuple[str, ProtobufColumn | None]] = [
             (name, column_of(fields[name], kind, f"{what}, column {name!r}"))
-            if name in fields else (name, None)
+            if name in fields
+            else (name, None)
             for name, kind in schema.items()
-        ]  # fmt: skip
+        ]
         self._table([])
 
     def _why(self, error: Exception) -> str:
@@ -55,5 +56,5 @@ class ProtobufDecoder(RowDecoder):
         arrays = [
             pa.nulls(len(items)) if column is None else column.array(items)
             for _, column in self._columns
-        ]  # fmt: skip
+        ]
         return conform(pa.table(arrays, names=list(self._schema)), self._schema, self._what)

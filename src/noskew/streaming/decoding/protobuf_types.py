@@ -21,10 +21,22 @@ _TIMESTAMP = "google.protobuf.Timestamp"
 _SECONDS = range(-62_135_596_800, 253_402_300_800)
 #: By the number of the type in a descriptor: all but messages and enums.
 _PLAIN = {
-    1: pa.float64(), 2: pa.float32(), 3: pa.int64(), 4: pa.uint64(), 5: pa.int32(),
-    6: pa.uint64(), 7: pa.uint32(), 8: pa.bool_(), 9: pa.string(), 12: pa.binary(),
-    13: pa.uint32(), 15: pa.int32(), 16: pa.int64(), 17: pa.int32(), 18: pa.int64(),
-}  # fmt: skip
+    1: pa.float64(),
+    2: pa.float32(),
+    3: pa.int64(),
+    4: pa.uint64(),
+    5: pa.int32(),
+    6: pa.uint64(),
+    7: pa.uint32(),
+    8: pa.bool_(),
+    9: pa.string(),
+    12: pa.binary(),
+    13: pa.uint32(),
+    15: pa.int32(),
+    16: pa.int64(),
+    17: pa.int32(),
+    18: pa.int64(),
+}
 _WRAPPERS = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
@@ -59,8 +71,10 @@ class ProtobufColumn:
     def _values(self, messages: Sequence[Any]) -> list[Any]:
         name, convert = self.name, self.convert
         if self.is_list:
-            values = [list(map(convert, v)) if convert else list(v)
-                      for v in map(attrgetter(name), messages)]  # fmt: skip
+            values = [
+                list(map(convert, v)) if convert else list(v)
+                for v in map(attrgetter(name), messages)
+            ]
             return [v or None for v in values] if self.is_null_if_empty else values
         if self.may_be_unset:
             found = [getattr(m, name) if m.HasField(name) else None for m in messages]
@@ -77,9 +91,14 @@ def column_of(field: FieldDescriptor, kind: DType, what: str) -> ProtobufColumn:
     """
     arrow, convert = _scalar(field, kind, what)
     return ProtobufColumn(
-        field.name, what, arrow, convert, field.is_repeated, field.has_presence,
+        field.name,
+        what,
+        arrow,
+        convert,
+        field.is_repeated,
+        field.has_presence,
         is_null_if_empty=kind.kind == "vector",
-    )  # fmt: skip
+    )
 
 
 def _scalar(

@@ -270,9 +270,14 @@ def _stored(
     context: Mapping[str, Any],
 ) -> Stored:
     return stored_features(
-        service, views, asked, place.offline,
-        known_at=context["known_at"], snapshots=context["snapshots"], threads=1,
-    )  # fmt: skip
+        service,
+        views,
+        asked,
+        place.offline,
+        known_at=context["known_at"],
+        snapshots=context["snapshots"],
+        threads=1,
+    )
 
 
 def _waiting(view: str, feature: str) -> str:

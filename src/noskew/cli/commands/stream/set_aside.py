@@ -25,10 +25,11 @@ Reason = Annotated[
 Since = Annotated[
     str | None,
     typer.Option(
-        "--since", metavar="OFFSET|TIME",
+        "--since",
+        metavar="OFFSET|TIME",
         help="From this offset of each partition on, or from this known time.",
     ),
-]  # fmt: skip
+]
 Until = Annotated[
     str | None,
     typer.Option("--until", metavar="OFFSET|TIME", help="Up to this one, which is included."),

@@ -48,9 +48,13 @@ def status(
             return
         views = store.applied.project.views.values()
         observer = Observer(
-            store.config.project, store.clock, store.registry, store.logs,
-            lambda: store.offline, lambda: store.online,
-        )  # fmt: skip
+            store.config.project,
+            store.clock,
+            store.registry,
+            store.logs,
+            lambda: store.offline,
+            lambda: store.online,
+        )
 
         def look() -> list[SourceStatus]:
             return [observer.look(s, views) for s in sources]

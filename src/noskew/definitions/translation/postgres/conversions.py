@@ -27,7 +27,7 @@ from noskew.definitions.translation.typed import (
     is_numeric,
     list_of,
     text,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _SPACE = r"[ \t-\r]*"
@@ -62,8 +62,11 @@ def _decimal_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _checked(tree: exp.Expr, pattern: str, to: DType) -> exp.Expr:
     """A text as a type; one that does not look like it makes the cast fail, as it does there."""
-    made = fill("CASE WHEN regexp_full_match($1, $2) THEN $1 ELSE 'invalid input: ' || $1 END",
-                tree, text(f"{_SPACE}(?:{pattern}){_SPACE}"))  # fmt: skip
+    made = fill(
+        "CASE WHEN regexp_full_match($1, $2) THEN $1 ELSE 'invalid input: ' || $1 END",
+        tree,
+        text(f"{_SPACE}(?:{pattern}){_SPACE}"),
+    )
     return as_type(fill("trim($1, $2)", made, text(" \t\n\v\f\r")), to)
 
 

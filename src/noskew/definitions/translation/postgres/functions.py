@@ -22,16 +22,23 @@ from noskew.definitions.translation.typed import (
     fill,
     number,
     text,
-)  # fmt: skip
+)
 
 _TRUNCATED = frozenset("year quarter month week day hour minute second".split())
 #: What ``extract`` gives, by field, of a timestamp without a zone.
 _FIELDS: Mapping[str, str] = {
-    "year": "year($1)", "month": "month($1)", "day": "day($1)", "hour": "hour($1)",
-    "minute": "minute($1)", "quarter": "quarter($1)", "week": "weekofyear($1)",
-    "dow": "dayofweek($1)", "isodow": "isodow($1)", "doy": "dayofyear($1)",
+    "year": "year($1)",
+    "month": "month($1)",
+    "day": "day($1)",
+    "hour": "hour($1)",
+    "minute": "minute($1)",
+    "quarter": "quarter($1)",
+    "week": "weekofyear($1)",
+    "dow": "dayofweek($1)",
+    "isodow": "isodow($1)",
+    "doy": "dayofyear($1)",
     "isoyear": "isoyear($1)",
-}  # fmt: skip
+}
 
 
 def _field(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -144,42 +151,60 @@ _CASES = "letters beyond ASCII become one letter; in PostgreSQL they follow the 
 FUNCTIONS: Mapping[str, Function] = {
     **dict.fromkeys(("extract",), Function((), "", special=_field)),
     "date_part": Function((), "extract, as a double precision", special=_date_part),
-    "date_trunc": repaired("in UTC; the unit is a literal",
-                           ("string!, timestamp -> timestamp", _truncated_time)),
-    **dict.fromkeys(("length", "char_length", "character_length"),
-                    same(("string -> int", "CAST(length($1) AS INT)"))),
+    "date_trunc": repaired(
+        "in UTC; the unit is a literal", ("string!, timestamp -> timestamp", _truncated_time)
+    ),
+    **dict.fromkeys(
+        ("length", "char_length", "character_length"),
+        same(("string -> int", "CAST(length($1) AS INT)")),
+    ),
     "octet_length": same(("string -> int", "CAST(strlen($1) AS INT)")),
     "lower": repaired(_CASES, ("string -> string", "lower($1)")),
     "upper": repaired(_CASES, ("string -> string", "upper($1)")),
     "trim": same(("string -> string", "trim($1, ' ')")),
-    "btrim": same(("string -> string", "trim($1, ' ')"),
-                  ("string, string -> string", "trim($1, $2)")),
-    "ltrim": same(("string -> string", "ltrim($1, ' ')"),
-                  ("string, string -> string", "ltrim($1, $2)")),
-    "rtrim": same(("string -> string", "rtrim($1, ' ')"),
-                  ("string, string -> string", "rtrim($1, $2)")),
+    "btrim": same(
+        ("string -> string", "trim($1, ' ')"), ("string, string -> string", "trim($1, $2)")
+    ),
+    "ltrim": same(
+        ("string -> string", "ltrim($1, ' ')"), ("string, string -> string", "ltrim($1, $2)")
+    ),
+    "rtrim": same(
+        ("string -> string", "rtrim($1, ' ')"), ("string, string -> string", "rtrim($1, $2)")
+    ),
     "trim both": same(("string, string -> string", "trim($1, $2)")),
     "trim leading": same(("string, string -> string", "ltrim($1, $2)")),
     "trim trailing": same(("string, string -> string", "rtrim($1, $2)")),
-    **dict.fromkeys(("substring", "substr"), repaired(
-        "positions before the first character count",
-        ("string, int, int -> string", _SUBSTRING), ("string, int -> string", _TO_END))),
+    **dict.fromkeys(
+        ("substring", "substr"),
+        repaired(
+            "positions before the first character count",
+            ("string, int, int -> string", _SUBSTRING),
+            ("string, int -> string", _TO_END),
+        ),
+    ),
     "left": same(("string, int -> string", "left($1, $2)")),
     "right": same(("string, int -> string", "right($1, $2)")),
     "position": same(("string, string -> int", "CAST(instr($2, $1) AS INT)")),
     "strpos": _FIND,
     "replace": same(("string, string, string -> string", "replace($1, $2, $3)")),
     "translate": same(("string, string, string -> string", "translate($1, $2, $3)")),
-    "repeat": same(("string, int -> string",
-                    "repeat($1, CAST(CASE WHEN $2 < 0 THEN 0 ELSE $2 END AS BIGINT))")),
-    "reverse": repaired("code points, not what is seen as one sign", (
-        "string -> string", "array_to_string(list_reverse(string_split($1, '')), '')")),
-    "lpad": repaired("padding may be empty; it is a literal",
-                     ("string, int -> string", _padded("l")),
-                     ("string, int, string! -> string", _padded("l"))),
-    "rpad": repaired("padding may be empty; it is a literal",
-                     ("string, int -> string", _padded("r")),
-                     ("string, int, string! -> string", _padded("r"))),
+    "repeat": same(
+        ("string, int -> string", "repeat($1, CAST(CASE WHEN $2 < 0 THEN 0 ELSE $2 END AS BIGINT))")
+    ),
+    "reverse": repaired(
+        "code points, not what is seen as one sign",
+        ("string -> string", "array_to_string(list_reverse(string_split($1, '')), '')"),
+    ),
+    "lpad": repaired(
+        "padding may be empty; it is a literal",
+        ("string, int -> string", _padded("l")),
+        ("string, int, string! -> string", _padded("l")),
+    ),
+    "rpad": repaired(
+        "padding may be empty; it is a literal",
+        ("string, int -> string", _padded("r")),
+        ("string, int, string! -> string", _padded("r")),
+    ),
     "split_part": same(("string, string!, int! -> string", _part)),
     "starts_with": same(("string, string -> bool", "starts_with($1, $2)")),
     "ascii": same(("string -> int", "ascii($1)")),
@@ -193,11 +218,16 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": Function((), "", special=_whole("ceil")),
     "ceiling": Function((), "", special=_whole("ceil")),
     "floor": Function((), "", special=_whole("floor")),
-    "round": Function((), "halves of a double precision go to the even digit, of a numeric away "
-                          "from zero", special=_rounded("round")),
+    "round": Function(
+        (),
+        "halves of a double precision go to the even digit, of a numeric away from zero",
+        special=_rounded("round"),
+    ),
     "trunc": Function((), "", special=_rounded("trunc")),
-    "sign": repaired("the sign of NaN is 0", (
-        "double -> double", "CASE WHEN isnan($1) THEN 0 ELSE CAST(sign($1) AS DOUBLE) END")),
+    "sign": repaired(
+        "the sign of NaN is 0",
+        ("double -> double", "CASE WHEN isnan($1) THEN 0 ELSE CAST(sign($1) AS DOUBLE) END"),
+    ),
     "sqrt": same(("double -> double", "sqrt($1)")),
     "cbrt": close("", ("double -> double", "cbrt($1)")),
     "exp": close("", ("double -> double", "exp($1)")),
@@ -210,6 +240,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "cardinality": same(("list -> int", "CAST(len($1) AS INT)")),
     "array_length": repaired("null for an empty one", ("list, int! -> int", _length)),
     "array_position": same(("list, item -> int", "CAST(list_position($1, $2) AS INT)")),
-    "array_append": repaired("to null, too", (
-        "list, item -> list", "list_append(coalesce($1, []), $2)")),
-}  # fmt: skip
+    "array_append": repaired(
+        "to null, too", ("list, item -> list", "list_append(coalesce($1, []), $2)")
+    ),
+}

@@ -28,22 +28,34 @@ from noskew.definitions.translation.typed import (
     Unfit,
     decimal,
     list_of,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _D = exp.DataType.Type
 _TYPES: Mapping[Any, DType] = {
-    _D.BOOLEAN: BOOL, _D.SMALLINT: INTEGERS[1], _D.INT: INT, _D.BIGINT: LONG, _D.FLOAT: FLOAT,
-    _D.DOUBLE: DOUBLE, _D.TEXT: STRING, _D.VARCHAR: STRING, _D.DATE: DATE,
-    _D.TIMESTAMP: TIMESTAMP, _D.TIMESTAMPTZ: TIMESTAMP,
-}  # fmt: skip
-_FORMATS = ("patterns of dates and numbers follow settings of the server; use extract, date_trunc "
-            "and casts, or DuckDB's dialect: strftime")  # fmt: skip
+    _D.BOOLEAN: BOOL,
+    _D.SMALLINT: INTEGERS[1],
+    _D.INT: INT,
+    _D.BIGINT: LONG,
+    _D.FLOAT: FLOAT,
+    _D.DOUBLE: DOUBLE,
+    _D.TEXT: STRING,
+    _D.VARCHAR: STRING,
+    _D.DATE: DATE,
+    _D.TIMESTAMP: TIMESTAMP,
+    _D.TIMESTAMPTZ: TIMESTAMP,
+}
+_FORMATS = (
+    "patterns of dates and numbers follow settings of the server; use extract, date_trunc "
+    "and casts, or DuckDB's dialect: strftime"
+)
 _BEYOND = "its value depends on more than the row"
 _ROWS = "it makes several rows of one"
 _AGGREGATE = "an aggregate looks at many rows; use features=[ns.mean(…)] for that"
-_LONGEST = ("PostgreSQL prefers the longest match, and DuckDB the first; write it in DuckDB's "
-            "dialect: regexp_extract, regexp_replace")  # fmt: skip
+_LONGEST = (
+    "PostgreSQL prefers the longest match, and DuckDB the first; write it in DuckDB's "
+    "dialect: regexp_extract, regexp_replace"
+)
 _TITLE = "words and letters are told apart by the collation"
 _JSON = "readers of JSON disagree; write it in DuckDB's dialect: json_extract_string"
 _REASONS: Mapping[str, str] = {

@@ -25,7 +25,7 @@ from noskew.definitions.translation.typed import (
     is_numeric,
     number,
     text,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _MAX_DIGITS = 38
@@ -69,8 +69,10 @@ def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
     else:
         precision, scale = max(p - s, q - t) + max(s, t) + 1, max(s, t)
     if precision > _MAX_DIGITS:
-        raise Unfit(f"the result may have {precision} digits, and decimals have 38 here; cast the "
-                    f"sides to fewer digits, or to double precision")  # fmt: skip
+        raise Unfit(
+            f"the result may have {precision} digits, and decimals have 38 here; cast the "
+            f"sides to fewer digits, or to double precision"
+        )
     kind = decimal(precision, scale)
     if sign == "*":
         a, b = as_type(left.tree, decimal(_MAX_DIGITS - q, s)), as_type(right.tree, decimal(q, t))
@@ -82,8 +84,10 @@ def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
 def _divided(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
     left, right, kind = _sides(translate, nodes, scope)
     if kind.kind == "decimal":
-        raise Unfit("how many digits a quotient of numerics has is PostgreSQL's own choice; cast "
-                    "one side to double precision")  # fmt: skip
+        raise Unfit(
+            "how many digits a quotient of numerics has is PostgreSQL's own choice; cast "
+            "one side to double precision"
+        )
     a, b = (conversions.convert(side, kind).tree for side in (left, right))
     return Typed(fill("$1 // $2" if kind.is_integer else "$1 / $2", a, b), kind)
 
@@ -128,8 +132,10 @@ def _moved_time(
         made = fill(f"$1 {sign} $2", value.tree, as_type(other.tree, INT))
         return Typed(made, DATE)
     if value.type == TIMESTAMP:
-        raise Unfit("to a timestamp, an INTERVAL can be added; for a difference subtract "
-                    "extract(epoch FROM …) of both")  # fmt: skip
+        raise Unfit(
+            "to a timestamp, an INTERVAL can be added; for a difference subtract "
+            "extract(epoch FROM …) of both"
+        )
     return None
 
 
@@ -181,9 +187,11 @@ def _like(word: str) -> Callable[..., exp.Expr]:
 
 
 def _like_rules(word: str) -> Function:
-    return repaired("the escape character is \\ unless another is named",
-                    ("string, string! -> bool", _like(word)),
-                    ("string, string!, string! -> bool", _like(word)))  # fmt: skip
+    return repaired(
+        "the escape character is \\ unless another is named",
+        ("string, string! -> bool", _like(word)),
+        ("string, string!, string! -> bool", _like(word)),
+    )
 
 
 OPERATORS: Mapping[str, Function] = {
@@ -191,8 +199,9 @@ OPERATORS: Mapping[str, Function] = {
     "-": _special("", _arithmetic("-")),
     "*": _special("", _arithmetic("*")),
     "/": _special("integers give an integer, cut off; of numerics it is refused", _divided),
-    **dict.fromkeys(("%", "mod"), _special("of integers; the sign is that of the left side",
-                                           _remainder)),
+    **dict.fromkeys(
+        ("%", "mod"), _special("of integers; the sign is that of the left side", _remainder)
+    ),
     "negative": _special("", _negative),
     "=": _special("", _equal),
     "<>": _special("", compared("<>")),
@@ -207,13 +216,19 @@ OPERATORS: Mapping[str, Function] = {
     "or": _special("", logic("OR")),
     "not": _special("", logic("NOT")),
     "[]": _special("counted from 1, by a literal; null beyond the ends", _item),
-    "||": same(("string, string -> string", "$1 || $2"),
-               ("string, integer -> string", "$1 || CAST($2 AS TEXT)"),
-               ("integer, string -> string", "CAST($1 AS TEXT) || $2")),
-    "rlike": repaired("patterns of PostgreSQL as RE2's; what RE2 lacks is refused",
-                      ("string, string! -> bool", _matches(ignores_case=False))),
-    "~*": repaired("patterns of PostgreSQL as RE2's; letters in ASCII",
-                   ("string, string! -> bool", _matches(ignores_case=True))),
+    "||": same(
+        ("string, string -> string", "$1 || $2"),
+        ("string, integer -> string", "$1 || CAST($2 AS TEXT)"),
+        ("integer, string -> string", "CAST($1 AS TEXT) || $2"),
+    ),
+    "rlike": repaired(
+        "patterns of PostgreSQL as RE2's; what RE2 lacks is refused",
+        ("string, string! -> bool", _matches(ignores_case=False)),
+    ),
+    "~*": repaired(
+        "patterns of PostgreSQL as RE2's; letters in ASCII",
+        ("string, string! -> bool", _matches(ignores_case=True)),
+    ),
     "like": _like_rules("LIKE"),
     "ilike": _like_rules("ILIKE"),
     "&": same(("same, same -> same", "$1 & $2")),
@@ -221,4 +236,4 @@ OPERATORS: Mapping[str, Function] = {
     "^": same(("same, same -> same", "xor($1, $2)")),
     "~": same(("integer -> 1", "~$1")),
     "power": close("", ("double, double -> double", "pow($1, $2)")),
-}  # fmt: skip
+}

@@ -19,7 +19,7 @@ from noskew.definitions.translation.typed import (
     fill,
     list_of,
     text,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _SIZE = repaired("-1 for null", ("list -> int", "CAST(coalesce(len($1), -1) AS INT)"))
@@ -73,10 +73,11 @@ def _holds(*, for_all: bool) -> Function:
             fill(
                 f"CASE WHEN list_contains($1, {decisive}) THEN {decisive} "
                 f"WHEN list_position($1, NULL) IS NOT NULL THEN NULL "
-                f"WHEN $1 IS NOT NULL THEN {other} END", made,
+                f"WHEN $1 IS NOT NULL THEN {other} END",
+                made,
             ),
             BOOL,
-        )  # fmt: skip
+        )
 
     return Function((), "by three-valued logic", special=special)
 
@@ -90,11 +91,15 @@ def _aggregated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) 
         raise Unfit("the start has a type; cast it")
     names, body = translate.with_lambda(nodes[2], [start.type, item], scope)
     if len(names) != 2 or body.type != start.type:
-        raise Unfit(f"the function has two arguments and gives {start.type}, as the start is; "
-                    f"it gives {body.type}")  # fmt: skip
+        raise Unfit(
+            f"the function has two arguments and gives {start.type}, as the start is; "
+            f"it gives {body.type}"
+        )
     if item != start.type:
-        raise Unfit(f"the items are {item} and the start is {start.type}; cast the start or the "
-                    f"items: transform(items, x -> CAST(x AS …))")  # fmt: skip
+        raise Unfit(
+            f"the items are {item} and the start is {start.type}; cast the start or the "
+            f"items: transform(items, x -> CAST(x AS …))"
+        )
     made = f"list_reduce($1, lambda {names[0]}, {names[1]}: $2, $3)"
     return Typed(fill(made, value.tree, body.tree, start.tree), start.type)
 
@@ -151,8 +156,12 @@ def _repeated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
     if value.type is None or value.type.item is not None:
         raise Unfit("the item has a plain type; cast a null")
     count = translate.language.convert(count, INT)
-    made = fill("CASE WHEN $2 IS NOT NULL THEN list_transform(range(CAST(greatest($2, 0) AS "
-                "BIGINT)), lambda λ: $1) END", value.tree, count.tree)  # fmt: skip
+    made = fill(
+        "CASE WHEN $2 IS NOT NULL THEN list_transform(range(CAST(greatest($2, 0) AS "
+        "BIGINT)), lambda λ: $1) END",
+        value.tree,
+        count.tree,
+    )
     return Typed(made, list_of(value.type))
 
 
@@ -160,53 +169,90 @@ ARRAYS: Mapping[str, Function] = {
     "array": Function((), "", special=array),
     **dict.fromkeys(("size", "cardinality"), _SIZE),
     "array_size": same(("list -> int", "CAST(len($1) AS INT)")),
-    "array_contains": repaired("null where it is not there and a null is",
-                               ("list, item -> bool", _CONTAINS)),
-    "array_position": repaired("0 where it is not there", (
-        "list, item -> long",
-        "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN "
-        "CAST(coalesce(list_position($1, $2), 0) AS BIGINT) END")),
-    **dict.fromkeys(("element_at", "try_element_at"), repaired(
-        "counted from 1, or from the end; null beyond the ends; a literal",
-        ("list, int! -> item", _element))),
-    "get": repaired("counted from 0; null beyond the ends", (
-        "list, int -> item", ITEM_FROM_0)),
+    "array_contains": repaired(
+        "null where it is not there and a null is", ("list, item -> bool", _CONTAINS)
+    ),
+    "array_position": repaired(
+        "0 where it is not there",
+        (
+            "list, item -> long",
+            "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN "
+            "CAST(coalesce(list_position($1, $2), 0) AS BIGINT) END",
+        ),
+    ),
+    **dict.fromkeys(
+        ("element_at", "try_element_at"),
+        repaired(
+            "counted from 1, or from the end; null beyond the ends; a literal",
+            ("list, int! -> item", _element),
+        ),
+    ),
+    "get": repaired("counted from 0; null beyond the ends", ("list, int -> item", ITEM_FROM_0)),
     "array_min": same(("list -> item", _extreme("min", "<"))),
     "array_max": same(("list -> item", _extreme("max", ">"))),
-    "array_distinct": repaired("in order of first appearance, null too", (
-        "list -> list", "list_filter($1, lambda λ, κ: list_position($1, λ) = κ)")),
-    "array_remove": repaired("nulls stay", (
-        "list, item -> list", "CASE WHEN $2 IS NOT NULL THEN list_filter($1, lambda λ: "
-                              "λ IS DISTINCT FROM $2) END")),
+    "array_distinct": repaired(
+        "in order of first appearance, null too",
+        ("list -> list", "list_filter($1, lambda λ, κ: list_position($1, λ) = κ)"),
+    ),
+    "array_remove": repaired(
+        "nulls stay",
+        (
+            "list, item -> list",
+            "CASE WHEN $2 IS NOT NULL THEN list_filter($1, lambda λ: λ IS DISTINCT FROM $2) END",
+        ),
+    ),
     "array_compact": same(("list -> list", "list_filter($1, lambda λ: λ IS NOT NULL)")),
-    "array_append": repaired("null for null", (
-        "list, item -> list", "CASE WHEN $1 IS NOT NULL THEN list_append($1, $2) END")),
-    "array_prepend": repaired("null for null", (
-        "list, item -> list", "CASE WHEN $1 IS NOT NULL THEN list_prepend($2, $1) END")),
-    "array_join": repaired("nulls are left out, unless something stands for them",
-                           ("list<string>, string! -> string", _joined),
-                           ("list<string>, string!, string -> string", _joined)),
-    "sort_array": repaired("nulls first, or last if descending", (
-        "list -> list", "list_sort($1, 'ASC', 'NULLS FIRST')"),
-        ("list, bool! -> list", lambda value, ascending: fill(
-            "list_sort($1, 'ASC', 'NULLS FIRST')" if ascending
-            else "list_sort($1, 'DESC', 'NULLS LAST')", value.tree))),
+    "array_append": repaired(
+        "null for null",
+        ("list, item -> list", "CASE WHEN $1 IS NOT NULL THEN list_append($1, $2) END"),
+    ),
+    "array_prepend": repaired(
+        "null for null",
+        ("list, item -> list", "CASE WHEN $1 IS NOT NULL THEN list_prepend($2, $1) END"),
+    ),
+    "array_join": repaired(
+        "nulls are left out, unless something stands for them",
+        ("list<string>, string! -> string", _joined),
+        ("list<string>, string!, string -> string", _joined),
+    ),
+    "sort_array": repaired(
+        "nulls first, or last if descending",
+        ("list -> list", "list_sort($1, 'ASC', 'NULLS FIRST')"),
+        (
+            "list, bool! -> list",
+            lambda value, ascending: fill(
+                "list_sort($1, 'ASC', 'NULLS FIRST')"
+                if ascending
+                else "list_sort($1, 'DESC', 'NULLS LAST')",
+                value.tree,
+            ),
+        ),
+    ),
     "array_sort": repaired("nulls last", ("list -> list", "list_sort($1, 'ASC', 'NULLS LAST')")),
-    "slice": repaired("of literal numbers; counted from 1, or from the end",
-                      ("list, int, int -> list", _slice)),
+    "slice": repaired(
+        "of literal numbers; counted from 1, or from the end", ("list, int, int -> list", _slice)
+    ),
     "array_repeat": Function((), "", special=_repeated),
-    "arrays_overlap": repaired("null where none is in both and a null is in one", (
-        "list, list -> bool",
-        "CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL WHEN list_has_any($1, $2) THEN true "
-        "WHEN len($1) > 0 AND len($2) > 0 AND (list_position($1, NULL) IS NOT NULL OR "
-        "list_position($2, NULL) IS NOT NULL) THEN NULL ELSE false END")),
-    "sequence": repaired("of integers, one by one",
-                         ("int, int -> list<int>", f"CAST({_SEQUENCE} AS INT[])"),
-                         ("long, long -> list<long>", _SEQUENCE)),
+    "arrays_overlap": repaired(
+        "null where none is in both and a null is in one",
+        (
+            "list, list -> bool",
+            "CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL WHEN list_has_any($1, $2) THEN true "
+            "WHEN len($1) > 0 AND len($2) > 0 AND (list_position($1, NULL) IS NOT NULL OR "
+            "list_position($2, NULL) IS NOT NULL) THEN NULL ELSE false END",
+        ),
+    ),
+    "sequence": repaired(
+        "of integers, one by one",
+        ("int, int -> list<int>", f"CAST({_SEQUENCE} AS INT[])"),
+        ("long, long -> list<long>", _SEQUENCE),
+    ),
     "transform": Function((), "of functions of an item", special=_transformed),
     "filter": Function((), "of functions of an item", special=_filtered),
     "exists": _holds(for_all=False),
     "forall": _holds(for_all=True),
-    **dict.fromkeys(("aggregate", "reduce"),
-                    Function((), "of functions that give the items' type", special=_aggregated)),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("aggregate", "reduce"),
+        Function((), "of functions that give the items' type", special=_aggregated),
+    ),
+}

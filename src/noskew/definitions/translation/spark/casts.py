@@ -24,7 +24,7 @@ from noskew.definitions.translation.typed import (
     as_type,
     decimal,
     fill,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 #: What Spark takes off both ends of a text before it reads a number or a date: ASCII white space
@@ -65,8 +65,11 @@ def timestamp_of(tree: exp.Expr, micros: int) -> exp.Expr:
     A CASE and no TRY: DuckDB computes what occurs twice in a statement outside of a TRY.
     """
     low, high = -62_135_596_800_000_000 // micros, 253_402_300_799_999_999 // micros
-    return fill(f"CASE WHEN $1 BETWEEN ({low})::BIGINT AND {high}::BIGINT "
-                f"THEN make_timestamptz(CAST($1 AS BIGINT) * {micros}) END", tree)  # fmt: skip
+    return fill(
+        f"CASE WHEN $1 BETWEEN ({low})::BIGINT AND {high}::BIGINT "
+        f"THEN make_timestamptz(CAST($1 AS BIGINT) * {micros}) END",
+        tree,
+    )
 
 
 def date_after(tree: exp.Expr, days: exp.Expr, sign: str = "+") -> exp.Expr:
@@ -104,8 +107,9 @@ def _double_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     limit = float(2**128 - 2**103)
     return fill(
         f"CASE WHEN isfinite($1) AND abs($1) >= {limit!r}::DOUBLE "
-        f"THEN CAST(sign($1) * 'inf'::DOUBLE AS FLOAT) ELSE CAST($1 AS FLOAT) END", tree,
-    )  # fmt: skip
+        f"THEN CAST(sign($1) * 'inf'::DOUBLE AS FLOAT) ELSE CAST($1 AS FLOAT) END",
+        tree,
+    )
 
 
 def _float_to_decimal(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
@@ -131,8 +135,10 @@ def _decimal_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _decimal_to_text(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     if kind.scale > 6:
-        raise Unfit("Spark writes small decimals of more than 6 places with an exponent; cast it "
-                    "to decimal(38, 6) or fewer places first")  # fmt: skip
+        raise Unfit(
+            "Spark writes small decimals of more than 6 places with an exponent; cast it "
+            "to decimal(38, 6) or fewer places first"
+        )
     return as_type(tree, to)
 
 
@@ -164,8 +170,9 @@ def _text_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
             rf"WHEN regexp_full_match($1, '(?i:nan)') THEN $1 END",
             fill(f"regexp_extract($1, '^{_JAVA_SPACE}((?s:.*?)){_JAVA_SPACE}$', 1)", tree),
         ),
-        to, safe=True,
-    )  # fmt: skip
+        to,
+        safe=True,
+    )
 
 
 def _text_to_decimal(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
@@ -177,8 +184,11 @@ def _text_to_decimal(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 def _text_to_bool(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind, to
     word = fill(f"lower(regexp_extract($1, '^{_SPACE}((?s:.*?)){_SPACE}$', 1))", tree)
-    return fill("CASE WHEN $1 IN ('t', 'true', 'y', 'yes', '1') THEN true "
-                "WHEN $1 IN ('f', 'false', 'n', 'no', '0') THEN false END", word)  # fmt: skip
+    return fill(
+        "CASE WHEN $1 IN ('t', 'true', 'y', 'yes', '1') THEN true "
+        "WHEN $1 IN ('f', 'false', 'n', 'no', '0') THEN false END",
+        word,
+    )
 
 
 def _text_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
@@ -196,8 +206,10 @@ def _text_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _text_to_timestamp(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del tree, kind, to
-    raise Unfit("Spark reads time zones by name, and times without a date, from the text; give a "
-                "format: to_timestamp(text, 'yyyy-MM-dd HH:mm:ss')")  # fmt: skip
+    raise Unfit(
+        "Spark reads time zones by name, and times without a date, from the text; give a "
+        "format: to_timestamp(text, 'yyyy-MM-dd HH:mm:ss')"
+    )
 
 
 # --------------------------------------------------------------------------------------- times
@@ -289,8 +301,10 @@ def cast(value: Typed, to: DType) -> Typed:
     if kind.kind == "vector" and to.kind == "list" and kind.item == to.item:
         return Typed(as_type(value.tree, to), to)
     if kind.is_float and to == STRING:
-        raise Unfit("Java writes floats in a way of its own (1.0E10); round it and cast it to a "
-                    "decimal first: CAST(CAST(x AS DECIMAL(18, 2)) AS STRING)")  # fmt: skip
+        raise Unfit(
+            "Java writes floats in a way of its own (1.0E10); round it and cast it to a "
+            "decimal first: CAST(CAST(x AS DECIMAL(18, 2)) AS STRING)"
+        )
     made = _CASTS.get((_group(kind), _group(to)))
     if made is None:
         raise Unfit(f"a cast from {kind} to {to} is not known to mean the same in DuckDB")

@@ -21,7 +21,7 @@ from noskew.definitions.translation.typed import (
     decimal,
     is_numeric,
     list_of,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 20}

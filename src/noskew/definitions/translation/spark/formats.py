@@ -10,19 +10,43 @@ from noskew.definitions.translation.typed import Unfit
 _TOKEN = re.compile(r"([A-Za-z])\1*|'((?:[^']|'')*)'|[^A-Za-z']")
 #: DuckDB's code for each run of letters.
 _WRITTEN: Mapping[str, str] = {
-    "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%-m", "dd": "%d",
-    "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "h": "%-I", "mm": "%M", "m": "%-M",
-    "ss": "%S", "s": "%-S", "SSSSSS": "%f", "SSS": "%g", "a": "%p", "EEEE": "%A", "EEE": "%a",
-    "EE": "%a", "E": "%a", "DDD": "%j", "D": "%-j",
-}  # fmt: skip
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MMMM": "%B",
+    "MMM": "%b",
+    "MM": "%m",
+    "M": "%-m",
+    "dd": "%d",
+    "d": "%-d",
+    "HH": "%H",
+    "H": "%-H",
+    "hh": "%I",
+    "h": "%-I",
+    "mm": "%M",
+    "m": "%-M",
+    "ss": "%S",
+    "s": "%-S",
+    "SSSSSS": "%f",
+    "SSS": "%g",
+    "a": "%p",
+    "EEEE": "%A",
+    "EEE": "%a",
+    "EE": "%a",
+    "E": "%a",
+    "DDD": "%j",
+    "D": "%-j",
+}
 #: What a text must look like, and DuckDB's code that reads it. Java wants a year of an era, from
 #: year 1 on, and as many digits as there are letters.
 _READ: Mapping[str, tuple[str, str]] = {
     "yyyy": ("(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])", "%Y"),
-    "MM": ("[0-9]{2}", "%m"), "dd": ("[0-9]{2}", "%d"), "HH": ("[0-9]{2}", "%H"),
-    "mm": ("[0-9]{2}", "%M"), "ss": ("[0-9]{2}", "%S"),
+    "MM": ("[0-9]{2}", "%m"),
+    "dd": ("[0-9]{2}", "%d"),
+    "HH": ("[0-9]{2}", "%H"),
+    "mm": ("[0-9]{2}", "%M"),
+    "ss": ("[0-9]{2}", "%S"),
     **{"S" * n: (f"[0-9]{{1,{n}}}", "%f") for n in range(1, 7)},
-}  # fmt: skip
+}
 
 
 def written(pattern: str) -> str:

@@ -33,16 +33,27 @@ from noskew.definitions.translation.typed import (
     Unfit,
     decimal,
     list_of,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _D = exp.DataType.Type
 _TYPES: Mapping[Any, DType] = {
-    _D.BOOLEAN: BOOL, _D.TINYINT: INTEGERS[0], _D.SMALLINT: INTEGERS[1], _D.INT: INT,
-    _D.BIGINT: LONG, _D.FLOAT: FLOAT, _D.DOUBLE: DOUBLE, _D.TEXT: STRING, _D.VARCHAR: STRING,
-    _D.BINARY: BYTES, _D.VARBINARY: BYTES, _D.DATE: DATE,
-    _D.TIMESTAMP: TIMESTAMP, _D.TIMESTAMPTZ: TIMESTAMP, _D.TIMESTAMPLTZ: TIMESTAMP,
-}  # fmt: skip
+    _D.BOOLEAN: BOOL,
+    _D.TINYINT: INTEGERS[0],
+    _D.SMALLINT: INTEGERS[1],
+    _D.INT: INT,
+    _D.BIGINT: LONG,
+    _D.FLOAT: FLOAT,
+    _D.DOUBLE: DOUBLE,
+    _D.TEXT: STRING,
+    _D.VARCHAR: STRING,
+    _D.BINARY: BYTES,
+    _D.VARBINARY: BYTES,
+    _D.DATE: DATE,
+    _D.TIMESTAMP: TIMESTAMP,
+    _D.TIMESTAMPTZ: TIMESTAMP,
+    _D.TIMESTAMPLTZ: TIMESTAMP,
+}
 
 
 def _casting(kind: DType) -> Function:
@@ -55,13 +66,29 @@ def _casting(kind: DType) -> Function:
 
 
 _NAMES = {
-    BOOL: "bool", INTEGERS[0]: "int8", INTEGERS[1]: "int16", INT: "int", LONG: "long",
-    FLOAT: "float", DOUBLE: "double", STRING: "string", DATE: "date", TIMESTAMP: "timestamp",
-}  # fmt: skip
+    BOOL: "bool",
+    INTEGERS[0]: "int8",
+    INTEGERS[1]: "int16",
+    INT: "int",
+    LONG: "long",
+    FLOAT: "float",
+    DOUBLE: "double",
+    STRING: "string",
+    DATE: "date",
+    TIMESTAMP: "timestamp",
+}
 _SPELLED = {
-    "boolean": BOOL, "tinyint": INTEGERS[0], "smallint": INTEGERS[1], "int": INT, "bigint": LONG,
-    "float": FLOAT, "double": DOUBLE, "string": STRING, "date": DATE, "timestamp": TIMESTAMP,
-}  # fmt: skip
+    "boolean": BOOL,
+    "tinyint": INTEGERS[0],
+    "smallint": INTEGERS[1],
+    "int": INT,
+    "bigint": LONG,
+    "float": FLOAT,
+    "double": DOUBLE,
+    "string": STRING,
+    "date": DATE,
+    "timestamp": TIMESTAMP,
+}
 
 
 class SparkLanguage(Language):
@@ -74,9 +101,13 @@ class SparkLanguage(Language):
     title: ClassVar[str] = "Spark"
     reader: ClassVar[type[Dialect]] = PlainSpark
     functions: ClassVar[Mapping[str, Function]] = {
-        **OPERATORS, **STRINGS, **NUMBERS, **TIMES, **ARRAYS,
+        **OPERATORS,
+        **STRINGS,
+        **NUMBERS,
+        **TIMES,
+        **ARRAYS,
         **{name: _casting(kind) for name, kind in _SPELLED.items()},
-    }  # fmt: skip
+    }
     refused: ClassVar[Mapping[str, str]] = REFUSED
 
     def cast(self, value: Typed, to: DType) -> Typed:

@@ -20,7 +20,7 @@ from noskew.definitions.translation.typed import (
     as_type,
     decimal,
     fill,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _MAX_PLACES = 15
@@ -41,8 +41,9 @@ def _rounded(word: str) -> Callable[..., exp.Expr]:
         digits = fill("CAST(CAST($1 AS DOUBLE) AS TEXT)", value.tree)
         exact = fill(f"{word}($1, {places})", as_type(digits, wide))
         exact = as_type(as_type(exact, STRING), kind)
-        return fill(f"CASE WHEN abs($1) < 1e{17 - places}::DOUBLE THEN $2 ELSE $1 END",
-                    value.tree, exact)  # fmt: skip
+        return fill(
+            f"CASE WHEN abs($1) < 1e{17 - places}::DOUBLE THEN $2 ELSE $1 END", value.tree, exact
+        )
 
     return made
 
@@ -71,8 +72,11 @@ def _decimal_rounded(word: str) -> Callable[..., Typed]:
         scale = min(places, kind.scale)
         to = decimal(min(kind.precision - kind.scale + scale + 1, 38), scale)
         wide = decimal(min(kind.precision + 1, 38), kind.scale)
-        tree = fill(f"{word}($1, {scale})", as_type(value.tree, wide)) if scale < kind.scale else (
-            value.tree)  # fmt: skip
+        tree = (
+            fill(f"{word}($1, {scale})", as_type(value.tree, wide))
+            if scale < kind.scale
+            else (value.tree)
+        )
         return Typed(as_type(tree, to), to)
 
     return made
@@ -149,29 +153,37 @@ _LOG1P = (
     "CASE WHEN $1 > -1 THEN CASE WHEN 1 + $1 = 1 THEN $1 WHEN isfinite($1) "
     "THEN ln(1 + $1) * ($1 / ((1 + $1) - 1)) ELSE $1 END END"
 )
-_LOG = close("null for 0 and below",
-                ("double -> double", _where("$1 > 0", "ln($1)")))  # fmt: skip
-_CEIL, _FLOOR = (repaired("of a float a bigint, cut off at its ends", *_whole(w))
-                 for w in ("ceil", "floor"))  # fmt: skip
+_LOG = close("null for 0 and below", ("double -> double", _where("$1 > 0", "ln($1)")))
+_CEIL, _FLOOR = (
+    repaired("of a float a bigint, cut off at its ends", *_whole(w)) for w in ("ceil", "floor")
+)
 #: In C, 1 to the power of anything is 1; in Java it may be NaN.
-_POWER = close("NaN for 1 to the power of NaN or infinity",
-               ("double, double -> double",
-                "CASE WHEN isnan($2) OR (isinf($2) AND abs($1) = 1) THEN $1 * 'nan'::DOUBLE "
-                "ELSE pow($1, $2) END"))  # fmt: skip
+_POWER = close(
+    "NaN for 1 to the power of NaN or infinity",
+    (
+        "double, double -> double",
+        "CASE WHEN isnan($2) OR (isinf($2) AND abs($1) = 1) THEN $1 * 'nan'::DOUBLE "
+        "ELSE pow($1, $2) END",
+    ),
+)
 _COALESCE = Function((), "", special=coalesced)
-_SIGN = same((
-    "double -> double",
-    "CASE WHEN isnan($1) OR $1 = 0 THEN $1 ELSE CAST(sign($1) AS DOUBLE) END",
-))  # fmt: skip
+_SIGN = same(
+    (
+        "double -> double",
+        "CASE WHEN isnan($1) OR $1 = 0 THEN $1 ELSE CAST(sign($1) AS DOUBLE) END",
+    )
+)
 
 
 def _within(sign: str) -> Function:
     """Null instead of an overflow."""
     whole = f"TRY_CAST(CAST($1 AS HUGEINT) {sign} $2 AS {{}})"
-    return repaired("null beyond the type",
-                    ("int, int -> int", whole.format("INT")),
-                    ("long, long -> long", whole.format("BIGINT")),
-                    ("double, double -> double", f"$1 {sign} $2"))  # fmt: skip
+    return repaired(
+        "null beyond the type",
+        ("int, int -> int", whole.format("INT")),
+        ("long, long -> long", whole.format("BIGINT")),
+        ("double, double -> double", f"$1 {sign} $2"),
+    )
 
 
 NUMBERS: Mapping[str, Function] = {
@@ -184,18 +196,26 @@ NUMBERS: Mapping[str, Function] = {
     "isnull": same(("any -> bool", "$1 IS NULL")),
     "isnotnull": same(("any -> bool", "$1 IS NOT NULL")),
     "isnan": repaired("false for null", ("fraction -> bool", "coalesce(isnan($1), false)")),
-    "nanvl": repaired("the second value where the first is NaN",
-                      ("double, double -> double", "CASE WHEN isnan($1) THEN $2 ELSE $1 END")),
+    "nanvl": repaired(
+        "the second value where the first is NaN",
+        ("double, double -> double", "CASE WHEN isnan($1) THEN $2 ELSE $1 END"),
+    ),
     "greatest": same(("same, same, … -> same", call("greatest"))),
     "least": same(("same, same, … -> same", call("least"))),
     "abs": repaired("integers wrap around as in Java", ("number -> 1", _absolute)),
     "positive": same(("number -> 1", "$1")),
     **dict.fromkeys(("ceil", "ceiling"), _CEIL),
     "floor": _FLOOR,
-    "round": Function((), "floats by their decimal digits, halves away from zero",
-                      special=_decimal_rounded("round")),
-    "bround": Function((), "floats by their decimal digits, halves to the even digit",
-                       special=_decimal_rounded("round_even")),
+    "round": Function(
+        (),
+        "floats by their decimal digits, halves away from zero",
+        special=_decimal_rounded("round"),
+    ),
+    "bround": Function(
+        (),
+        "floats by their decimal digits, halves to the even digit",
+        special=_decimal_rounded("round_even"),
+    ),
     "rint": same(("double -> double", "round_even($1, 0)")),
     "sqrt": same(("double -> double", "sqrt($1)")),
     "cbrt": close("", ("double -> double", "cbrt($1)")),
@@ -203,24 +223,39 @@ NUMBERS: Mapping[str, Function] = {
     "expm1": close("", ("double -> double", _EXPM1)),
     "ln": _LOG,
     "log1p": close("null for -1 and below", ("double -> double", _LOG1P)),
-    "log": close("null for 0 and below",
-                    ("double -> double", _where("$1 > 0", "ln($1)")),
-                    ("double, double -> double",
-                     _where("$1 > 0 AND $2 > 0", "ln($2) / ln($1)"))),
-    "log2": close("null for 0 and below",
-                     ("double -> double", _where("$1 > 0", "log2($1)"))),
-    "log10": close("null for 0 and below",
-                      ("double -> double", _where("$1 > 0", "log10($1)"))),
+    "log": close(
+        "null for 0 and below",
+        ("double -> double", _where("$1 > 0", "ln($1)")),
+        ("double, double -> double", _where("$1 > 0 AND $2 > 0", "ln($2) / ln($1)")),
+    ),
+    "log2": close("null for 0 and below", ("double -> double", _where("$1 > 0", "log2($1)"))),
+    "log10": close("null for 0 and below", ("double -> double", _where("$1 > 0", "log10($1)"))),
     **dict.fromkeys(("pow", "power"), _POWER),
-    **{n: _trigonometric(n) for n in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
-                                      "tanh", "cot", "degrees", "radians")},
+    **{
+        n: _trigonometric(n)
+        for n in (
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "cot",
+            "degrees",
+            "radians",
+        )
+    },
     "atan2": close("", ("double, double -> double", "atan2($1 + 0.0::DOUBLE, $2 + 0.0::DOUBLE)")),
     "pi": same(("-> double", "pi()")),
     "e": same(("-> double", "2.718281828459045::DOUBLE")),
     **dict.fromkeys(("sign", "signum"), _SIGN),
-    "factorial": repaired("null beyond 0 to 20",
-                          ("int -> long", "CASE WHEN $1 BETWEEN 0 AND 20 THEN "
-                                          "CAST(factorial($1) AS BIGINT) END")),
+    "factorial": repaired(
+        "null beyond 0 to 20",
+        ("int -> long", "CASE WHEN $1 BETWEEN 0 AND 20 THEN CAST(factorial($1) AS BIGINT) END"),
+    ),
     "bit_count": same(("long -> int", "CAST(bit_count($1) AS INT)")),
     "shiftleft": _shift_rules("<<"),
     "shiftright": _shift_rules(">>"),
@@ -230,4 +265,4 @@ NUMBERS: Mapping[str, Function] = {
     "try_add": _within("+"),
     "try_subtract": _within("-"),
     "try_multiply": _within("*"),
-}  # fmt: skip
+}

@@ -24,7 +24,7 @@ from noskew.definitions.translation.typed import (
     fill,
     is_numeric,
     number,
-)  # fmt: skip
+)
 from noskew.types import DType
 
 _MAX_DIGITS = 38
@@ -75,8 +75,10 @@ def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
     else:
         precision, scale = max(p - s, q - t) + max(s, t) + 1, max(s, t)
     if precision > _MAX_DIGITS:
-        raise Unfit(f"the result would have {precision} digits, and there Spark gives up some of "
-                    f"them; cast the sides to fewer digits, or to double")  # fmt: skip
+        raise Unfit(
+            f"the result would have {precision} digits, and there Spark gives up some of "
+            f"them; cast the sides to fewer digits, or to double"
+        )
     kind = decimal(precision, scale)
     if sign != "*":
         a, b = as_type(a, kind), as_type(b, kind)
@@ -97,8 +99,10 @@ def _as_decimal(value: Typed) -> tuple[exp.Expr, int, int]:
 def _divided(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
     left, right, kind = _sides(translate, nodes, scope)
     if kind.kind == "decimal":
-        raise Unfit("the digits of a quotient of decimals are not known to be Spark's; cast one "
-                    "side to double")  # fmt: skip
+        raise Unfit(
+            "the digits of a quotient of decimals are not known to be Spark's; cast one "
+            "side to double"
+        )
     a, b = (casts.cast(side, DOUBLE).tree for side in (left, right))
     return Typed(fill("$1 / nullif($2, 0)", a, b), DOUBLE)
 
@@ -139,8 +143,11 @@ def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
     if not is_numeric(kind) or kind is None:
         raise Unfit("minus takes a number")
     if isinstance(value.constant, int) and not isinstance(value.constant, bool):
-        return Typed(number(-value.constant) if kind != LONG else as_type(
-            number(-value.constant), kind), kind, -value.constant)  # fmt: skip
+        return Typed(
+            number(-value.constant) if kind != LONG else as_type(number(-value.constant), kind),
+            kind,
+            -value.constant,
+        )
     if kind.is_integer:
         return Typed(casts.wrap(fill("0 - CAST($1 AS HUGEINT)", value.tree), kind), kind)
     return Typed(fill("-$1", value.tree), kind)
@@ -162,13 +169,17 @@ def _moved_time(
     if value.type == DATE:
         days = translate(right, scope)
         if days.type is None or not days.type.is_integer:
-            raise Unfit("to a date, days or an INTERVAL can be added; for a difference of dates "
-                        "write datediff")  # fmt: skip
+            raise Unfit(
+                "to a date, days or an INTERVAL can be added; for a difference of dates "
+                "write datediff"
+            )
         days = casts.cast(days, INT)
         return Typed(casts.date_after(value.tree, days.tree, sign), DATE)
     if value.type == TIMESTAMP:
-        raise Unfit("to a timestamp, an INTERVAL can be added; for a difference of timestamps "
-                    "subtract what unix_micros or unix_timestamp gives")  # fmt: skip
+        raise Unfit(
+            "to a timestamp, an INTERVAL can be added; for a difference of timestamps "
+            "subtract what unix_micros or unix_timestamp gives"
+        )
     return None
 
 
@@ -193,19 +204,22 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
 
 
 OPERATORS: Mapping[str, Function] = {
-    "+": _special("integers wrap around as in Java; a date and an INTERVAL stay a date",
-                  _arithmetic("+")),
-    "-": _special("integers wrap around as in Java; a date and an INTERVAL stay a date",
-                  _arithmetic("-")),
+    "+": _special(
+        "integers wrap around as in Java; a date and an INTERVAL stay a date", _arithmetic("+")
+    ),
+    "-": _special(
+        "integers wrap around as in Java; a date and an INTERVAL stay a date", _arithmetic("-")
+    ),
     "*": _special("integers wrap around as in Java", _arithmetic("*")),
     "/": _special("of integers a float; by 0 it is null; of two decimals it is refused", _divided),
     "div": _special("by 0 it is null", _divided_whole),
-    "%": _special("by 0 it is null; the sign is that of the left side",
-                  _remainder(positive=False)),
-    "mod": _special("by 0 it is null; the sign is that of the left side",
-                    _remainder(positive=False)),
-    "pmod": _special("by 0 it is null; never negative for a positive right side",
-                     _remainder(positive=True)),
+    "%": _special("by 0 it is null; the sign is that of the left side", _remainder(positive=False)),
+    "mod": _special(
+        "by 0 it is null; the sign is that of the left side", _remainder(positive=False)
+    ),
+    "pmod": _special(
+        "by 0 it is null; never negative for a positive right side", _remainder(positive=True)
+    ),
     "negative": _special("integers wrap around as in Java", _negative),
     "=": _special("", compared("=")),
     "<>": _special("", compared("<>")),
@@ -226,4 +240,4 @@ OPERATORS: Mapping[str, Function] = {
     "^": same(("same, same -> same", "xor($1, $2)")),
     "~": same(("integer -> 1", "~$1")),
     "||": repaired("", ("string, string -> string", "$1 || $2")),
-}  # fmt: skip
+}

@@ -10,8 +10,10 @@ _BEYOND = "its value depends on more than the row"
 _WINDOW = "a window function looks at other rows. Transforms are row-wise"
 _HASH = "DuckDB has no such hash; use md5, sha1 or sha2"
 _FLOATS = "how floats are written differs; round to a decimal and cast that to a string"
-_JSON = ("lenient and strict readers of JSON disagree on what is valid; write it in DuckDB's "
-         "dialect: json_extract_string(text, '$.name')")  # fmt: skip
+_JSON = (
+    "lenient and strict readers of JSON disagree on what is valid; write it in DuckDB's "
+    "dialect: json_extract_string(text, '$.name')"
+)
 _STRUCT = "maps and structs are no types here; make columns of their parts in the source"
 _BYTEWISE = "DuckDB counts bytes, not characters"
 _TITLE = "words and letters are told apart by another edition of Unicode"

@@ -43,9 +43,11 @@ def _extracted(value: Typed, pattern: str, group: int = 1) -> exp.Expr:
 def _replaced(value: Typed, pattern: str, by: str) -> exp.Expr:
     known = _consuming(pattern)
     return fill(
-        "regexp_replace($1, $2, $3, 'g')", value.tree, text(known.text),
+        "regexp_replace($1, $2, $3, 'g')",
+        value.tree,
+        text(known.text),
         text(_replacement(by, known.groups)),
-    )  # fmt: skip
+    )
 
 
 def _counted(value: Typed, pattern: str) -> exp.Expr:
@@ -85,8 +87,10 @@ def _replacement(by: str, groups: int) -> str:
                 raise Unfit(f"the replacement {by!r} has a group of more than one digit")
             made, at = f"{made}\\{after}", at + 1
         elif mark in "\\$":
-            raise Unfit(f"the replacement {by!r} is none in Java: it has a bare {mark}, or a group "
-                        f"that the pattern lacks")  # fmt: skip
+            raise Unfit(
+                f"the replacement {by!r} is none in Java: it has a bare {mark}, or a group "
+                f"that the pattern lacks"
+            )
         else:
             made += mark
     return made
@@ -102,8 +106,9 @@ def _parts(value: Typed, pattern: str, limit: int = -1) -> exp.Expr:
         raise Unfit("a split with a limit is known here for a plain text as separator")
     rest = "array_to_string(list_slice($1, $3, len($1)), $2)"
     cut = f"list_append(list_slice($1, 1, $3 - 1), {rest})"
-    return fill(f"CASE WHEN len($1) > $3 THEN {cut} ELSE $1 END", made, text(separator),
-                number(limit))  # fmt: skip
+    return fill(
+        f"CASE WHEN len($1) > $3 THEN {cut} ELSE $1 END", made, text(separator), number(limit)
+    )
 
 
 def _like(value: Typed, pattern: str, escape: str = "\\") -> exp.Expr:
@@ -154,12 +159,15 @@ _LENGTH = same(
     ("string -> int", "CAST(length($1) AS INT)"),
     ("bytes -> int", "CAST(octet_length($1) AS INT)"),
 )
-_UPPER = repaired(f"ß and the Latin ligatures become several letters; {_CASES}",
-                  ("string -> string", _upper))  # fmt: skip
-_LOWER = repaired(f"İ becomes i and a dot above; {_CASES}",
-                  ("string -> string", "lower(replace($1, 'İ', 'i̇'))"))  # fmt: skip
-_REGEXP = repaired("Java's patterns as RE2's; what RE2 lacks is refused",
-                   ("string, string! -> bool", _matches))  # fmt: skip
+_UPPER = repaired(
+    f"ß and the Latin ligatures become several letters; {_CASES}", ("string -> string", _upper)
+)
+_LOWER = repaired(
+    f"İ becomes i and a dot above; {_CASES}", ("string -> string", "lower(replace($1, 'İ', 'i̇'))")
+)
+_REGEXP = repaired(
+    "Java's patterns as RE2's; what RE2 lacks is refused", ("string, string! -> bool", _matches)
+)
 _SUBINDEX = (
     "CASE WHEN $3 = 0 OR $2 = '' THEN '' "
     "WHEN $3 > 0 THEN array_to_string(list_slice(string_split($1, $2), 1, CAST($3 AS BIGINT)), $2) "
@@ -201,99 +209,153 @@ def _part(value: Typed, separator: str, place: int) -> exp.Expr:
 
 STRINGS: Mapping[str, Function] = {
     **dict.fromkeys(("length", "char_length", "character_length", "len"), _LENGTH),
-    "octet_length": same(("string -> int", "CAST(strlen($1) AS INT)"),
-                         ("bytes -> int", "CAST(octet_length($1) AS INT)")),
-    "bit_length": same(("string -> int", "CAST(strlen($1) * 8 AS INT)"),
-                       ("bytes -> int", "CAST(octet_length($1) * 8 AS INT)")),
+    "octet_length": same(
+        ("string -> int", "CAST(strlen($1) AS INT)"),
+        ("bytes -> int", "CAST(octet_length($1) AS INT)"),
+    ),
+    "bit_length": same(
+        ("string -> int", "CAST(strlen($1) * 8 AS INT)"),
+        ("bytes -> int", "CAST(octet_length($1) * 8 AS INT)"),
+    ),
     **dict.fromkeys(("upper", "ucase"), _UPPER),
     **dict.fromkeys(("lower", "lcase"), _LOWER),
     "trim": same(("string -> string", "trim($1, ' ')")),
-    "ltrim": same(("string -> string", "ltrim($1, ' ')"),
-                  ("string, string -> string", "ltrim($2, $1)")),
-    "rtrim": same(("string -> string", "rtrim($1, ' ')"),
-                  ("string, string -> string", "rtrim($2, $1)")),
-    "btrim": same(("string -> string", "trim($1, ' ')"),
-                  ("string, string -> string", "trim($1, $2)")),
+    "ltrim": same(
+        ("string -> string", "ltrim($1, ' ')"), ("string, string -> string", "ltrim($2, $1)")
+    ),
+    "rtrim": same(
+        ("string -> string", "rtrim($1, ' ')"), ("string, string -> string", "rtrim($2, $1)")
+    ),
+    "btrim": same(
+        ("string -> string", "trim($1, ' ')"), ("string, string -> string", "trim($1, $2)")
+    ),
     "trim both": same(("string, string -> string", "trim($1, $2)")),
     "trim leading": same(("string, string -> string", "ltrim($1, $2)")),
     "trim trailing": same(("string, string -> string", "rtrim($1, $2)")),
     "substring": _SUBSTRING_RULES,  # The parser makes it of substr, too.
-    "left": repaired("a length below 0 is 0",
-                     ("string, int -> string", "left($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)")),
-    "right": repaired("a length below 0 is 0",
-                      ("string, int -> string", "right($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)")),
-    "substring_index": repaired("counted from the left, or from the right if negative",
-                                ("string, string!, int -> string", _SUBINDEX)),
+    "left": repaired(
+        "a length below 0 is 0",
+        ("string, int -> string", "left($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)"),
+    ),
+    "right": repaired(
+        "a length below 0 is 0",
+        ("string, int -> string", "right($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)"),
+    ),
+    "substring_index": repaired(
+        "counted from the left, or from the right if negative",
+        ("string, string!, int -> string", _SUBINDEX),
+    ),
     "instr": same(("string, string -> int", "CAST(instr($1, $2) AS INT)")),
-    **dict.fromkeys(("locate", "position"), repaired(
-        "a start below 1 finds nothing",
-        ("string, string -> int", "CAST(instr($2, $1) AS INT)"),
-        ("string, string, int -> int",
-         "CASE WHEN $2 IS NULL OR $1 IS NULL THEN NULL WHEN $3 IS NULL OR $3 < 1 THEN 0 "
-         "WHEN instr(substring($2, CAST($3 AS BIGINT)), $1) = 0 THEN 0 "
-         "ELSE CAST(instr(substring($2, CAST($3 AS BIGINT)), $1) + $3 - 1 AS INT) END"))),
-    "lpad": repaired("padding may be empty; a length below 0 is 0",
-                     ("string, int, string! -> string", _padded("l")),
-                     ("string, int -> string", _padded("l"))),
-    "rpad": repaired("padding may be empty; a length below 0 is 0",
-                     ("string, int, string! -> string", _padded("r")),
-                     ("string, int -> string", _padded("r"))),
-    "repeat": same(("string, int -> string",
-                    "repeat($1, CAST(CASE WHEN $2 < 0 THEN 0 ELSE $2 END AS BIGINT))")),
-    "space": same(("int -> string",
-                   "repeat(' ', CAST(CASE WHEN $1 < 0 THEN 0 ELSE $1 END AS BIGINT))")),
-    "replace": repaired("nothing is replaced where the text to look for is empty",
-                        ("string, string, string -> string", "replace($1, $2, $3)"),
-                        ("string, string -> string", "replace($1, $2, '')")),
+    **dict.fromkeys(
+        ("locate", "position"),
+        repaired(
+            "a start below 1 finds nothing",
+            ("string, string -> int", "CAST(instr($2, $1) AS INT)"),
+            (
+                "string, string, int -> int",
+                "CASE WHEN $2 IS NULL OR $1 IS NULL THEN NULL WHEN $3 IS NULL OR $3 < 1 THEN 0 "
+                "WHEN instr(substring($2, CAST($3 AS BIGINT)), $1) = 0 THEN 0 "
+                "ELSE CAST(instr(substring($2, CAST($3 AS BIGINT)), $1) + $3 - 1 AS INT) END",
+            ),
+        ),
+    ),
+    "lpad": repaired(
+        "padding may be empty; a length below 0 is 0",
+        ("string, int, string! -> string", _padded("l")),
+        ("string, int -> string", _padded("l")),
+    ),
+    "rpad": repaired(
+        "padding may be empty; a length below 0 is 0",
+        ("string, int, string! -> string", _padded("r")),
+        ("string, int -> string", _padded("r")),
+    ),
+    "repeat": same(
+        ("string, int -> string", "repeat($1, CAST(CASE WHEN $2 < 0 THEN 0 ELSE $2 END AS BIGINT))")
+    ),
+    "space": same(
+        ("int -> string", "repeat(' ', CAST(CASE WHEN $1 < 0 THEN 0 ELSE $1 END AS BIGINT))")
+    ),
+    "replace": repaired(
+        "nothing is replaced where the text to look for is empty",
+        ("string, string, string -> string", "replace($1, $2, $3)"),
+        ("string, string -> string", "replace($1, $2, '')"),
+    ),
     "translate": same(("string, string, string -> string", "translate($1, $2, $3)")),
-    "concat": repaired("null if any part is", ("list, … -> list", _concatenated),
-                       ("string, … -> string", _concatenated)),
-    "concat_ws": repaired("nulls are left out",
-                          ("string!, string, … -> string", _joined)),
+    "concat": repaired(
+        "null if any part is",
+        ("list, … -> list", _concatenated),
+        ("string, … -> string", _concatenated),
+    ),
+    "concat_ws": repaired("nulls are left out", ("string!, string, … -> string", _joined)),
     "ascii": same(("string -> int", "ascii($1)")),
-    **dict.fromkeys(("chr", "char"), repaired(
-        "the remainder of 256 counts; below 0 it is empty",
-        ("long -> string", "CASE WHEN $1 < 0 THEN '' ELSE chr(CAST($1 & 255 AS INT)) END"))),
+    **dict.fromkeys(
+        ("chr", "char"),
+        repaired(
+            "the remainder of 256 counts; below 0 it is empty",
+            ("long -> string", "CASE WHEN $1 < 0 THEN '' ELSE chr(CAST($1 & 255 AS INT)) END"),
+        ),
+    ),
     **dict.fromkeys(("startswith",), same(("string, string -> bool", "starts_with($1, $2)"))),
     "endswith": same(("string, string -> bool", "ends_with($1, $2)")),
     "contains": same(("string, string -> bool", "contains($1, $2)")),
     **dict.fromkeys(("rlike", "regexp", "regexp_like"), _REGEXP),
-    "regexp_extract": repaired("Java's patterns as RE2's; group 1 unless another is named",
-                               ("string, string!, int! -> string", _extracted),
-                               ("string, string! -> string", _extracted)),
-    "regexp_extract_all": repaired("Java's patterns as RE2's; group 1 unless another is named",
-                                   ("string, string!, int! -> list<string>", _all_extracted),
-                                   ("string, string! -> list<string>", _all_extracted)),
-    "regexp_replace": repaired("Java's patterns and replacements as RE2's; all matches",
-                               ("string, string!, string! -> string", _replaced)),
+    "regexp_extract": repaired(
+        "Java's patterns as RE2's; group 1 unless another is named",
+        ("string, string!, int! -> string", _extracted),
+        ("string, string! -> string", _extracted),
+    ),
+    "regexp_extract_all": repaired(
+        "Java's patterns as RE2's; group 1 unless another is named",
+        ("string, string!, int! -> list<string>", _all_extracted),
+        ("string, string! -> list<string>", _all_extracted),
+    ),
+    "regexp_replace": repaired(
+        "Java's patterns and replacements as RE2's; all matches",
+        ("string, string!, string! -> string", _replaced),
+    ),
     "regexp_count": repaired("Java's patterns as RE2's", ("string, string! -> int", _counted)),
-    "split": repaired("Java's patterns as RE2's; with a limit for a plain separator",
-                      ("string, string! -> list<string>", _parts),
-                      ("string, string!, int! -> list<string>", _parts)),
-    "split_part": repaired("beyond the ends it is empty; part 0 is refused",
-                           ("string, string!, int! -> string", _part)),
-    "like": repaired("the escape character is \\ unless another is named",
-                     ("string, string! -> bool", _like),
-                     ("string, string!, string! -> bool", _like)),
-    "ilike": repaired("the escape character is \\ unless another is named; patterns in ASCII",
-                      ("string, string! -> bool", _ilike),
-                      ("string, string!, string! -> bool", _ilike)),
+    "split": repaired(
+        "Java's patterns as RE2's; with a limit for a plain separator",
+        ("string, string! -> list<string>", _parts),
+        ("string, string!, int! -> list<string>", _parts),
+    ),
+    "split_part": repaired(
+        "beyond the ends it is empty; part 0 is refused", ("string, string!, int! -> string", _part)
+    ),
+    "like": repaired(
+        "the escape character is \\ unless another is named",
+        ("string, string! -> bool", _like),
+        ("string, string!, string! -> bool", _like),
+    ),
+    "ilike": repaired(
+        "the escape character is \\ unless another is named; patterns in ASCII",
+        ("string, string! -> bool", _ilike),
+        ("string, string!, string! -> bool", _ilike),
+    ),
     "md5": _digest("md5"),
     **dict.fromkeys(("sha", "sha1"), _digest("sha1")),
     "sha2": same(("bytes, int! -> string", _sha2), ("string, int! -> string", _sha2)),
-    "base64": same(("bytes -> string", "to_base64($1)"),
-                   ("string -> string", "to_base64(encode($1))")),
-    "hex": repaired("of numbers below 0 all 64 bits; of text its bytes",
-                    ("string -> string", "hex($1)"),
-                    ("bytes -> string", "hex($1)"),
-                    ("long -> string", "to_hex($1)")),
-    "reverse": repaired("code points, not what is seen as one sign",
-                        ("string -> string",
-                         "array_to_string(list_reverse(string_split($1, '')), '')"),
-                        ("list -> list", "list_reverse($1)")),
-    "find_in_set": repaired("0 where it has a comma or is not there",
-                            ("string, string -> int",
-                             "CASE WHEN contains($1, ',') AND $2 IS NOT NULL THEN 0 "
-                             "WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE coalesce(list_position("
-                             "string_split($2, ','), $1), 0) END")),
-}  # fmt: skip
+    "base64": same(
+        ("bytes -> string", "to_base64($1)"), ("string -> string", "to_base64(encode($1))")
+    ),
+    "hex": repaired(
+        "of numbers below 0 all 64 bits; of text its bytes",
+        ("string -> string", "hex($1)"),
+        ("bytes -> string", "hex($1)"),
+        ("long -> string", "to_hex($1)"),
+    ),
+    "reverse": repaired(
+        "code points, not what is seen as one sign",
+        ("string -> string", "array_to_string(list_reverse(string_split($1, '')), '')"),
+        ("list -> list", "list_reverse($1)"),
+    ),
+    "find_in_set": repaired(
+        "0 where it has a comma or is not there",
+        (
+            "string, string -> int",
+            "CASE WHEN contains($1, ',') AND $2 IS NOT NULL THEN 0 "
+            "WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE coalesce(list_position("
+            "string_split($2, ','), $1), 0) END",
+        ),
+    ),
+}

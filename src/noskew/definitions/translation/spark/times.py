@@ -20,7 +20,7 @@ from noskew.definitions.translation.typed import (
     as_type,
     fill,
     text,
-)  # fmt: skip
+)
 
 _PLAIN = "make_timestamp(epoch_us($1))"
 _DEFAULT = "yyyy-MM-dd HH:mm:ss"
@@ -38,13 +38,20 @@ def _of_time(template: str) -> Function:
 # ----------------------------------------------------------------------------------- truncating
 
 _UNITS: Mapping[str, str] = {
-    **dict.fromkeys(("year", "yyyy", "yy"), "year"), "quarter": "quarter",
-    **dict.fromkeys(("month", "mm", "mon"), "month"), "week": "week",
-}  # fmt: skip
+    **dict.fromkeys(("year", "yyyy", "yy"), "year"),
+    "quarter": "quarter",
+    **dict.fromkeys(("month", "mm", "mon"), "month"),
+    "week": "week",
+}
 _TIME_UNITS: Mapping[str, str] = {
-    **_UNITS, **dict.fromkeys(("day", "dd"), "day"), "hour": "hour", "minute": "minute",
-    "second": "second", "millisecond": "milliseconds", "microsecond": "microseconds",
-}  # fmt: skip
+    **_UNITS,
+    **dict.fromkeys(("day", "dd"), "day"),
+    "hour": "hour",
+    "minute": "minute",
+    "second": "second",
+    "millisecond": "milliseconds",
+    "microsecond": "microseconds",
+}
 
 
 def _unit(name: str, known: Mapping[str, str]) -> str:
@@ -79,8 +86,9 @@ def _part(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
         **dict.fromkeys(("day", "d", "days"), "day"),
         **dict.fromkeys(("dayofweek", "dow"), "dayofweek"),
         **dict.fromkeys(("hour", "h", "hours", "hr", "hrs"), "hour"),
-        **dict.fromkeys(("minute", "m", "min", "mins", "minutes"), "minute"), "doy": "dayofyear",
-    }  # fmt: skip
+        **dict.fromkeys(("minute", "m", "min", "mins", "minutes"), "minute"),
+        "doy": "dayofyear",
+    }
     function = known.get(str(name).lower())
     if function is None:
         raise Unfit(f"{name!r} is no part that it knows; known are {', '.join(known)}")
@@ -97,8 +105,12 @@ def _formatted(value: Typed, pattern: str) -> exp.Expr:
 def _parsed(value: exp.Expr, pattern: str) -> exp.Expr:
     """A text as a timestamp without a zone; null if it is none."""
     looks, code = formats.read(pattern)
-    return fill("CASE WHEN regexp_full_match($1, $2) THEN try_strptime($1, $3) END", value,
-                text(looks), text(code))  # fmt: skip
+    return fill(
+        "CASE WHEN regexp_full_match($1, $2) THEN try_strptime($1, $3) END",
+        value,
+        text(looks),
+        text(code),
+    )
 
 
 def _to_date(value: Typed, pattern: str) -> exp.Expr:
@@ -155,8 +167,11 @@ def _to_utc(value: Typed, zone: str) -> exp.Expr:
 
 def _months_added(value: Typed, months: Typed) -> exp.Expr:
     # Months beyond those between the years 1 and 9999 are none that dates have here.
-    return fill("CASE WHEN $2 BETWEEN -119988 AND 119988 THEN CAST($1 + to_months($2) AS DATE) END",
-                value.tree, months.tree)  # fmt: skip
+    return fill(
+        "CASE WHEN $2 BETWEEN -119988 AND 119988 THEN CAST($1 + to_months($2) AS DATE) END",
+        value.tree,
+        months.tree,
+    )
 
 
 def _added(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -173,11 +188,14 @@ _DAYS = same(("date, int -> date", lambda a, b: casts.date_after(a.tree, b.tree)
 _DAYS_BACK = same(("date, int -> date", lambda a, b: casts.date_after(a.tree, b.tree, "-")))
 _BETWEEN_DAYS = same(("date, date -> int", "CAST(date_diff('day', $2, $1) AS INT)"))
 _NEXT: Mapping[str, int] = {
-    **dict.fromkeys(("mo", "mon", "monday"), 1), **dict.fromkeys(("tu", "tue", "tuesday"), 2),
-    **dict.fromkeys(("we", "wed", "wednesday"), 3), **dict.fromkeys(("th", "thu", "thursday"), 4),
-    **dict.fromkeys(("fr", "fri", "friday"), 5), **dict.fromkeys(("sa", "sat", "saturday"), 6),
+    **dict.fromkeys(("mo", "mon", "monday"), 1),
+    **dict.fromkeys(("tu", "tue", "tuesday"), 2),
+    **dict.fromkeys(("we", "wed", "wednesday"), 3),
+    **dict.fromkeys(("th", "thu", "thursday"), 4),
+    **dict.fromkeys(("fr", "fri", "friday"), 5),
+    **dict.fromkeys(("sa", "sat", "saturday"), 6),
     **dict.fromkeys(("su", "sun", "sunday"), 7),
-}  # fmt: skip
+}
 
 
 def _next_day(value: Typed, name: str) -> exp.Expr:
@@ -198,8 +216,12 @@ def _months_between(later: Typed, earlier: Typed) -> exp.Expr:
     months = fill("(year($1) - year($2)) * 12 + month($1) - month($2)", a, b)
     seconds = "day(${0}) * 86400 + hour(${0}) * 3600 + minute(${0}) * 60 + second(${0})"
     apart = fill(f"({seconds.format(1)}) - ({seconds.format(2)})", a, b)
-    part = fill("floor(($1 + $2 / 2678400.0::DOUBLE) * 100000000.0::DOUBLE + 0.5::DOUBLE) "
-                "/ 100000000.0::DOUBLE", months, as_type(apart, LONG))  # fmt: skip
+    part = fill(
+        "floor(($1 + $2 / 2678400.0::DOUBLE) * 100000000.0::DOUBLE + 0.5::DOUBLE) "
+        "/ 100000000.0::DOUBLE",
+        months,
+        as_type(apart, LONG),
+    )
     return fill(_MONTHS_BETWEEN, a, b, months, part)
 
 
@@ -217,11 +239,13 @@ def _epoch(scale: int) -> str:
     return f"(epoch_us($1) + {offset}) // {scale} - {offset // scale}"
 
 
-_SECONDS = repaired("parts of a second are cut off, also before 1970",
-                    ("timestamp -> long", "epoch_us($1) // 1000000"),
-                    ("date -> long", "epoch_us(CAST($1 AS TIMESTAMP)) // 1000000"),
-                    ("string, string! -> long", _to_seconds),
-                    ("string -> long", _to_seconds))  # fmt: skip
+_SECONDS = repaired(
+    "parts of a second are cut off, also before 1970",
+    ("timestamp -> long", "epoch_us($1) // 1000000"),
+    ("date -> long", "epoch_us(CAST($1 AS TIMESTAMP)) // 1000000"),
+    ("string, string! -> long", _to_seconds),
+    ("string -> long", _to_seconds),
+)
 
 TIMES: Mapping[str, Function] = {
     "year": _of_date("year($1)"),
@@ -244,44 +268,61 @@ TIMES: Mapping[str, Function] = {
     "timestampadd": Function((), "units, of literal numbers", special=_added),
     **dict.fromkeys(("datediff", "date_diff"), _BETWEEN_DAYS),
     "add_months": repaired("", ("date, int -> date", _months_added)),
-    "months_between": repaired("months of 31 days, rounded to 8 places",
-                               ("timestamp, timestamp -> double", _months_between)),
+    "months_between": repaired(
+        "months of 31 days, rounded to 8 places",
+        ("timestamp, timestamp -> double", _months_between),
+    ),
     "last_day": same(("date -> date", "last_day($1)")),
     "next_day": repaired("the day is a literal", ("date, string! -> date", _next_day)),
-    "trunc": repaired("of a date; the unit is a literal",
-                      ("date, string! -> date", _date_truncated)),
-    "date_trunc": repaired("the unit is a literal",
-                           ("string!, timestamp -> timestamp", _truncated)),
-    "to_date": repaired("yyyy, MM, dd, HH, mm, ss and S, of just as many digits",
-                        ("string, string! -> date", _to_date),
-                        ("string -> date", lambda v: casts.cast(v, DATE).tree),
-                        ("date -> date", "$1"),
-                        ("timestamp -> date", lambda v: casts.cast(v, DATE).tree)),
-    "to_timestamp": repaired("with a format: yyyy, MM, dd, HH, mm, ss and S",
-                             ("string, string! -> timestamp", _to_timestamp),
-                             ("string -> timestamp", lambda v: casts.cast(v, TIMESTAMP).tree),
-                             ("timestamp -> timestamp", "$1"),
-                             ("date -> timestamp", lambda v: casts.cast(v, TIMESTAMP).tree)),
-    "date_format": repaired("y M d H h m s S a E D, of those lengths that are known",
-                            ("timestamp, string! -> string", _formatted)),
+    "trunc": repaired(
+        "of a date; the unit is a literal", ("date, string! -> date", _date_truncated)
+    ),
+    "date_trunc": repaired(
+        "the unit is a literal", ("string!, timestamp -> timestamp", _truncated)
+    ),
+    "to_date": repaired(
+        "yyyy, MM, dd, HH, mm, ss and S, of just as many digits",
+        ("string, string! -> date", _to_date),
+        ("string -> date", lambda v: casts.cast(v, DATE).tree),
+        ("date -> date", "$1"),
+        ("timestamp -> date", lambda v: casts.cast(v, DATE).tree),
+    ),
+    "to_timestamp": repaired(
+        "with a format: yyyy, MM, dd, HH, mm, ss and S",
+        ("string, string! -> timestamp", _to_timestamp),
+        ("string -> timestamp", lambda v: casts.cast(v, TIMESTAMP).tree),
+        ("timestamp -> timestamp", "$1"),
+        ("date -> timestamp", lambda v: casts.cast(v, TIMESTAMP).tree),
+    ),
+    "date_format": repaired(
+        "y M d H h m s S a E D, of those lengths that are known",
+        ("timestamp, string! -> string", _formatted),
+    ),
     **dict.fromkeys(("unix_timestamp", "to_unix_timestamp"), _SECONDS),
-    "from_unixtime": repaired("seconds, in UTC", ("long, string! -> string", _from_seconds),
-                              ("long -> string", _from_seconds)),
+    "from_unixtime": repaired(
+        "seconds, in UTC",
+        ("long, string! -> string", _from_seconds),
+        ("long -> string", _from_seconds),
+    ),
     "unix_seconds": same(("timestamp -> long", _epoch(1_000_000))),
     "unix_millis": same(("timestamp -> long", _epoch(1_000))),
     "unix_micros": same(("timestamp -> long", _epoch(1))),
     "unix_date": same(("date -> int", "CAST(date_diff('day', DATE '1970-01-01', $1) AS INT)")),
     "date_from_unix_date": same(("int -> date", "make_date(CAST($1 AS INT))")),
     "timestamp_seconds": same(
-        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1_000_000))),
+        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1_000_000))
+    ),
     "timestamp_millis": same(
-        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1_000))),
+        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1_000))
+    ),
     "timestamp_micros": same(
-        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1))),
-    "make_date": repaired("null for what is no date",
-                          ("int, int, int -> date", _made_date)),
-    "from_utc_timestamp": repaired("zones by the name of a place",
-                                   ("timestamp, string! -> timestamp", _from_utc)),
-    "to_utc_timestamp": repaired("zones by the name of a place",
-                                 ("timestamp, string! -> timestamp", _to_utc)),
-}  # fmt: skip
+        ("long -> timestamp", lambda value: casts.timestamp_of(value.tree, 1))
+    ),
+    "make_date": repaired("null for what is no date", ("int, int, int -> date", _made_date)),
+    "from_utc_timestamp": repaired(
+        "zones by the name of a place", ("timestamp, string! -> timestamp", _from_utc)
+    ),
+    "to_utc_timestamp": repaired(
+        "zones by the name of a place", ("timestamp, string! -> timestamp", _to_utc)
+    ),
+}
