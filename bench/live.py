@@ -257,7 +257,7 @@ def _lag(root: Path) -> int:
         log = store.logs.of(store.applied.project.source("events"))
         view = store.applied.project.view("busy")
         from noskew.kernel.online_keys import progress_key, view_prefix
-        from noskew.streaming.mark import Mark
+        from noskew.streaming.fold.progress import Mark
 
         prefix = view_prefix(store.config.project, view.definition_hash)
         (row,) = store.online.read([progress_key(prefix, 0)])

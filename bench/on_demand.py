@@ -20,7 +20,7 @@ from bench.result import Result
 from bench.timing import Call, median, spread, take_turns
 from noskew.clock import SystemClock
 from noskew.definitions.on_demand import OnDemand
-from noskew.serving.reader import OnlineReader
+from noskew.reading.reader import OnlineReader
 
 SHAPE = Shape(rows=ENTITIES, features=FEATURES)
 ASKED = "asked"

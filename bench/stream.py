@@ -24,7 +24,7 @@ from bench.result import Result
 from bench.timing import median, spread
 from noskew.clock import FixedClock
 from noskew.kernel.online_keys import is_entity_key
-from noskew.streaming.processor import Processor
+from noskew.streaming.workers.processor import Processor
 
 ENTITIES = 1_000_000
 _PUSH = 20_000

@@ -31,7 +31,7 @@ from noskew.config import Config, OnlineConfig
 from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.log.kafka import KafkaLog
 from noskew.stores.online.redis import RedisStore
-from noskew.streaming.processor import Processor
+from noskew.streaming.workers.processor import Processor
 from tests.kafka_server import kafka_server
 
 ENTITIES = 1_000_000

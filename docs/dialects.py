@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from noskew.definitions.translation.language import Language
-from noskew.definitions.translation.postgres.language import PostgresLanguage
-from noskew.definitions.translation.rules import Function
-from noskew.definitions.translation.spark.language import SparkLanguage
+from noskew.translation.language import Language
+from noskew.translation.postgres.language import PostgresLanguage
+from noskew.translation.rules import Function
+from noskew.translation.spark.language import SparkLanguage
 
 ABOUT = """\
 What a SELECT with `dialect="spark"`, `"databricks"` or `"hive"`, a PySpark function, and a SELECT

@@ -8,7 +8,6 @@ from functools import cached_property
 from threading import Event
 from typing import Any, Literal
 
-from noskew import opening
 from noskew.audit.audit import Audit
 from noskew.audit.report import SkewReport
 from noskew.certification.certificate import Certificate
@@ -21,24 +20,25 @@ from noskew.definitions.view import FeatureView
 from noskew.intake.pushed import Pushed
 from noskew.intake.tables import sizes
 from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.opened import Opened
+from noskew.project_stores import factories
+from noskew.project_stores.project_stores import Opened
+from noskew.reading.reader import OnlineReader
+from noskew.reading.response import OnlineResponse
 from noskew.registry.plan import Plan, plan
 from noskew.registry.versions import Applied
-from noskew.serving.reader import OnlineReader
-from noskew.serving.response import OnlineResponse
-from noskew.streaming.processor import Watcher
 from noskew.streaming.streams import Streams
+from noskew.streaming.workers.processor import Watcher
 from noskew.training import frames
-from noskew.training.compacted import Compacted, compact_all
+from noskew.training.compact import Compacted, compact_all
 from noskew.training.history import DEFAULT_EVENT_TIME
 from noskew.training.ingest import IngestReport, fed_by
-from noskew.training.ingests import ingest_all
+from noskew.training.ingest_project import ingest_all
+from noskew.training.materializations import Materializations, Pruned, check_online
 from noskew.training.materialize import Materialized
-from noskew.training.materialized import Materializations, Pruned, check_online
 from noskew.training.progress import Progress, of_one
-from noskew.training.saved import TrainingSets
 from noskew.training.spark.runners import Runners
 from noskew.training.training_set import TrainingSet
+from noskew.training.training_sets import TrainingSets
 
 
 class FeatureStore(Opened):
@@ -73,7 +73,7 @@ class FeatureStore(Opened):
         """What processes the logs of streaming sources."""
         return Streams(
             self.config.project,
-            self.root / opening.STREAMS,
+            self.root / factories.STREAMS,
             self.clock,
             self.config.offline.buckets,
             self.logs,

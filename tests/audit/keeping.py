@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import Any
 
 import noskew as ns
-from noskew.opening import open_offline
-from noskew.serving.reader import OnlineReader
-from noskew.serving.response import OnlineResponse
-from noskew.serving.served_log import ServedLog
+from noskew.answer_log.log import ServedLog
+from noskew.project_stores.factories import open_offline
+from noskew.reading.reader import OnlineReader
+from noskew.reading.response import OnlineResponse
 
 Serve = Callable[..., OnlineResponse]
 

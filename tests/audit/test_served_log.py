@@ -14,14 +14,14 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.answer_log.log import ServedLog
+from noskew.answer_log.sampling import Sample
 from noskew.clock import FixedClock
 from noskew.errors import SchemaMismatchError, StoreUnavailableError
 from noskew.kernel.key_hashes import low_hashes
 from noskew.kernel.keys import encode_key
-from noskew.opening import open_offline
-from noskew.serving.reader import OnlineReader
-from noskew.serving.sampling import Sample
-from noskew.serving.served_log import ServedLog
+from noskew.project_stores.factories import open_offline
+from noskew.reading.reader import OnlineReader
 from noskew.stores.offline.base import Commit, OfflineStore
 from tests.audit.keeping import Counted, keeping, served_log
 from tests.audit.test_materialized import SERVICE, SPENT, START, USERS, VIEW

@@ -16,13 +16,13 @@ import pytest
 import yaml
 
 import noskew as ns
+from noskew.answer_log.table import ServedTable
 from noskew.clock import FixedClock, to_micros
 from noskew.kernel.keys import encode_key
 from noskew.kernel.online_keys import rows_prefix
 from noskew.serving.client import Client
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
-from noskew.serving.served_table import ServedTable
 from tests.audit.keeping import same
 from tests.servers import wait_until
 from tests.serving import shop

@@ -17,10 +17,10 @@ import yaml
 from typer.testing import CliRunner
 
 import noskew as ns
+from noskew.answer_log.table import KIND
 from noskew.cli.app import app
 from noskew.clock import FixedClock, to_datetime, to_micros
 from noskew.kernel.online_keys import heartbeat_key, rows_prefix
-from noskew.serving.served_table import KIND
 from noskew.training.materialize import materialize
 from tests.audit.keeping import keeping
 from tests.serving.feature_server import write_config

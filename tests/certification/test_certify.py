@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.certification.adversarial_rows import made_up_rows, odd_values, ordinary_rows
 from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_function, certify_view
 from noskew.certification.feature_paths import FeaturePaths
-from noskew.certification.made_up import made_up_rows, odd_values, ordinary_rows
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differences

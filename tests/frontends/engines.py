@@ -11,11 +11,11 @@ import pyarrow as pa
 from sqlglot import exp
 
 import noskew as ns
-from noskew.definitions.translation.language import Language
-from noskew.definitions.translation.selects import Selects
-from noskew.definitions.translation.translator import Scope, Translator
-from noskew.definitions.translation.typed import Typed
 from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.translation.language import Language
+from noskew.translation.selects import Selects
+from noskew.translation.translator import Scope, Translator
+from noskew.translation.typed import Typed
 from tests.frontends.rows import SOURCE, USER
 
 

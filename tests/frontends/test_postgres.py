@@ -12,8 +12,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from noskew.definitions.translation.postgres.language import PostgresLanguage
 from noskew.errors import TransformError
+from noskew.translation.postgres.language import PostgresLanguage
 from tests.frontends.engines import met, run, select, sql_view
 from tests.frontends.postgres_expressions import EXPRESSIONS, FAILING, REFUSED
 from tests.frontends.rows import SCHEMA, SOURCE, table

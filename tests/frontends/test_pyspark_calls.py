@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
-from noskew.definitions.translation.spark.language import SparkLanguage
 from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.translation.spark.language import SparkLanguage
 from tests.frontends import pyspark_expressions as calls
 from tests.frontends import pyspark_refused as refused
 from tests.frontends.engines import bits, is_close, kind_of, run, view_of

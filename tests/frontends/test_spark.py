@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
-from noskew.definitions.translation.spark.language import SparkLanguage
 from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.translation.spark.language import SparkLanguage
 from tests.frontends.engines import bits, is_close, kind_of, met, run, select, sql_view
 from tests.frontends.rows import SOURCE, table
 from tests.frontends.spark_expressions import EXPRESSIONS, PATTERNS, REFUSED, REFUSED_PATTERNS

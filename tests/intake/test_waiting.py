@@ -16,8 +16,8 @@ from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.kernel.online_keys import heartbeat_row, progress_key
-from noskew.kernel.rows import OFFSET_BITS
-from noskew.opening import STREAMS
+from noskew.kernel.rows.codec import OFFSET_BITS
+from noskew.project_stores.factories import STREAMS
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from tests.streaming import shop

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import noskew as ns
 from noskew.definitions.view import FeatureView
-from noskew.kernel.asking import ask
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, unpack, version_bytes
+from noskew.kernel.rows.codec import RowLayout, pack, unpack, version_bytes
+from noskew.kernel.rows.values_at import ask
 from noskew.kernel.state import finalise, fold
 from noskew.testing.reference import Fact, event_time, historical
 from noskew.testing.strategies import assert_same

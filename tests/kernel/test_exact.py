@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
-from noskew.kernel import exact, fixed_point
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.aggregates.limbs import SPECIALS, Additive, unpack_additive
-from noskew.kernel.aggregates.running import Counted, Running
+from noskew.kernel.aggregates.exact_state import SPECIALS, Additive, unpack_additive
+from noskew.kernel.aggregates.prefix_sums import Counted, Running
 from noskew.kernel.aggregates.sum import quotients
 from noskew.kernel.aggregates.variance import _variances
 from noskew.kernel.cursors import Reader
+from noskew.kernel.exact import fixed_point, sums
 
 LEAST, GREATEST = 5e-324, 1.7976931348623157e308
 LONG_MAX, LONG_MIN = 2**63 - 1, -(2**63)
@@ -73,8 +73,8 @@ def bits(x: float) -> bytes:
 
 def lifted(values: Sequence[float]) -> tuple[NDArray[np.int64], int]:
     numbers, mask = np.array(values, np.float64), np.ones(len(values), bool)
-    first, end = exact.float_span(numbers, mask)
-    return exact.lift_floats(numbers, first, end - first), first
+    first, end = sums.float_span(numbers, mask)
+    return sums.lift_floats(numbers, first, end - first), first
 
 
 def worth(limbs: NDArray[np.int64], first: int) -> Fraction:
@@ -97,8 +97,8 @@ def test_lifted_floats_are_worth_themselves(values: list[float]) -> None:
 @example([1e308, 5e-324])
 def test_lifted_squares_are_exact(values: list[float]) -> None:
     numbers, mask = np.array(values, np.float64), np.ones(len(values), bool)
-    first, end = exact.float_span(numbers, mask)
-    squares = exact.lift_float_squares(numbers, mask, 2 * first, 2 * (end - first) + 2)
+    first, end = sums.float_span(numbers, mask)
+    squares = sums.lift_float_squares(numbers, mask, 2 * first, 2 * (end - first) + 2)
     for row, value in zip(squares, values, strict=True):
         assert worth(row, 2 * first) == Fraction(value) ** 2
 
@@ -106,7 +106,7 @@ def test_lifted_squares_are_exact(values: list[float]) -> None:
 @given(longs)
 def test_lifted_squares_of_integers_are_exact(values: list[int]) -> None:
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
-    squares = exact.lift_integer_squares(numbers, mask)
+    squares = sums.lift_integer_squares(numbers, mask)
     for square, value in zip(squares, values, strict=True):
         assert worth(square, 0) == value**2
 
@@ -238,7 +238,7 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
     matrix, first = lifted(values)
     numbers, mask = np.array(values, np.float64), np.ones(len(values), bool)
     width = 2 * matrix.shape[1] + 2
-    squares = exact.lift_float_squares(numbers, mask, 2 * first, width)
+    squares = sums.lift_float_squares(numbers, mask, 2 * first, width)
     found = _variances(
         matrix.sum(axis=0, keepdims=True),
         first,
@@ -258,7 +258,7 @@ def test_variances_of_integers(values: list[int]) -> None:
     values = values if len(values) > 1 else values * 2
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
     sums = Running.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
-    squares = exact.lift_integer_squares(numbers, mask)
+    squares = sums.lift_integer_squares(numbers, mask)
     found = _variances(
         sums.limbs,
         0,
@@ -298,7 +298,7 @@ def test_limbs_have_room_for_two_to_the_31_values() -> None:
     for number in (LONG_MIN, LONG_MAX, -1, 2**32 - 1):
         running = Running.of_integers(np.array([number]))
         assert abs(running.take(np.zeros(1, np.int64)).limbs).max() < 2**32
-        assert abs(exact.lift_integer_squares(np.array([number]), one)).max() < 4 * 2**32
+        assert abs(sums.lift_integer_squares(np.array([number]), one)).max() < 4 * 2**32
 
 
 @given(

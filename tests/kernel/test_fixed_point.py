@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noskew.kernel import fixed_point
 from noskew.kernel.cursors import Reader
+from noskew.kernel.exact import fixed_point
 
 Group = list[list[int]]
 

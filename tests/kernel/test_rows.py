@@ -18,7 +18,7 @@ import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.errors import CorruptDataError
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import FORMAT, RowLayout, pack, unpack, version_bytes, version_of
+from noskew.kernel.rows.codec import FORMAT, RowLayout, pack, unpack, version_bytes, version_of
 from noskew.kernel.state import finalise, fold, merge
 from noskew.testing.reference import Fact
 from noskew.testing.strategies import Case, cases

@@ -16,7 +16,7 @@ import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, unpack, version_bytes
+from noskew.kernel.rows.codec import RowLayout, pack, unpack, version_bytes
 from noskew.kernel.state import Newest, ViewState, empty, finalise, fold, merge, settle
 from noskew.testing.reference import Fact, Key, event_time, historical
 from noskew.testing.strategies import EVENT_ID, Case, assert_same, cases, facts_to_table

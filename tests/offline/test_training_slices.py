@@ -21,8 +21,8 @@ from noskew.stores.offline import parquet as files
 from noskew.stores.offline import slices as run_slices
 from noskew.stores.offline.parquet import batch_rows
 from noskew.testing import reference, strategies
-from noskew.training.answer import Answer
-from noskew.training.asked import Asking, Buckets
+from noskew.training.answer_columns import Answer
+from noskew.training.row_lookup import Asking, Buckets
 from tests.paths.test_paths_agree import SLOW, acceptable, ingest_in_parts, opened
 
 

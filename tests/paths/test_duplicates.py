@@ -21,9 +21,9 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.mark import Mark
-from noskew.streaming.sorting_out import SortingOut
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from noskew.testing.reference import Fact
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 import noskew as ns
 from noskew.clock import to_datetime, to_micros, to_text
-from noskew.serving import status
-from noskew.serving.features import OnlineFeatures
+from noskew.reading import status
+from noskew.reading.online_features import OnlineFeatures
 from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.json_answer import dumps_times, dumps_values
 from noskew.types import DType

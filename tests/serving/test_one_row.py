@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import noskew as ns
 from noskew.clock import MAX_TIME, MICROS_PER_SECOND, MIN_TIME, FixedClock, to_text
 from noskew.errors import InputError, NoskewError
+from noskew.reading.reader import OnlineReader
+from noskew.reading.request_plan import RequestPlan
+from noskew.reading.response import OnlineResponse
 from noskew.serving.http.json_answer import JsonAnswer
-from noskew.serving.reader import OnlineReader
-from noskew.serving.request import RequestPlan
-from noskew.serving.response import OnlineResponse
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.stores.online.memory import MemoryStore
 from tests.kernel.paths import fact, make_view

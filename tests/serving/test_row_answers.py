@@ -16,11 +16,11 @@ from noskew.clock import MAX_TIME, to_datetime, to_text
 from noskew.definitions.view import FeatureView
 from noskew.errors import CorruptDataError
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, pack, version_bytes
+from noskew.kernel.rows.codec import RowLayout, pack, version_bytes
 from noskew.kernel.state import fold
-from noskew.serving import status
-from noskew.serving.answer import FixedAnswer, PlainAnswer, StateAnswer, ViewAnswer, answer
-from noskew.serving.request import RequestPlan, ViewRequest
+from noskew.reading import status
+from noskew.reading.request_plan import RequestPlan, ViewRequest
+from noskew.reading.view_answer import FixedAnswer, PlainAnswer, StateAnswer, ViewAnswer, answer
 from noskew.testing.reference import Fact, Key, event_time, historical, statuses
 from noskew.testing.strategies import Case, assert_same, cases
 from tests.kernel.paths import encoded, events_of, fact, make_view

@@ -13,16 +13,16 @@ import pyarrow as pa
 from noskew.definitions.view import FeatureView
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
-from noskew.kernel.rows import OFFSET_BITS, RowLayout, unpack, version_of
+from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
-from noskew.streaming import keys
-from noskew.streaming.archive_tables import origin_of
-from noskew.streaming.footing import Footing
-from noskew.streaming.mark import Mark
-from noskew.streaming.sorting_out import SortingOut
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold import keys
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from tests.simulation.oracle import UNREADABLE, Aside
 from tests.simulation.project import (

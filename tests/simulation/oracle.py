@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from noskew.definitions.view import FeatureView
-from noskew.streaming.mark import Mark
+from noskew.streaming.fold.progress import Mark
 from noskew.testing.reference import Fact
 from tests.simulation.project import Event
 

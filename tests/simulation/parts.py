@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from noskew.closing import Closing
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import table_name
 from noskew.registry.store import SqlRegistry
+from noskew.resources import Closing
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.lmdb import LmdbStore
-from noskew.streaming.archive import Archive
-from noskew.streaming.bootstrap import Bootstrap
-from noskew.streaming.footing import Footings
-from noskew.streaming.ground import Ground
-from noskew.streaming.keys import space_name
-from noskew.streaming.partition import Partition
-from noskew.streaming.publishing import Publishing, publishing
-from noskew.streaming.verification import Verification, Verified
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.archive.archive import Archive
+from noskew.streaming.fold.generation import Footings
+from noskew.streaming.fold.keys import space_name
+from noskew.streaming.fold.partition import Partition
+from noskew.streaming.fold.view_fold import ViewFold
+from noskew.streaming.publish.publisher import Publishing, publishing
+from noskew.streaming.status.verification import Verification, Verified
+from noskew.streaming.workers.bootstrap import Bootstrap
+from noskew.streaming.workers.fold_base import Ground
 from tests.simulation.log import SimulatedLog
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import SimulatedOnline

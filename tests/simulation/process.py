@@ -10,11 +10,11 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, FencedError, NoskewError, OffsetLostError
 from noskew.intake.tables import table_name
 from noskew.stores.log.base import Messages
-from noskew.streaming.archive import Archive
-from noskew.streaming.mark import Mark
-from noskew.streaming.partition import Partition
-from noskew.streaming.publishing import Publishing
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.archive.archive import Archive
+from noskew.streaming.fold.partition import Partition
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.view_fold import ViewFold
+from noskew.streaming.publish.publisher import Publishing
 from tests.simulation.parts import Parts
 
 #: Rows of one commit when everything is to be archived.

@@ -15,7 +15,7 @@ from noskew.intake.messages import encode_arrow
 from noskew.intake.tables import table_spec
 from noskew.kernel.keys import encode_columns
 from noskew.stores.offline.base import TableSpec
-from noskew.streaming.archive_tables import aside_spec
+from noskew.streaming.archive.tables import aside_spec
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.decoding.factory import decoder
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
-from noskew.streaming import bootstrap, publishing
+from noskew.streaming.publish import publisher
+from noskew.streaming.workers import bootstrap
 from tests.simulation.checks import Checks
 from tests.simulation.crew import Crew
 from tests.simulation.nemesis import Nemesis
@@ -156,7 +157,7 @@ def play(
 def simulated(world: World) -> Iterator[None]:
     """The watch of the world in the place of the machine's, and its scale."""
     with (
-        patch.object(publishing, "monotonic", world.seconds),
+        patch.object(publisher, "monotonic", world.seconds),
         patch.object(bootstrap, "_FAR", 8),
     ):
         yield

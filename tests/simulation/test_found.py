@@ -19,7 +19,8 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from noskew.streaming import bootstrap, publishing
+from noskew.streaming.publish import publisher
+from noskew.streaming.workers import bootstrap
 from tests.simulation.calls import Calls, Undisturbed
 from tests.simulation.checks import Checks
 from tests.simulation.parts import Parts
@@ -260,7 +261,7 @@ def test_a_store_that_is_emptied_while_it_is_looked_at_is_filled_again(stage: St
 def test_a_fail_over_counts_although_the_look_after_it_failed(
     stage: Stage, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_RETRY_S", 0.0)
+    monkeypatch.setattr(publisher, "_RETRY_S", 0.0)
     online = stage.world.online
     for user in range(3):
         stage.append((user, "a"))

@@ -13,14 +13,14 @@ from noskew.clock import MIN_TIME
 from noskew.kernel.online_keys import frontier_keys
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
-from noskew.streaming import publishing
-from noskew.streaming.archive import Archive
-from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.archive.archive import Archive
 from noskew.streaming.decoding.base import Decoded
-from noskew.streaming.identities import Identities
-from noskew.streaming.mark import Mark
-from noskew.streaming.publishing import Remote
-from noskew.streaming.sorting_out import SortedOut, SortingOut
+from noskew.streaming.fold.identities import Identities
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import SortedOut, SortingOut
+from noskew.streaming.publish import publisher
+from noskew.streaming.publish.publisher import Remote
+from noskew.streaming.workers.bootstrap import Bootstrap
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import OnlineServer, SimulatedOnline
 from tests.simulation.run import play
@@ -144,13 +144,13 @@ MUTATIONS: Mapping[str, Mutation] = {
         Remote, "_write", forget_what_fails, ["outage"]
     ),
     "there is one frontier only": Mutation(
-        publishing, "frontier_keys", one_frontier, ["empty at a call"]
+        publisher, "frontier_keys", one_frontier, ["empty at a call"]
     ),
     "rows are made without a claim": Mutation(
         Bootstrap, "_claimed", make_without_claim, ["rebuild", "meanwhile"]
     ),
     "rows of a log that is gone stay": Mutation(
-        publishing, "replace_lost", nothing, ["replace the log"]
+        publisher, "replace_lost", nothing, ["replace the log"]
     ),
     "a stream runs through a rebuild": Mutation(
         Bootstrap, "check_agreed", nothing, ["rebuild", "take"]

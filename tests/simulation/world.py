@@ -15,9 +15,9 @@ from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
 from noskew.registry.state import Record
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive_tables import origin_of
-from noskew.streaming.footing import Footing
-from noskew.streaming.mark import Mark
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.progress import Mark
 from noskew.testing.reference import Fact
 from tests.simulation.calls import Undisturbed
 from tests.simulation.log import LogServer, SimulatedLog

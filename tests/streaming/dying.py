@@ -17,9 +17,9 @@ from noskew.stores.offline import append as appending
 from noskew.stores.offline.iceberg import IcebergStore
 from noskew.stores.online.redis import RedisStore
 from noskew.stores.state.lmdb import Space
-from noskew.streaming.archive import Archive
-from noskew.streaming.bootstrap import Bootstrap
-from noskew.streaming.publishing import Remote
+from noskew.streaming.archive.archive import Archive
+from noskew.streaming.publish.publisher import Remote
+from noskew.streaming.workers.bootstrap import Bootstrap
 from tests.streaming import shop
 
 #: Where a step is: whose function, its name, and whether before or after it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Event, Thread
 
-from noskew.streaming.processor import Processor, Watcher
+from noskew.streaming.workers.processor import Processor, Watcher
 
 
 class Running:

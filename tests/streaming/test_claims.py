@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from noskew.clock import FixedClock
 from noskew.errors import RegistryError
 from noskew.registry.store import SqlRegistry
-from noskew.streaming.claims import Agreed, Claims, share
+from noskew.streaming.workers.assignment import Agreed, Claims, share
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop

@@ -27,11 +27,11 @@ import noskew as ns
 from noskew.config import Config, OnlineConfig
 from noskew.errors import StoreUnavailableError
 from noskew.kernel.online_keys import frontier_keys, is_entity_key, view_prefix
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows.codec import version_of
 from noskew.stores.online import open_store
 from noskew.stores.online._redis_routing import key_slot
-from noskew.streaming import publishing
-from noskew.streaming.processor import Processor
+from noskew.streaming.publish import publisher
+from noskew.streaming.workers.processor import Processor
 from noskew.testing.online_store import row
 from tests import chaos, servers
 from tests.network import Host, Network, network
@@ -306,7 +306,7 @@ def test_rows_that_nobody_confirmed_before_their_primary_died_are_published_agai
         await_published(store, cluster)
         await_confirmed(store, cluster)
         cluster.keep_back()
-        monkeypatch.setattr(publishing, "_CONFIRM_S", math.inf)
+        monkeypatch.setattr(publisher, "_CONFIRM_S", math.inf)
         push(store, 2)
         await_published(store, cluster)
         acknowledged = of_entities(cluster.primary.held())

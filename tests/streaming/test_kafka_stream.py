@@ -12,7 +12,7 @@ import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import ConfigError
 from noskew.stores.log.base import EventLog
-from noskew.streaming.processor import Progress
+from noskew.streaming.workers.processor import Progress
 from tests import chaos
 from tests.kafka_admin import Broker
 from tests.kafka_server import kafka_server as own_broker

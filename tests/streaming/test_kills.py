@@ -14,8 +14,8 @@ import pytest
 
 import noskew as ns
 from noskew.intake.tables import table_name
-from noskew.streaming.archive_tables import aside_spec
-from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.archive.tables import aside_spec
+from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos, servers
 from tests.streaming import dying, naive, shop
 from tests.streaming.test_streams import contents, expected, streamed

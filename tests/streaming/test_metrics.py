@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import NoskewError, StoreError, StoreUnavailableError
-from noskew.streaming.mark import Mark
-from noskew.streaming.metrics import MetricsServer, StreamMetrics
-from noskew.streaming.processor import Progress
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
+from noskew.streaming.workers.processor import Progress
 from tests import servers
 from tests.servers import wait_until
 from tests.streaming import commands

@@ -24,7 +24,7 @@ from noskew.kernel.online_keys import (
     parts_key,
     rows_prefix,
 )
-from noskew.kernel.rows import version_of
+from noskew.kernel.rows.codec import version_of
 from tests import servers
 from tests.kafka_admin import Broker
 from tests.servers import wait_until

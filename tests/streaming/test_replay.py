@@ -17,9 +17,9 @@ from noskew.clock import FixedClock
 from noskew.errors import ConflictError, InputError, StoreUnavailableError
 from noskew.intake.messages import encode_arrow
 from noskew.stores.log.base import EventLog
-from noskew.streaming.aside import Aside, AsideRow, Place, aside_of
-from noskew.streaming.replay import LATE, OTHER_LOG, REPLAYED, Replay, ReplayPlan
-from noskew.streaming.selection import Bound, Selection
+from noskew.streaming.quarantine.replay import LATE, OTHER_LOG, REPLAYED, Replay, ReplayPlan
+from noskew.streaming.quarantine.selection import Bound, Selection
+from noskew.streaming.quarantine.table import Aside, AsideRow, Place, aside_of
 from tests.kafka_admin import Broker
 from tests.streaming import commands, shop
 from tests.streaming.commands import stream, stream_json
@@ -313,7 +313,7 @@ def _killed(*_: object, **__: object) -> int:
 def test_of_a_replay_that_fails_what_was_appended_is_recorded(
     store: ns.FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noskew.streaming.replay._BYTES", 1)  # one message an append
+    monkeypatch.setattr("noskew.streaming.quarantine.replay._BYTES", 1)  # one message an append
     store.apply(sources(ns.LocalLog(format="json")))
     log = log_of(store)
     log.append(0, [b"[1]", b"[2]", b"[3]"])
@@ -350,7 +350,7 @@ def test_of_two_replays_at_the_same_time_one_is_told(store: ns.FeatureStore) -> 
 def test_portions_keep_the_order_of_the_log(
     store: ns.FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noskew.streaming.replay._ROWS", 3)
+    monkeypatch.setattr("noskew.streaming.quarantine.replay._ROWS", 3)
     store.apply(sources(ns.LocalLog(format="json", partitions=2, key="user")))
     log = log_of(store)
     for turn in range(5):

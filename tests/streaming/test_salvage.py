@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noskew.errors import SchemaMismatchError
-from noskew.streaming.salvage import salvage
+from noskew.intake.bisect_failures import salvage
 
 
 @given(st.integers(0, 40), st.sets(st.integers(0, 39)))

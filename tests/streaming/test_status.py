@@ -17,9 +17,14 @@ from rich.console import Console
 import noskew as ns
 from noskew.cli.render.stream_counts import number
 from noskew.cli.render.stream_status import age_text, status_parts
-from noskew.streaming.mark import Mark
-from noskew.streaming.processor import Progress
-from noskew.streaming.status import Observer, PartitionStatus, SourceStatus, ViewStatus
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.status.stream_status import (
+    Observer,
+    PartitionStatus,
+    SourceStatus,
+    ViewStatus,
+)
+from noskew.streaming.workers.processor import Progress
 from tests import servers
 from tests.streaming import commands, shop
 from tests.streaming.commands import stream, stream_json

@@ -25,11 +25,11 @@ from noskew.errors import (
 )
 from noskew.intake.tables import table_name
 from noskew.kernel.online_keys import is_entity_key
-from noskew.kernel.rows import OFFSET_BITS, version_of
+from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
-from noskew.streaming.archive_tables import aside_spec
-from noskew.streaming.bootstrap import Bootstrap
+from noskew.streaming.archive.tables import aside_spec
+from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop
@@ -271,7 +271,7 @@ def test_a_machine_that_takes_over_goes_on_from_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own state is far behind; it need not read again what another machine has archived."""
-    monkeypatch.setattr("noskew.streaming.bootstrap._FAR", 2)
+    monkeypatch.setattr("noskew.streaming.workers.bootstrap._FAR", 2)
     with shop.store(tmp_path / "here") as store, LmdbStore(tmp_path / "online") as online:
         there = replace(store.streams, online=online, directory=tmp_path / "there")
         store.push("orders", shop.orders(BATCH, 1))

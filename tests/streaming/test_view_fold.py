@@ -19,16 +19,16 @@ from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
 from noskew.kernel.history import historical
 from noskew.kernel.online_keys import PREFIX_BYTES, part_of
-from noskew.kernel.parts import merge_rows
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, unpack, version_of
+from noskew.kernel.rows.codec import RowLayout, unpack, version_of
+from noskew.kernel.rows.merging import merge_rows
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.mark import Mark
-from noskew.streaming.sorting_out import Quarantined, SortingOut
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import Quarantined, SortingOut
+from noskew.streaming.fold.view_fold import ViewFold
 
 S = 1_000_000
 H = 3_600 * S

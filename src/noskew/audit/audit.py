@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from noskew.answer_log.audit_records import KIND
+from noskew.answer_log.table import ServedTable
 from noskew.audit.causes import cause_of, version_of_row
 from noskew.audit.judgement import BEHIND, DIFFERENT, UNDECIDED, VERDICTS, Judged, judge
 from noskew.audit.recomputation import Recomputation, Served, ViewState
@@ -21,12 +23,10 @@ from noskew.intake.logs import Logs
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
 from noskew.registry.view_records import MATERIALIZED, record_key
-from noskew.serving.audit_records import KIND
-from noskew.serving.served_table import ServedTable
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.footing import Footing, Footings
-from noskew.streaming.status import archived
+from noskew.streaming.fold.generation import Footing, Footings
+from noskew.streaming.status.stream_status import archived
 from noskew.training.training_set import TrainingSet
 
 #: Examples that are kept of each feature and verdict.

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.facts import Index, Mask
+from noskew.audit.entity_facts import Index, Mask
 from noskew.audit.recomputation import (
     Answers,
     Recomputation,

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.claims import Claims
-from noskew.audit.facts import FactsOfView, Index, Mask
+from noskew.answer_log.table import ServedTable
+from noskew.audit.entity_facts import FactsOfView, Index, Mask
+from noskew.audit.folded_facts import Claims
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
 from noskew.kernel.values import whole
-from noskew.serving.served_table import ServedTable
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore
-from noskew.streaming.footing import Footing
+from noskew.streaming.fold.generation import Footing
 from noskew.training.history import historical_features
 
 _TIME = pa.timestamp("us", "UTC")
@@ -34,7 +34,7 @@ class ViewState:
 
     ``footing``: what its streamed rows stand on; None if no stream keeps any. ``covered``: all
     that became known before this time (µs) is in the offline store; None: as soon as it is known.
-    ``runs``: runs of ``materialize``; see :class:`noskew.audit.claims.Runs`.
+    ``runs``: runs of ``materialize``; see :class:`noskew.audit.folded_facts.Runs`.
     """
 
     footing: Footing | None = None

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from noskew.answer_log.table import KIND, SERIAL, SERVER, ServedTable
 from noskew.clock import Clock, duration_micros, to_micros
 from noskew.definitions.service import FeatureService
 from noskew.errors import DefinitionError, InputError, unknown
 from noskew.kernel.keys import integers
 from noskew.registry.store import SqlRegistry
-from noskew.serving.served_table import KIND, SERIAL, SERVER, ServedTable
 from noskew.stores.offline.base import EVENT_TIME, Filter, OfflineStore
 from noskew.training.history import DEFAULT_EVENT_TIME
 from noskew.training.training_set import TrainingSet

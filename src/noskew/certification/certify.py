@@ -11,13 +11,13 @@ from time import perf_counter
 
 import pyarrow as pa
 
+from noskew.certification.adversarial_rows import known_at, made_up_rows, ordinary_rows, requests
 from noskew.certification.certificate import Certificate
-from noskew.certification.elsewhere import run_elsewhere
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.certification.findings import Findings, Watcher
-from noskew.certification.made_up import known_at, made_up_rows, ordinary_rows, requests
 from noskew.certification.other_engines import other_engines
 from noskew.certification.sample import sample_rows
+from noskew.certification.subprocess_run import run_elsewhere
 from noskew.certification.transform_paths import SINGLES, runner_of
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand

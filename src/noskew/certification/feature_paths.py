@@ -31,21 +31,21 @@ from noskew.kernel.online_keys import (
     rows_prefix,
 )
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, version_bytes
+from noskew.kernel.rows.codec import RowLayout, version_bytes
 from noskew.kernel.values import hashes
-from noskew.opening import open_offline
+from noskew.project_stores.factories import open_offline
+from noskew.reading.reader import OnlineReader
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import ArrowAnswer, RemoteResponse
 from noskew.serving.http.json_answer import JsonAnswer
 from noskew.serving.http.json_rows import converter
-from noskew.serving.reader import OnlineReader
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from noskew.streaming.decoding.arrow import ArrowDecoder
-from noskew.streaming.mark import Mark
-from noskew.streaming.sorting_out import SortingOut
-from noskew.streaming.view_fold import ViewFold
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.view_fold import ViewFold
 from noskew.training.history import historical_features
 from noskew.training.keys import positions
 

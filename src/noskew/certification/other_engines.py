@@ -27,8 +27,8 @@ from noskew.kernel.transforms.pipeline import Pipeline, Sorted
 from noskew.runners.spark.tasks import Piece
 from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
-from noskew.training.spark.place import Place, Spark
 from noskew.training.spark.runners import Runners
+from noskew.training.spark.task_project import Place, Spark
 
 #: Rows that a task of Spark is given at a time.
 _PIECE = 256

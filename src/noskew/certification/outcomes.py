@@ -10,9 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.errors import NoskewError
+from noskew.intake.bisect_failures import salvage
 from noskew.kernel.bits import differing
 from noskew.kernel.transforms.pipeline import Sorted
-from noskew.streaming.salvage import salvage
 
 #: Rows of the table to their events.
 Run = Callable[[pa.Table, NDArray[np.int64]], Sorted]

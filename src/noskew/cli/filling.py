@@ -12,7 +12,7 @@ from noskew.cli.console import err
 
 if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
-    from noskew.training.compacted import Compacted
+    from noskew.training.compact import Compacted
     from noskew.training.ingest import IngestReport
     from noskew.training.materialize import Materialized
 

@@ -9,8 +9,8 @@ from typing import Any
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.expression_functions import check
 from noskew.definitions.expression_tree import INPUTS, Node, bind, statement
-from noskew.definitions.sql_dialects import DUCKDB, check_dialect, to_duckdb
 from noskew.errors import TransformError
+from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb
 from noskew.types import Schema, check_name
 
 

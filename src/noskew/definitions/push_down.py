@@ -118,7 +118,7 @@ class _Writer:
     """Writes statements around the SELECT of an author."""
 
     def __init__(self, text: str, dialect: str, source: str, columns: Schema) -> None:
-        from noskew.definitions.translation.judged import parsed  # it imports sqlglot
+        from noskew.translation.verified_dialects import parsed  # it imports sqlglot
 
         self._dialect, self._source, self._columns = dialect, source, columns
         self._tree = parsed(text, dialect)

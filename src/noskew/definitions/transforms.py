@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.native import check_native, check_pushable
-from noskew.definitions.pyspark_functions import to_sql
 from noskew.definitions.sql_check import check_transform
-from noskew.definitions.sql_dialects import DUCKDB, check_dialect, to_duckdb
 from noskew.errors import DefinitionError, TransformError
+from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb
+from noskew.translation.pyspark.functions import to_sql
 from noskew.types import Schema
 
 if TYPE_CHECKING:

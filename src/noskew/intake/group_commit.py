@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple
 
-from noskew.closing import Closing
 from noskew.errors import StoreError
+from noskew.resources import Closing
 from noskew.stores.log.base import EventLog
 
 #: Bytes of one append, unless a caller alone has more: what others wait for meanwhile.

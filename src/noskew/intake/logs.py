@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.clock import Clock
-from noskew.closing import Closing
 from noskew.definitions import connectors
 from noskew.definitions.source import Source
 from noskew.errors import ConfigError, InputError, StoreError
@@ -19,6 +18,7 @@ from noskew.intake.messages import encode_arrow
 from noskew.intake.pushed import Pushed
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import buckets_of, encode_columns
+from noskew.resources import Closing
 from noskew.stores.log.base import EventLog
 
 #: Rows of one message at most: what is read in one portion.

@@ -17,7 +17,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, StoreError
 from noskew.intake.pushed import Pushed
 from noskew.kernel.online_keys import progress_key, rows_prefix
-from noskew.kernel.rows import OFFSET_BITS, version_of
+from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 
 #: Seconds between two looks: this many at first, then a quarter more each time nothing has

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noskew.kernel.events import Events
 from noskew.kernel.keys import encode_columns
 from noskew.kernel.ragged import Ragged
-from noskew.kernel.rows import RowLayout, pack
+from noskew.kernel.rows.codec import RowLayout, pack
 from noskew.kernel.state import fold
 
 #: Events that are folded at once: few enough for their copies to stay in a few megabytes.

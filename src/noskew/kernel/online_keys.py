@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from noskew.definitions.view import FeatureView
-from noskew.kernel.rows import FORMAT, version_bytes
+from noskew.kernel.rows.codec import FORMAT, version_bytes
 
 #: Bytes that say project and definition. 64 bits: with a million views, a chance of 3e-8 that
 #: any two share them.

@@ -8,7 +8,7 @@ from noskew.definitions.project import Definition
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
-from noskew.registry import ground_differences, service_differences, view_differences
+from noskew.registry import service_differences, source_differences, view_differences
 from noskew.registry.difference import Difference, Readers, features, listed
 from noskew.types import Schema
 
@@ -50,9 +50,9 @@ def changed(old: Definition, new: Definition, readers: Readers, *, stale: bool) 
     ``stale``: the hash under which ``old`` was applied is not the one it has today.
     """
     if isinstance(old, Entity) and isinstance(new, Entity):
-        return ground_differences.entity(old, new)
+        return source_differences.entity(old, new)
     if isinstance(old, Source) and isinstance(new, Source):
-        return ground_differences.source(old, new)
+        return source_differences.source(old, new)
     if isinstance(old, FeatureView) and isinstance(new, FeatureView):
         return view_differences.view(old, new, readers, stale=stale)
     if isinstance(old, OnDemand) and isinstance(new, OnDemand):

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from noskew.clock import to_text
-from noskew.closing import Closing
 from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.errors import ConflictError, CorruptDataError, InputError, NotFoundError
@@ -24,6 +23,7 @@ from noskew.registry.versions import (
     hash_of,
     items_of,
 )
+from noskew.resources import Closing
 from noskew.types import check_name
 
 _MADE = [

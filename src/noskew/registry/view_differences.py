@@ -13,7 +13,7 @@ from noskew.definitions.transforms import (
 from noskew.definitions.view import Feature, FeatureView
 from noskew.definitions.windows import EXACT_HOP
 from noskew.registry.difference import STALE, Difference, Readers, columns, features, listed
-from noskew.registry.ground_differences import source_values
+from noskew.registry.source_differences import source_values
 
 _AGGREGATION_FIELDS = ("function", "column", "where", "n", "q", "cap", "nulls")
 

@@ -16,13 +16,13 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from noskew.closing import Closing
 from noskew.errors import NoskewError, StoreUnavailableError, missing_extra
 from noskew.intake.pushed import Pushed
+from noskew.reading.request_plan import as_columns, as_list
+from noskew.resources import Closing
 from noskew.serving.http import arrow_rows
 from noskew.serving.http.arrow_answer import MEDIA_TYPE, RemoteResponse
 from noskew.serving.http.problem import JSON, raised
-from noskew.serving.request import as_columns, as_list
 
 try:
     import httpx

@@ -26,15 +26,15 @@ from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archiving import Archiving
-from noskew.streaming.bootstrap import Bootstrap
-from noskew.streaming.claims import Claims
-from noskew.streaming.footing import Footings
-from noskew.streaming.freshness import Freshness
-from noskew.streaming.ground import Ground
-from noskew.streaming.processor import Assignment, Processor, Progress, Watcher
-from noskew.streaming.publishing import publishing
-from noskew.streaming.verification import Verification, Verified
+from noskew.streaming.archive.background import Archiving
+from noskew.streaming.fold.generation import Footings
+from noskew.streaming.publish.freshness import Freshness
+from noskew.streaming.publish.publisher import publishing
+from noskew.streaming.status.verification import Verification, Verified
+from noskew.streaming.workers.assignment import Claims
+from noskew.streaming.workers.bootstrap import Bootstrap
+from noskew.streaming.workers.fold_base import Ground
+from noskew.streaming.workers.processor import Assignment, Processor, Progress, Watcher
 
 #: Told of a view's name, and how many more of its events are done.
 ViewProgress = Callable[[str, int], None]

@@ -25,8 +25,8 @@ from noskew.kernel.spans import mark, spans
 from noskew.kernel.values import whole
 from noskew.runners.in_process import THREADS, each
 from noskew.stores.offline.base import Filter, OfflineStore, Progress
-from noskew.training.answer import Answer
-from noskew.training.asked import Asking, Buckets, Found
+from noskew.training.answer_columns import Answer
+from noskew.training.row_lookup import Asking, Buckets, Found
 from noskew.types import DType, Schema
 
 Index = NDArray[np.int64]

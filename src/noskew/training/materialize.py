@@ -17,7 +17,7 @@ from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Eve
 from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows import RowLayout, version_bytes, version_of
+from noskew.kernel.rows.codec import RowLayout, version_bytes, version_of
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
 from noskew.stores.online.base import OnlineStore

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from noskew.definitions.service import FeatureService
     from noskew.feature_store import FeatureStore
-    from noskew.serving.response import OnlineResponse
+    from noskew.reading.response import OnlineResponse
 
 _LOOK = {
     "PRESENT": "green",

@@ -17,8 +17,8 @@ from noskew.errors import StoreUnavailableError
 from noskew.feature_store import FeatureStore
 from noskew.intake.pushed import Pushed
 from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.streaming.mark import Mark
-from noskew.streaming.processor import Progress
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.workers.processor import Progress
 
 #: How long a wait goes on, and how often it is looked whether a thread has failed.
 _PATIENCE_S = 60.0

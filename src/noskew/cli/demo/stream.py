@@ -22,7 +22,7 @@ from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
 from noskew.kernel.bits import differences
-from noskew.streaming.mark import Mark
+from noskew.streaming.fold.progress import Mark
 
 #: When the replay is held: after so much of it, and then on no edge of any window.
 _HELD_AFTER = (0.4, 0.7, 1.0)

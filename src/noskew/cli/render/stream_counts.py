@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from noskew.streaming.mark import Mark
+from noskew.streaming.fold.progress import Mark
 
 #: In words that are short and stand for themselves: bad ones are in quarantine.
 _COLUMNS = ("rows", "=folded", "+late", "+twice", "+bad")

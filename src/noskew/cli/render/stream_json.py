@@ -9,8 +9,8 @@ import orjson
 from noskew.cli.render.payloads import plain
 from noskew.cli.render.stream_counts import adds_up
 from noskew.clock import MICROS_PER_SECOND
-from noskew.streaming.mark import Mark
-from noskew.streaming.status import PartitionStatus, SourceStatus, ViewStatus
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.status.stream_status import PartitionStatus, SourceStatus, ViewStatus
 
 _COUNTS = ("consumed", "folded", "late", "duplicate", "quarantined", "late_folded")
 

@@ -14,8 +14,8 @@ from rich.text import Text
 from noskew.cli.console import err
 from noskew.cli.render.stream_counts import cells, number, stream_table, total
 from noskew.errors import NoskewError
-from noskew.streaming.mark import Mark
-from noskew.streaming.processor import Progress
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.workers.processor import Progress
 
 #: How often the view changes, and over how long it says how fast the stream is, in seconds.
 _REDRAW_S = 0.25

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from noskew.cli.render.stream_counts import adds_up, cells, number, stream_table, total
 from noskew.clock import MICROS_PER_SECOND
-from noskew.streaming.status import PartitionStatus, SourceStatus, ViewStatus
+from noskew.streaming.status.stream_status import PartitionStatus, SourceStatus, ViewStatus
 
 
 def status_parts(

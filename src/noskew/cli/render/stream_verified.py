@@ -9,7 +9,7 @@ from rich.text import Text
 
 from noskew.cli.render.entity_keys import key_text
 from noskew.cli.render.listing import table
-from noskew.streaming.verification import Verified
+from noskew.streaming.status.verification import Verified
 from noskew.types import DType
 
 

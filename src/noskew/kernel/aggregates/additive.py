@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.kernel import exact, values
+from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Lifted, Mask
-from noskew.kernel.aggregates.limbs import SPECIALS, Additive, unpack_additive
-from noskew.kernel.aggregates.running import Counted, Running
+from noskew.kernel.aggregates.exact_state import SPECIALS, Additive, unpack_additive
+from noskew.kernel.aggregates.prefix_sums import Counted, Running
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
+from noskew.kernel.exact import sums
 from noskew.kernel.keys import integers
 
 _N = TypeVar("_N", np.int64, np.float64)
@@ -65,11 +66,11 @@ class Squares(Accumulator):
         column = events.column(self.column)
         mask = events.mask(self.column, self.where)
         if not pa.types.is_floating(column.type):
-            return Additive(exact.lift_integer_squares(integers(column), mask), 0)
+            return Additive(sums.lift_integer_squares(integers(column), mask), 0)
         numbers = values.floats(column)
-        first, end = exact.float_span(numbers, mask)
+        first, end = sums.float_span(numbers, mask)
         width = 2 * (end - first) + 2
-        return Additive(exact.lift_float_squares(numbers, mask, 2 * first, width), 2 * first)
+        return Additive(sums.lift_float_squares(numbers, mask, 2 * first, width), 2 * first)
 
     def unpack(self, reader: Reader) -> Additive:
         return unpack_additive(reader, 0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel.aggregates.additive import Count
 from noskew.kernel.aggregates.base import Accumulator, Aggregate
-from noskew.kernel.aggregates.limbs import Additive
+from noskew.kernel.aggregates.exact_state import Additive
 
 
 @dataclass(frozen=True)

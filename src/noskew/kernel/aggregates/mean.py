@@ -9,7 +9,7 @@ import pyarrow as pa
 from noskew.kernel.aggregates.additive import Count, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.aggregates.limbs import Additive
+from noskew.kernel.aggregates.exact_state import Additive
 from noskew.kernel.aggregates.sum import quotients
 
 

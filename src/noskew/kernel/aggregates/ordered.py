@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
-from noskew.kernel.aggregates.coded import pack_codes, unpack_codes
+from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
 from noskew.kernel.cursors import Reader, insist, need
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel

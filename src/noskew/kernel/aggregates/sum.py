@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from noskew.kernel.aggregates.additive import Count, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.aggregates.limbs import Additive
-from noskew.kernel.exact import carry
+from noskew.kernel.aggregates.exact_state import Additive
+from noskew.kernel.exact.rounding import round_quotient, round_words, two_words
+from noskew.kernel.exact.sums import carry
 from noskew.kernel.jit import kernel
-from noskew.kernel.rounding import round_quotient, round_words, two_words
 
 _CONTEXT = Context(prec=40)
 

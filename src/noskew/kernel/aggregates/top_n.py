@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index
-from noskew.kernel.aggregates.tally import Tally, lift_tally, unpack_tally
+from noskew.kernel.aggregates.value_counts import Tally, lift_tally, unpack_tally
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from noskew.kernel.aggregates.additive import Count, Squares, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.count import count_values
-from noskew.kernel.aggregates.limbs import Additive
+from noskew.kernel.aggregates.exact_state import Additive
 from noskew.kernel.aggregates.sum import special_values
+from noskew.kernel.exact.rounding import round_variance
 from noskew.kernel.jit import kernel
-from noskew.kernel.rounding import round_variance
 
 
 @dataclass(frozen=True)

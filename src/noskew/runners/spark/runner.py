@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from noskew.closing import Closing
 from noskew.errors import RunnerError
+from noskew.resources import Closing
 from noskew.runners.spark import border
 from noskew.runners.spark.faults import faults
 from noskew.runners.spark.session import active_session, make_session, no_pandas_advice

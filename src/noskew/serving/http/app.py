@@ -14,6 +14,7 @@ import orjson
 
 from noskew.config import ServeConfig
 from noskew.errors import InputError, NoskewError, NotFoundError, StoreError
+from noskew.reading.request_plan import shown
 from noskew.serving.http import arrow_answer, arrow_rows, feast, json_rows, metrics
 from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
@@ -23,7 +24,6 @@ from noskew.serving.http.negotiation import FORM, body_kind, expect_method, want
 from noskew.serving.http.openapi import openapi
 from noskew.serving.http.problem import JSON, Answer, Refusal, problem
 from noskew.serving.http.push import Pushes, pushable
-from noskew.serving.request import shown
 
 log = logging.getLogger("noskew.serving")
 

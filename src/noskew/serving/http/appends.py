@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from noskew.clock import Clock
-from noskew.closing import Closing
 from noskew.definitions.source import Source
 from noskew.errors import StoreError
 from noskew.intake.group_commit import GroupCommit
 from noskew.intake.logs import Logs, partly
 from noskew.intake.pushed import Pushed
+from noskew.resources import Closing
 
 Messages = Mapping[int, list[bytes]]
 #: Bodies of up to so many bytes are made messages where they arrive: it takes less than a

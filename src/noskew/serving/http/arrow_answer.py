@@ -29,10 +29,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.errors import StoreError
-from noskew.serving import status
-from noskew.serving.features import OnlineFeatures
-from noskew.serving.request import RequestPlan
-from noskew.serving.response import OnlineResponse
+from noskew.reading import status
+from noskew.reading.online_features import OnlineFeatures
+from noskew.reading.request_plan import RequestPlan
+from noskew.reading.response import OnlineResponse
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 _TIME = pa.timestamp("us", "UTC")

@@ -10,18 +10,18 @@ import sys
 from pathlib import Path
 
 from noskew import config as configuration
+from noskew.answer_log.log import ServedLog
 from noskew.clock import Clock
 from noskew.config import Config
 from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
-from noskew.opening import open_logs, open_offline
+from noskew.project_stores.factories import open_logs, open_offline
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.http.compiled import Snapshot, is_remote
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
-from noskew.serving.served_log import ServedLog
 from noskew.stores.online import open_store
 from noskew.stores.online.base import OnlineStore
 

@@ -9,22 +9,22 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from noskew.answer_log.log import ServedLog, ServiceLog
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.errors import DefinitionError, InputError, NoskewError, TransformError, unknown
-from noskew.kernel.rows import pack, version_bytes
+from noskew.kernel.rows.codec import pack, version_bytes
 from noskew.kernel.state import empty
+from noskew.reading.reader import OnlineReader
+from noskew.reading.request_plan import shown
+from noskew.reading.view_answer import answer
 from noskew.registry.versions import Applied
-from noskew.serving.answer import answer
 from noskew.serving.http.arrow_answer import ArrowAnswer
 from noskew.serving.http.json_answer import JsonAnswer
 from noskew.serving.http.json_rows import JsonRows
 from noskew.serving.http.metrics import Meter, Metrics
-from noskew.serving.reader import OnlineReader
-from noskew.serving.request import shown
-from noskew.serving.served_log import ServedLog, ServiceLog
 from noskew.stores.online.base import OnlineStore
 from noskew.types import DType
 

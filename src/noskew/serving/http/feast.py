@@ -29,12 +29,12 @@ from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView, Selection
 from noskew.errors import DefinitionError, InputError, nearest, unknown
-from noskew.serving import status
+from noskew.reading import status
+from noskew.reading.request_plan import shown
+from noskew.reading.response import OnlineResponse
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.json_answer import dumps_values
 from noskew.serving.http.problem import Refusal
-from noskew.serving.request import shown
-from noskew.serving.response import OnlineResponse
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _STATUSES = {

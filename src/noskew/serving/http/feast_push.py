@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from noskew.errors import InputError
+from noskew.reading.request_plan import shown
 from noskew.serving.http.problem import Refusal
-from noskew.serving.request import shown
 
 _TO = ("online", "online_and_offline")
 

@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 
 from noskew.clock import MICROS_PER_SECOND, to_text
 from noskew.definitions.view import FeatureView
-from noskew.serving import status
-from noskew.serving.answer import ViewAnswer
-from noskew.serving.request import RequestPlan, Wanted
-from noskew.serving.response import OnlineResponse
+from noskew.reading import status
+from noskew.reading.request_plan import RequestPlan, Wanted
+from noskew.reading.response import OnlineResponse
+from noskew.reading.view_answer import ViewAnswer
 
 #: From so many rows on, a column goes to the encoder as an array.
 _MANY = 9

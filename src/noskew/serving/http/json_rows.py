@@ -32,8 +32,8 @@ import orjson
 
 from noskew.clock import to_datetime, to_micros
 from noskew.errors import InputError, KeyTypeError, SchemaMismatchError
+from noskew.reading.request_plan import RequestPlan, shown
 from noskew.serving.http.problem import Refusal
-from noskew.serving.request import RequestPlan, shown
 from noskew.types import DType
 
 #: Numbers that JSON has no literal for, by the strings that stand for them.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from noskew.reading.request_plan import shown
 from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.problem import JSON, Refusal
-from noskew.serving.request import shown
 
 #: Feast's own examples send no media type, which curl turns into that of a form.
 FORM = "application/x-www-form-urlencoded"

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from noskew.config import ServeConfig
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
-from noskew.serving import status
+from noskew.reading import status
 from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.description import description
 from noskew.serving.http.openapi_push import push_paths

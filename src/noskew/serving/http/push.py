@@ -38,6 +38,7 @@ from noskew.intake.logs import local_log
 from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views
+from noskew.reading.request_plan import shown
 from noskew.serving.http import arrow_rows, feast_push, json_rows, source_rows
 from noskew.serving.http.appends import Appends
 from noskew.serving.http.arrow_answer import MEDIA_TYPE
@@ -45,7 +46,6 @@ from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
 from noskew.serving.http.negotiation import FORM, body_kind, expect_method, refuse_other_sites
 from noskew.serving.http.problem import JSON, Answer, Refusal, problem
-from noskew.serving.request import shown
 
 Rows = Callable[[], pa.Table]
 #: Reads a body of a media type: the source it is for, and what makes its rows.

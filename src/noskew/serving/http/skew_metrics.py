@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
+from noskew.answer_log.audit_records import COUNTS, KIND
 from noskew.clock import MICROS_PER_SECOND
 from noskew.errors import missing_extra
 from noskew.registry.state import Record
 from noskew.registry.store import SqlRegistry
-from noskew.serving.audit_records import COUNTS, KIND
 
 try:
     from prometheus_client.core import GaugeMetricFamily, Metric

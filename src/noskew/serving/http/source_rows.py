@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from noskew.definitions.source import Source
 from noskew.errors import InputError, LimitError, SchemaMismatchError
+from noskew.reading.request_plan import as_columns, as_list, shown
 from noskew.serving.http.json_rows import Convert, converter
-from noskew.serving.request import as_columns, as_list, shown
 
 
 def table(source: Source, rows: Any, max_rows: int) -> pa.Table:

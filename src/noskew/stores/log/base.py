@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.closing import Closing
 from noskew.errors import OffsetLostError
+from noskew.resources import Closing
 
 #: Messages are given out in portions of about this many bytes.
 READ_BYTES = 4 << 20

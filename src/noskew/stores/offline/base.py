@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from noskew.closing import Closing
+from noskew.resources import Closing
 
 if TYPE_CHECKING:
     import pyarrow as pa

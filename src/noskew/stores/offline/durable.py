@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
-from noskew.closing import Closing
+from noskew.resources import Closing
 
 if TYPE_CHECKING:
     from pyiceberg.io import OutputStream

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noskew.closing import Closing
+from noskew.resources import Closing
 
 #: Rows that wait in memory; three times as much is held while they are sorted.
 RUN_BYTES = 16 << 20

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from noskew.closing import Closing
+from noskew.resources import Closing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from noskew.closing import Closing
 from noskew.errors import FencedError, StoreError
+from noskew.resources import Closing
 from noskew.stores.online import _lmdb_environment as environments
 from noskew.stores.online._lmdb_environment import RESERVED, Environment, Transaction
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.streaming.salvage import salvage
+from noskew.intake.bisect_failures import salvage
 from noskew.types import Schema
 
 NO_CONTENT = "a message without content"

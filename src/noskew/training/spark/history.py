@@ -28,11 +28,11 @@ from noskew.kernel.values import whole
 from noskew.runners.spark.border import appended, struct_of
 from noskew.runners.spark.tasks import Piece, dealt, together
 from noskew.stores.offline.base import OfflineStore
-from noskew.training.answer import Answer
-from noskew.training.asked import Buckets
-from noskew.training.hindsight import earliest
+from noskew.training.answer_columns import Answer
 from noskew.training.history import Rows, Stored, features_of, stored_features, with_features
-from noskew.training.spark.place import Place, Spark
+from noskew.training.load_time_warning import earliest
+from noskew.training.row_lookup import Buckets
+from noskew.training.spark.task_project import Place, Spark
 from noskew.types import Schema
 
 if TYPE_CHECKING:

@@ -49,8 +49,8 @@ from noskew.training.ingest import (
     token_of,
 )
 from noskew.training.spark.native import made_by_spark, skipping_nothing
-from noskew.training.spark.place import Place, Spark
 from noskew.training.spark.row_digest import RowDigest
+from noskew.training.spark.task_project import Place, Spark
 from noskew.types import Schema
 
 if TYPE_CHECKING:

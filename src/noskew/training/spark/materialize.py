@@ -15,7 +15,7 @@ from noskew.runners.spark.tasks import Piece
 from noskew.stores.offline.base import OfflineStore, Progress
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import Fill, Filled, Job, Since, fill_here
-from noskew.training.spark.place import Place, Spark
+from noskew.training.spark.task_project import Place, Spark
 
 _BUCKET = "bucket"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noskew.closing import Closing
 from noskew.config import RUNNERS, Config
 from noskew.errors import InputError, nearest
+from noskew.resources import Closing
 from noskew.runners.spark.runner import SparkRunner
 from noskew.runners.spark.session import is_frame
-from noskew.training.spark.place import Spark
+from noskew.training.spark.task_project import Spark
 
 
 @dataclass

@@ -6,8 +6,8 @@ import typer
 
 from noskew.cli.commands.stream.check import rebuild, verify
 from noskew.cli.commands.stream.group import RunByDefault
+from noskew.cli.commands.stream.quarantine import quarantine, replay
 from noskew.cli.commands.stream.run import run
-from noskew.cli.commands.stream.set_aside import quarantine, replay
 from noskew.cli.commands.stream.status import status
 
 app = typer.Typer(

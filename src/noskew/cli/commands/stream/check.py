@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from noskew.definitions.view import FeatureView
     from noskew.feature_store import FeatureStore
-    from noskew.streaming.verification import Verified
+    from noskew.streaming.status.verification import Verified
 
 Source = Annotated[str, typer.Argument(help="A source that has a stream.")]
 

@@ -14,7 +14,7 @@ from noskew.cli.console import err, session
 
 if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
-    from noskew.streaming.processor import Progress
+    from noskew.streaming.workers.processor import Progress
 
 
 def run(
@@ -87,8 +87,8 @@ def _metrics(
     if port is None:
         yield lambda progress: None
         return
-    from noskew.streaming.metrics import MetricsServer, StreamMetrics
-    from noskew.streaming.status import archived
+    from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
+    from noskew.streaming.status.stream_status import archived
 
     project = store.applied.project
     log, offline = store.logs.of(project.source(name)).identity, store.offline

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from noskew.definitions.source import Source
     from noskew.feature_store import FeatureStore
-    from noskew.streaming.status import SourceStatus
+    from noskew.streaming.status.stream_status import SourceStatus
 
 #: Seconds from one look to the next.
 _EVERY_S = 1.0
@@ -39,7 +39,7 @@ def status(
     It reads what all machines share, the log, the online store and the offline one, so it can be
     run anywhere and disturbs nobody. What cannot be reached is said, and the rest is shown.
     """
-    from noskew.streaming.status import Observer
+    from noskew.streaming.status.stream_status import Observer
 
     with session(ctx).store() as store:
         sources = _chosen(store, source)

@@ -1,0 +1,161 @@
+"""Ground: what an online store says it holds, noted before rows are read from it.
+
+A row says by its version which facts it has folded. A row that is not there says nothing, nor
+does an old one say whether it had to be newer: that says the ground of its view, as JSON.
+
+Rows that ``materialize`` wrote::
+
+    {"until": 1370088000000000, "number": 7, "sequence": 4711}
+
+All facts known by ``until`` were folded whose sequence in the offline table is at most ``sequence``
+(null: of the table's snapshot ``number``). ``until`` is null where nothing was materialized yet.
+
+Rows that a stream keeps::
+
+    {"generation": 0, "log": "3f…", "history": 4711, "offsets": [120, 98]}
+
+Of the log with the identity ``log`` all events were folded before these offsets, by partition;
+and of all other facts those whose sequence is at most ``history``. Both are null where the
+registry does not say.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from time import perf_counter
+from typing import Any
+
+from noskew.kernel.online_keys import heartbeat_key, progress_key
+from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.reading.request_plan import ViewRequest
+from noskew.registry.store import SqlRegistry
+from noskew.registry.view_records import MATERIALIZED, STREAMED, record_key
+from noskew.stores.online.base import OnlineStore
+
+#: Looks that are remembered; there is one a second.
+_LOOKS = 3_600
+
+#: What is known of a view, as JSON, by the prefix of its rows.
+Ground = Mapping[bytes, str]
+
+
+class Grounds:
+    """The grounds of views, looked at now and then by one thread.
+
+    A claim that is older than it could be is no less true: the facts that it names are folded,
+    and of those that are not the rows themselves tell.
+    """
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._partitions: dict[bytes, int] = {}
+        self._records: dict[str, dict[str, dict[str, Any]]] = {}
+        self._before: dict[bytes, object] = {}
+        self._looks: list[tuple[float, Ground]] = []
+
+    def at(self, start: float) -> Ground:
+        """What was known before ``start`` of the performance counter; empty if nothing was."""
+        looks = self._looks
+        at = bisect_right(looks, start, key=lambda look: look[0])
+        return looks[at - 1][1] if at else {}
+
+    def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: SqlRegistry) -> None:
+        """Note what is held now. Raises what the stores do, and then nothing changes."""
+        chosen = {view.prefix: view for view in views}
+        rows = self._read(chosen, store)
+        held = {prefix: self._held(prefix, rows) for prefix in chosen}
+        if self._is_new(chosen, held):
+            self._records = {
+                kind: {r.key: r.data for r in registry.records(self._project, kind)}
+                for kind in (MATERIALIZED, STREAMED)
+            }
+        self._before = held
+        made = {prefix: self._ground(view, rows) for prefix, view in chosen.items()}
+        if not self._looks or self._looks[-1][1] != made:
+            self._looks = [*self._looks[-_LOOKS:], (perf_counter(), made)]
+
+    def _held(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
+        """What cannot change without a change in the registry's records of the view."""
+        count = self._partitions.get(prefix, 0)
+        if not count:
+            return _version(rows.get(heartbeat_key(prefix)))
+        marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+        return {0 if mark is None else mark[1] >> OFFSET_BITS for mark in marks}
+
+    def _is_new(self, views: Mapping[bytes, ViewRequest], held: Mapping[bytes, object]) -> bool:
+        """Whether the registry has to be asked: rows changed, or its record was not yet theirs."""
+        if held != self._before:
+            return True
+        runs = self._records.get(MATERIALIZED, {})
+        return any(
+            isinstance(version, tuple)
+            and (
+                (run := runs.get(record_key(views[prefix].view))) is None
+                or version[0] > run["until"]
+            )
+            for prefix, version in held.items()
+        )
+
+    def _read(self, views: Mapping[bytes, ViewRequest], store: OnlineStore) -> dict[bytes, bytes]:
+        """Heartbeats, and how far each partition is, by key."""
+        keys = [heartbeat_key(prefix) for prefix in views]
+        for prefix, view in views.items():
+            if view.view.source.stream is not None:
+                known = self._partitions.get(prefix, 0)
+                keys += [progress_key(prefix, n) for n in range(known + 1)]
+        found = _there(keys, store)
+        for prefix in views:
+            # One more than were there the last time: as long as that is there, too, go on.
+            count = self._partitions.get(prefix, 0)
+            while progress_key(prefix, count) in found:
+                count += 1
+                found |= _there([progress_key(prefix, count)], store)
+            self._partitions[prefix] = count
+        return found
+
+    def _ground(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
+        prefix, key = view.prefix, record_key(view.view)
+        count = self._partitions.get(prefix, 0)
+        if count:
+            marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+            numbers = [0 if mark is None else mark[1] for mark in marks]
+            return _streamed(numbers, self._records.get(STREAMED, {}).get(key))
+        held = _version(rows.get(heartbeat_key(prefix)))
+        return _materialized(held, self._records.get(MATERIALIZED, {}).get(key))
+
+
+def _version(row: bytes | None) -> tuple[int, int] | None:
+    return None if row is None else version_of(row)
+
+
+def _there(keys: list[bytes], store: OnlineStore) -> dict[bytes, bytes]:
+    found = zip(keys, store.read(keys), strict=True)
+    return {key: row for key, row in found if row is not None}
+
+
+def _materialized(held: tuple[int, int] | None, record: Mapping[str, Any] | None) -> str:
+    """``held``: the version of the heartbeat; ``record``: the last run, if it is known."""
+    if held is None:
+        return json.dumps({"until": None})
+    if record is not None and held[0] >= record["until"]:
+        return json.dumps({name: record[name] for name in ("until", "number", "sequence")})
+    return json.dumps({"until": held[0], "number": held[1], "sequence": None})
+
+
+def _streamed(numbers: list[int], footing: Mapping[str, Any] | None) -> str:
+    """``numbers``: of each partition's version; ``footing``: what is agreed on."""
+    below = (1 << OFFSET_BITS) - 1
+    if footing is None:
+        generation = max(v >> OFFSET_BITS for v in numbers)
+    else:
+        generation = footing["generation"]
+    told = {
+        "generation": generation,
+        "log": None if footing is None else footing["log"],
+        "history": None if footing is None else footing["history"],
+        # While rows are made anew, nothing is claimed of partitions that still have the old.
+        "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
+    }
+    return json.dumps(told)

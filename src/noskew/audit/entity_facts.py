@@ -1,0 +1,208 @@
+"""Facts: those of a view for some rows, and the values that a part of them gives.
+
+What a row of the online store had folded is a set of facts of its own, so each row that is asked
+for gets copies of the facts that count for it, and is then an entity by itself. That is slow, and
+plain: it is only asked of rows whose values are not what all facts known by then say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.definitions.view import FeatureView
+from noskew.intake.tables import has_table, table_name
+from noskew.kernel.events import (
+    EVENT_ID,
+    EVENT_TIME,
+    KNOWN_TIME,
+    OFFSET,
+    ORIGIN,
+    PLACE,
+    SEQUENCE,
+    Events,
+)
+from noskew.kernel.history import historical
+from noskew.kernel.keys import integers
+from noskew.kernel.plan import ViewPlan, compile_view
+from noskew.kernel.state import no_events
+from noskew.kernel.values import whole
+from noskew.stores.offline.base import Filter, OfflineStore
+from noskew.training.answer_columns import Answer
+from noskew.training.row_lookup import Asking, Buckets
+
+Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+#: Copies of facts that are made at a time.
+_COPIES = 1_000_000
+#: The ids of events while facts are not judged by them yet; and the rows that copies are for.
+_HELD_ID, _ROW = "_held_id", "_row"
+
+
+class Facts:
+    """Facts of some entities, as the offline table has them, in the order of entity and time.
+
+    Attributes
+    ----------
+    events
+        All of them, repetitions included.
+    origin
+        The names of the partitions of logs, and for each fact which it is of: int64, shape (n,);
+        −1 for a fact of none.
+    offset
+        int64, shape (n,): of a fact of a log, its message.
+    """
+
+    def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
+        if EVENT_ID in table.column_names:
+            names = [_HELD_ID if n == EVENT_ID else n for n in table.column_names]
+            table = table.rename_columns(names)
+        self.events = Events.from_table(table, keys)
+        self.known, self.sequence = self.events.known_time, self.events.sequence
+
+    @cached_property
+    def origin(self) -> tuple[list[str], Index]:
+        found = whole(self.events.column(ORIGIN)).dictionary_encode()
+        code = found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return found.dictionary.to_pylist(), code
+
+    @cached_property
+    def offset(self) -> Index:
+        return integers(self.events.column(OFFSET))
+
+    @cached_property
+    def place(self) -> Index:
+        return integers(self.events.column(PLACE))
+
+
+class Folded(Protocol):
+    """Which facts rows of the online store had folded."""
+
+    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+        """Whether fact ``at[i]`` was folded in row ``row[i]``; shape (i,)."""
+
+    def order(self, facts: Facts, at: Index) -> Index:
+        """Numbers that say which of facts known at one time is the later; shape of ``at``."""
+
+
+@dataclass(frozen=True)
+class FoldedValues:
+    """Values by feature, and rows of which it is not clear what they had folded."""
+
+    values: dict[str, pa.Array]
+    unclear: Mask
+
+
+@dataclass(frozen=True)
+class FactsOfView:
+    """Answers from parts of a view's facts, for rows of some features."""
+
+    view: FeatureView
+    features: frozenset[str]
+    offline: OfflineStore
+
+    def values(
+        self, keys: pa.Table, t: Index, folded: Folded, most: Folded | None = None
+    ) -> FoldedValues:
+        """The value of each feature at ``t`` from the facts that ``folded`` admits for each row.
+
+        ``keys``: the join keys; a row with a null among them has nulls. ``most``: a row is not
+        clear if this one admits more facts of it. Both know the rows by their place in ``keys``.
+        """
+        plan = compile_view(self.view).restrict(set(self.features))
+        columns = [whole(keys.column(k)) for k in self.view.entity.keys]
+        return _Work(self, plan, columns, t, folded=folded, most=most).run()
+
+
+class _Work:
+    def __init__(
+        self,
+        of: FactsOfView,
+        plan: ViewPlan,
+        columns: Sequence[pa.Array],
+        t: Index,
+        *,
+        folded: Folded,
+        most: Folded | None,
+    ) -> None:
+        self._view, self._offline, self._plan, self._columns = of.view, of.offline, plan, columns
+        self._t, self._folded, self._most = t, folded, most
+        self._names = list(of.view.entity.keys)
+        self._unclear = np.zeros(len(t), bool)
+
+    def run(self) -> FoldedValues:
+        there = has_table(self._offline, self._view)
+        info = self._offline.info(table_name(self._view)) if there else None
+        buckets = Buckets(self._columns, info.spec.buckets if info else 1)
+        plan = self._plan
+        kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
+        self._answer = Answer(kinds, buckets.order)
+        for bucket, first, rows in buckets:
+            asking = Asking(self._columns, self._names, rows)
+            for facts in self._facts(bucket, asking.keys, info.snapshot) if info else ():
+                found = asking.of(facts.events.keys)
+                for part in _portions(facts.events.offsets, found.entity):
+                    at = rows[found.rows[part]]
+                    self._put(facts, first + found.rows[part], at, found.entity[part])
+            rest = asking.rest()
+            nothing, none = no_events(plan, 0), np.full(len(rest), -1)
+            self._answer.put(first + rest, historical(plan, nothing, none, self._t[rows[rest]]))
+        return FoldedValues(self._answer.finish(), self._unclear)
+
+    def _facts(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[Facts]:
+        values = [c for c in self._plan.columns if c not in self._names]
+        columns = [*self._names, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values]
+        columns += [EVENT_ID] if self._view.source.event_id else []
+        columns += [ORIGIN, OFFSET, PLACE] if self._view.source.stream else []
+        for table in self._offline.scan(
+            table_name(self._view),
+            columns,
+            bucket=bucket,
+            where=Filter(keys=keys),
+            snapshot=snapshot,
+        ):
+            if len(table):
+                yield Facts(table, self._names)
+
+    def _put(self, facts: Facts, places: Index, rows: Index, entity: Index) -> None:
+        """Answer some rows, each from copies of the facts of its entity that count for it."""
+        starts, ends = facts.events.offsets[entity], facts.events.offsets[entity + 1]
+        sizes = ends - starts
+        owner = np.repeat(np.arange(len(rows)), sizes)
+        at = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + starts[owner]
+        counts = self._folded.admits(facts, at, rows[owner])
+        if self._most is not None:
+            more = self._most.admits(facts, at, rows[owner]) & ~counts
+            self._unclear[rows[owner[more]]] = True
+        owner, at = owner[counts], at[counts]
+        events = self._copies(facts, at, owner)
+        held = np.full(len(rows), -1, np.int64)
+        held[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
+        self._answer.put(places, historical(self._plan, events, held, self._t[rows]))
+
+    def _copies(self, facts: Facts, at: Index, owner: Index) -> Events:
+        table = facts.events.table.take(pa.array(at))
+        made = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
+        sequence = pa.array(self._folded.order(facts, at))
+        made = made.set_column(made.column_names.index(SEQUENCE), SEQUENCE, sequence)
+        if _HELD_ID in made.column_names:
+            names = [EVENT_ID if n == _HELD_ID else n for n in made.column_names]
+            made = made.rename_columns(names)
+        return Events.from_table(made, [_ROW], id_horizon=self._view.source.event_id_horizon)
+
+
+def _portions(offsets: Index, entity: Index) -> Iterator[slice]:
+    """Rows whose entities together have about so many facts as are copied at a time."""
+    ends = np.cumsum(offsets[entity + 1] - offsets[entity])
+    start = 0
+    while start < len(entity):
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + _COPIES, "right")))
+        yield slice(start, end)
+        start = end

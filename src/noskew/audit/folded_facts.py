@@ -1,0 +1,277 @@
+"""Claims: what a row's version, and its online store, say of the facts that it has folded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.audit.entity_facts import Facts, Folded, Index, Mask
+from noskew.clock import MIN_TIME
+from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.screening import PLACE_BITS
+
+#: Before every event of the log, which are numbered from 0.
+_BEFORE_LOG = 1 << 62
+_LAST = np.iinfo(np.int64).max
+_BELOW = (1 << OFFSET_BITS) - 1
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """Facts known by a time whose sequence is not above a bound; both int64, one each row."""
+
+    known_to: Index
+    sequence: Index
+
+    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+        known = facts.known[at] <= self.known_to[row]
+        return known & (facts.sequence[at] <= self.sequence[row])
+
+    def order(self, facts: Facts, at: Index) -> Index:
+        return facts.sequence[at]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Facts of a log before an offset of their partition, and older ones up to a sequence.
+
+    ``offsets``: int64, shape (rows, partitions). The order of facts is that of the stream.
+    """
+
+    log: str
+    history: int
+    offsets: NDArray[np.int64]
+
+    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+        partition, of_log = self._partitions(facts)
+        number = partition[at]
+        there = (number >= 0) & (number < self.offsets.shape[1])
+        bound = self.offsets[row, np.where(there, number, 0)]
+        folded = there & (facts.offset[at] < bound)
+        return np.where(of_log[at], folded, facts.sequence[at] <= self.history)
+
+    def order(self, facts: Facts, at: Index) -> Index:
+        of_log = self._partitions(facts)[1][at]
+        in_log = facts.offset[at] << PLACE_BITS | facts.place[at]
+        return np.where(of_log, in_log, facts.sequence[at] - _BEFORE_LOG)
+
+    def _partitions(self, facts: Facts) -> tuple[Index, Mask]:
+        """The partition of each fact (−1: of none), and whether it is of this log."""
+        names, code = facts.origin
+        start = origin_of(self.log, "")
+        numbers = [int(n.removeprefix(start)) if n.startswith(start) else -1 for n in names]
+        partition = np.array([*numbers, -1], np.int64)[code]
+        return partition, partition >= 0
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of ``materialize`` that are known: (until, snapshot number, last sequence)."""
+
+    known: frozenset[tuple[int, int, int]]
+
+    def bounds(self, until: int, number: int) -> tuple[int, int]:
+        """Between what the last sequence of a run is that is known by its version.
+
+        What a snapshot holds, later ones hold, too; and a run finds the last of what was known
+        by its time.
+        """
+        least = [s for _, n, s in self.known if n <= number]
+        most = [s for u, n, s in self.known if n >= number and u >= until]
+        return max(least, default=-1), min(most, default=_LAST)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows whose claims are of one kind. Bounds are for all rows of the view, in their order.
+
+    ``most``: what may have been folded, too; where that is more, nothing is certain. ``own``: what
+    the row itself says where the view's ground says more: it is an older one than it should be.
+    """
+
+    rows: Index
+    folded: Folded
+    most: Folded | None = None
+    own: Folded | None = None
+    own_rows: Index | None = None
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What is claimed for the rows of a view that were served.
+
+    Parameters
+    ----------
+    versions, grounds
+        Columns of the table of served answers; see :class:`ServedTable`.
+    footing
+        What the registry says now that streamed rows stand on; None: the view is not streamed.
+    runs
+        What else is known of runs.
+    """
+
+    versions: pa.Array
+    grounds: pa.Array
+    has_parts: bool
+    footing: Footing | None
+    runs: Iterable[tuple[int, int, int]]
+
+    @cached_property
+    def known(self) -> Index:
+        """The known time of each row of the online store; NEVER where there was none."""
+        return np.array([max(k for k, _ in v) if v else NEVER for v in self.each], np.int64)
+
+    @cached_property
+    def each(self) -> list[list[tuple[int, int]]]:
+        """(known time, number) of each row, or of its parts; of a part that is not there zeros."""
+        found: dict[bytes | None, list[tuple[int, int]]] = {None: []}
+        out = []
+        for version in self.versions.to_pylist():
+            if version not in found:
+                parts = range(0, len(version), VERSION_BYTES)
+                found[version] = [version_of(version[i : i + VERSION_BYTES]) for i in parts]
+            out.append(found[version])
+        return out
+
+    @cached_property
+    def told(self) -> list[Mapping[str, Any] | None]:
+        """The ground of each row."""
+        coded = self.grounds.dictionary_encode()
+        parsed = [json.loads(text) for text in coded.dictionary.to_pylist()]
+        return [None if i is None else parsed[i] for i in coded.indices.to_pylist()]
+
+    @property
+    def is_streamed(self) -> Mask:
+        """Which rows a stream kept."""
+        default = self.footing is not None
+        return np.array([default if g is None else "offsets" in g for g in self.told], bool)
+
+    def groups(self) -> list[Group]:
+        """The rows of which it can be said what they had folded."""
+        streamed = self.is_streamed
+        found = [self._materialized(np.flatnonzero(~streamed))]
+        by_generation: dict[int, list[int]] = {}
+        for i in np.flatnonzero(streamed).tolist():
+            if self.each[i] or self.told[i] is not None:
+                by_generation.setdefault(self._generation(i), []).append(i)
+        for generation, rows in by_generation.items():
+            stand = self._stands.get(generation)
+            if stand is not None:
+                found.append(self._streamed(np.array(rows), generation, *stand))
+        return [group for group in found if len(group.rows)]
+
+    # ---------------------------------------------------------------- materialized rows
+
+    def _materialized(self, rows: Index) -> Group:
+        n = len(self.each)
+        runs = self._runs
+        folded, most, own = (_nothing(n) for _ in range(3))
+        chosen, older = [], []
+        for i in rows.tolist():
+            ground, version = self.told[i], self.each[i]
+            claim = None
+            if ground is not None and ground["until"] is not None:
+                claim = (ground["until"], ground["number"], ground["sequence"])
+            if version and (claim is None or version[0] >= claim[:2]):
+                claim = (*version[0], None)
+            elif version:
+                # Where it is not known which facts that run found, all that it could find.
+                _set(None, own, i, (*version[0], None), runs)
+                older.append(i)
+            elif ground is None:
+                continue
+            if claim is not None:
+                _set(folded, most, i, claim, runs)
+            chosen.append(i)
+        return Group(np.array(chosen, np.int64), folded, most, own, np.array(older, np.int64))
+
+    @cached_property
+    def _runs(self) -> Runs:
+        told = [g for g in self.told if g is not None and g.get("sequence") is not None]
+        known = {(g["until"], g["number"], g["sequence"]) for g in told}
+        return Runs(frozenset({*known, *self.runs}))
+
+    # ---------------------------------------------------------------- streamed rows
+
+    def _generation(self, i: int) -> int:
+        numbers = [number for _, number in self.each[i]]
+        if numbers:
+            return max(numbers) >> OFFSET_BITS
+        told = self.told[i]
+        assert told is not None
+        return int(told["generation"])
+
+    @cached_property
+    def _stands(self) -> dict[int, tuple[str, int]]:
+        """Log and history by generation."""
+        found = {}
+        if self.footing is not None:
+            found[self.footing.generation] = (self.footing.log, self.footing.history)
+        for ground in self.told:
+            if ground is not None and ground.get("log") is not None:
+                found[ground["generation"]] = (ground["log"], ground["history"])
+        return found
+
+    def _streamed(self, rows: Index, generation: int, log: str, history: int) -> Group:
+        n = len(self.each)
+        partitions = max((len(g.get("offsets", ())) for g in self.told if g), default=0)
+        partitions = max([partitions, 1, *(len(v) - 1 for v in self.each)])
+        folded, own = np.zeros((n, partitions), np.int64), np.zeros((n, partitions), np.int64)
+        older = []
+        for i in rows.tolist():
+            ground = self.told[i]
+            if ground is not None and ground.get("generation") == generation:
+                folded[i, : len(ground["offsets"])] = ground["offsets"]
+            version = self.each[i]
+            if version:
+                own[i] = self._own(version, folded[i])
+                if (own[i] < folded[i]).any():
+                    older.append(i)
+                folded[i] = np.maximum(folded[i], own[i])
+        return Group(
+            rows,
+            Streamed(log, history, folded),
+            None,
+            Streamed(log, history, own),
+            np.array(older, np.int64),
+        )
+
+    def _own(self, version: Sequence[tuple[int, int]], claimed: Index) -> Index:
+        """The offsets that a row's versions say: of its own partition, or of each part's.
+
+        A part that is not there says nothing: for it stands what is claimed.
+        """
+        if not self.has_parts:
+            return np.full(len(claimed), version[0][1] & _BELOW)
+        out = claimed.copy()
+        for partition, (known, number) in enumerate(version[1:]):
+            if known != NEVER:
+                out[partition] = number & _BELOW
+        return out
+
+
+def _nothing(n: int) -> Materialized:
+    return Materialized(np.full(n, MIN_TIME - 1), np.full(n, -1))
+
+
+def _set(
+    folded: Materialized | None,
+    most: Materialized,
+    i: int,
+    claim: tuple[int, int, int | None],
+    runs: Runs,
+) -> None:
+    until, number, sequence = claim
+    least, greatest = (sequence, sequence) if sequence is not None else runs.bounds(until, number)
+    for bound, value in ((folded, least), (most, greatest)):
+        if bound is not None:
+            bound.known_to[i], bound.sequence[i] = until, value

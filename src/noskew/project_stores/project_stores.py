@@ -1,0 +1,69 @@
+"""Opened: where a project is, and its stores, each opened when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from noskew.clock import Clock, SystemClock
+from noskew.config import Config
+from noskew.intake.logs import Logs
+from noskew.project_stores import factories
+from noskew.registry.store import SqlRegistry
+from noskew.stores.offline.base import OfflineStore
+from noskew.stores.online.base import OnlineStore
+
+
+class Opened:
+    """A project's directory, configuration, clock and stores."""
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        *,
+        project: str | None = None,
+        config: Config | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.root, self.config = factories.locate(root, project=project, config=config)
+        self.clock = clock or SystemClock()
+
+    @cached_property
+    def registry(self) -> SqlRegistry:
+        """Where applied definitions are kept."""
+        return factories.open_registry(self.config, self.root)
+
+    @cached_property
+    def offline(self) -> OfflineStore:
+        """Where events are kept."""
+        return factories.open_offline(self.config, self.root)
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        """Where rows for serving are kept."""
+        return factories.open_online(self.config, self.root)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """The logs of streaming sources."""
+        return factories.open_logs(self.root, self.clock)
+
+    def close(self) -> None:
+        """Release what was opened; what is asked for again is opened again."""
+        kind = type(self)
+        made = [n for n in self.__dict__ if isinstance(getattr(kind, n, None), cached_property)]
+        for name in made:
+            held = self.__dict__.pop(name)
+            if hasattr(held, "close"):
+                held.close()
+
+    def __repr__(self) -> str:
+        name, online = type(self).__name__, self.config.online.url.partition(":")[0]
+        return f"<{name}: project {self.config.project} in {self.root}, online in {online}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,152 @@
+"""Facts: the archived events of a view as its rows count them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from noskew.definitions.view import FeatureView
+from noskew.kernel.bulk import bulk_rows
+from noskew.kernel.events import (
+    EVENT_ID,
+    EVENT_TIME,
+    KNOWN_TIME,
+    OFFSET,
+    ORIGIN,
+    PLACE,
+    SEQUENCE,
+    Events,
+)
+from noskew.kernel.keys import integers
+from noskew.kernel.online_keys import part_suffix
+from noskew.kernel.ragged import Ragged, concat, repeat
+from noskew.kernel.rows.codec import versions
+from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import PLACE_BITS
+from noskew.streaming.fold.view_fold import ViewFold
+
+#: Of a row that is one of several of its entity: which, as :func:`part_of` numbers them.
+_PART = "_part"
+#: Before every event of the log, which are numbered from 0.
+_BEFORE_LOG = 1 << 62
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Those of one snapshot of a view's table that its rows stand on.
+
+    ``marks``: of the log's events, those before the mark of their partition count. ``progress`` is
+    told of the events that were looked at, each time rows of theirs were taken.
+    """
+
+    view: FeatureView
+    offline: OfflineStore
+    info: TableInfo
+    footing: Footing
+    marks: dict[int, Mark]
+    progress: Progress | None = None
+
+    def rows(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
+        """Keys and rows of every entity, some at a time, as the stream makes them.
+
+        A row is at the known time of its entity's last fact, and its number follows the offset
+        of the entity's last event in the log (0: it has none).
+        """
+        yield from self._rows(fold, lambda events: events)
+
+    def rows_of_log(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
+        """As :meth:`rows`, of the entities that have events in the log before the marks."""
+        yield from self._rows(fold, _with_log)
+
+    def _rows(
+        self, fold: ViewFold, choose: Callable[[Events], Events]
+    ) -> Iterator[tuple[Ragged, Ragged]]:
+        keys = list(self.view.entity.keys)
+        layout = fold.layout
+
+        def stamp(events: Events) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+            starts = events.offsets[:-1]
+            known = np.maximum.reduceat(events.known_time, starts)
+            last = np.maximum.reduceat(events.sequence, starts)
+            number = np.where(last < 0, 0, (last >> PLACE_BITS) + 1)
+            return known, versions(known, fold.numbered(number))
+
+        horizon = self.view.source.event_id_horizon
+        for table in self._tables([c for c in layout.plan.columns if c not in keys]):
+            events = Events.from_table(table, keys, id_horizon=horizon)
+            for mine, suffix in self._parts(events):
+                for found, rows in bulk_rows(layout, choose(mine), fold.prefix, stamp):
+                    yield concat([found, repeat(suffix, len(found))]) if suffix else found, rows
+
+    def _parts(self, events: Events) -> Iterator[tuple[Events, bytes]]:
+        """The events of each row, and what its key ends with."""
+        if not self.view.has_partial_rows:
+            yield events, b""
+            return
+        part = integers(events.column(_PART))
+        for number in np.unique(part).tolist():
+            mine = events.select(part == number)
+            yield mine.of_entities(np.diff(mine.offsets) > 0), part_suffix(number)
+
+    def identified(self, known_from: int) -> Iterator[pa.Table]:
+        """Keys, ids and known times of the facts that no other one of their id makes void.
+
+        Those that were known from a time on; whether they count depends on earlier ones, too.
+        """
+        keys, horizon = list(self.view.entity.keys), self.view.source.event_id_horizon
+        for table in self._tables([]):
+            events = Events.from_table(table, keys, id_horizon=horizon)
+            late = pa.array(events.known_time >= known_from)
+            yield events.table.select([*keys, EVENT_ID, KNOWN_TIME]).filter(late)
+
+    def _tables(self, values: Sequence[str]) -> Iterator[pa.Table]:
+        """All facts that count, some entities at a time, numbered as the log does."""
+        keys = list(self.view.entity.keys)
+        ids = [EVENT_ID] if self.view.source.event_id else []
+        clocks = [EVENT_TIME, KNOWN_TIME, SEQUENCE]
+        columns = [*keys, *clocks, *values, *ids, ORIGIN, OFFSET, PLACE]
+        for bucket in range(self.info.spec.buckets):
+            for table in self.offline.scan(
+                self.info.spec.name, columns, bucket=bucket, snapshot=self.info.snapshot
+            ):
+                chosen = self._chosen(table)
+                if len(chosen):
+                    yield chosen
+                if self.progress is not None:
+                    self.progress(len(table))
+
+    def _chosen(self, table: pa.Table) -> pa.Table:
+        arrived = integers(table.column(SEQUENCE).combine_chunks())
+        origin = table.column(ORIGIN).combine_chunks().dictionary_encode()
+        names = {name: i for i, name in enumerate(origin.dictionary.to_pylist())}
+        every = origin_of(self.footing.log, "")
+        of_log = [i for name, i in names.items() if name.startswith(every)]
+        code = origin.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        offset = integers(table.column(OFFSET).combine_chunks())
+        place = integers(table.column(PLACE).combine_chunks())
+        counts = (arrived <= self.footing.history) & ~np.isin(code, of_log)
+        sequence, part = arrived - _BEFORE_LOG, np.zeros(len(table), np.int64)
+        for number, mark in self.marks.items():
+            mine = code == names.get(origin_of(self.footing.log, number), -2)
+            counts = np.where(mine, offset < mark.next_offset, counts)
+            sequence = np.where(mine, offset << PLACE_BITS | place, sequence)
+            part[mine] = number + 1
+        at = table.column_names.index(SEQUENCE)
+        made = table.set_column(at, SEQUENCE, pa.array(sequence))
+        made = made.drop_columns([ORIGIN, OFFSET, PLACE])
+        if self.view.has_partial_rows:
+            made = made.append_column(_PART, pa.array(part))
+        return made if counts.all() else made.filter(pa.array(counts))
+
+
+def _with_log(events: Events) -> Events:
+    """All events of the entities that have some of the log."""
+    of_log = np.maximum.reduceat(events.sequence, events.offsets[:-1]) >= 0
+    return events.of_entities(of_log)

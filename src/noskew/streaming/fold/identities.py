@@ -1,0 +1,86 @@
+"""Identities: which events a view has accepted, for as long as a repetition counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+import pyarrow as pa
+
+from noskew.definitions.view import FeatureView
+from noskew.kernel.events import KNOWN_TIME
+from noskew.kernel.keys import integers
+from noskew.stores.state.lmdb import Space
+from noskew.streaming.fold import keys
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.screening import SortedOut, identities_of
+
+#: Identities forgotten in one step; more than a step adds, so that they never pile up.
+_FORGET = 200_000
+
+
+class Identities:
+    """The identities of one view's events in a space, each with the known time it came at.
+
+    They stand there twice: by identity, and in the order of time to find the oldest.
+    """
+
+    def __init__(self, view: FeatureView, space: Space, prefix: bytes) -> None:
+        self._horizon = view.source.event_id_horizon if view.source.event_id else None
+        self._view, self._space, self._prefix = view, space, prefix
+
+    def seen(self, out: SortedOut, also: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
+        """When identities of a batch were accepted before; ``also``: what is not stored yet."""
+        if not out.identity:
+            return {}
+        wanted = list({i for i in out.identity if i is not None})
+        held = self._space.read([keys.seen_key(self._prefix, i) for i in wanted])
+        found = {i: keys.time_of(v) for i, v in zip(wanted, held, strict=True) if v is not None}
+        return found | {i: also[i] for i in wanted if i in also} if also else found
+
+    def puts(self, new: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
+        """What to store for identities that were accepted."""
+        made = []
+        for identity, known in new.items():
+            made.append((keys.seen_key(self._prefix, identity), keys.time_bytes(known)))
+            made.append((keys.expiry_key(self._prefix, known, identity), b""))
+        return made
+
+    def forgotten(self, mark: Mark) -> list[bytes]:
+        """The keys of identities that are older than the horizon, the oldest first."""
+        if self._horizon is None:
+            return []
+        start = keys.expiry_prefix(self._prefix)
+        oldest = self.oldest(mark)
+        gone: list[tuple[bytes, bytes, bytes]] = []
+        for key, _ in self._space.scan(start):
+            known, identity = key[len(start) : len(start) + 8], key[len(start) + 8 :]
+            if keys.time_of(known) >= oldest or len(gone) >= _FORGET:
+                break
+            gone.append((key, known, keys.seen_key(self._prefix, identity)))
+        held = self._space.read([seen for _, _, seen in gone])
+        # An identity may have been accepted again since; then its entry is not this one.
+        over = [g[2] for g, now in zip(gone, held, strict=True) if now == g[1]]
+        return [key for key, _, _ in gone] + over
+
+    def oldest(self, mark: Mark) -> int:
+        """The least known time of an identity that a message after the mark may repeat."""
+        return mark.known - (self._horizon or 0)
+
+    def restore(self, facts: Iterable[pa.Table], *, epoch: int) -> None:
+        """Make them those of facts, with the columns of keys, id and known time."""
+        self._clear(epoch)
+        columns = list(self._view.entity.keys)
+        for table in facts:
+            known = integers(table.column(KNOWN_TIME).combine_chunks()).tolist()
+            found: dict[bytes, int] = {}
+            for identity, at in zip(identities_of(table, columns), known, strict=True):
+                if identity is not None:
+                    found[identity] = max(at, found.get(identity, at))
+            self._space.commit(self.puts(found), epoch=epoch)
+
+    def _clear(self, epoch: int) -> None:
+        for start in (keys.expiry_prefix(self._prefix), keys.seen_key(self._prefix, b"")):
+            found = (key for key, _ in self._space.scan(start))
+            while batch := list(islice(found, _FORGET)):
+                self._space.commit(deletes=batch, epoch=epoch)

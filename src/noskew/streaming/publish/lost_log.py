@@ -1,0 +1,52 @@
+"""Rows of a log that is gone: later than those that are made anew, though nothing stands for them.
+
+Versions are by known time first. Events that were folded and never archived are lost with their
+log; the rows that they made would keep those of the archive, and of the next log, out of the
+online store. An online store that is the state has no such rows: there the new ones are put in
+their place whatever their version is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from noskew.kernel.online_keys import has_generation
+from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.stores.online.base import OnlineStore
+from noskew.stores.state.lmdb import StateStore
+from noskew.streaming.fold.generation import Footing
+
+#: Rows that are looked at in one call.
+_BATCH = 10_000
+
+
+def is_of_lost_log(row: bytes, footing: Footing) -> bool:
+    """Whether a row was folded from a log before that of the footing."""
+    return version_of(row)[1] >> OFFSET_BITS < footing.log_since
+
+
+def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]) -> int:
+    """Put the rows of the state in the place of those of the online store; how many.
+
+    Deleted first, for the store keeps a row of the same version, or of a later one. Read from the
+    state after that: it may have gone on meanwhile, and is ahead of the store.
+    """
+    online.delete(keys)
+    rows = zip(keys, state.rows(keys), strict=True)
+    newest = {key: row for key, row in rows if row is not None}
+    return online.write(list(newest), list(newest.values()))
+
+
+def replace_lost(online: OnlineStore, state: StateStore, prefix: bytes, footing: Footing) -> None:
+    """Put the rows of the state in the place of a view's rows that are of a log before.
+
+    Frontiers and marks of partitions are among them.
+    """
+    lost = (
+        key
+        for key, row in online.scan(prefix)
+        if has_generation(key) and is_of_lost_log(row, footing)
+    )
+    while keys := list(islice(lost, _BATCH)):
+        replace_online(online, state, keys)

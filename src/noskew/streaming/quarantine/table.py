@@ -1,0 +1,173 @@
+"""Aside: the rows of a stream that are no events, read back, and which of them were replayed.
+
+They stand in a table beside that of the events (see :func:`aside_spec`), which is only ever
+appended to. So a row that was replayed stays, and one more says so: with the same origin, offset
+and place, the reason :data:`REPLAYED`, and the time of the replay for its known time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from noskew.definitions.view import FeatureView
+from noskew.errors import NotFoundError
+from noskew.kernel.events import KNOWN_TIME, OFFSET, ORIGIN, PLACE
+from noskew.kernel.keys import integers
+from noskew.stores.offline.base import Filter, OfflineStore, TableInfo
+from noskew.streaming.archive.tables import aside_batch, aside_spec
+from noskew.streaming.fold.screening import Quarantined
+from noskew.streaming.quarantine.late_events import LATE
+
+#: The reason of a row that says of another one that it was replayed.
+REPLAYED = "replayed"
+#: The note of a table of rows set aside that says how many rows of this reason it has.
+_COUNT = "replayed"
+
+
+class Place(NamedTuple):
+    """Where a row stands: the partition of which log, the message, the row in it."""
+
+    origin: str
+    offset: int
+    row: int
+
+    @property
+    def log(self) -> str:
+        """The identity of the log."""
+        return self.origin.rpartition(":")[0]
+
+    @property
+    def partition(self) -> int:
+        """The partition of the log."""
+        return int(self.origin.rpartition(":")[2])
+
+
+@dataclass(frozen=True)
+class AsideRow:
+    """A row that was set aside, without its payload.
+
+    ``known_time``: when the log took its message, µs. ``replayed_at``: when it was last appended
+    to the log again, µs; None: never.
+    """
+
+    place: Place
+    reason: str
+    known_time: int
+    replayed_at: int | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it is an event that came late. Its payload is that event, not the message."""
+        return self.reason == LATE
+
+
+@dataclass(frozen=True)
+class Totals:
+    """``rows``: how many rows were set aside; ``replays``: how often one was replayed."""
+
+    rows: int = 0
+    replays: int = 0
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The rows set aside of views that share their events, and so a table."""
+
+    offline: OfflineStore
+    views: tuple[FeatureView, ...]
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+        return aside_spec(self.views[0]).name
+
+    @property
+    def names(self) -> str:
+        """The views, by name."""
+        return ", ".join(v.name for v in self.views)
+
+    def rows(self) -> tuple[list[AsideRow], int]:
+        """Every row, by origin, offset and place; and how many replays the table has."""
+        if info_of(self.offline, self.table) is None:
+            return [], 0
+        held = self.offline.read(self.table, [ORIGIN, OFFSET, PLACE, "reason", KNOWN_TIME])
+        reasons = held.column("reason").to_pylist()
+        times = integers(held.column(KNOWN_TIME).combine_chunks()).tolist()
+        replays: dict[Place, int] = {}
+        found = []
+        for place, reason, known in zip(_places(held), reasons, times, strict=True):
+            if reason == REPLAYED:
+                replays[place] = max(known, replays.get(place, known))
+            else:
+                found.append((place, reason, known))
+        rows = [AsideRow(p, why, known, replays.get(p)) for p, why, known in sorted(found)]
+        return rows, len(held) - len(rows)
+
+    def payloads(self, rows: Sequence[AsideRow]) -> dict[Place, bytes]:
+        """The payloads of some of its rows. It costs least if they were known at about one time."""
+        if not rows:
+            return {}
+        times = [r.known_time for r in rows]
+        held = self.offline.read(
+            self.table,
+            [ORIGIN, OFFSET, PLACE, "reason", "payload"],
+            where=Filter(known_from=min(times), known_to=max(times)),
+        )
+        wanted = {(r.place, r.reason) for r in rows}
+        each = zip(_places(held), held.column("reason").to_pylist(), strict=True)
+        at = [i for i, found in enumerate(each) if found in wanted]
+        chosen = held.take(pa.array(at, pa.int64()))
+        return dict(zip(_places(chosen), chosen.column("payload").to_pylist(), strict=True))
+
+    def add_replays(self, places: Iterable[Place], *, at: int, after: int) -> int:
+        """Record that rows were replayed ``at`` a time; how many replays the table has then.
+
+        ``after``: how many it had before, as far as is known here. Raises NoteMismatchError,
+        having recorded nothing, if it has others: somebody else replays at the same time.
+        """
+        by_origin: dict[str, list[Quarantined]] = {}
+        for place in places:
+            row = Quarantined(place.partition, place.offset, place.row, at, REPLAYED, b"")
+            by_origin.setdefault(place.origin, []).append(row)
+        count = after + sum(map(len, by_origin.values()))
+        self.offline.append(
+            self.table,
+            [aside_batch(rows, origin) for origin, rows in by_origin.items()],
+            notes={_COUNT: str(count)},
+            expected={_COUNT: str(after) if after else None},
+        )
+        return count
+
+
+def aside_of(offline: OfflineStore, views: Iterable[FeatureView]) -> list[Aside]:
+    """The rows set aside of views: one item for each table."""
+    sharing: dict[str, list[FeatureView]] = {}
+    for view in views:
+        sharing.setdefault(view.log_hash, []).append(view)
+    return [Aside(offline, tuple(group)) for group in sharing.values()]
+
+
+def totals(offline: OfflineStore, view: FeatureView) -> Totals:
+    """How many rows of a view were set aside; without reading them."""
+    info = info_of(offline, aside_spec(view).name)
+    if info is None:
+        return Totals()
+    replays = int((info.notes or {}).get(_COUNT, 0))
+    return Totals(info.rows - replays, replays)
+
+
+def info_of(offline: OfflineStore, table: str) -> TableInfo | None:
+    """A table as it is now; None if there is none."""
+    try:
+        return offline.info(table)
+    except NotFoundError:
+        return None
+
+
+def _places(held: pa.Table) -> Iterator[Place]:
+    columns = (held.column(c).to_pylist() for c in (ORIGIN, OFFSET, PLACE))
+    return map(Place._make, zip(*columns, strict=True))

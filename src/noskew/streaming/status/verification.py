@@ -1,0 +1,199 @@
+"""Verification: a view's rows beside those that are computed anew from what is archived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noskew.definitions.view import FeatureView
+from noskew.errors import ConflictError, StoreError
+from noskew.kernel.hashing import hash_slices
+from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
+from noskew.kernel.ragged import Ragged
+from noskew.kernel.rows.codec import VERSION_BYTES
+from noskew.stores.log.base import EventLog
+from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.online.base import OnlineStore
+from noskew.stores.state.lmdb import StateStore
+from noskew.streaming.archive.facts import Facts
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold import keys
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.view_fold import ViewFold
+from noskew.streaming.publish.lost_log import is_of_lost_log, replace_online
+
+#: Keys of rows that differ, kept of each kind.
+_EXAMPLES = 5
+
+
+@dataclass
+class Verified:
+    """What was found of one view.
+
+    Attributes
+    ----------
+    rows
+        How many rows were computed anew and compared, bit for bit.
+    different
+        Rows of the state that are not as computed; ``missing``: those that it lacks; ``foreign``:
+        those that it has and the facts do not give. ``behind``: rows of which the online store
+        holds none, or an earlier one, or another one of the same version, or one of a log that
+        is gone.
+    examples
+        Keys, without the view's prefix, of some of them.
+    repaired
+        Rows that were written again.
+    """
+
+    view: str
+    rows: int = 0
+    different: int = 0
+    missing: int = 0
+    foreign: int = 0
+    behind: int = 0
+    repaired: int = 0
+    examples: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether everything was as it should be."""
+        return not (self.different or self.missing or self.foreign or self.behind)
+
+    def note(self, found: Sequence[bytes]) -> int:
+        """Keep some of the keys; how many there are."""
+        room = _EXAMPLES - len(self.examples)
+        self.examples += [key[PREFIX_BYTES:] for key in found[: max(0, room)]]
+        return len(found)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Compares the rows of one view with those of its archived facts.
+
+    The state is looked at in one moment, with the marks that its rows are at. Of the log's events
+    the archive must hold those before the marks; then they, and they alone, are folded in bulk,
+    by another way than the stream's. A stream may run meanwhile.
+    """
+
+    source: str
+    project: str
+    log: EventLog
+    offline: OfflineStore
+    online: OnlineStore
+    state: StateStore
+
+    def run(
+        self,
+        view: FeatureView,
+        table: str,
+        *,
+        repair: bool = False,
+        progress: Progress | None = None,
+    ) -> Verified:
+        """Compare every row. ``repair``: write again what the online store has otherwise.
+
+        Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
+        ``progress`` is told of events. Raises ConflictError while the archive is behind the marks.
+        """
+        prefix = rows_prefix(self.project, view)
+        held = self._held(view, prefix)
+        info = self.offline.info(table)
+        for number, mark in held.marks.items():
+            note = (info.notes or {}).get(origin_of(self.log.identity, number))
+            archived = Mark.from_bytes(note.encode()).next_offset if note else 0
+            if archived < mark.next_offset and mark.consumed:
+                raise ConflictError(
+                    f"feature view {view.name!r}, partition {number}: archived up to message "
+                    f"{archived}, and its rows are at {mark.next_offset}; the archive follows "
+                    f"within a minute, repeat the call then"
+                )
+        facts = Facts(view, self.offline, info, held.footing, held.marks, progress)
+        out = Verified(view.name)
+        for found, rows in facts.rows(ViewFold(view, self.project, held.footing.generation)):
+            held.compare(found, rows, out)
+            if self.online.directory is None:
+                self._compare_online(found.to_list(), rows.to_list(), held.footing, out, repair)
+        out.foreign = int((~held.met).sum())
+        return out
+
+    def _held(self, view: FeatureView, prefix: bytes) -> _Held:
+        """Rows and marks of one moment."""
+        found: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
+
+        def take(items: list[tuple[bytes, bytes]]) -> None:
+            mine = [(key, row) for key, row in items if is_entity_key(key)]
+            found.append(_hashes([k for k, _ in mine], [r for _, r in mine]))
+
+        spaces = [
+            self.state.space(keys.space_name(self.project, self.source, number))
+            for number in range(self.log.partitions)
+        ]
+        view_space = self.state.space(keys.view_space(self.project, self.source))
+        footing_key, mark_key = keys.footing_key(prefix), keys.mark_key(prefix)
+        wanted = [view_space.key(footing_key), *(s.key(mark_key) for s in spaces)]
+        footing, *marks = self.state.at_once(wanted, prefix, take)
+        if not footing or b"" in marks:  # somebody was interrupted while rows were made
+            raise StoreError(
+                f"feature view {view.name!r}: its rows are not whole here; run 'noskew stream "
+                f"{self.source}' first"
+            )
+        each = {n: Mark.from_bytes(m) for n, m in enumerate(marks) if m is not None}
+        return _Held(Footing.from_bytes(footing), each, found)
+
+    def _compare_online(
+        self, found: list[bytes], rows: list[bytes], footing: Footing, out: Verified, repair: bool
+    ) -> None:
+        """Rows that the online store should have, or later ones."""
+        behind = [
+            key
+            for key, row, there in zip(found, rows, self.online.read(found), strict=True)
+            if there is None
+            or there[:VERSION_BYTES] < row[:VERSION_BYTES]
+            or (there[:VERSION_BYTES] == row[:VERSION_BYTES] and there != row)
+            or is_of_lost_log(there, footing)
+        ]
+        out.behind += out.note(behind)
+        if repair and behind:
+            out.repaired += replace_online(self.online, self.state, behind)
+
+
+class _Held:
+    """What the state holds, as hashes in the order of those of the keys."""
+
+    def __init__(
+        self,
+        footing: Footing,
+        marks: dict[int, Mark],
+        found: Sequence[tuple[NDArray[np.uint64], NDArray[np.uint64]]],
+    ) -> None:
+        self.footing, self.marks = footing, marks
+        none = np.zeros(0, np.uint64)
+        names = np.concatenate([none, *(k for k, _ in found)])
+        order = np.argsort(names, kind="stable")
+        self._names = names[order]
+        self._rows = np.concatenate([none, *(r for _, r in found)])[order]
+        self.met = np.zeros(len(names), bool)
+
+    def compare(self, found: Ragged, rows: Ragged, out: Verified) -> None:
+        """Computed rows beside those that are held."""
+        names, contents = _hashed(found), _hashed(rows)
+        at = np.minimum(np.searchsorted(self._names, names), max(len(self._names) - 1, 0))
+        there = self._names[at] == names if len(self._names) else np.zeros(len(names), bool)
+        same = there & (self._rows[at] == contents) if len(self._names) else there
+        self.met[at[there]] = True
+        out.rows += len(names)
+        listed = found.to_list() if not same.all() else []
+        out.missing += out.note([listed[i] for i in np.flatnonzero(~there)])
+        out.different += out.note([listed[i] for i in np.flatnonzero(there & ~same)])
+
+
+def _hashes(found: list[bytes], rows: list[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    return _hashed(Ragged.from_list(found)), _hashed(Ragged.from_list(rows))
+
+
+def _hashed(pieces: Ragged) -> NDArray[np.uint64]:
+    return hash_slices(pieces.data, pieces.offsets)

@@ -1,0 +1,178 @@
+"""Claims: which worker processes which partition of a source, agreed on in the registry."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import msgspec
+
+from noskew.clock import Clock
+from noskew.errors import ConflictError, NoskewError
+from noskew.registry.state import Record
+from noskew.registry.store import SqlRegistry
+from noskew.resources import Closing
+from noskew.stores.boot import boot_id
+
+#: A worker that was not heard of for so long has no claims.
+LEASE_S = 5.0
+_KIND = "stream_claims"
+_TRIES = 50
+
+
+class Agreed(msgspec.Struct, frozen=True):
+    """What is agreed: how often each worker was heard, and the owner of each partition."""
+
+    workers: dict[str, int] = {}
+    owners: dict[int, str] = {}
+
+    def of(self, worker: str) -> frozenset[int]:
+        """The partitions of a worker."""
+        return frozenset(n for n, owner in self.owners.items() if owner == worker)
+
+
+def share(
+    agreed: Agreed, me: str, alive: Collection[str], partitions: int, *, count: int = 1
+) -> tuple[Agreed, frozenset[int]]:
+    """What ``me`` puts in the place of ``agreed``, and the partitions it should work on.
+
+    ``count``: how often it has spoken. It must never say the same twice: whoever was taken for
+    dead is heard again by a number that nobody heard from it before.
+
+    Workers that are not alive lose theirs. Each worker's part is the same but for one; one that
+    has too many keeps owning them until it gives them up, one that has too few takes what is
+    free. Pure: when every worker has done this a few times, all partitions have an owner.
+    """
+    here = sorted({*alive, me})
+    owners = {n: w for n, w in agreed.owners.items() if w in here and n < partitions}
+    most = partitions // len(here) + (here.index(me) < partitions % len(here))
+    mine = sorted(n for n, w in owners.items() if w == me)
+    free = [n for n in range(partitions) if n not in owners]
+    taken = free[: max(0, most - len(mine))]
+    owners |= dict.fromkeys(taken, me)
+    workers = {w: agreed.workers.get(w, 0) for w in here} | {me: count}
+    return Agreed(workers, owners), frozenset([*mine, *taken][:most])
+
+
+def _is_gone(worker: str) -> bool:
+    """Whether a worker was a process of this machine, and is none any more."""
+    host, pid, _ = worker.rsplit("-", 2)
+    if host != _host():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _host() -> str:
+    """The machine, and its boot."""
+    return f"{socket.gethostname()}-{boot_id()[:8]}"
+
+
+@dataclass
+class Claims(Closing):
+    """The claims of one worker on the partitions of a source.
+
+    They only share out the work: two workers of one partition do no harm, for rows have
+    versions, states have epochs and archives have notes. A worker is taken for dead when its
+    count did not change for :data:`LEASE_S`, by the watch of whoever looks: clocks need not
+    agree. While the registry cannot be reached, everybody keeps what it has.
+    """
+
+    registry: SqlRegistry
+    project: str
+    source: str
+    partitions: Callable[[], int]
+    clock: Clock
+    lease_s: float = LEASE_S
+    worker: str = field(default_factory=lambda: f"{_host()}-{os.getpid()}-{secrets.token_hex(3)}")
+    fault: NoskewError | None = None
+    _heard: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _wanted: frozenset[int] = frozenset()
+    _has_looked: bool = False
+    _count: int = 0
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The partitions that this worker should work on, when it last looked."""
+        return self._wanted
+
+    def look(self) -> frozenset[int]:
+        """Say that this worker lives; the partitions that it should work on now.
+
+        Raises what the registry does only if it could not be reached from the start.
+        """
+        try:
+            size = self.partitions()
+            self._count += 1
+            self._wanted = self._swap(
+                lambda agreed: share(
+                    agreed, self.worker, self._alive(agreed.workers), size, count=self._count
+                )
+            )
+            self.fault, self._has_looked = None, True
+        except NoskewError as error:
+            if not self._has_looked:
+                raise
+            self.fault = error
+        return self._wanted
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let others take partitions that this worker has given up."""
+        gone = frozenset(numbers)
+
+        def without(agreed: Agreed) -> tuple[Agreed, frozenset[int]]:
+            owners = {n: w for n, w in agreed.owners.items() if w != self.worker or n not in gone}
+            return Agreed(agreed.workers, owners), self._wanted - gone
+
+        try:
+            self._wanted = self._swap(without)
+        except NoskewError as error:  # then they are worked on again
+            self.fault = error
+
+    def close(self) -> None:
+        """Leave: others take over at once. What cannot be told them now, they find out."""
+
+        def left(agreed: Agreed) -> tuple[Agreed, frozenset[int]]:
+            workers = {w: n for w, n in agreed.workers.items() if w != self.worker}
+            owners = {n: w for n, w in agreed.owners.items() if w != self.worker}
+            return Agreed(workers, owners), frozenset()
+
+        try:
+            self._swap(left)
+        except NoskewError as error:
+            self.fault = error
+
+    def _alive(self, workers: Mapping[str, int]) -> list[str]:
+        now = monotonic()
+        for worker, count in workers.items():
+            before = self._heard.get(worker)
+            if before is None or before[0] != count:
+                self._heard[worker] = (count, now)
+        return [w for w in workers if now - self._heard[w][1] < self.lease_s and not _is_gone(w)]
+
+    def _swap(self, change: Callable[[Agreed], tuple[Agreed, frozenset[int]]]) -> frozenset[int]:
+        """Agree on a change, on top of whatever others agreed on meanwhile."""
+        for _ in range(_TRIES):
+            held = self.registry.record(self.project, _KIND, self.source)
+            before = None if held is None else held.data
+            made, wanted = change(Agreed() if before is None else _agreed(before))
+            data = {"workers": made.workers, "owners": {str(n): w for n, w in made.owners.items()}}
+            record = Record(_KIND, self.source, data, self.clock.now())
+            if self.registry.swap_record(self.project, record, expected=before):
+                return wanted
+        raise ConflictError(
+            f"the claims on the source {self.source!r} changed {_TRIES} times in a row meanwhile"
+        )
+
+
+def _agreed(data: Mapping[str, Mapping[str, object]]) -> Agreed:
+    return msgspec.convert(data, Agreed, strict=False)

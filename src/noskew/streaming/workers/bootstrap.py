@@ -1,0 +1,272 @@
+"""Bootstrap: the rows of a view that starts to be streamed, in bulk from what is archived."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from noskew.definitions.view import FeatureView
+from noskew.errors import NoskewError, OffsetLostError, RebuiltError
+from noskew.kernel.online_keys import frontier_keys, progress_key
+from noskew.kernel.ragged import Ragged
+from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.registry.view_records import record_key
+from noskew.stores.log.base import EventLog
+from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
+from noskew.stores.online.base import OnlineStore
+from noskew.stores.state.lmdb import Space, StateStore
+from noskew.streaming.archive.facts import Facts
+from noskew.streaming.archive.tables import origin_of
+from noskew.streaming.fold import keys
+from noskew.streaming.fold.generation import Footing, Footings
+from noskew.streaming.fold.identities import Identities
+from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.view_fold import ViewFold
+
+#: Bytes of rows of one commit.
+_COMMIT_BYTES = 64 << 20
+#: A partition is made anew from the archive if that is so many messages ahead.
+_FAR = 1_000_000
+#: Stands in the place of a footing, or of a mark, while rows are made.
+_NOT_WHOLE = b""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A partition that nobody else works on."""
+
+    number: int
+    mark: Mark
+    space: Space
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Makes the rows of views in a state, where they are not there as the project wants them.
+
+    1. The footing is agreed on: the registry's, or one that is made of what the table holds now.
+    2. The state is told that its rows of the view are not whole, and its partitions are claimed,
+       so that nobody folds them meanwhile.
+    3. Rows are folded in bulk from a snapshot of the table, identities and marks put beside them;
+       a mark is that of the snapshot, so that the log is read on exactly where the facts end.
+    4. Rows of earlier generations that have no successor are removed.
+    5. The state is told that its rows are whole, and what they stand on.
+
+    Killed at any moment, the next one begins again at 2. Readers see rows all the time: those
+    that are there until the ones that come after them.
+    """
+
+    source: str
+    project: str
+    log: EventLog
+    offline: OfflineStore
+    online: OnlineStore
+    state: StateStore
+    footings: Footings
+
+    def ready(self, view: FeatureView, table: str, *, progress: Progress | None = None) -> ViewFold:
+        """The fold of a view whose rows are in the state, made now if they were not.
+
+        ``table``: the name of its offline table; ``progress`` is told of its events. Raises
+        OffsetLostError if the log is another one than the rows stand on, or no longer holds what
+        comes after them.
+        """
+        footing = self._agreed(view, table)
+        fold = ViewFold(view, self.project, footing.generation)
+        space = self.state.space(keys.view_space(self.project, self.source))
+        key = keys.footing_key(fold.prefix)
+        with _alone(self.state.path):
+            (held,) = space.read([key])
+            if held != footing.to_bytes():
+                self._make(fold, footing, table, space, progress)
+        return fold
+
+    def advance(self, fold: ViewFold, number: int, table: str) -> None:
+        """Bring a partition that this machine takes over to where the archive is, if that is far.
+
+        Another machine may have worked on it for long: then reading the log again takes longer
+        than folding its archived events in bulk, and the log may not hold them any more.
+        """
+        space = self.state.space(keys.space_name(self.project, self.source, number))
+        key = keys.mark_key(fold.prefix)
+        (held,) = space.read([key])
+        here = Mark.from_bytes(held).next_offset if held else -1
+        info = self._info(table)
+        there = self._mark(number, info).next_offset
+        if here >= self.log.bounds(number)[0] and there - here < _FAR:
+            return
+        if here >= there:
+            return
+        part = self._claimed(number, info)
+        footing = self.footing(fold)
+        (held,) = space.read([key])  # another process may have gone on until the claim
+        if held and Mark.from_bytes(held).next_offset >= there:
+            return
+        space.commit([(key, _NOT_WHOLE)], epoch=part.epoch)
+        if info is not None:
+            facts = Facts(fold.view, self.offline, info, footing, {number: part.mark})
+            self._put_rows(facts.rows_of_log(fold), space, part.epoch)
+        self._put_partition(fold, footing, part, info)
+
+    def check_agreed(self, folds: Iterable[ViewFold]) -> None:
+        """Raises RebuiltError if another generation than that of a fold has been agreed on.
+
+        As long as the registry cannot be asked, they go on as they are.
+        """
+        try:
+            agreed = self.footings.all()
+        except NoskewError:
+            return
+        for fold in folds:
+            footing = agreed.get(record_key(fold.view))
+            if footing is None or footing.generation != fold.generation:
+                raise _rebuilt(fold)
+
+    def footing(self, fold: ViewFold) -> Footing:
+        """What the state's rows stand on.
+
+        Raises RebuiltError if they are no longer of the fold's generation. Whoever has claimed a
+        partition and is then given one need not look again: rows that are made anew take the
+        partition away.
+        """
+        space = self.state.space(keys.view_space(self.project, self.source))
+        (held,) = space.read([keys.footing_key(fold.prefix)])
+        if held:
+            footing = Footing.from_bytes(held)
+            if footing.generation == fold.generation:
+                return footing
+        raise _rebuilt(fold)
+
+    def _agreed(self, view: FeatureView, table: str) -> Footing:
+        held = self.footings.of(view)
+        if held is None:
+            made = Footing(0, self.log.identity, self._history(table))
+            held = self.footings.put(view, made, before=None)
+        if held.log != self.log.identity:
+            raise OffsetLostError(
+                f"the log of the source {self.source!r} is another one than the rows of the view "
+                f"{view.name!r} were folded from (it is {self.log.identity}, that was {held.log}): "
+                f"it was removed and made anew. Bring the old one back, or run 'noskew stream "
+                f"rebuild {self.source}' to go on from what is archived of it",
+                partition=0,
+                offset=-1,
+                begin=0,
+                end=self.log.bounds(0)[1],
+            )
+        return held
+
+    def renew(self, view: FeatureView, table: str) -> Footing:
+        """Agree on a new generation: everything that the table holds now, and the present log."""
+        before = self.footings.of(view)
+        generation, log, since = 0, self.log.identity, 0
+        if before is not None:
+            generation = before.generation + 1
+            since = before.log_since if before.log == log else generation
+        made = Footing(generation, log, self._history(table), since)
+        return self.footings.put(view, made, before=before)
+
+    def _history(self, table: str) -> int:
+        """The greatest sequence in the table; facts of the log are told by their origin."""
+        info = self._info(table)
+        return info.last_sequence if info else -1
+
+    def _info(self, table: str) -> TableInfo | None:
+        return self.offline.info(table) if table in self.offline.tables() else None
+
+    def _make(
+        self, fold: ViewFold, footing: Footing, table: str, space: Space, progress: Progress | None
+    ) -> None:
+        epoch = space.claim()
+        key = keys.footing_key(fold.prefix)
+        (held,) = space.read([key])
+        # Rows that were put there by another way than a stream are none of ours.
+        clear = [fold.prefix] if held is None else []
+        space.commit([(key, _NOT_WHOLE)], clear=clear, epoch=epoch)  # 2
+        info = self._info(table)
+        parts = [self._claimed(number, info) for number in range(self.log.partitions)]
+        if info is not None:
+            marks = {part.number: part.mark for part in parts}
+            facts = Facts(fold.view, self.offline, info, footing, marks, progress)
+            self._put_rows(facts.rows(fold), space, epoch)  # 3
+        for part in parts:
+            self._put_partition(fold, footing, part, info)
+        if held is not None:
+            self._remove_older(fold, footing, space, epoch)  # 4
+        space.commit([(key, footing.to_bytes())], epoch=epoch)  # 5
+
+    def _claimed(self, number: int, info: TableInfo | None) -> _Part:
+        space = self.state.space(keys.space_name(self.project, self.source, number))
+        epoch = space.claim()
+        return _Part(number, self._mark(number, info), space, epoch)
+
+    def _mark(self, number: int, info: TableInfo | None) -> Mark:
+        """How far the table is in a partition; else where the log begins."""
+        notes: Mapping[str, str] = (info.notes or {}) if info else {}
+        note = notes.get(origin_of(self.log.identity, number))
+        if note:
+            return Mark.from_bytes(note.encode())
+        return Mark(next_offset=self.log.bounds(number)[0])
+
+    def _put_rows(self, made: Iterable[tuple[Ragged, Ragged]], space: Space, epoch: int) -> None:
+        batch: list[tuple[bytes, bytes]] = []
+        size = 0
+        for found, rows in made:
+            batch += zip(found.to_list(), rows.to_list(), strict=True)
+            size += len(rows.data)
+            if size >= _COMMIT_BYTES:
+                space.commit(rows=batch, epoch=epoch)
+                batch, size = [], 0
+        space.commit(rows=batch, epoch=epoch)
+
+    def _put_partition(
+        self, fold: ViewFold, footing: Footing, part: _Part, info: TableInfo | None
+    ) -> None:
+        if fold.view.source.event_id:
+            identities = Identities(fold.view, part.space, fold.prefix)
+            found: Iterable[pa.Table] = []
+            if info is not None:
+                facts = Facts(fold.view, self.offline, info, footing, {part.number: part.mark})
+                found = facts.identified(identities.oldest(part.mark))
+            identities.restore(found, epoch=part.epoch)
+        progress = progress_key(fold.prefix, part.number)
+        row = part.mark.to_row(fold.version(part.mark))
+        mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
+        part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
+        if self.online.directory is None:  # whatever it says it holds is of other rows
+            for turn in (0, 1):
+                self.online.delete(frontier_keys(fold.prefix, part.number, turn))
+
+    def _remove_older(self, fold: ViewFold, footing: Footing, space: Space, epoch: int) -> None:
+        older = [
+            key
+            for key, row in self.state.scan(fold.prefix)
+            if version_of(row)[1] >> OFFSET_BITS < footing.generation
+        ]
+        space.commit(removed=older, epoch=epoch)
+        if self.online.directory is None:
+            self.online.delete(older)
+
+
+def _rebuilt(fold: ViewFold) -> RebuiltError:
+    return RebuiltError(
+        f"the rows of the feature view {fold.view.name!r} were made anew, or are being made, since "
+        f"this stream started: start it again"
+    )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep other processes of this machine from doing the same; a killed one lets go."""
+    descriptor = os.open(directory / "bootstrap.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

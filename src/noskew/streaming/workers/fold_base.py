@@ -1,0 +1,36 @@
+"""Ground: the rows that a processor folds on, and whether they are still those of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from noskew.intake.tables import table_name
+from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.view_fold import ViewFold
+from noskew.streaming.workers.bootstrap import Bootstrap
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The rows of some views, made where they lacked, while a processor folds on top of them."""
+
+    bootstrap: Bootstrap
+    folds: Sequence[ViewFold]
+
+    def footings(self) -> dict[bytes, Footing]:
+        """What the rows of each view stand on, by their prefix."""
+        return {fold.prefix: self.bootstrap.footing(fold) for fold in self.folds}
+
+    def prepare(self, number: int) -> None:
+        """Before a partition is claimed: bring it to where the archive is, if that is far."""
+        for fold in self.folds:
+            self.bootstrap.advance(fold, number, table_name(fold.view))
+
+    def check_held(self) -> None:
+        """Once partitions are claimed: raises RebuiltError if rows were made anew before."""
+        self.footings()
+
+    def check_agreed(self) -> None:
+        """Now and then: raises RebuiltError if they are to be made anew, on any machine."""
+        self.bootstrap.check_agreed(self.folds)

@@ -1,0 +1,64 @@
+"""Ingests of a project: of which views, from what data, and by which runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from noskew.clock import Clock
+from noskew.definitions import connectors
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError
+from noskew.runners.spark.session import is_frame
+from noskew.stores.offline.base import OfflineStore
+from noskew.training import frames
+from noskew.training.ingest import IngestReport, ingest
+from noskew.training.progress import Progress, of_one
+from noskew.training.spark.ingest import FrameOfSource, ingest_frame, ingest_parts
+from noskew.training.spark.task_project import Spark
+
+
+def ingest_all(
+    views: Iterable[FeatureView],
+    offline: OfflineStore,
+    clock: Clock,
+    *,
+    root: Path,
+    buckets: int,
+    data: Any = None,
+    source: str | None = None,
+    progress: Progress | None = None,
+    spark: Spark | None = None,
+) -> list[IngestReport]:
+    """Ingest each view from ``data`` of ``source``, else from its source's own batch data.
+
+    Paths of the source's own are taken from ``root``. ``spark``: what does the work; None for
+    this process, which also does it for data that only it has.
+
+    Raises InputError if it is not said whose data it is, and as :func:`ingest`.
+    """
+    if data is not None and source is None:
+        raise InputError("say which source the data belongs to: ingest('name', data)")
+    of_spark = FrameOfSource(data, spark) if spark is not None and is_frame(data) else None
+    connector = None
+    if data is not None and of_spark is None:
+        connector = _connector_of(data, f"data for {source!r}")
+    found = []
+    for view in views:
+        own = view.source.batch.rooted(root) if view.source.batch else None
+        chosen, told = connector or own, of_one(progress, view.name)
+        if of_spark is not None:
+            made = ingest_frame(view, of_spark, offline, clock, buckets=buckets, progress=told)
+        elif spark is not None and not isinstance(chosen, connectors.Frame):
+            made = ingest_parts(spark, view, chosen, offline, clock, buckets=buckets, progress=told)
+        else:
+            made = ingest(view, offline, clock, buckets=buckets, connector=chosen, progress=told)
+        found.append(made)
+    return found
+
+
+def _connector_of(data: Any, what: str) -> connectors.Connector:
+    if isinstance(data, connectors.Connector):
+        return data
+    return connectors.Frame(frames.to_arrow(data, what))

@@ -1,0 +1,182 @@
+"""How far views came online: what the registry records, and what the online store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from noskew.clock import Clock
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError, NotMaterializedError
+from noskew.kernel.online_keys import (
+    heartbeat_key,
+    is_entity_key,
+    progress_key,
+    rows_prefix,
+    view_prefix,
+)
+from noskew.registry.state import Record
+from noskew.registry.store import SqlRegistry
+from noskew.registry.view_records import MATERIALIZED, record_key
+from noskew.stores.offline.base import OfflineStore
+from noskew.stores.online.base import OnlineStore
+from noskew.training.materialize import Materialized, Since, materialize
+from noskew.training.progress import Progress, of_one
+from noskew.training.spark.materialize import filled_by
+from noskew.training.spark.task_project import Spark
+
+#: Rows of an earlier definition that are removed in one call.
+_DELETE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows the online store had of a definition that is not applied."""
+
+    view: str
+    definition_hash: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Materializations:
+    """The views of one project that were brought online, and how far."""
+
+    project: str
+    registry: SqlRegistry
+    clock: Clock
+
+    def run_all(
+        self,
+        views: Iterable[FeatureView],
+        offline: OfflineStore,
+        online: OnlineStore,
+        *,
+        until: int,
+        full: bool,
+        progress: Progress | None = None,
+        spark: Spark | None = None,
+    ) -> list[Materialized]:
+        """Write what was learned since the last run (all, if ``full``) of views that are online.
+
+        ``spark``: what writes; None for this process.
+
+        Views whose rows a stream keeps are left out: the offline store is behind it. Raises
+        InputError if there is no other view.
+        """
+        chosen = [v for v in views if v.online]
+        streamed = {v.name for v in chosen if self._is_streamed(v, online)}
+        if streamed and len(streamed) == len(chosen):
+            raise InputError(
+                f"a stream keeps {', '.join(sorted(streamed))} online, and is ahead of the offline "
+                f"store; run 'noskew stream' for the source to bring them up to date"
+            )
+        found = []
+        for view in chosen:
+            if view.name not in streamed:
+                since = None if full else self._since(view, until)
+                done = materialize(
+                    view,
+                    offline,
+                    online,
+                    project=self.project,
+                    until=until,
+                    since=since,
+                    progress=of_one(progress, view.name),
+                    fill=filled_by(spark) if spark else None,
+                )
+                self._remember(view, done)
+                found.append(done)
+        return found
+
+    def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
+        if view.source.stream is None:
+            return False
+        if view.has_partial_rows:  # there is no row for what is of no partition and of all
+            return True
+        first = progress_key(rows_prefix(self.project, view), 0)
+        return online.read([first]) != [None]
+
+    def until(self, view: FeatureView) -> int | None:
+        """The known time (µs) up to which a view's facts are online; None before the first run."""
+        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
+        return int(held.data["until"]) if held else None
+
+    def prune(
+        self, views: Iterable[FeatureView], online: OnlineStore, *, dry_run: bool = False
+    ) -> list[Pruned]:
+        """Remove the online rows of every definition that was materialized and is not in ``views``.
+
+        ``dry_run``: only count them.
+        """
+        # Rows belong to a hash, not to a name: a view that was renamed has them still.
+        current = {v.definition_hash for v in views}
+        found = []
+        for record in self.registry.records(self.project, MATERIALIZED):
+            name, _, definition_hash = record.key.partition(":")
+            if definition_hash not in current:
+                prefix = view_prefix(self.project, definition_hash)
+                rows = _count(prefix, online) if dry_run else _remove(prefix, online)
+                if not dry_run:
+                    self.registry.delete_record(self.project, MATERIALIZED, record.key)
+                found.append(Pruned(name, definition_hash, rows))
+        return found
+
+    def _remember(self, view: FeatureView, done: Materialized) -> None:
+        data = {"until": done.until, "sequence": done.sequence, "number": done.snapshot_number}
+        self.registry.put_record(
+            self.project, Record(MATERIALIZED, record_key(view), data, self.clock.now())
+        )
+
+    def _since(self, view: FeatureView, until: int) -> Since | None:
+        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
+        if held is None or until < held.data["until"]:
+            return None  # going back in time: rows of a later version win anyway
+        return Since(held.data["until"], held.data["sequence"])
+
+
+def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:
+    """Return if the online store holds every view; one round trip, for before the first read.
+
+    A store that was never filled would answer that every entity is unknown, which nobody can
+    tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
+    """
+    chosen = list(views)
+    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
+    absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
+    if not absent:
+        return
+    if off := [v.name for v in absent if not v.online]:
+        raise NotMaterializedError(
+            f"{', '.join(off)} cannot be read online: defined with online=False. Define it "
+            f"with online=True, apply and materialize; or read it with get_historical_features"
+        )
+    names = [v.name for v in absent]
+    raise NotMaterializedError(
+        f"the online store does not hold {', '.join(names)} as defined now, so every answer "
+        f"would be empty; run 'noskew materialize {' '.join(names)}', or in Python "
+        f"store.materialize({names!r})"
+    )
+
+
+def _count(prefix: bytes, online: OnlineStore) -> int:
+    return sum(is_entity_key(key) for key, _ in online.scan(prefix))
+
+
+def _remove(prefix: bytes, online: OnlineStore) -> int:
+    """Remove the rows of a definition; returns how many there were.
+
+    The heartbeat goes first, and again at the end: whatever dies half way, or runs at the same
+    time, the next materialize finds no heartbeat and writes every row again.
+    """
+    beat = [heartbeat_key(prefix)]
+    online.delete(beat)
+    rows = 0
+    keys = (key for key, _ in online.scan(prefix))
+    while batch := list(islice(keys, _DELETE_ROWS)):
+        online.delete(batch)
+        rows += sum(map(is_entity_key, batch))
+    online.delete(beat)
+    online.sync()
+    return rows

@@ -1,0 +1,170 @@
+"""Where a project is: what tasks need to open its stores and to import its functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from noskew.config import Config
+from noskew.definitions.loading import make_importable
+from noskew.definitions.project import Definitions, Project
+from noskew.project_stores import factories
+from noskew.resources import Closing
+from noskew.runners.spark.runner import SparkRunner
+from noskew.stores.offline.base import OfflineStore
+from noskew.stores.online.base import OnlineStore
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A project on Spark: what runs tasks, and what they are told of the project."""
+
+    runner: SparkRunner
+    config: Config
+    root: Path
+
+    def context(self, definitions: Definitions, **more: Any) -> dict[str, Any]:
+        """What a task is told, as JSON data: the place, ``definitions``, and ``more``.
+
+        Shares the feature files with tasks that may run on other machines.
+        """
+        code, archive = self._code(), None
+        if code and not self.runner.is_local:
+            archive = self._archive(code)
+            self.runner.share(archive)
+        return {
+            "config": msgspec.json.encode(self.config).decode(),
+            "root": str(self.root),
+            "code": code,
+            "archive": archive.name if archive else None,
+            "definitions": json.dumps(Project.of(definitions).to_dict()),
+            **more,
+        }
+
+    def _code(self) -> str:
+        """A digest of the feature files; empty if there are none."""
+        files = self._files()
+        found = hashlib.blake2b(digest_size=12)
+        for path in files:
+            found.update(f"{path.relative_to(self.root)}\0".encode())
+            found.update(path.read_bytes() + b"\0")
+        return found.hexdigest() if files else ""
+
+    def _archive(self, code: str) -> Path:
+        """The feature files as a zip that Python imports from, named for what is in it."""
+        path = self.root / ".noskew" / "spark" / f"features_{code}.zip"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            with zipfile.ZipFile(partial, "w") as archive:
+                files = [file.relative_to(self.root) for file in self._files()]
+                for folder in sorted({up for file in files for up in file.parents[:-1]}):
+                    # A package without __init__.py is only found in a zip that lists its folder.
+                    archive.mkdir(folder.as_posix())
+                for file in files:
+                    archive.write(self.root / file, file)
+            partial.replace(path)
+        return path
+
+    def _files(self) -> list[Path]:
+        return sorted((self.root / self.config.features).rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project, as a task is told of it: its definitions and its stores."""
+
+    context: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        _make_importable(self._root, self.config.features, self.context)
+
+    @cached_property
+    def project(self) -> Project:
+        """The definitions that the task is about."""
+        return _project(self.context["definitions"])
+
+    @cached_property
+    def config(self) -> Config:
+        return msgspec.json.decode(self.context["config"], type=Config)
+
+    @property
+    def offline(self) -> OfflineStore:
+        """The offline store; it stays open for the next task."""
+        opened = _opened(self.context["config"], self.context["root"])
+        if opened.offline is None:
+            opened.offline = factories.open_offline(self.config, self._root)
+        return opened.offline
+
+    @property
+    def online(self) -> OnlineStore:
+        """The online store; it stays open for the next task."""
+        opened = _opened(self.context["config"], self.context["root"])
+        if opened.online is None:
+            opened.online = factories.open_online(self.config, self._root)
+        return opened.online
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.context["root"])
+
+
+# ---------------------------------------------------------------- of the process of a task
+
+
+class _Opened(Closing):
+    """The stores of one project. A process of Spark runs one task at a time."""
+
+    def __init__(self) -> None:
+        self.offline: OfflineStore | None = None
+        self.online: OnlineStore | None = None
+
+    def close(self) -> None:
+        for store in (self.offline, self.online):
+            if store is not None:
+                store.close()
+
+
+#: What the task before has opened, by its place: one at most.
+_held: dict[tuple[str, str], _Opened] = {}
+#: Where functions come from, and a digest of their code.
+_imported: dict[str, str] = {}
+
+
+def _opened(config: str, root: str) -> _Opened:
+    if (config, root) not in _held:
+        while _held:
+            _held.popitem()[1].close()
+        _held[config, root] = _Opened()
+    return _held[config, root]
+
+
+@lru_cache(maxsize=4)
+def _project(definitions: str) -> Project:
+    return Project.from_dict(json.loads(definitions))
+
+
+def _make_importable(root: Path, package: str, context: Mapping[str, Any]) -> None:
+    """Find functions in the feature files at ``root``, else in those that were shared."""
+    code, folder = context["code"], root
+    if not code:
+        return
+    if context["archive"] and not (root / package).is_dir():
+        from pyspark import SparkFiles
+
+        folder = Path(SparkFiles.get(context["archive"]))
+    if _imported != {str(folder): code}:
+        # Anything imported so far may be of other code, even from the same place.
+        sys.path[:] = [p for p in sys.path if p != str(folder)]
+        _imported.clear()
+        _imported[str(folder)] = code
+    make_importable(folder, package)

@@ -1,0 +1,86 @@
+"""Dates and timestamps: with a zone and without, written in the text, and moved by intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from sqlglot import exp
+
+from noskew.translation.typed import DATE, TIMESTAMP, Typed, Unfit, as_type, fill, number
+from noskew.types import DType
+
+_UNITS: Mapping[str, str] = {
+    "YEAR": "year",
+    "MONTH": "month",
+    "WEEK": "week",
+    "DAY": "day",
+    "HOUR": "hour",
+    "MINUTE": "minute",
+    "SECOND": "second",
+}
+#: So many years from any date of noskew are still a date of DuckDB.
+_UNITS_AT_MOST = 100_000
+
+
+def plain(tree: exp.Expr) -> exp.Expr:
+    """A timestamp in UTC as one without a zone, by arithmetic alone."""
+    if isinstance(tree, exp.Anonymous) and tree.name == "make_timestamptz":
+        inner = tree.expressions[0]  # It was made by zoned().
+        if isinstance(inner, exp.Anonymous) and inner.name == "epoch_us":
+            made: exp.Expr = inner.expressions[0]
+            return made
+    return fill("make_timestamp(epoch_us($1))", tree)
+
+
+def zoned(tree: exp.Expr) -> exp.Expr:
+    """A timestamp without a zone as one in UTC."""
+    return fill("make_timestamptz(epoch_us($1))", tree)
+
+
+def literal_time(value: str, to: DType) -> Typed:
+    """A date or a timestamp that stands in the text. Raises Unfit for anything but ISO forms."""
+    try:
+        if to == DATE:
+            made = exp.Literal.string(date.fromisoformat(value).isoformat())
+            return Typed(as_type(made, DATE), DATE)
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise Unfit(f"{value!r} is no {to}: write '2020-01-31' or '2020-01-31 12:00:00'") from None
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    text = exp.Literal.string(found.isoformat(sep=" "))
+    return Typed(as_type(text, TIMESTAMP), TIMESTAMP)
+
+
+def interval(node: exp.Expr, sign: str) -> tuple[int, str]:
+    """A literal INTERVAL, added or subtracted, as a number of units. Raises Unfit."""
+    unit = node.args.get("unit")
+    name = unit.name.upper().removesuffix("S") if isinstance(unit, exp.Var) else ""
+    count = node.this
+    is_negative = isinstance(count, exp.Neg)
+    written = (count.this if is_negative else count).name
+    if name not in _UNITS or not written.lstrip("-").isdigit():
+        raise Unfit(
+            "an INTERVAL is a literal number of YEAR, MONTH, WEEK, DAY, HOUR, MINUTE or "
+            "SECOND; for a number that is a column use date_add, add_months or "
+            "timestamp_micros"
+        )
+    value = int(written) * (-1 if is_negative else 1)
+    if abs(value) > _UNITS_AT_MOST:
+        raise Unfit(f"an INTERVAL has {_UNITS_AT_MOST} units at most here")
+    return (value if sign == "+" else -value), name
+
+
+def moved(value: Typed, count: int, unit: str) -> Typed:
+    """A date or timestamp moved by some units."""
+    step = f"to_{_UNITS[unit]}s($2)"
+    count_tree = number(count)
+    if value.type == DATE and unit in ("YEAR", "MONTH", "WEEK", "DAY"):
+        made = fill(f"CAST($1 + {step} AS DATE)", value.tree, count_tree)
+        return Typed(made, DATE)
+    if value.type == DATE:
+        value = Typed(zoned(fill("CAST($1 AS TIMESTAMP)", value.tree)), TIMESTAMP)
+    if value.type != TIMESTAMP:
+        raise Unfit(f"an INTERVAL is added to a date or a timestamp, and got {value.type}")
+    made = fill(f"$1 + {step}", plain(value.tree), count_tree)
+    return Typed(zoned(made), TIMESTAMP)

@@ -1,0 +1,206 @@
+"""Casts of PostgreSQL, and what it converts without being asked, as far as it is known here.
+
+What fails in PostgreSQL fails here, too: a text that is no number, an integer out of range.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlglot import exp
+
+from noskew.translation.intervals import literal_time, plain, zoned
+from noskew.translation.typed import (
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INT,
+    INTEGERS,
+    STRING,
+    TIMESTAMP,
+    Typed,
+    Unfit,
+    as_type,
+    decimal,
+    fill,
+    is_numeric,
+    list_of,
+    text,
+)
+from noskew.types import DType
+
+_SPACE = r"[ \t-\r]*"
+_DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 19}
+_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_TEXT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?)?"
+)
+
+_Cast = Callable[[exp.Expr, DType, DType], exp.Expr]
+
+
+def _by_duckdb(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    return as_type(tree, to)
+
+
+def _float_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    return as_type(fill("round_even($1, 0)", tree), to)
+
+
+def _decimal_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    wide = decimal(min(kind.precision + 1, 38), kind.scale)
+    return as_type(fill("round($1, 0)", as_type(tree, wide)), to)
+
+
+def _decimal_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    return as_type(fill("CAST($1 AS TEXT)", tree), to)
+
+
+def _checked(tree: exp.Expr, pattern: str, to: DType) -> exp.Expr:
+    """A text as a type; one that does not look like it makes the cast fail, as it does there."""
+    made = fill(
+        "CASE WHEN regexp_full_match($1, $2) THEN $1 ELSE 'invalid input: ' || $1 END",
+        tree,
+        text(f"{_SPACE}(?:{pattern}){_SPACE}"),
+    )
+    return as_type(fill("trim($1, $2)", made, text(" \t\n\v\f\r")), to)
+
+
+def _text_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    return _checked(tree, "[+-]?[0-9]+", to)
+
+
+def _text_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    number = "[+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?"
+    return _checked(tree, f"{number}|(?i:nan|[+-]?inf(?:inity)?)", to)
+
+
+def _date_to_timestamp(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind, to
+    return zoned(fill("CAST($1 AS TIMESTAMP)", tree))
+
+
+def _timestamp_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
+    del kind
+    return as_type(plain(tree), to)
+
+
+_CASTS: Mapping[tuple[str, str], _Cast] = {
+    **{("integer", to): _by_duckdb for to in ("integer", "float", "decimal", "string", "bool")},
+    ("float", "float"): _by_duckdb,
+    ("float", "integer"): _float_to_integer,
+    ("decimal", "integer"): _decimal_to_integer,
+    ("decimal", "float"): _decimal_to_float,
+    ("decimal", "decimal"): _by_duckdb,
+    ("decimal", "string"): _by_duckdb,
+    ("bool", "integer"): _by_duckdb,
+    ("bool", "string"): _by_duckdb,
+    ("string", "integer"): _text_to_integer,
+    ("string", "float"): _text_to_float,
+    ("date", "timestamp"): _date_to_timestamp,
+    ("date", "string"): _by_duckdb,
+    ("timestamp", "date"): _timestamp_to_date,
+}
+
+
+def cast(value: Typed, to: DType) -> Typed:
+    """The value as another type. Raises Unfit where its meaning is not known."""
+    kind = value.type
+    if kind is None or kind == to:
+        return Typed(as_type(value.tree, to) if kind is None else value.tree, to)
+    if isinstance(value.constant, str) and to in (DATE, TIMESTAMP):
+        return as_time(value, to)
+    if kind.kind == "vector" and to == list_of(kind.item or INT):
+        return Typed(as_type(value.tree, to), to)
+    made = _CASTS.get((_group(kind), _group(to)))
+    if made is None:
+        raise Unfit(f"a cast from {kind} to {to} is not known to mean the same in DuckDB")
+    return Typed(made(value.tree, kind, to), to)
+
+
+def _group(kind: DType) -> str:
+    if kind.is_integer:
+        return "integer"
+    return "float" if kind.is_float else kind.kind
+
+
+def as_time(value: Typed, to: DType) -> Typed:
+    """A date or a timestamp that stands in the text. Raises Unfit for anything else."""
+    pattern = _DATE_TEXT if to == DATE else _TIME_TEXT
+    if not isinstance(value.constant, str) or not pattern.fullmatch(value.constant):
+        form = "'2020-01-31'" if to == DATE else "'2020-01-31 12:00:00'"
+        raise Unfit(f"a text becomes a {to} here if it is a literal like {form}")
+    return literal_time(value.constant, to)
+
+
+def convert(value: Typed, to: DType) -> Typed:
+    """An argument as the type that a function takes. Raises Unfit."""
+    kind = value.type
+    if kind is None or kind == to:
+        return cast(value, to)
+    if kind == STRING and to in (DATE, TIMESTAMP):
+        return as_time(value, to)
+    is_fine = (
+        (kind.is_integer and to.is_integer and INTEGERS.index(kind) < INTEGERS.index(to))
+        or (kind.is_integer and (to.is_float or to.kind == "decimal"))
+        or (kind.kind == "decimal" and (to == DOUBLE or to.kind == "decimal"))
+        or (kind == FLOAT and to == DOUBLE)
+        or (kind, to) == (DATE, TIMESTAMP)
+        or (kind.kind == "vector" and to == list_of(kind.item or INT))
+    )
+    if not is_fine:
+        raise Unfit(f"{kind} does not become {to} by itself; cast it")
+    return cast(value, to)
+
+
+def common(values: Sequence[Typed]) -> DType | None:
+    """The type that values of several types become. None if all are NULL. Raises Unfit."""
+    made: DType | None = None
+    for value in values:
+        made = value.type if made is None else _wider(made, value.type)
+    return made
+
+
+def _wider(a: DType, b: DType | None) -> DType:
+    if b is None or a == b:
+        return a
+    if is_numeric(a) and is_numeric(b):
+        if a.is_integer and b.is_integer:
+            return max(a, b, key=INTEGERS.index)
+        return DOUBLE if a.is_float or b.is_float else _wider_decimal(a, b)
+    if {a, b} == {DATE, TIMESTAMP}:
+        return TIMESTAMP
+    raise Unfit(f"{a} and {b} meet, and have no type in common; cast one of them")
+
+
+def digits_of(kind: DType) -> tuple[int, int]:
+    """Precision and scale of the decimal that holds a number of a type."""
+    if kind.kind == "decimal":
+        return kind.precision, kind.scale
+    return _DIGITS[kind.kind], 0
+
+
+def _wider_decimal(a: DType, b: DType) -> DType:
+    (p, s), (q, t) = digits_of(a), digits_of(b)
+    precision = max(p - s, q - t) + max(s, t)
+    if precision > 38:
+        raise Unfit(f"{a} and {b} have no decimal of 38 digits in common; cast one")
+    return decimal(precision, max(s, t))
+
+
+def comparable(values: Sequence[Typed]) -> list[Typed]:
+    """Both sides of a comparison, as one type. Raises Unfit."""
+    kinds = {v.type for v in values}
+    for time in (DATE, TIMESTAMP):
+        if kinds == {time, STRING}:
+            return [as_time(v, time) if v.type == STRING else v for v in values]
+    if any(k is not None and k.item is not None for k in kinds):
+        raise Unfit("arrays are not compared here")
+    kind = common(values)
+    return [v if kind is None or v.type == kind else convert(v, kind) for v in values]
