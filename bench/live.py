@@ -257,11 +257,13 @@ def _lag(root: Path) -> int:
         log = store.logs.of(store.applied.project.source("events"))
         view = store.applied.project.view("busy")
         from noskew.kernel.online_keys import progress_key, view_prefix
-        from noskew.streaming.fold.progress import Mark
+        from noskew.streaming.fold.progress import PartitionProgress
 
         prefix = view_prefix(store.config.project, view.definition_hash)
         (row,) = store.online.read([progress_key(prefix, 0)])
-        return log.bounds(0)[1] - (0 if row is None else Mark.from_row(row).next_offset)
+        return log.bounds(0)[1] - (
+            0 if row is None else PartitionProgress.from_row(row).next_offset
+        )
 
 
 def _events(users: np.ndarray, times: np.ndarray, amounts: np.ndarray) -> pa.Table:

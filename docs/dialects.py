@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from noskew.translation.language import Language
 from noskew.translation.postgres.language import PostgresLanguage
-from noskew.translation.rules import Function
+from noskew.translation.rules import DialectFunction
 from noskew.translation.spark.language import SparkLanguage
 
 ABOUT = """\
@@ -44,7 +44,7 @@ def _language(language: type[Language]) -> str:
     return "\n\n".join(parts)
 
 
-def _by_note(functions: Mapping[str, Function]) -> dict[str, list[str]]:
+def _by_note(functions: Mapping[str, DialectFunction]) -> dict[str, list[str]]:
     notes: dict[str, list[str]] = {}
     for name, function in functions.items():
         notes.setdefault(function.note, []).append(name)

@@ -102,7 +102,7 @@ class Config(_Section, frozen=True, forbid_unknown_fields=True):
     spark: SparkConfig = msgspec.field(default_factory=SparkConfig)
 
 
-def find(start: Path) -> Path:
+def find_root(start: Path) -> Path:
     """The directory at or above ``start`` that holds ``noskew.toml``.
 
     Raises ConfigError if there is none.

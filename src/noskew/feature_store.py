@@ -21,27 +21,27 @@ from noskew.intake.pushed import Pushed
 from noskew.intake.tables import sizes
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.project_stores import factories
-from noskew.project_stores.project_stores import Opened
+from noskew.project_stores.project_stores import ProjectStores
 from noskew.reading.reader import OnlineReader
 from noskew.reading.response import OnlineResponse
 from noskew.registry.plan import Plan, plan
 from noskew.registry.versions import Applied
 from noskew.streaming.streams import Streams
-from noskew.streaming.workers.processor import Watcher
+from noskew.streaming.workers.processor import StreamWatcher
 from noskew.training import frames
 from noskew.training.compact import Compacted, compact_all
 from noskew.training.history import DEFAULT_EVENT_TIME
-from noskew.training.ingest import IngestReport, fed_by
+from noskew.training.ingest import IngestReport, views_to_ingest
 from noskew.training.ingest_project import ingest_all
 from noskew.training.materializations import Materializations, Pruned, check_online
 from noskew.training.materialize import Materialized
-from noskew.training.progress import Progress, of_one
+from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.runners import Runners
 from noskew.training.training_set import TrainingSet
 from noskew.training.training_sets import TrainingSets
 
 
-class FeatureStore(Opened):
+class FeatureStore(ProjectStores):
     """A project: what is defined, what is applied, and the stores that hold its data.
 
     Parameters
@@ -158,7 +158,7 @@ class FeatureStore(Opened):
         source: str | None = None,
         data: Any = None,
         *,
-        progress: Progress | None = None,
+        progress: ViewProgress | None = None,
         runner: str | None = None,
     ) -> list[IngestReport]:
         """Append new events of sources to the offline tables of the views that use them.
@@ -168,7 +168,7 @@ class FeatureStore(Opened):
         ``runner``: as :meth:`get_historical_features` has it.
         """
         return ingest_all(
-            fed_by(self.applied.project, source),
+            views_to_ingest(self.applied.project, source),
             self.offline,
             self.clock,
             root=self.root,
@@ -180,7 +180,7 @@ class FeatureStore(Opened):
         )
 
     def compact(
-        self, views: str | Iterable[str] | None = None, *, progress: Progress | None = None
+        self, views: str | Iterable[str] | None = None, *, progress: ViewProgress | None = None
     ) -> list[Compacted]:
         """Make fewer, larger files of the offline tables of views (default: all).
 
@@ -202,7 +202,7 @@ class FeatureStore(Opened):
         return made if wait is None else wait_until_readable(self.online, views, made, wait)
 
     def stream(
-        self, source: str, *, stop: Event | None = None, progress: Watcher | None = None
+        self, source: str, *, stop: Event | None = None, progress: StreamWatcher | None = None
     ) -> None:
         """Fold a source's stream into the online store and the offline one, until ``stop`` is set.
 
@@ -218,7 +218,7 @@ class FeatureStore(Opened):
         *,
         until: Any = None,
         full: bool = False,
-        progress: Progress | None = None,
+        progress: ViewProgress | None = None,
         runner: str | None = None,
     ) -> list[Materialized]:
         """Bring the online store up to the facts known by ``until`` (default: now).
@@ -259,7 +259,7 @@ class FeatureStore(Opened):
         *,
         event_time: str = DEFAULT_EVENT_TIME,
         known_at: Literal["row"] | Any = None,
-        progress: Progress | None = None,
+        progress: ViewProgress | None = None,
         runner: str | None = None,
     ) -> TrainingSet:
         """The features of a service as of each row's own time.
@@ -345,7 +345,7 @@ class FeatureStore(Opened):
         since: Any = None,
         until: Any = None,
         *,
-        progress: Progress | None = None,
+        progress: ViewProgress | None = None,
     ) -> SkewReport:
         """Compare the answers that servers kept (default: of all services) with the facts."""
         return self._audit.run(service, since, until, progress=progress)

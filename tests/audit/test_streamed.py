@@ -108,10 +108,10 @@ class World:
         view = BY_USER if name.startswith("by_user") else BY_SHOP
         key, feature = ((user,) if view is BY_USER else (shop,)), name.partition("__")[2]
         every = self.facts(view, len(self.events))
-        known = reference.historical(view, every, [(key, t)], known_at="row")
+        known = reference.naive_historical(view, every, [(key, t)], known_at="row")
         if same(served[name], known[0][feature]):
             return "equal"
-        then = reference.historical(view, self.facts(view, folded), [(key, t)])
+        then = reference.naive_historical(view, self.facts(view, folded), [(key, t)])
         return "behind" if same(served[name], then[0][feature]) else "different"
 
     def verdicts(self) -> dict[str, Counter[str]]:

@@ -17,7 +17,7 @@ from noskew.cli import starter_data, templates
 from noskew.cli.demo import project as demo_project
 from noskew.cli.progress import Bars
 from noskew.cli.render.timeline import timelines
-from noskew.cli.values import columns
+from noskew.cli.values import columns_from_text
 from noskew.errors import ConfigError, InputError
 from noskew.kernel.bits import differences
 from noskew.types import Schema
@@ -38,7 +38,7 @@ KINDS = Schema(
 
 
 def one(name: str, text: str) -> object:
-    return columns([f"{name}={text}"], {name: KINDS[name]})[name][0]
+    return columns_from_text([f"{name}={text}"], {name: KINDS[name]})[name][0]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,10 @@ def test_values_of_another_type_are_refused_by_name(name: str, text: str) -> Non
 
 def test_one_value_stands_for_all_rows_and_names_may_repeat() -> None:
     kinds = {"s": KINDS["s"], "f": KINDS["f"]}
-    assert columns(["s=a,b", "s=c", "f=1"], kinds) == {"s": ["a", "b", "c"], "f": [1.0] * 3}
+    assert columns_from_text(["s=a,b", "s=c", "f=1"], kinds) == {
+        "s": ["a", "b", "c"],
+        "f": [1.0] * 3,
+    }
 
 
 def features(*specs: object) -> list[object]:

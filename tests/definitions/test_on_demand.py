@@ -13,7 +13,7 @@ import noskew as ns
 from noskew.definitions.on_demand import PerRow
 from noskew.definitions.project import Project
 from noskew.errors import DefinitionError, InvalidNameError, TransformError
-from noskew.kernel.on_demand import run
+from noskew.kernel.on_demand import call_function
 from noskew.types import Schema
 
 FIELDS = {
@@ -165,7 +165,7 @@ def test_other_dialects_are_translated_once(dialect: str, text: str, wanted: Any
     assert "inputs" in statement
     values = {"x": 1.5, "k": 7, "s": "a"}
     columns = {f.name: pa.array([values.get(f.name)], f.type) for f in Schema(FIELDS).arrow}
-    assert run(made, columns, 1)["y"].to_pylist() == [wanted]
+    assert call_function(made, columns, 1)["y"].to_pylist() == [wanted]
 
 
 def test_what_cannot_be_translated_is_refused_and_shows_the_translation() -> None:
@@ -241,7 +241,7 @@ def test_what_another_engine_gave_its_meaning_is_loaded_and_not_run() -> None:
     assert back.outputs == Schema({"y": float})
     columns = {field.name: pa.nulls(1, field.type) for field in Schema(FIELDS).arrow}
     with pytest.raises(TransformError, match="applied with duckdb-1 and duckdb-2 is installed"):
-        run(back, columns, 1)
+        call_function(back, columns, 1)
 
 
 def test_expressions_have_no_function_to_call() -> None:

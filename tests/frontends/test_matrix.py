@@ -108,7 +108,7 @@ def test_from_ingest_to_training_and_serving(front_end: str, tmp_path: Path) -> 
         store.materialize()
         online = store.get_online_features("all", {"user_id": users}).to_arrow()
     keys = [((user,), to_micros(at)) for user, at in asked]
-    wanted = columns(view, reference.historical(view, facts, keys))
+    wanted = columns(view, reference.naive_historical(view, facts, keys))
     served = columns(view, [reference.online(view, facts, (user,), LATER) for user in users])
     for name in view.features:
         assert bits(training[name]) == wanted[name], name

@@ -17,7 +17,7 @@ from pyarrow import orc
 import noskew as ns
 from noskew.certification.certificate import Certificate
 from noskew.certification.other_engines import other_engines
-from noskew.certification.outcomes import compare, run_in_batches
+from noskew.certification.outcomes import compare_outcomes, run_in_batches
 from noskew.certification.transform_paths import bulk, runner_of
 from noskew.clock import FixedClock
 from noskew.config import Config
@@ -287,7 +287,7 @@ def test_a_function_that_reads_the_environment_differs_in_tasks_of_spark(
         everything = np.arange(len(clicks()))
         made = run_in_batches(engine.run, clicks(), [everything])
     assert engine.path == "Spark's tasks"
-    assert {u.column for u in compare(expected, made, everything)} == {"made"}
+    assert {u.column for u in compare_outcomes(expected, made, everything)} == {"made"}
 
 
 def by_environment(rows: pa.Table) -> pa.Table:
@@ -318,7 +318,7 @@ def differing(expressions: list[str], dialect: str, runners: Runners | None) -> 
     can = np.flatnonzero(engine.can_take(rows))
     made = run_in_batches(engine.run, rows, [can], expected.events.schema)
     assert len(can) > len(rows) // 2
-    found = compare(expected, made, can)
+    found = compare_outcomes(expected, made, can)
     return {expressions[int(u.column[1:])] if u.column else "": (u.left, u.right) for u in found}
 
 

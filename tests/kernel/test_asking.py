@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows.codec import RowLayout, pack, unpack, version_bytes
-from noskew.kernel.rows.values_at import ask
+from noskew.kernel.rows.codec import RowLayout, pack_rows, unpack_rows, version_bytes
+from noskew.kernel.rows.values_at import values_at
 from noskew.kernel.state import finalise, fold
-from noskew.testing.reference import Fact, event_time, historical
+from noskew.testing.reference import Fact, event_time, naive_historical
 from noskew.testing.strategies import assert_same
 from tests.kernel.paths import encoded, events_of, fact, make_view
 
@@ -94,15 +94,17 @@ def test_one_pass_says_what_states_and_facts_say(
     facts = data.draw(facts_up_to(horizon))
     layout, events = RowLayout(compile_view(view)), events_of(view, facts)
     assert layout.sums is not None
-    packed = pack(layout, fold(layout.plan, events, horizon), version_bytes(horizon, 1)).to_list()
+    packed = pack_rows(
+        layout, fold(layout.plan, events, horizon), version_bytes(horizon, 1)
+    ).to_list()
     held = dict(zip(events.encoded_keys().to_list(), packed, strict=True))
     keys = data.draw(st.lists(st.sampled_from([(1,), (2,), (3,), (4,)]), min_size=1, max_size=9))
     rows = [held.get(raw) for raw in encoded(view, keys)[0]]
     t = horizon + later
-    asked = ask(layout, rows, t)
-    expected = historical(view, facts, [(key, t) for key in keys])
+    asked = values_at(layout, rows, t)
+    expected = naive_historical(view, facts, [(key, t) for key in keys])
     assert_same(expected, pa.table(asked.values), view, rows=[(k, t) for k in keys], facts=facts)
-    through_states = finalise(layout.plan, unpack(layout, rows), np.full(len(rows), t))
+    through_states = finalise(layout.plan, unpack_rows(layout, rows), np.full(len(rows), t))
     assert list(asked.values) == list(through_states)
     for name, column in through_states.items():
         assert asked.values[name].type == column.type
@@ -123,8 +125,8 @@ def test_an_aggregate_may_have_other_windows_than_what_it_accumulates() -> None:
     layout = RowLayout(compile_view(view))
     facts = [fact(0, x=1.0), fact(7_000 * S, x=3.0, sequence=1), fact(7_100 * S, x=8.0, sequence=2)]
     state = fold(layout.plan, events_of(view, facts), 7_101 * S)
-    row = pack(layout, state, version_bytes(7_101 * S, 1)).to_list()[0]
-    found = ask(layout, [None, row], 7_101 * S).values
+    row = pack_rows(layout, state, version_bytes(7_101 * S, 1)).to_list()[0]
+    found = values_at(layout, [None, row], 7_101 * S).values
     assert {name: column.to_pylist() for name, column in found.items()} == {
         "x_count_25h": [0, 3],
         "x_mean_1h": [None, 5.5],

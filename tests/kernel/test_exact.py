@@ -315,14 +315,14 @@ def test_fixed_point_numbers_come_back(numbers: list[list[int]], first: int) -> 
     width = max(map(len, numbers))
     limbs = np.array([row + [0] * (width - len(row)) for row in numbers], np.int64)
     for groups in ([0, len(numbers)], [0, 0, 1, len(numbers)]):
-        packed = fixed_point.pack(limbs, first, np.array(groups))
+        packed = fixed_point.pack_integers(limbs, first, np.array(groups))
         counts = np.diff(groups)
         reader = Reader(packed.data, packed.offsets[:-1].copy(), counts, packed.offsets[1:])
-        back, grid = fixed_point.unpack(reader)
+        back, grid = fixed_point.unpack_integers(reader)
         assert (reader.at == packed.offsets[1:]).all()
         for before, after in zip(limbs, back, strict=True):
             assert worth(after, grid) == worth(before, first)
-        again = fixed_point.pack(back, grid, np.array(groups))
+        again = fixed_point.pack_integers(back, grid, np.array(groups))
         assert again.to_list() == packed.to_list()
 
 
@@ -331,7 +331,9 @@ def test_fixed_point_blocks_are_as_tight_as_documented() -> None:
 
     def block(*limbs: list[int], first: int = 0) -> str:
         made = np.array(limbs, np.int64)
-        return fixed_point.pack(made, first, np.array([0, len(made)])).to_list()[0].hex(" ")
+        return (
+            fixed_point.pack_integers(made, first, np.array([0, len(made)])).to_list()[0].hex(" ")
+        )
 
     assert block([0]) == "00 00 00 00"
     assert block([127]) == "00 00 01 00 7f"
@@ -347,9 +349,11 @@ def test_fixed_point_blocks_are_as_tight_as_documented() -> None:
 def test_equal_numbers_are_equal_bytes_whatever_their_limbs() -> None:
     """1 as one limb, as a carry to come, and on a wider grid."""
     one = np.array([0, 1])
-    plain = fixed_point.pack(np.array([[1, 0]]), 0, one).to_list()
-    assert fixed_point.pack(np.array([[1 - 2**32, 1]]), 0, one).to_list() == plain
-    assert fixed_point.pack(np.array([[0, 2**32 + 1 - 2**32, 0]]), -1, one).to_list() == plain
+    plain = fixed_point.pack_integers(np.array([[1, 0]]), 0, one).to_list()
+    assert fixed_point.pack_integers(np.array([[1 - 2**32, 1]]), 0, one).to_list() == plain
+    assert (
+        fixed_point.pack_integers(np.array([[0, 2**32 + 1 - 2**32, 0]]), -1, one).to_list() == plain
+    )
 
 
 @pytest.mark.parametrize(
@@ -369,4 +373,4 @@ def test_damaged_blocks_are_refused(block: str) -> None:
     data = np.frombuffer(bytes.fromhex(block), np.uint8)
     reader = Reader(data, np.zeros(1, np.int64), np.ones(1, np.int64), np.array([len(data)]))
     with pytest.raises(CorruptDataError):
-        fixed_point.unpack(reader)
+        fixed_point.unpack_integers(reader)

@@ -500,7 +500,7 @@ def test_a_part_that_expressions_share_is_computed_once(monkeypatch: pytest.Monk
 
     calls: list[int] = []
 
-    def counted(node: Node) -> values.Function:
+    def counted(node: Node) -> values.ExpressionFunction:
         del node
         return values.Strict(lambda a: (calls.append(1), np.abs(a))[1])
 

@@ -55,11 +55,11 @@ def test_blocks_are_the_tightest_and_come_back(made: tuple[list[Group], int], fi
     groups, width = made
     limbs = np.array([ls for group in groups for ls in group], np.int64).reshape(-1, width)
     offsets = np.cumsum([0, *map(len, groups)])
-    packed = fixed_point.pack(limbs, first, offsets)
+    packed = fixed_point.pack_integers(limbs, first, offsets)
     assert packed.to_list() == [naive_block(group, first) for group in groups]
     counts = np.diff(offsets)
     reader = Reader(packed.data, packed.offsets[:-1].copy(), counts, packed.offsets[1:])
-    back, start = fixed_point.unpack(reader)
+    back, start = fixed_point.unpack_integers(reader)
     assert reader.at.tolist() == packed.offsets[1:].tolist()
     shift = 32 * (start - first)
     numbers = [worth(ls) for ls in back.tolist()]
@@ -71,6 +71,6 @@ def test_blocks_are_the_tightest_and_come_back(made: tuple[list[Group], int], fi
 @pytest.mark.parametrize("number", [127, 128, -128, -129, 32_767, -32_767, (1 << 62) - 1])
 def test_the_sign_takes_a_byte_only_where_it_must(number: int) -> None:
     limbs = np.array([[number, 0]], np.int64)
-    width = fixed_point.pack(limbs, 0, np.array([0, 1])).lengths[0] - fixed_point.HEADER
+    width = fixed_point.pack_integers(limbs, 0, np.array([0, 1])).lengths[0] - fixed_point.HEADER
     bytes_needed = ((number if number >= 0 else ~number).bit_length() + 8) // 8
     assert width == bytes_needed

@@ -20,7 +20,7 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel import history
 from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
-from noskew.testing.reference import Fact, KnownAt, historical
+from noskew.testing.reference import Fact, ReferenceKnownAt, naive_historical
 from noskew.testing.strategies import Case, assert_same, cases, known_ats, views
 from noskew.testing.strategies import facts as fact_lists
 from tests.kernel.paths import answers, events_of, fact, make_view
@@ -30,18 +30,21 @@ LONG_MAX, LONG_MIN = 2**63 - 1, -(2**63)
 
 
 def check(
-    view: FeatureView, facts: Sequence[Fact], times: Sequence[int], known_at: KnownAt = None
+    view: FeatureView,
+    facts: Sequence[Fact],
+    times: Sequence[int],
+    known_at: ReferenceKnownAt = None,
 ) -> None:
     """The kernel's answers about the facts' keys, at every one of the times."""
     rows = [(key, t) for key in dict.fromkeys(f.key for f in facts) for t in times]
-    expected = historical(view, facts, rows, known_at)
+    expected = naive_historical(view, facts, rows, known_at)
     assert_same(expected, answers(view, facts, rows, known_at), view, rows=rows, facts=facts)
 
 
 @given(cases(), st.data())
 def test_history_equals_the_reference(case: Case, data: st.DataObject) -> None:
     known_at = data.draw(known_ats(case.facts), label="known_at")
-    expected = historical(case.view, case.facts, case.rows, known_at)
+    expected = naive_historical(case.view, case.facts, case.rows, known_at)
     found = answers(case.view, case.facts, case.rows, known_at)
     assert_same(expected, found, case.view, rows=case.rows, facts=case.facts)
 
@@ -136,7 +139,7 @@ def test_more_rows_than_a_chunk_answered_by_row(monkeypatch: pytest.MonkeyPatch)
     whole = answers(view, facts, rows, "row")
     monkeypatch.setattr(history, "_CHUNK", 7)
     assert bits(answers(view, facts, rows, "row")) == bits(whole)
-    assert_same(historical(view, facts, rows, "row"), whole, view)
+    assert_same(naive_historical(view, facts, rows, "row"), whole, view)
 
 
 def test_integers_at_both_ends() -> None:
@@ -307,7 +310,7 @@ def test_a_repetition_beyond_the_horizon_counts_again() -> None:
     knowns = [0, 10 * S, 11 * S, 20 * S, 21 * S, 32 * S, 42 * S]
     facts = [fact(-i, known=k, sequence=i, n=i, event_id="a") for i, k in enumerate(knowns)]
     facts.append(fact(0, known=15 * S, sequence=9, n=9, event_id="b"))
-    moments: list[KnownAt] = [None, "row", *knowns, 10 * S - 1, 11 * S - 1]
+    moments: list[ReferenceKnownAt] = [None, "row", *knowns, 10 * S - 1, 11 * S - 1]
     for known_at in moments:
         check(view, facts, [0, *knowns, 50 * S], known_at)
     assert answers(view, facts, [((1,), 0)])["n_last_9"].to_pylist() == [[5, 2, 0, 9]]
@@ -332,7 +335,7 @@ def test_no_events_and_no_rows() -> None:
         ns.top_n("s", 1),
         ns.count(window="1s", hop="exact"),
     )
-    assert_same(historical(view, [], [((1,), 0)]), answers(view, [], [((1,), 0)]), view)
+    assert_same(naive_historical(view, [], [((1,), 0)]), answers(view, [], [((1,), 0)]), view)
     assert answers(view, [fact(0)], []).num_rows == 0
     assert answers(view, [], []).num_rows == 0
 

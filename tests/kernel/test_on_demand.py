@@ -17,7 +17,7 @@ import noskew as ns
 from noskew.errors import TransformError
 from noskew.kernel.bits import differences
 from noskew.kernel.conform import conform_column
-from noskew.kernel.on_demand import Column, run
+from noskew.kernel.on_demand import Column, call_function
 from noskew.types import DType, dtype
 from tests.kernel import on_demand_for_tests as functions
 
@@ -59,7 +59,7 @@ def rows_of(names: str, rows: list[tuple[Any, ...]]) -> pa.Table:
 
 def outputs(function: ns.OnDemand, rows: pa.Table) -> pa.Table:
     given = {name: rows.column(name).combine_chunks() for name in rows.column_names}
-    return pa.table(run(function, given, len(rows)))
+    return pa.table(call_function(function, given, len(rows)))
 
 
 FUNCTIONS: Mapping[str, tuple[str, ns.OnDemand]] = {

@@ -17,7 +17,7 @@ from noskew.clock import to_datetime
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, TransformError
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME
-from noskew.kernel.transforms.pipeline import BUCKET, Pipeline, Sorted
+from noskew.kernel.transforms.pipeline import BUCKET, Pipeline, Transformed
 from tests.kernel import transforms_for_tests as functions
 
 S = 1_000_000
@@ -67,13 +67,15 @@ def make_view(
     )
 
 
-def run(view: FeatureView, rows: Sequence[dict[str, Any]], known_time: int = 100 * S) -> Sorted:
+def run(
+    view: FeatureView, rows: Sequence[dict[str, Any]], known_time: int = 100 * S
+) -> Transformed:
     schema = ns.Source("events", SCHEMA, event_time="at").schema.arrow
     batch = pa.Table.from_pylist(list(rows), schema=schema)
     return Pipeline(view)(batch, known_time=known_time, buckets=4)
 
 
-def counts(made: Sorted) -> dict[str, int]:
+def counts(made: Transformed) -> dict[str, int]:
     return {why: len(rows) for why, rows in made.refused.items()}
 
 
@@ -107,7 +109,7 @@ def test_any_batching_and_order_of_rows_gives_the_same_events(
     )
     pipeline = Pipeline(view)
 
-    def run(some: list[dict[str, Any]]) -> Sorted:
+    def run(some: list[dict[str, Any]]) -> Transformed:
         batch = pa.Table.from_pylist(some, schema=view.source.schema.arrow)
         return pipeline(batch, known_time=100 * S, buckets=4)
 

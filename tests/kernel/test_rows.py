@@ -18,7 +18,14 @@ import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.errors import CorruptDataError
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows.codec import FORMAT, RowLayout, pack, unpack, version_bytes, version_of
+from noskew.kernel.rows.codec import (
+    FORMAT,
+    RowLayout,
+    pack_rows,
+    unpack_rows,
+    version_bytes,
+    version_of,
+)
 from noskew.kernel.state import finalise, fold, merge
 from noskew.testing.reference import Fact
 from noskew.testing.strategies import Case, cases
@@ -31,20 +38,20 @@ VERSION = version_bytes(7, 9)
 def packed(view: FeatureView, facts: Sequence[Fact], horizon: int) -> list[bytes]:
     plan = compile_view(view)
     state = fold(plan, events_of(view, facts), horizon)
-    return pack(RowLayout(plan), state, VERSION).to_list()
+    return pack_rows(RowLayout(plan), state, VERSION).to_list()
 
 
 def read(view: FeatureView, rows: Sequence[bytes | None], t: int) -> dict[str, list[Any]]:
     """Everything that is done with rows, so that what they say is used."""
     plan = compile_view(view)
     layout = RowLayout(plan)
-    state = unpack(layout, rows)
+    state = unpack_rows(layout, rows)
     found = finalise(plan, state, np.full(len(rows), t))
     at = np.arange(len(rows))[::-1].copy()
-    merged = merge(plan, [(state, at), (unpack(layout, rows), at)], len(rows), t)
+    merged = merge(plan, [(state, at), (unpack_rows(layout, rows), at)], len(rows), t)
     finalise(plan, merged, np.full(len(rows), t))
-    pack(layout, merged, VERSION)
-    pack(layout, state, VERSION)
+    pack_rows(layout, merged, VERSION)
+    pack_rows(layout, state, VERSION)
     for column in found.values():
         column.validate(full=True)
     return {name: column.to_pylist() for name, column in found.items()}
@@ -260,7 +267,7 @@ def test_every_truncation_is_refused() -> None:
     read(view, [row], 900 * S)
     for end in range(1, len(row)):
         with pytest.raises(CorruptDataError):
-            unpack(RowLayout(compile_view(view)), [row[:end]])
+            unpack_rows(RowLayout(compile_view(view)), [row[:end]])
 
 
 @pytest.mark.parametrize("wrong", [0, 255, None])
@@ -281,7 +288,7 @@ def test_every_kind_of_byte_changed_is_refused_or_read_without_harm(wrong: int |
 def test_what_is_no_row_at_all_is_refused(row: bytes) -> None:
     layout = RowLayout(compile_view(make_view(ns.count())))
     with pytest.raises(CorruptDataError):
-        unpack(layout, [row])
+        unpack_rows(layout, [row])
 
 
 @pytest.mark.parametrize("name", ["ns.count", "ns.top_n", "ns.count_distinct", "ns.last_n", "tags"])

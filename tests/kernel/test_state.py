@@ -16,9 +16,9 @@ import noskew as ns
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows.codec import RowLayout, pack, unpack, version_bytes
+from noskew.kernel.rows.codec import RowLayout, pack_rows, unpack_rows, version_bytes
 from noskew.kernel.state import Newest, ViewState, empty, finalise, fold, merge, settle
-from noskew.testing.reference import Fact, Key, event_time, historical
+from noskew.testing.reference import Fact, Key, event_time, naive_historical
 from noskew.testing.strategies import EVENT_ID, Case, assert_same, cases, facts_to_table
 from tests.kernel.paths import encoded, events_of, fact, make_view
 
@@ -56,10 +56,10 @@ class Folder:
         return self.merge([self.fold(facts, horizon)], horizon)[0]
 
     def rows(self, state: ViewState) -> list[bytes]:
-        return pack(self.layout, state, VERSION).to_list()
+        return pack_rows(self.layout, state, VERSION).to_list()
 
     def repacked(self, part: Part) -> Part:
-        return unpack(self.layout, self.rows(part[0])), part[1]
+        return unpack_rows(self.layout, self.rows(part[0])), part[1]
 
     def check(self, state: ViewState, facts: Sequence[Fact], t: Sequence[int]) -> None:
         """The state's answers are the reference's; those of the last key are those of no rows."""
@@ -70,9 +70,9 @@ class Folder:
             None,
         ]
         rows = list(zip(self.keys, t, strict=False))
-        expected = historical(self.view, facts, rows)
+        expected = naive_historical(self.view, facts, rows)
         if rows:
-            expected += historical(self.view, [], [(self.keys[0], t[-1])])
+            expected += naive_historical(self.view, [], [(self.keys[0], t[-1])])
             rows.append((self.keys[0], t[-1]))
             assert_same(expected, found, self.view, rows=rows, facts=facts)
 
@@ -133,7 +133,7 @@ def test_rows_come_back_as_they_were(case: Case, data: st.DataObject) -> None:
     horizon, t = data.draw(horizons(case), label="horizon and times")
     folder, facts = Folder(case.view, case.facts), known_by(case.facts, horizon)
     rows = folder.rows(folder.state(facts, horizon))
-    state = unpack(folder.layout, rows)
+    state = unpack_rows(folder.layout, rows)
     folder.check(state, facts, t)
     assert folder.rows(state) == rows
 
@@ -191,15 +191,15 @@ def test_no_buffer_is_written_to(case: Case, data: st.DataObject) -> None:
     held = read_only(table)
     events = Events.from_table(held, list(case.view.entity.keys))
     state = fold(folder.plan, events, horizon)
-    rows = pack(folder.layout, state, VERSION).to_list()
+    rows = pack_rows(folder.layout, state, VERSION).to_list()
     parts = [(state, np.arange(len(state)))]
     merge(folder.plan, parts, len(state), horizon + 10 * S)
     finalise(folder.plan, state, np.array(t[: len(state)], np.int64))
-    back = unpack(folder.layout, rows)
+    back = unpack_rows(folder.layout, rows)
     finalise(folder.plan, back, np.array(t[: len(state)], np.int64))
     assert ipc(held) == ipc(table)
-    assert pack(folder.layout, state, VERSION).to_list() == rows
-    assert pack(folder.layout, back, VERSION).to_list() == rows
+    assert pack_rows(folder.layout, state, VERSION).to_list() == rows
+    assert pack_rows(folder.layout, back, VERSION).to_list() == rows
 
 
 def one(view: FeatureView, state: ViewState, t: Sequence[int]) -> dict[str, list[object]]:
@@ -298,7 +298,7 @@ def test_pending_events_are_the_same_bytes_however_they_came() -> None:
     assert folder.rows(folder.merge(singly, 0)[0]) == expected
     through_bytes = [folder.repacked(folder.merge([p], 0)) for p in singly]
     assert folder.rows(folder.merge(through_bytes, 0)[0]) == expected
-    assert folder.rows(unpack(folder.layout, expected)) == expected
+    assert folder.rows(unpack_rows(folder.layout, expected)) == expected
 
 
 def test_every_nan_is_packed_as_one() -> None:

@@ -21,8 +21,8 @@ from noskew.stores.offline import parquet as files
 from noskew.stores.offline import slices as run_slices
 from noskew.stores.offline.parquet import batch_rows
 from noskew.testing import reference, strategies
-from noskew.training.answer_columns import Answer
-from noskew.training.row_lookup import Asking, Buckets
+from noskew.training.answer_columns import AnswerColumns
+from noskew.training.row_lookup import RowBuckets, RowLookup
 from tests.paths.test_paths_agree import SLOW, acceptable, ingest_in_parts, opened
 
 
@@ -56,7 +56,7 @@ def test_slices_give_what_the_reference_gives(
                 store.offline.compact(table)
         asked = strategies.rows_to_table(view, case.rows)
         made = store.get_historical_features(asked, service, known_at=known_at).to_arrow()
-        expected = reference.historical(view, facts, case.rows, known_at)
+        expected = reference.naive_historical(view, facts, case.rows, known_at)
         strategies.assert_same(expected, made, view, rows=case.rows, facts=facts)
 
 
@@ -82,7 +82,7 @@ def test_an_answer_puts_values_of_every_type_where_they_belong(kind: str) -> Non
     array = pa.array(values, arrow)
     # Row 5 is the first place, row 2 the second, and so on.
     order = np.array([5, 2, 7, 0, 1, 6, 3, 4])
-    answer = Answer({"x": arrow}, order)
+    answer = AnswerColumns({"x": arrow}, order)
     # Sliced arrays have an offset; some of them no null, some nothing else.
     answer.put(np.array([7, 0]), {"x": array.slice(2)})
     answer.put(np.array([], np.int64), {"x": array.slice(0, 0)})
@@ -97,7 +97,7 @@ def test_an_answer_puts_values_of_every_type_where_they_belong(kind: str) -> Non
 
 
 def test_an_answer_without_values_is_null() -> None:
-    answer = Answer({name: arrow for name, (arrow, _) in VALUES.items()}, np.array([1, 0]))
+    answer = AnswerColumns({name: arrow for name, (arrow, _) in VALUES.items()}, np.array([1, 0]))
     for name, column in answer.finish().items():
         column.validate(full=True)
         assert column.type == VALUES[name][0]
@@ -105,7 +105,7 @@ def test_an_answer_without_values_is_null() -> None:
 
 
 def test_an_answer_of_nulls_only() -> None:
-    answer = Answer({"x": pa.int64()}, np.array([0, 1]))
+    answer = AnswerColumns({"x": pa.int64()}, np.array([0, 1]))
     answer.put(np.array([1, 0]), {"x": pa.nulls(2, pa.int64())})
     assert answer.finish()["x"].to_pylist() == [None, None]
 
@@ -113,12 +113,12 @@ def test_an_answer_of_nulls_only() -> None:
 def test_rows_are_found_by_bucket_and_key() -> None:
     keys = pa.array([3, None, 1, 3, 2, 1, 3])
     everything: list[int] = []
-    buckets = Buckets([keys], 3)
+    buckets = RowBuckets([keys], 3)
     for _, first, rows in buckets:
         assert rows.tolist() == buckets.order[first : first + len(rows)].tolist()
         assert rows.tolist() == sorted(rows)
         everything += rows.tolist()
-        asking = Asking([keys], ["k"], rows)
+        asking = RowLookup([keys], ["k"], rows)
         held = pa.table({"k": [9, 3, 1]})
         found = asking.of(held)
         for row, entity in zip(found.rows, found.entity, strict=True):
@@ -135,7 +135,7 @@ def test_rows_are_found_by_bucket_and_key() -> None:
 def test_a_key_in_two_places_is_an_error(held: list[list[int]]) -> None:
     """Else the rows would get what one part of the key's events says."""
     keys = pa.array([1, 2])
-    asking = Asking([keys], ["k"], np.arange(2))
+    asking = RowLookup([keys], ["k"], np.arange(2))
     for part in held[:-1]:
         asking.of(pa.table({"k": part}))
     with pytest.raises(CorruptDataError, match="not sorted by key"):
@@ -144,8 +144,8 @@ def test_a_key_in_two_places_is_an_error(held: list[list[int]]) -> None:
 
 def test_rows_of_no_keys_at_all() -> None:
     keys = pa.nulls(3, pa.int64())
-    assert not list(Buckets([keys], 2))
-    assert not len(Buckets([keys], 2).keyed)
+    assert not list(RowBuckets([keys], 2))
+    assert not len(RowBuckets([keys], 2).keyed)
 
 
 def test_batches_shrink_with_columns_and_files() -> None:

@@ -21,8 +21,8 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from noskew.testing.reference import Fact
@@ -49,9 +49,9 @@ def judged(
     view: FeatureView, orders: list[dict[str, Any]], times: list[int], cuts: list[int]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The events of each batch of a log, and those that count, as a stream judges them."""
-    sorting, fold = SortingOut(view), ViewFold(view, "p")
+    sorting, fold = Screening(view), ViewFold(view, "p")
     decode = JsonDecoder(view.source.schema, "orders")
-    mark, seen = Mark(), dict[bytes, int]()
+    mark, seen = PartitionProgress(), dict[bytes, int]()
     texts = pa.array([json.dumps(order).encode() for order in orders], pa.large_binary())
     for a, b in pairwise([0, *cuts, len(orders)]):
         batch = Messages(0, np.arange(a, b), np.array(times[a:b], np.int64), texts[a:b], b)
@@ -135,7 +135,9 @@ class Shop:
         found = self.store.get_historical_features(rows, self.service, known_at=known_at).to_arrow()
         t = to_micros(NOON + timedelta(days=1))
         known = to_micros(known_at) if isinstance(known_at, datetime) else known_at
-        expected = reference.historical(self.view, self.facts, [((u,), t) for u in (1, 2)], known)
+        expected = reference.naive_historical(
+            self.view, self.facts, [((u,), t) for u in (1, 2)], known
+        )
         sums = [row["n_sum"] for row in expected]
         assert found.column("n_sum").to_pylist() == sums
         return sums

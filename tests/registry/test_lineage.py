@@ -4,7 +4,7 @@ import pytest
 
 import noskew as ns
 from noskew.definitions.project import Project
-from noskew.registry.lineage import Node, downstream, lineage, upstream
+from noskew.registry.lineage import LineageNode, downstream, lineage, upstream
 from tests.registry.examples import COLUMNS, airport, delays, departures, in_python, whole
 
 
@@ -12,34 +12,34 @@ def _columns(view: ns.FeatureView, feature: str) -> dict[str, set[str]]:
     """Role → source columns of a feature."""
     found: dict[str, set[str]] = {}
     for edge in lineage(Project.of([view])):
-        if edge.target == Node("feature", view.name, feature):
+        if edge.target == LineageNode("feature", view.name, feature):
             found.setdefault(edge.role, set()).add(edge.origin.name)
     return found
 
 
 def test_from_column_to_service() -> None:
     edges = lineage(whole())
-    column = Node("column", "departures", "dep_delay")
-    wind = Node("service", "delay_model", "wind")
+    column = LineageNode("column", "departures", "dep_delay")
+    wind = LineageNode("service", "delay_model", "wind")
     assert downstream(edges, column) == {
-        Node("feature", "delays", "delay"),
-        Node("feature", "delays", "late"),
-        Node("on_demand", "headwind", "wind"),
-        Node("service", "delay_model", "delay"),
-        Node("service", "delay_model", "late"),
+        LineageNode("feature", "delays", "delay"),
+        LineageNode("feature", "delays", "late"),
+        LineageNode("on_demand", "headwind", "wind"),
+        LineageNode("service", "delay_model", "delay"),
+        LineageNode("service", "delay_model", "late"),
         wind,
     }
     assert upstream(edges, wind) == {
-        Node("on_demand", "headwind", "wind"),
-        Node("request", "headwind", "speed"),
-        Node("feature", "delays", "delay"),
+        LineageNode("on_demand", "headwind", "wind"),
+        LineageNode("request", "headwind", "speed"),
+        LineageNode("feature", "delays", "delay"),
         column,
-        Node("column", "departures", "origin"),
-        Node("column", "departures", "departed_at"),
+        LineageNode("column", "departures", "origin"),
+        LineageNode("column", "departures", "departed_at"),
     }
     assert edges == sorted(set(edges))
     # No feature is made of it.
-    assert not downstream(edges, Node("column", "departures", "carrier"))
+    assert not downstream(edges, LineageNode("column", "departures", "carrier"))
 
 
 def test_roles() -> None:

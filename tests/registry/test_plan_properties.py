@@ -11,17 +11,17 @@ from noskew.definitions.project import Project
 from noskew.registry.lineage import lineage
 from noskew.registry.plan import plan
 from noskew.registry.store import SqlRegistry
-from noskew.registry.versions import Version, decode, encode, hashes_of
+from noskew.registry.versions import Version, decode_project, encode_project, hashes_of
 from tests.registry.strategies import projects
 
 
 @given(project=projects())
 def test_a_project_survives_json(project: Project) -> None:
-    document, digest = encode(project)
-    again = decode(document, Version(1, 0, "", "", digest), "flights")
+    document, digest = encode_project(project)
+    again = decode_project(document, Version(1, 0, "", "", digest), "flights")
     assert again.project.to_dict() == project.to_dict()
     assert again.hashes == hashes_of(project) == hashes_of(again.project)
-    assert encode(again.project) == (document, digest)
+    assert encode_project(again.project) == (document, digest)
 
 
 @given(project=projects())

@@ -15,7 +15,7 @@ import pytest
 
 from noskew.definitions.identity import canonical_json
 from noskew.registry.store import SqlRegistry
-from noskew.registry.versions import encode, items_of
+from noskew.registry.versions import encode_project, items_of
 from tests.registry import applier
 
 Raw = Callable[[str], list[tuple[object, ...]]]
@@ -148,7 +148,7 @@ def _check(registry: SqlRegistry, version: int) -> None:
     desired = applier.project_of(version)
     assert current.version == version
     assert current.made is not None
-    assert current.made.digest == encode(desired)[1]
+    assert current.made.digest == encode_project(desired)[1]
     assert current.project.to_dict() == desired.to_dict()
     stored = {
         (d.kind, d.name): canonical_json(d.data) for d in registry.definitions(applier.PROJECT)

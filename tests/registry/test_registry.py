@@ -19,9 +19,9 @@ from noskew.errors import (
     RegistryError,
 )
 from noskew.registry.plan import plan
-from noskew.registry.state import Materialization, Record, TrainingSet
+from noskew.registry.state import Materialization, Record, SavedTrainingSet
 from noskew.registry.store import SqlRegistry
-from noskew.registry.versions import encode
+from noskew.registry.versions import encode_project
 from tests.registry.examples import delays, departures, in_python, whole
 
 Raw = Callable[[str], list[tuple[object, ...]]]
@@ -54,7 +54,7 @@ def test_versions_are_kept(registry: SqlRegistry, registry_url: str) -> None:
         assert newest == other.current("flights").made
         assert (oldest.version, oldest.applied_at) == (1, AT)
         assert (oldest.applied_by, oldest.message) == ("ana", "it's new")
-        assert oldest.digest == encode(first)[1]
+        assert oldest.digest == encode_project(first)[1]
         assert other.projects() == ["flights"]
         assert plan(other.current("flights"), second).is_empty
 
@@ -104,7 +104,7 @@ def test_projects_know_nothing_of_each_other(registry: SqlRegistry) -> None:
     registry.apply("staging", Project(), base_version=1, applied_at=AT)
     run = Materialization("delays", "h", 10, 1, 5, AT, AT + 1)
     registry.record_materialization("prod", run)
-    registry.save_training_set("prod", TrainingSet("june", {}, "d", AT))
+    registry.save_training_set("prod", SavedTrainingSet("june", {}, "d", AT))
     registry.put_record("prod", Record("certificate", "h", {}, AT))
     assert registry.projects() == ["prod", "staging"]
     assert registry.head("prod") == 1
@@ -131,14 +131,14 @@ def test_names_that_could_leave_their_place(registry: SqlRegistry, name: str) ->
         lambda: registry.materializations(name),
         lambda: registry.training_set(name, "a"),
         lambda: registry.training_sets(name),
-        lambda: registry.save_training_set(name, TrainingSet("a", {}, "", AT)),
+        lambda: registry.save_training_set(name, SavedTrainingSet("a", {}, "", AT)),
         lambda: registry.put_record(name, Record("a", "b", 1, AT)),
         lambda: registry.records(name, "a"),
     ):
         with pytest.raises(InvalidNameError):
             use()
     with pytest.raises(InvalidNameError):
-        registry.save_training_set("flights", TrainingSet(name, {}, "", AT))
+        registry.save_training_set("flights", SavedTrainingSet(name, {}, "", AT))
 
 
 def test_functions_that_cannot_be_imported_here(registry: SqlRegistry) -> None:
@@ -207,14 +207,14 @@ def test_the_last_materialization(registry: SqlRegistry) -> None:
 
 
 def test_training_sets(registry: SqlRegistry) -> None:
-    june = TrainingSet("june", {"known_at": None, "hashes": ["a", "b"]}, "d1", AT)
-    may = TrainingSet("may", {}, "d2", AT)
+    june = SavedTrainingSet("june", {"known_at": None, "hashes": ["a", "b"]}, "d1", AT)
+    may = SavedTrainingSet("may", {}, "d2", AT)
     registry.save_training_set("flights", june)
     registry.save_training_set("flights", may)
-    registry.save_training_set("flights", TrainingSet("june", dict(june.spec), "d1", AT + 9))
+    registry.save_training_set("flights", SavedTrainingSet("june", dict(june.spec), "d1", AT + 9))
     assert registry.training_set("flights", "june") == june
     assert registry.training_sets("flights") == [june, may]
-    changed = TrainingSet("june", {}, "d3", AT)
+    changed = SavedTrainingSet("june", {}, "d3", AT)
     with pytest.raises(InputError, match="choose another name"):
         registry.save_training_set("flights", changed)
     assert registry.training_set("flights", "june") == june
@@ -223,7 +223,7 @@ def test_training_sets(registry: SqlRegistry) -> None:
     with pytest.raises(NotFoundError, match="Did you mean 'june'"):
         registry.training_set("flights", "jun")
     with pytest.raises(InputError, match="JSON"):
-        registry.save_training_set("flights", TrainingSet("x", {"a": object()}, "", AT))
+        registry.save_training_set("flights", SavedTrainingSet("x", {"a": object()}, "", AT))
 
 
 def test_a_record_is_swapped_only_for_the_one_that_is_expected(registry: SqlRegistry) -> None:

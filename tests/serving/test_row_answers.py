@@ -16,12 +16,12 @@ from noskew.clock import MAX_TIME, to_datetime, to_text
 from noskew.definitions.view import FeatureView
 from noskew.errors import CorruptDataError
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows.codec import RowLayout, pack, version_bytes
+from noskew.kernel.rows.codec import RowLayout, pack_rows, version_bytes
 from noskew.kernel.state import fold
 from noskew.reading import status
 from noskew.reading.request_plan import RequestPlan, ViewRequest
 from noskew.reading.view_answer import FixedAnswer, PlainAnswer, StateAnswer, ViewAnswer, answer
-from noskew.testing.reference import Fact, Key, event_time, historical, statuses
+from noskew.testing.reference import Fact, Key, event_time, naive_historical, statuses
 from noskew.testing.strategies import Case, assert_same, cases
 from tests.kernel.paths import encoded, events_of, fact, make_view
 
@@ -58,7 +58,9 @@ def request_of(view: FeatureView) -> ViewRequest:
 def rows_of(view: FeatureView, facts: Sequence[Fact], horizon: int) -> dict[Key, bytes]:
     """The packed row of each key."""
     plan, events = compile_view(view), events_of(view, facts)
-    rows = pack(RowLayout(plan), fold(plan, events, horizon), version_bytes(horizon, 1)).to_list()
+    rows = pack_rows(
+        RowLayout(plan), fold(plan, events, horizon), version_bytes(horizon, 1)
+    ).to_list()
     by_key = dict(zip(events.encoded_keys().to_list(), rows, strict=True))
     keys = list(dict.fromkeys(f.key for f in facts))
     return {key: by_key[raw] for key, raw in zip(keys, encoded(view, keys)[0], strict=True)}
@@ -72,7 +74,10 @@ def check(view: FeatureView, facts: Sequence[Fact], horizon: int, t: int, way: W
     # A row is asked at its own known time if the clock is behind it.
     at = max(t, horizon)
     asked = [*((key, at) for key in keys), (("nobody",), t)]
-    expected = historical(view, facts, asked[:-1]) + historical(view, [], [(asked[0][0], t)])[-1:]
+    expected = (
+        naive_historical(view, facts, asked[:-1])
+        + naive_historical(view, [], [(asked[0][0], t)])[-1:]
+    )
     table = pa.table({name: found.arrow(name) for name in view.features})
     assert_same(expected, table, view, rows=asked, facts=facts)
     times = [event_time(view, facts, key, at) for key in keys]

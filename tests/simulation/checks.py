@@ -13,15 +13,15 @@ import pyarrow as pa
 from noskew.definitions.view import FeatureView
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
-from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack, version_of
+from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
 from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import Footing
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from tests.simulation.oracle import UNREADABLE, Aside
@@ -99,8 +99,8 @@ class Checks:
             assert facts, f"{view.name}: a row of user {_user(key)} that stands on nothing"
             assert known == max(f.known_time for f in facts), f"{view.name}: {_user(key)}, known"
             times.append(known + self._world.random.choice(_WAITS))
-            wanted += reference.historical(view, facts, [((_user(key),), times[-1])])
-        found = finalise(plan, unpack(layout, list(rows.values())), np.array(times, np.int64))
+            wanted += reference.naive_historical(view, facts, [((_user(key),), times[-1])])
+        found = finalise(plan, unpack_rows(layout, list(rows.values())), np.array(times, np.int64))
         table = pa.table(found).to_pylist()
         for key, time, ours, theirs in zip(rows, times, table, wanted, strict=True):
             assert _bits(ours) == _bits(theirs), (
@@ -137,14 +137,14 @@ class Checks:
                 space = machine.rows.space(name)
                 (held,) = space.read([keys.mark_key(_prefix(view))])
                 if held:
-                    mark = Mark.from_bytes(held)
+                    mark = PartitionProgress.from_bytes(held)
                     _same(mark, told.mark(number, mark.next_offset), f"{view.name}, p{number}")
 
-    def _footing(self, view: FeatureView, machine: Machine) -> Footing | None:
+    def _footing(self, view: FeatureView, machine: Machine) -> StreamGeneration | None:
         """What the rows of a machine stand on; None while they are not whole."""
         space = keys.view_space(PROJECT, self._world.setting.source.name)
         (held,) = machine.rows.space(space).read([keys.footing_key(_prefix(view))])
-        return Footing.from_bytes(held) if held else None
+        return StreamGeneration.from_bytes(held) if held else None
 
     def _progress(self, view: FeatureView, machine: Machine | None) -> None:
         """As :meth:`_marks`, of what readers are told."""
@@ -153,7 +153,7 @@ class Checks:
             key = progress_key(_prefix(view), number)
             (row,) = world.online.rows.read([key]) if machine is None else machine.rows.rows([key])
             if row is not None:
-                mark, version = Mark.from_row(row), version_of(row)
+                mark, version = PartitionProgress.from_row(row), version_of(row)
                 told = self._era(view, version[1] >> OFFSET_BITS).told[view.log_hash]
                 _same(mark, told.mark(number, mark.next_offset), f"{view.name}, p{number}, online")
                 assert version == (mark.known, version[1] & ~_OFFSET | mark.next_offset)
@@ -164,7 +164,7 @@ class Checks:
         table = world.offline.tables.get(TABLES[log_hash].name)
         if table is not None:
             marks = [
-                (era, n, Mark.from_bytes(table.notes[name].encode()))
+                (era, n, PartitionProgress.from_bytes(table.notes[name].encode()))
                 for era in world.eras
                 for n in range(world.partitions)
                 if (name := origin_of(era.identity, n)) in table.notes
@@ -210,7 +210,7 @@ class Checks:
         fold = ViewFold(view, PROJECT, self._world.generation(view))
         made: dict[int, bytes] = {}
         for messages, rows in decoded:
-            out = SortingOut(view)(messages, rows, Mark())
+            out = Screening(view)(messages, rows, PartitionProgress())
             accepted = fold.accept(out, {})
             keys = fold.keys(accepted, messages.partition)
             found = fold.rows(accepted, [None] * len(keys))
@@ -253,7 +253,7 @@ class Checks:
             name = keys.space_name(PROJECT, world.setting.source.name, number)
             (held,) = machine.rows.space(name).read([keys.mark_key(_prefix(view))])
             assert held, f"{view.name}: partition {number} was never begun"
-            found[number] = Mark.from_bytes(held).next_offset
+            found[number] = PartitionProgress.from_bytes(held).next_offset
         return found
 
     def _ended(self, view: FeatureView) -> None:
@@ -266,7 +266,11 @@ class Checks:
         ):
             assert row is not None, f"{view.name}: readers know nothing of partition {number}"
             told = self._era(view).told[view.log_hash]
-            _same(Mark.from_row(row), told.mark(number, ends[number]), f"{view.name}, p{number}")
+            _same(
+                PartitionProgress.from_row(row),
+                told.mark(number, ends[number]),
+                f"{view.name}, p{number}",
+            )
 
     def _archive(self, log_hash: str) -> None:
         """Each event that counts is archived once, from where it came."""
@@ -309,7 +313,7 @@ class Checks:
             _same_reason(aside, *row[3:])
 
 
-def _same(mark: Mark, wanted: Mark, what: str) -> None:
+def _same(mark: PartitionProgress, wanted: PartitionProgress, what: str) -> None:
     assert mark == wanted, f"{what}: {mark}, and the log says {wanted}"
     assert mark.consumed == mark.folded + mark.late + mark.duplicate + mark.quarantined
 

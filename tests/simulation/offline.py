@@ -35,10 +35,10 @@ from noskew.stores.offline.base import (
     Commit,
     Filter,
     OfflineStore,
-    Progress,
+    RowProgress,
     TableInfo,
     TableSpec,
-    Written,
+    WrittenFacts,
 )
 from noskew.stores.offline.sorting import sorted_run
 from noskew.stores.offline.tiers import small_run
@@ -170,7 +170,7 @@ class SimulatedOffline(OfflineStore):
         token: str | None = None,
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
     ) -> Commit:
         if token is not None:
             texts.check_name("token", token)
@@ -242,8 +242,8 @@ class SimulatedOffline(OfflineStore):
         token: str,
         first: int,
         numbered: bool = False,
-        progress: Progress | None = None,
-    ) -> Written:
+        progress: RowProgress | None = None,
+    ) -> WrittenFacts:
         texts.check_name("token", token)
         if first < 0:
             raise InputError(f"files of {table!r}: the first sequence must not be {first}")
@@ -260,12 +260,12 @@ class SimulatedOffline(OfflineStore):
             held.waiting[name] = _numbered(held, rows, first + numbers)
         if progress and len(rows):
             progress(len(rows))
-        return Written(table, len(rows), first, first + int(numbers.max(initial=-1)) + 1, name)
+        return WrittenFacts(table, len(rows), first, first + int(numbers.max(initial=-1)) + 1, name)
 
     def commit_files(
         self,
         table: str,
-        written: Sequence[Written],
+        written: Sequence[WrittenFacts],
         *,
         token: str,
         notes: Mapping[str, str] | None = None,
@@ -287,7 +287,7 @@ class SimulatedOffline(OfflineStore):
     def _commit_files(
         self,
         held: Table,
-        written: Sequence[Written],
+        written: Sequence[WrittenFacts],
         token: str,
         notes: Mapping[str, str],
         expected: Mapping[str, str | None],
@@ -339,12 +339,14 @@ class SimulatedOffline(OfflineStore):
         runs = self._server.table(table).at(None).runs
         return [run.path for run in runs if bucket is None or run.bucket == bucket]
 
-    def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
+    def compact(
+        self, table: str, *, small: bool = False, progress: RowProgress | None = None
+    ) -> int:
         return self._calls.around(
             self._who, "offline.compact", lambda: self._compact(table, small, progress)
         )
 
-    def _compact(self, table: str, small: bool, progress: Progress | None) -> int:
+    def _compact(self, table: str, small: bool, progress: RowProgress | None) -> int:
         held = self._server.table(table)
         found = held.at(None).runs
         buckets = [[r for r in found if r.bucket == b] for b in range(held.spec.buckets)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from noskew.definitions.view import FeatureView
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.testing.reference import Fact
 from tests.simulation.project import Event
 
@@ -58,9 +58,9 @@ class Folded:
 class _Progress:
     """How far one partition is."""
 
-    mark: Mark = field(default_factory=Mark)
+    mark: PartitionProgress = field(default_factory=PartitionProgress)
     offsets: list[int] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[PartitionProgress] = field(default_factory=list)
 
 
 class Told:
@@ -91,11 +91,11 @@ class Told:
         at.offsets.append(message.offset)
         at.marks.append(at.mark)
 
-    def mark(self, partition: int, next_offset: int) -> Mark:
+    def mark(self, partition: int, next_offset: int) -> PartitionProgress:
         """What the mark must be when all messages before an offset, and no others, are read."""
         at = self._at[partition]
         count = bisect_left(at.offsets, next_offset)
-        made = at.marks[count - 1] if count else Mark()
+        made = at.marks[count - 1] if count else PartitionProgress()
         return replace(made, next_offset=next_offset)
 
     def facts(self, user: int, before: int) -> list[Fact]:

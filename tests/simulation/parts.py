@@ -12,14 +12,14 @@ from noskew.resources import Closing
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.fold.generation import Footings
+from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.keys import space_name
-from noskew.streaming.fold.partition import Partition
+from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.publisher import Publishing, publishing
 from noskew.streaming.status.verification import Verification, Verified
 from noskew.streaming.workers.bootstrap import Bootstrap
-from noskew.streaming.workers.fold_base import Ground
+from noskew.streaming.workers.fold_base import FoldBase
 from tests.simulation.log import SimulatedLog
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import SimulatedOnline
@@ -48,7 +48,7 @@ class Parts(Closing):
         )
         self.seconds = world.seconds
         registry: SqlRegistry = world.registry  # type: ignore[assignment]
-        self.footings = Footings(PROJECT, registry, world.clock)
+        self.footings = StreamGenerations(PROJECT, registry, world.clock)
         self._bootstrap = Bootstrap(
             self._source, PROJECT, self.log, self.offline, self.online, self.state, self.footings
         )
@@ -57,20 +57,20 @@ class Parts(Closing):
         """The fold of a view, its rows made if they were not."""
         return self._bootstrap.ready(view, table_name(view))
 
-    def ground(self, folds: Sequence[ViewFold]) -> Ground:
+    def ground(self, folds: Sequence[ViewFold]) -> FoldBase:
         """The rows that a process folds on."""
-        return Ground(self._bootstrap, folds)
+        return FoldBase(self._bootstrap, folds)
 
     def renew(self, view: FeatureView) -> None:
         """Agree that a view's rows are made anew."""
         self._bootstrap.renew(view, table_name(view))
 
-    def partition(self, folds: Sequence[ViewFold], number: int) -> Partition:
+    def partition(self, folds: Sequence[ViewFold], number: int) -> PartitionFold:
         """A partition, taken over from whoever had it."""
         space = self.state.space(space_name(PROJECT, self._source, number))
-        return Partition(folds, number, decode=self._decode, state=self.state, space=space)
+        return PartitionFold(folds, number, decode=self._decode, state=self.state, space=space)
 
-    def publishing(self, ground: Ground) -> Publishing:
+    def publishing(self, ground: FoldBase) -> Publishing:
         """What takes rows to the online store."""
         return publishing(self.online, self.state, ground.footings())
 

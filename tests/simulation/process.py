@@ -11,8 +11,8 @@ from noskew.errors import ConflictError, FencedError, NoskewError, OffsetLostErr
 from noskew.intake.tables import table_name
 from noskew.stores.log.base import Messages
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.fold.partition import Partition
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.partition import PartitionFold
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.publisher import Publishing
 from tests.simulation.parts import Parts
@@ -36,7 +36,7 @@ class Process:
         self._ground = parts.ground(self.folds)
         self._looked = parts.seconds()
         self.publishing: Publishing = parts.publishing(self._ground)
-        self.partitions: dict[int, Partition] = {}
+        self.partitions: dict[int, PartitionFold] = {}
         self._reader = parts.log.reader({})
         self._archives: dict[str, Archive] = {}
 
@@ -100,7 +100,7 @@ class Process:
             and not any(archive.behind(ends) for archive in self._archives.values())
         )
 
-    def marks(self) -> Iterable[tuple[str, int, Mark]]:
+    def marks(self) -> Iterable[tuple[str, int, PartitionProgress]]:
         """How far each view is in each partition."""
         for number, partition in self.partitions.items():
             for name, mark in partition.marks.items():

@@ -15,9 +15,9 @@ from noskew.intake.messages import encode_arrow
 from noskew.intake.tables import table_spec
 from noskew.kernel.keys import encode_columns
 from noskew.stores.offline.base import TableSpec
-from noskew.streaming.archive.tables import aside_spec
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.quarantine.schema import quarantine_spec
 
 S = 1_000_000
 PROJECT = "simulated"
@@ -113,7 +113,7 @@ USER_OF: dict[bytes, int] = {
 }
 
 
-_ASIDE = {v.log_hash: aside_spec(v).name for s in SETTINGS for v in s.views.values()}
+_ASIDE = {v.log_hash: quarantine_spec(v).name for s in SETTINGS for v in s.views.values()}
 
 
 def aside_name(log_hash: str) -> str:

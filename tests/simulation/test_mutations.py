@@ -16,8 +16,8 @@ from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
 from noskew.streaming.decoding.base import Decoded
 from noskew.streaming.fold.identities import Identities
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortedOut, SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screened, Screening
 from noskew.streaming.publish import publisher
 from noskew.streaming.publish.publisher import Remote
 from noskew.streaming.workers.bootstrap import Bootstrap
@@ -28,7 +28,7 @@ from tests.simulation.run import play
 #: Seeds within which each fault must be found: the rarest one shows in one run of sixty.
 _SEEDS = 400
 _write, _append, _commit_at = OnlineServer.write, SimulatedOffline.append, Space._commit
-_commit, _sort = Space.commit, SortingOut.__call__
+_commit, _sort = Space.commit, Screening.__call__
 
 
 def write_any_version(store: OnlineServer, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
@@ -60,14 +60,14 @@ def append_unexpected(store: SimulatedOffline, *given: Any, expected: Any, **oth
 
 
 def known_steps_back(
-    sorting: SortingOut, messages: Messages, decoded: Decoded, mark: Mark
-) -> SortedOut:
+    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+) -> Screened:
     return _sort(sorting, messages, decoded, replace(mark, known=MIN_TIME))
 
 
 def read_again_is_new(
-    sorting: SortingOut, messages: Messages, decoded: Decoded, mark: Mark
-) -> SortedOut:
+    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+) -> Screened:
     return _sort(sorting, messages, decoded, replace(mark, next_offset=0))
 
 
@@ -84,7 +84,7 @@ def forget_what_fails(remote: Remote, view: Any) -> None:
     remote._put(progress)
 
 
-def forget_at_once(identities: Identities, mark: Mark) -> int:
+def forget_at_once(identities: Identities, mark: PartitionProgress) -> int:
     del identities
     return mark.known
 
@@ -130,9 +130,9 @@ MUTATIONS: Mapping[str, Mutation] = {
         SimulatedOffline, "append", append_unexpected, ["meanwhile"]
     ),
     "the archive keeps old ids": Mutation(Archive, "_restore", nothing, ["lose a machine"]),
-    "known times step back": Mutation(SortingOut, "__call__", known_steps_back, ["slow"]),
+    "known times step back": Mutation(Screening, "__call__", known_steps_back, ["slow"]),
     "what is read again is folded again": Mutation(
-        SortingOut, "__call__", read_again_is_new, ["read again"]
+        Screening, "__call__", read_again_is_new, ["read again"]
     ),
     "ids are forgotten at once": Mutation(Identities, "oldest", forget_at_once, ["crash"]),
     "ids are not restored": Mutation(Identities, "restore", restore_none, ["lose a machine"]),

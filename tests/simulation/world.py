@@ -16,8 +16,8 @@ from noskew.definitions.view import FeatureView
 from noskew.registry.state import Record
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import Footing
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.testing.reference import Fact
 from tests.simulation.calls import Undisturbed
 from tests.simulation.log import LogServer, SimulatedLog
@@ -205,10 +205,13 @@ class World:
             self.era.set_aside[log_hash] = self.set_aside(log_hash)
         self.log = self._new_log()
 
-    def archived(self, log_hash: str) -> list[Mark]:
+    def archived(self, log_hash: str) -> list[PartitionProgress]:
         """How far the table of a kind of view is in each partition of the log."""
         found = self._notes(TABLES[log_hash].name)
-        return [Mark.from_bytes(note.encode()) if note else Mark() for note in found]
+        return [
+            PartitionProgress.from_bytes(note.encode()) if note else PartitionProgress()
+            for note in found
+        ]
 
     def set_aside(self, log_hash: str) -> dict[int, int]:
         """As :meth:`archived`, of the rows that are no events: they come first."""
@@ -216,17 +219,17 @@ class World:
         both = zip(found, self.archived(log_hash), strict=True)
         return {n: max(int(note or 0), mark.next_offset) for n, (note, mark) in enumerate(both)}
 
-    def footing(self, view: FeatureView, generation: int) -> Footing:
+    def footing(self, view: FeatureView, generation: int) -> StreamGeneration:
         """What rows of a view and a generation stand on."""
         name = f"{view.name}:{view.definition_hash}"
-        held = [convert(r.data, Footing) for r in self.registry.past if r.key == name]
+        held = [convert(r.data, StreamGeneration) for r in self.registry.past if r.key == name]
         return next(f for f in held if f.generation == generation)
 
     def generation(self, view: FeatureView) -> int:
         """How often a view's rows were made anew; −1 before it was first streamed."""
         name = f"{view.name}:{view.definition_hash}"
         held = self.registry.record(PROJECT, "stream", name)
-        return -1 if held is None else convert(held.data, Footing).generation
+        return -1 if held is None else convert(held.data, StreamGeneration).generation
 
     def close(self) -> None:
         """Close the files."""

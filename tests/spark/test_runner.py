@@ -11,7 +11,7 @@ import pytest
 
 from noskew import config, errors
 from noskew.errors import ConfigError, ConflictError, MissingExtraError, RunnerError
-from noskew.runners.spark.faults import translated
+from noskew.runners.spark.faults import as_noskew_error
 from noskew.runners.spark.runner import SparkRunner
 from noskew.runners.spark.session import is_frame, make_session
 
@@ -35,21 +35,21 @@ noskew.errors.ConflictError: changed: repeat the call
 
 
 def test_an_error_of_a_task_is_raised_as_what_it_was() -> None:
-    made = translated(TEXT, "testing")
+    made = as_noskew_error(TEXT, "testing")
     assert type(made) is ConflictError
     assert str(made) == "changed: repeat the call"
-    first = translated(TEXT.split("During", maxsplit=1)[0], "testing")
+    first = as_noskew_error(TEXT.split("During", maxsplit=1)[0], "testing")
     assert type(first) is errors.SchemaMismatchError
     assert str(first) == "rows: the column 'a' is not there;\nexpected int64"
-    lost = translated("noskew.errors.OffsetLostError: no offset 3", "testing")
+    lost = as_noskew_error("noskew.errors.OffsetLostError: no offset 3", "testing")
     assert str(lost) == "OffsetLostError: no offset 3"
 
 
 def test_other_failures_say_what_was_done_and_what_to_do() -> None:
-    made = translated("Job aborted\n\tat java.lang.Thread.run(Thread.java)\nlost", "counting")
+    made = as_noskew_error("Job aborted\n\tat java.lang.Thread.run(Thread.java)\nlost", "counting")
     assert type(made) is RunnerError
     assert str(made) == "Spark failed while counting: Job aborted\nlost"
-    absent = translated("ModuleNotFoundError: No module named 'noskew'\n", "counting")
+    absent = as_noskew_error("ModuleNotFoundError: No module named 'noskew'\n", "counting")
     assert "PYSPARK_PYTHON" in str(absent)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from threading import Event, Thread
 
-from noskew.streaming.workers.processor import Processor, Watcher
+from noskew.streaming.workers.processor import Processor, StreamWatcher
 
 
 class Running:
     """A processor in a thread of its own."""
 
-    def __init__(self, processor: Processor, told: Watcher | None = None) -> None:
+    def __init__(self, processor: Processor, told: StreamWatcher | None = None) -> None:
         self.processor, self._told = processor, told
         self._stop = Event()
         self._error: Exception | None = None

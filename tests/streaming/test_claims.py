@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from noskew.clock import FixedClock
 from noskew.errors import RegistryError
 from noskew.registry.store import SqlRegistry
-from noskew.streaming.workers.assignment import Agreed, Claims, share
+from noskew.streaming.workers.assignment import Assignments, PartitionAssignment, share
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop
@@ -34,7 +34,7 @@ WORKERS = ["h-1-a", "h-2-b", "h-3-c", "h-4-d"]
 def test_whoever_comes_and_goes_all_partitions_find_one_owner(
     partitions: int, stages: list[list[str]], data: st.DataObject
 ) -> None:
-    agreed = Agreed()
+    agreed = Assignments()
     for alive in stages:
         for _ in range(4):
             for worker in data.draw(st.permutations(alive)):
@@ -45,7 +45,7 @@ def test_whoever_comes_and_goes_all_partitions_find_one_owner(
                 assert all(before[n] not in alive for n in taken), "nothing is taken from the live"
                 given_up = agreed.of(worker) - wanted
                 owners = {n: w for n, w in agreed.owners.items() if n not in given_up}
-                agreed = Agreed(agreed.workers, owners)
+                agreed = Assignments(agreed.workers, owners)
         assert set(agreed.owners) == set(range(partitions))
         sizes = [len(agreed.of(worker)) for worker in alive]
         assert sum(sizes) == partitions
@@ -56,8 +56,10 @@ def test_whoever_comes_and_goes_all_partitions_find_one_owner(
 def test_claims_move_with_those_who_leave_and_with_the_silent(tmp_path: Path) -> None:
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
 
-        def worker(name: str) -> Claims:
-            return Claims(registry, "p", "s", lambda: 4, FixedClock(0), worker=f"other-1-{name}")
+        def worker(name: str) -> PartitionAssignment:
+            return PartitionAssignment(
+                registry, "p", "s", lambda: 4, FixedClock(0), worker=f"other-1-{name}"
+            )
 
         one, two = worker("one"), worker("two")
         assert one.look() == {0, 1, 2, 3}
@@ -76,8 +78,12 @@ def test_claims_move_with_those_who_leave_and_with_the_silent(tmp_path: Path) ->
 def test_whoever_was_taken_for_dead_is_heard_again(tmp_path: Path) -> None:
     """It spoke once, was dropped, and speaks for the second time: not again for the first."""
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
-        one = Claims(registry, "p", "s", lambda: 2, FixedClock(0), worker="other-1-one")
-        two = Claims(registry, "p", "s", lambda: 2, FixedClock(0), worker="other-1-two")
+        one = PartitionAssignment(
+            registry, "p", "s", lambda: 2, FixedClock(0), worker="other-1-one"
+        )
+        two = PartitionAssignment(
+            registry, "p", "s", lambda: 2, FixedClock(0), worker="other-1-two"
+        )
         one.look()
         two.look()
         two.lease_s = 0.0
@@ -91,9 +97,9 @@ def test_a_dead_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) -> N
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
         gone = subprocess.Popen([sys.executable, "-c", ""])
         gone.wait()
-        one = Claims(registry, "p", "s", lambda: 2, FixedClock(0))
+        one = PartitionAssignment(registry, "p", "s", lambda: 2, FixedClock(0))
         host, _, token = one.worker.rsplit("-", 2)
-        dead = Claims(
+        dead = PartitionAssignment(
             registry, "p", "s", lambda: 2, FixedClock(0), worker=f"{host}-{gone.pid}-{token}"
         )
         assert dead.look() == {0, 1}
@@ -102,7 +108,7 @@ def test_a_dead_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) -> N
 
 def test_a_registry_that_is_away_changes_nothing_once_it_was_reached(tmp_path: Path) -> None:
     registry = SqlRegistry(f"sqlite:///{tmp_path}/registry.db")
-    claims = Claims(registry, "p", "s", lambda: 2, FixedClock(0))
+    claims = PartitionAssignment(registry, "p", "s", lambda: 2, FixedClock(0))
     assert claims.look() == {0, 1}
 
     def fail(*_: object, **__: object) -> bool:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from noskew.errors import SchemaMismatchError
 from noskew.streaming.decoding.avro import AvroDecoder
-from noskew.streaming.decoding.schemas import Written
+from noskew.streaming.decoding.schemas import WrittenSchema
 from noskew.types import Schema
 from tests.streaming.decoders import check_by_itself, damaged, payloads
 
@@ -53,9 +53,9 @@ def encoded(written: Any, *rows: Any) -> list[bytes]:
     return made
 
 
-def decoder(columns: dict[str, Any], written: Any, **references: Written) -> AvroDecoder:
+def decoder(columns: dict[str, Any], written: Any, **references: WrittenSchema) -> AvroDecoder:
     text = written if isinstance(written, str) else json.dumps(written)
-    return AvroDecoder(Schema(columns), "source 's'", Written("AVRO", text, references))
+    return AvroDecoder(Schema(columns), "source 's'", WrittenSchema("AVRO", text, references))
 
 
 def values(kind: Any, column: Any, *given_values: Any) -> list[Any]:
@@ -175,8 +175,8 @@ def test_a_named_type_is_read_wherever_it_is_named() -> None:
 def test_a_schema_may_speak_of_others() -> None:
     side = {"type": "enum", "name": "Side", "namespace": "shop", "symbols": ["BUY", "SELL"]}
     pair = {"type": "record", "name": "shop.Pair", "fields": [{"name": "x", "type": "Side"}]}
-    held = Written("AVRO", json.dumps(side))
-    references = {"Side": held, "Pair": Written("AVRO", json.dumps(pair), {"Side": held})}
+    held = WrittenSchema("AVRO", json.dumps(side))
+    references = {"Side": held, "Pair": WrittenSchema("AVRO", json.dumps(pair), {"Side": held})}
     decode = decoder({"a": str}, record(("a", "Side"), ("pair", "shop.Pair")), **references)
     assert decode(payloads(b"\x02\x00")).rows.to_pylist() == [{"a": "SELL"}]
 

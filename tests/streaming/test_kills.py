@@ -14,7 +14,7 @@ import pytest
 
 import noskew as ns
 from noskew.intake.tables import table_name
-from noskew.streaming.archive.tables import aside_spec
+from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos, servers
 from tests.streaming import dying, naive, shop
@@ -85,7 +85,7 @@ def _check_archive(store: ns.FeatureStore) -> int:
         marks = [p.marks[view.name] for p in progress]
         places = ["_origin", "_offset", "_place"]
         events = store.offline.read(table_name(view), places).to_pylist()
-        aside = store.offline.read(aside_spec(view).name, places).to_pylist()
+        aside = store.offline.read(quarantine_spec(view).name, places).to_pylist()
         for found, count in (
             (events, sum(m.folded for m in marks)),
             (aside, sum(m.quarantined for m in marks)),

@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import NoskewError, StoreError, StoreUnavailableError
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
-from noskew.streaming.workers.processor import Progress
+from noskew.streaming.workers.processor import PartitionPosition
 from tests import servers
 from tests.servers import wait_until
 from tests.streaming import commands
@@ -156,7 +156,7 @@ def test_how_far_the_archive_is_shows_as_soon_as_it_is_looked_up() -> None:
         return {("v", 0): 17, ("v", 1): 4}
 
     with StreamMetrics("orders", FixedClock(0), archived) as metrics:
-        metrics([Progress(0, 20, 20, {"v": Mark(next_offset=20)}, 0)])
+        metrics([PartitionPosition(0, 20, 20, {"v": PartitionProgress(next_offset=20)}, 0)])
         wait_until(lambda: bool(metrics._offsets), "it was looked up")
         with MetricsServer(metrics, host="127.0.0.1", port=0) as server:
             found = scraped(server.url)
@@ -178,7 +178,13 @@ def test_an_archive_that_cannot_be_asked_delays_and_hides_nothing() -> None:
     ):
         assert asked.wait(60)
         fault: NoskewError = StoreError("no space")
-        metrics([Progress(0, 20, 20, {"v": Mark(20, consumed=3, folded=3)}, 0, 0, None, fault)])
+        metrics(
+            [
+                PartitionPosition(
+                    0, 20, 20, {"v": PartitionProgress(20, consumed=3, folded=3)}, 0, 0, None, fault
+                )
+            ]
+        )
         found = scraped(server.url)
         assert found["archive_fault", "", ""] == 1
         assert found["consumed_total", "v", "0"] == 3
@@ -193,8 +199,8 @@ def test_freshness_is_what_readers_have() -> None:
     ):
 
         def told(next_offset: int, known: int, waiting: int = 0) -> float | None:
-            mark = Mark(next_offset=next_offset, known=known * S)
-            metrics([Progress(0, next_offset, 9, {"v": mark}, waiting)])
+            mark = PartitionProgress(next_offset=next_offset, known=known * S)
+            metrics([PartitionPosition(0, next_offset, 9, {"v": mark}, waiting)])
             return scraped(server.url).get(("freshness_seconds", "v", "0"))
 
         assert told(5, 90, waiting=3) is None, "nothing of it is there"

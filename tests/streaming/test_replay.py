@@ -18,15 +18,20 @@ from noskew.errors import ConflictError, InputError, StoreUnavailableError
 from noskew.intake.messages import encode_arrow
 from noskew.stores.log.base import EventLog
 from noskew.streaming.quarantine.replay import LATE, OTHER_LOG, REPLAYED, Replay, ReplayPlan
-from noskew.streaming.quarantine.selection import Bound, Selection
-from noskew.streaming.quarantine.table import Aside, AsideRow, Place, aside_of
+from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
+from noskew.streaming.quarantine.table import (
+    QuarantinedRow,
+    QuarantineTable,
+    RowOrigin,
+    quarantine_tables,
+)
 from tests.kafka_admin import Broker
 from tests.streaming import commands, shop
 from tests.streaming.commands import stream, stream_json
 
 S = 1_000_000
 NOW = shop.NOW
-EVERYTHING = Selection()
+EVERYTHING = QuarantineSelection()
 
 
 def sources(log: Any, **options: Any) -> list[ns.FeatureView]:
@@ -69,7 +74,9 @@ def replay_of(store: ns.FeatureStore) -> Replay:
     return Replay(source, project.views.values(), log_of(store), store.offline, store.clock)
 
 
-def replay(store: ns.FeatureStore, selection: Selection = EVERYTHING, **options: Any) -> ReplayPlan:
+def replay(
+    store: ns.FeatureStore, selection: QuarantineSelection = EVERYTHING, **options: Any
+) -> ReplayPlan:
     """Replay, then fold what was appended."""
     made = replay_of(store)
     plan = made.plan(selection, **options)
@@ -178,7 +185,7 @@ def test_a_message_that_no_view_could_read_is_appended_once_and_recorded_for_all
     plan = replay(store)
     assert [p.row.place[1:] for p in plan.rows] == [(1, 0)]
     assert log_of(store).bounds(0) == (0, 4)
-    for aside in aside_of(store.offline, store.applied.project.views.values()):
+    for aside in quarantine_tables(store.offline, store.applied.project.views.values()):
         rows, replays = aside.rows()
         assert [(r.place.offset, r.replayed_at) for r in rows] == [(1, NOW), (3, None)]
         assert replays == 1
@@ -186,8 +193,8 @@ def test_a_message_that_no_view_could_read_is_appended_once_and_recorded_for_all
     assert len(replay(store, until_offset(2), again=True).rows) == 1
 
 
-def until_offset(offset: int) -> Selection:
-    return Selection(until=Bound(offset, is_offset=True))
+def until_offset(offset: int) -> QuarantineSelection:
+    return QuarantineSelection(until=Bound(offset, is_offset=True))
 
 
 def test_one_row_of_a_message_of_many_is_replayed_alone(store: ns.FeatureStore) -> None:
@@ -297,7 +304,7 @@ def test_killed_before_it_is_recorded_a_replay_repeats_and_an_id_protects(
     store.stream("events")
     store.clock.advance("2min")  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        patch.setattr(Aside, "add_replays", _killed)
+        patch.setattr(QuarantineTable, "add_replays", _killed)
         made = replay_of(store)
         with pytest.raises(KeyboardInterrupt):
             made.run(made.plan(EVERYTHING))
@@ -384,14 +391,14 @@ def test_a_topic_gets_its_messages_again_in_their_partition(
 
 
 def test_a_selection_takes_reasons_offsets_and_times_with_both_ends() -> None:
-    row = AsideRow(Place("log:3", 17, 0), "Null key", 1_000)
+    row = QuarantinedRow(RowOrigin("log:3", 17, 0), "Null key", 1_000)
     assert (row.place.log, row.place.partition) == ("log", 3)
     assert row in EVERYTHING
-    assert row in Selection("null KEY", Bound.of("17"), Bound(1_000, is_offset=False))
-    assert row not in Selection("keys")
+    assert row in QuarantineSelection("null KEY", Bound.of("17"), Bound(1_000, is_offset=False))
+    assert row not in QuarantineSelection("keys")
     for since in (Bound(18, is_offset=True), Bound(1_001, is_offset=False)):
-        assert row not in Selection(since=since)
-        assert row in Selection(until=since)
+        assert row not in QuarantineSelection(since=since)
+        assert row in QuarantineSelection(until=since)
     assert Bound.of("1970-01-01T00:00:01Z") == Bound(S, is_offset=False)
     with pytest.raises(InputError):
         Bound.of("-1")

@@ -15,16 +15,16 @@ import pytest
 from rich.console import Console
 
 import noskew as ns
-from noskew.cli.render.stream_counts import number
+from noskew.cli.render.stream_counts import shown_number
 from noskew.cli.render.stream_status import age_text, status_parts
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.status.stream_status import (
     Observer,
     PartitionStatus,
     SourceStatus,
     ViewStatus,
 )
-from noskew.streaming.workers.processor import Progress
+from noskew.streaming.workers.processor import PartitionPosition
 from tests import servers
 from tests.streaming import commands, shop
 from tests.streaming.commands import stream, stream_json
@@ -44,7 +44,7 @@ def redis() -> Iterator[servers.RedisServer]:
         yield server
 
 
-def progress_of(root: Path, source: str) -> list[Progress]:
+def progress_of(root: Path, source: str) -> list[PartitionPosition]:
     """How far the machine that has the state knows that it is."""
     with ns.FeatureStore(root) as store:
         project = store.applied.project
@@ -244,7 +244,7 @@ def test_a_watch_looks_again_until_it_is_stopped(project: Path) -> None:
 
 
 def test_counts_that_do_not_add_up_are_shown_as_a_fault() -> None:
-    mark = Mark(next_offset=5, consumed=5, folded=3, late=1)
+    mark = PartitionProgress(next_offset=5, consumed=5, folded=3, late=1)
     part = PartitionStatus(0, 0, 5, mark, None, 5)
     status = SourceStatus("s", 0, "log", [ViewStatus("v", True, [part])])
     console = Console(width=120, file=io.StringIO())
@@ -280,7 +280,7 @@ def test_ages_are_short(micros: int, text: str) -> None:
 
 
 def test_counts_are_exact_while_they_are_short() -> None:
-    assert [number(n) for n in (0, 9_999_999, 12_345_678, 12_345_678_901)] == [
+    assert [shown_number(n) for n in (0, 9_999_999, 12_345_678, 12_345_678_901)] == [
         "0",
         "9,999,999",
         "12.3 M",

@@ -28,7 +28,7 @@ from noskew.kernel.online_keys import is_entity_key
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
-from noskew.streaming.archive.tables import aside_spec
+from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos
 from tests.servers import wait_until
@@ -353,7 +353,7 @@ def test_what_is_in_quarantine_is_a_table(tmp_path: Path) -> None:
 
 def aside(store: ns.FeatureStore, view: ns.FeatureView) -> list[dict[str, Any]]:
     columns = ["_origin", "_offset", "_place", "reason", "payload"]
-    return store.offline.read(aside_spec(view).name, columns).to_pylist()
+    return store.offline.read(quarantine_spec(view).name, columns).to_pylist()
 
 
 def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:

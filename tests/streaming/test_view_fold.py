@@ -20,14 +20,14 @@ from noskew.kernel.events import Events
 from noskew.kernel.history import historical
 from noskew.kernel.online_keys import PREFIX_BYTES, part_of
 from noskew.kernel.plan import compile_view
-from noskew.kernel.rows.codec import RowLayout, unpack, version_of
+from noskew.kernel.rows.codec import RowLayout, unpack_rows, version_of
 from noskew.kernel.rows.merging import merge_rows
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import Quarantined, SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Quarantined, Screening
 from noskew.streaming.fold.view_fold import ViewFold
 
 S = 1_000_000
@@ -66,14 +66,14 @@ class Stream:
 
     def __init__(self, view: FeatureView) -> None:
         self.fold = ViewFold(view, "p")
-        self.sorting = SortingOut(view)
+        self.sorting = Screening(view)
         self.decode = JsonDecoder(view.source.schema, "s")
         self.rows: dict[bytes, bytes] = {}
         self.seen: dict[bytes, int] = {}
         self.quarantined: list[Quarantined] = []
         self.archive: list[pa.Table] = []
         self.late: list[pa.Table] = []
-        self.mark = Mark()
+        self.mark = PartitionProgress()
 
     def step(self, messages: Messages) -> None:
         out = self.sorting(messages, self.decode(messages.payloads), self.mark)
@@ -154,7 +154,7 @@ def test_a_stream_answers_as_the_history_of_its_archive_does(
     archived = Events.from_table(pa.concat_tables(stream.archive), ["user"])
     keys = [stream.fold.prefix + k for k in archived.encoded_keys().to_list()]
     assert set(keys) == set(stream.rows)
-    state = unpack(RowLayout(plan), [stream.rows[k] for k in keys])
+    state = unpack_rows(RowLayout(plan), [stream.rows[k] for k in keys])
     t = np.full(len(keys), stream.mark.known + wait)
     online = finalise(plan, state, t)
     offline = historical(plan, archived, np.arange(len(keys)), t, int(t[0]))

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.answer_log.coverage import Ground
+from noskew.answer_log.coverage import RowCoverage
 from noskew.answer_log.sampling import Picked
 from noskew.answer_log.table import ENTITY, SERIAL, SERVER, ServedTable
 from noskew.definitions.view import FeatureView
@@ -42,7 +42,7 @@ _Computed = Mapping[str, Mapping[str, pa.Array]]
 Entry = tuple[Any, ...]
 
 
-class Record(NamedTuple):
+class ServedRows(NamedTuple):
     """Rows of one answer.
 
     Attributes
@@ -106,9 +106,9 @@ class Batch:
         self,
         table: ServedTable,
         plan: RequestPlan,
-        records: Sequence[Record],
+        records: Sequence[ServedRows],
         *,
-        grounds: Callable[[float], Ground],
+        grounds: Callable[[float], RowCoverage],
         server: str,
         serial: int,
         written: int,

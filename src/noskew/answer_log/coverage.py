@@ -38,7 +38,7 @@ from noskew.stores.online.base import OnlineStore
 _LOOKS = 3_600
 
 #: What is known of a view, as JSON, by the prefix of its rows.
-Ground = Mapping[bytes, str]
+RowCoverage = Mapping[bytes, str]
 
 
 class Grounds:
@@ -53,9 +53,9 @@ class Grounds:
         self._partitions: dict[bytes, int] = {}
         self._records: dict[str, dict[str, dict[str, Any]]] = {}
         self._before: dict[bytes, object] = {}
-        self._looks: list[tuple[float, Ground]] = []
+        self._looks: list[tuple[float, RowCoverage]] = []
 
-    def at(self, start: float) -> Ground:
+    def at(self, start: float) -> RowCoverage:
         """What was known before ``start`` of the performance counter; empty if nothing was."""
         looks = self._looks
         at = bisect_right(looks, start, key=lambda look: look[0])

@@ -22,7 +22,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from noskew.answer_log.batch import Batch, Entry, Record, entry_of
+from noskew.answer_log.batch import Batch, Entry, ServedRows, entry_of
 from noskew.answer_log.coverage import Grounds
 from noskew.answer_log.sampling import Picked, Sample
 from noskew.answer_log.table import KIND, ServedTable
@@ -234,11 +234,11 @@ class ServedLog(Closing):
         """Append everything that waits, one commit for each service that has some."""
         for of in self._logs.values():
             entries = [of.entries.popleft() for _ in range(len(of.entries))]
-            self._convert(of, [Record(*entry) for entry in entries])
+            self._convert(of, [ServedRows(*entry) for entry in entries])
             if of.waiting:
                 self._append(of)
 
-    def _convert(self, of: ServiceLog, records: Sequence[Record]) -> None:
+    def _convert(self, of: ServiceLog, records: Sequence[ServedRows]) -> None:
         """Records as columns; those that cannot be are counted and given up."""
         for part in _portions(records):
             size = sum(r.bytes for r in part)
@@ -253,7 +253,7 @@ class ServedLog(Closing):
                 of.failed += len(part[0].at)
                 self._done += size
 
-    def _batch(self, of: ServiceLog, records: Sequence[Record]) -> pa.RecordBatch:
+    def _batch(self, of: ServiceLog, records: Sequence[ServedRows]) -> pa.RecordBatch:
         made = Batch(
             of.table,
             of.plan,
@@ -335,7 +335,7 @@ class ServedLog(Closing):
             )
 
 
-def _portions(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
+def _portions(records: Sequence[ServedRows]) -> Iterable[Sequence[ServedRows]]:
     """Records some megabytes at a time."""
     size, first = 0, 0
     for i, record in enumerate(records):

@@ -10,11 +10,11 @@ import numpy as np
 
 from noskew.answer_log.audit_records import KIND
 from noskew.answer_log.table import ServedTable
-from noskew.audit.causes import cause_of, version_of_row
+from noskew.audit.causes import skew_cause, version_of_row
 from noskew.audit.judgement import BEHIND, DIFFERENT, UNDECIDED, VERDICTS, Judged, judge
-from noskew.audit.recomputation import Recomputation, Served, ViewState
+from noskew.audit.recomputation import AuditedView, Recomputation, Served
 from noskew.audit.report import Example, FeatureSkew, ServiceSkew, SkewReport
-from noskew.audit.served import Period, get_served, kept, portions, table_of
+from noskew.audit.served import Period, get_served, kept, portions, served_table_of
 from noskew.clock import MIN_TIME, Clock
 from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
@@ -25,7 +25,7 @@ from noskew.registry.store import SqlRegistry
 from noskew.registry.view_records import MATERIALIZED, record_key
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.fold.generation import Footing, Footings
+from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
 from noskew.streaming.status.stream_status import archived
 from noskew.training.training_set import TrainingSet
 
@@ -33,7 +33,7 @@ from noskew.training.training_set import TrainingSet
 _EXAMPLES = 5
 
 #: Told of a service, and how many more of its served rows are done.
-Progress = Callable[[str, int], None]
+AuditProgress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Audit:
         since: object,
         until: object,
         *,
-        progress: Progress | None = None,
+        progress: AuditProgress | None = None,
     ) -> SkewReport:
         """Compare all that was kept of a period; of one service, or of all of them.
 
@@ -76,7 +76,7 @@ class Audit:
         for data in kept(self.project, self.registry, service):
             skew = found.setdefault(data["service"], ServiceSkew(data["service"]))
             try:
-                table = table_of(data)
+                table = served_table_of(data)
             except DefinitionError as error:
                 skew.faults.append(str(error))
             else:
@@ -87,7 +87,7 @@ class Audit:
         return report
 
     def _audit(
-        self, table: ServedTable, period: Period, into: ServiceSkew, progress: Progress | None
+        self, table: ServedTable, period: Period, into: ServiceSkew, progress: AuditProgress | None
     ) -> None:
         service = table.service
         states = {v.name: self._state(v) for v in service.views}
@@ -104,16 +104,16 @@ class Audit:
             if progress is not None:
                 progress(service.name, len(served))
 
-    def _state(self, view: FeatureView) -> ViewState:
+    def _state(self, view: FeatureView) -> AuditedView:
         if view.source.stream is None:
-            return ViewState(runs=self._runs(view))
+            return AuditedView(runs=self._runs(view))
         footing = self._footings.of(view)
         covered = None if footing is None else self._covered(view, footing)
-        return ViewState(footing, covered, self._runs(view))
+        return AuditedView(footing, covered, self._runs(view))
 
     @cached_property
-    def _footings(self) -> Footings:
-        return Footings(self.project, self.registry, self.clock)
+    def _footings(self) -> StreamGenerations:
+        return StreamGenerations(self.project, self.registry, self.clock)
 
     def _runs(self, view: FeatureView) -> frozenset[tuple[int, int, int]]:
         """The last run of ``materialize``."""
@@ -122,7 +122,7 @@ class Audit:
             return frozenset()
         return frozenset([(held.data["until"], held.data["number"], held.data["sequence"])])
 
-    def _covered(self, view: FeatureView, footing: Footing) -> int:
+    def _covered(self, view: FeatureView, footing: StreamGeneration) -> int:
         """The time (µs) before which all that was appended to the log is archived."""
         now = self.clock.now()  # before the log is asked for its ends
         log = self._log(view, footing)
@@ -136,7 +136,7 @@ class Audit:
                 covered = min(covered, MIN_TIME if mark is None else mark.known)
         return covered if ends or marks else MIN_TIME
 
-    def _log(self, view: FeatureView, footing: Footing) -> EventLog | None:
+    def _log(self, view: FeatureView, footing: StreamGeneration) -> EventLog | None:
         """The log that rows stand on; None if it is gone, or does not answer."""
         try:
             log = self.logs.of(view.source)
@@ -193,5 +193,5 @@ def _example(service: FeatureService, judged: Judged, column: ServiceColumn, row
         known=judged.known.columns[name][row].as_py(),
         folded=judged.folded.columns[name][at].as_py(),
         version=version,
-        cause=cause_of(service, judged, column, row),
+        cause=skew_cause(service, judged, column, row),
     )

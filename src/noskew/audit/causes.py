@@ -12,7 +12,7 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differing
 
 
-def cause_of(service: FeatureService, judged: Judged, column: ServiceColumn, row: int) -> str:
+def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, row: int) -> str:
     """The cause for one feature of one row, by its place among those judged."""
     if not isinstance(column.origin, FeatureView):
         if judged.verdicts[column.name][row] == DIFFERENT:

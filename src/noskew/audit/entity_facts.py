@@ -34,8 +34,8 @@ from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.state import no_events
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore
-from noskew.training.answer_columns import Answer
-from noskew.training.row_lookup import Asking, Buckets
+from noskew.training.answer_columns import AnswerColumns
+from noskew.training.row_lookup import RowBuckets, RowLookup
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -45,7 +45,7 @@ _COPIES = 1_000_000
 _HELD_ID, _ROW = "_held_id", "_row"
 
 
-class Facts:
+class EntityFacts:
     """Facts of some entities, as the offline table has them, in the order of entity and time.
 
     Attributes
@@ -84,10 +84,10 @@ class Facts:
 class Folded(Protocol):
     """Which facts rows of the online store had folded."""
 
-    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+    def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
         """Whether fact ``at[i]`` was folded in row ``row[i]``; shape (i,)."""
 
-    def order(self, facts: Facts, at: Index) -> Index:
+    def order(self, facts: EntityFacts, at: Index) -> Index:
         """Numbers that say which of facts known at one time is the later; shape of ``at``."""
 
 
@@ -139,12 +139,12 @@ class _Work:
     def run(self) -> FoldedValues:
         there = has_table(self._offline, self._view)
         info = self._offline.info(table_name(self._view)) if there else None
-        buckets = Buckets(self._columns, info.spec.buckets if info else 1)
+        buckets = RowBuckets(self._columns, info.spec.buckets if info else 1)
         plan = self._plan
         kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
-        self._answer = Answer(kinds, buckets.order)
+        self._answer = AnswerColumns(kinds, buckets.order)
         for bucket, first, rows in buckets:
-            asking = Asking(self._columns, self._names, rows)
+            asking = RowLookup(self._columns, self._names, rows)
             for facts in self._facts(bucket, asking.keys, info.snapshot) if info else ():
                 found = asking.of(facts.events.keys)
                 for part in _portions(facts.events.offsets, found.entity):
@@ -155,7 +155,7 @@ class _Work:
             self._answer.put(first + rest, historical(plan, nothing, none, self._t[rows[rest]]))
         return FoldedValues(self._answer.finish(), self._unclear)
 
-    def _facts(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[Facts]:
+    def _facts(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[EntityFacts]:
         values = [c for c in self._plan.columns if c not in self._names]
         columns = [*self._names, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values]
         columns += [EVENT_ID] if self._view.source.event_id else []
@@ -168,9 +168,9 @@ class _Work:
             snapshot=snapshot,
         ):
             if len(table):
-                yield Facts(table, self._names)
+                yield EntityFacts(table, self._names)
 
-    def _put(self, facts: Facts, places: Index, rows: Index, entity: Index) -> None:
+    def _put(self, facts: EntityFacts, places: Index, rows: Index, entity: Index) -> None:
         """Answer some rows, each from copies of the facts of its entity that count for it."""
         starts, ends = facts.events.offsets[entity], facts.events.offsets[entity + 1]
         sizes = ends - starts
@@ -186,7 +186,7 @@ class _Work:
         held[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
         self._answer.put(places, historical(self._plan, events, held, self._t[rows]))
 
-    def _copies(self, facts: Facts, at: Index, owner: Index) -> Events:
+    def _copies(self, facts: EntityFacts, at: Index, owner: Index) -> Events:
         table = facts.events.table.take(pa.array(at))
         made = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
         sequence = pa.array(self._folded.order(facts, at))

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.entity_facts import Facts, Folded, Index, Mask
+from noskew.audit.entity_facts import EntityFacts, Folded, Index, Mask
 from noskew.clock import MIN_TIME
 from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.screening import PLACE_BITS
 
 #: Before every event of the log, which are numbered from 0.
@@ -26,17 +26,17 @@ _BELOW = (1 << OFFSET_BITS) - 1
 
 
 @dataclass(frozen=True)
-class Materialized:
+class MaterializedBound:
     """Facts known by a time whose sequence is not above a bound; both int64, one each row."""
 
     known_to: Index
     sequence: Index
 
-    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+    def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
         known = facts.known[at] <= self.known_to[row]
         return known & (facts.sequence[at] <= self.sequence[row])
 
-    def order(self, facts: Facts, at: Index) -> Index:
+    def order(self, facts: EntityFacts, at: Index) -> Index:
         return facts.sequence[at]
 
 
@@ -51,7 +51,7 @@ class Streamed:
     history: int
     offsets: NDArray[np.int64]
 
-    def admits(self, facts: Facts, at: Index, row: Index) -> Mask:
+    def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
         partition, of_log = self._partitions(facts)
         number = partition[at]
         there = (number >= 0) & (number < self.offsets.shape[1])
@@ -59,12 +59,12 @@ class Streamed:
         folded = there & (facts.offset[at] < bound)
         return np.where(of_log[at], folded, facts.sequence[at] <= self.history)
 
-    def order(self, facts: Facts, at: Index) -> Index:
+    def order(self, facts: EntityFacts, at: Index) -> Index:
         of_log = self._partitions(facts)[1][at]
         in_log = facts.offset[at] << PLACE_BITS | facts.place[at]
         return np.where(of_log, in_log, facts.sequence[at] - _BEFORE_LOG)
 
-    def _partitions(self, facts: Facts) -> tuple[Index, Mask]:
+    def _partitions(self, facts: EntityFacts) -> tuple[Index, Mask]:
         """The partition of each fact (−1: of none), and whether it is of this log."""
         names, code = facts.origin
         start = origin_of(self.log, "")
@@ -91,7 +91,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Group:
+class BoundGroup:
     """Rows whose claims are of one kind. Bounds are for all rows of the view, in their order.
 
     ``most``: what may have been folded, too; where that is more, nothing is certain. ``own``: what
@@ -106,7 +106,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Claims:
+class FoldedFacts:
     """What is claimed for the rows of a view that were served.
 
     Parameters
@@ -122,7 +122,7 @@ class Claims:
     versions: pa.Array
     grounds: pa.Array
     has_parts: bool
-    footing: Footing | None
+    footing: StreamGeneration | None
     runs: Iterable[tuple[int, int, int]]
 
     @cached_property
@@ -155,7 +155,7 @@ class Claims:
         default = self.footing is not None
         return np.array([default if g is None else "offsets" in g for g in self.told], bool)
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[BoundGroup]:
         """The rows of which it can be said what they had folded."""
         streamed = self.is_streamed
         found = [self._materialized(np.flatnonzero(~streamed))]
@@ -171,7 +171,7 @@ class Claims:
 
     # ---------------------------------------------------------------- materialized rows
 
-    def _materialized(self, rows: Index) -> Group:
+    def _materialized(self, rows: Index) -> BoundGroup:
         n = len(self.each)
         runs = self._runs
         folded, most, own = (_nothing(n) for _ in range(3))
@@ -192,7 +192,7 @@ class Claims:
             if claim is not None:
                 _set(folded, most, i, claim, runs)
             chosen.append(i)
-        return Group(np.array(chosen, np.int64), folded, most, own, np.array(older, np.int64))
+        return BoundGroup(np.array(chosen, np.int64), folded, most, own, np.array(older, np.int64))
 
     @cached_property
     def _runs(self) -> Runs:
@@ -221,7 +221,7 @@ class Claims:
                 found[ground["generation"]] = (ground["log"], ground["history"])
         return found
 
-    def _streamed(self, rows: Index, generation: int, log: str, history: int) -> Group:
+    def _streamed(self, rows: Index, generation: int, log: str, history: int) -> BoundGroup:
         n = len(self.each)
         partitions = max((len(g.get("offsets", ())) for g in self.told if g), default=0)
         partitions = max([partitions, 1, *(len(v) - 1 for v in self.each)])
@@ -237,7 +237,7 @@ class Claims:
                 if (own[i] < folded[i]).any():
                     older.append(i)
                 folded[i] = np.maximum(folded[i], own[i])
-        return Group(
+        return BoundGroup(
             rows,
             Streamed(log, history, folded),
             None,
@@ -259,13 +259,13 @@ class Claims:
         return out
 
 
-def _nothing(n: int) -> Materialized:
-    return Materialized(np.full(n, MIN_TIME - 1), np.full(n, -1))
+def _nothing(n: int) -> MaterializedBound:
+    return MaterializedBound(np.full(n, MIN_TIME - 1), np.full(n, -1))
 
 
 def _set(
-    folded: Materialized | None,
-    most: Materialized,
+    folded: MaterializedBound | None,
+    most: MaterializedBound,
     i: int,
     claim: tuple[int, int, int | None],
     runs: Runs,

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from noskew.audit.entity_facts import Index, Mask
 from noskew.audit.recomputation import (
-    Answers,
+    AuditedView,
     Recomputation,
+    RecomputedAnswers,
     Served,
-    ViewState,
     any_of,
-    views_of,
+    column_views,
 )
 from noskew.definitions.service import FeatureService
 from noskew.kernel.bits import differing
@@ -24,7 +24,7 @@ from noskew.kernel.bits import differing
 #: In the order of :data:`VERDICTS`.
 EQUAL, BEHIND, DIFFERENT, UNDECIDED, WAITING = range(5)
 VERDICTS = ("equal", "behind", "different", "undecided", "waiting")
-Codes = NDArray[np.uint8]
+VerdictCodes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class Judged:
     """
 
     rows: Served
-    verdicts: dict[str, Codes]
-    known: Answers
+    verdicts: dict[str, VerdictCodes]
+    known: RecomputedAnswers
     at: Index
-    folded: Answers
-    own: Answers
+    folded: RecomputedAnswers
+    own: RecomputedAnswers
 
 
 def judge(
     service: FeatureService,
     rows: Served,
-    states: Mapping[str, ViewState],
+    states: Mapping[str, AuditedView],
     recomputation: Recomputation,
 ) -> Judged:
     """Compare served rows, bit for bit, with what they should have been.
@@ -79,30 +79,34 @@ def judge(
         codes = np.full(len(rows), EQUAL, np.uint8)
         codes[at] = _closer(service, name, rows.feature(name).take(pa.array(at)), folded, own)
         codes[~unequal[name]] = EQUAL
-        held = any_of((waiting[v] for v in views_of(service, name)), len(rows))
+        held = any_of((waiting[v] for v in column_views(service, name)), len(rows))
         codes[held] = WAITING
         verdicts[name] = codes
     return Judged(rows, verdicts, known, at, folded, own)
 
 
 def _closer(
-    service: FeatureService, name: str, served: pa.Array, folded: Answers, own: Answers
-) -> Codes:
+    service: FeatureService,
+    name: str,
+    served: pa.Array,
+    folded: RecomputedAnswers,
+    own: RecomputedAnswers,
+) -> VerdictCodes:
     """Verdicts on values that are not equal."""
     if not len(served):
         return np.zeros(0, np.uint8)
     wrong = differing(served, folded.columns[name]) & differing(served, own.columns[name])
     codes = np.where(wrong, DIFFERENT, BEHIND).astype(np.uint8)
-    unclear = (folded.unclear[v] for v in views_of(service, name))
+    unclear = (folded.unclear[v] for v in column_views(service, name))
     codes[any_of(unclear, len(served))] = UNDECIDED
     return codes
 
 
-def _waiting(rows: Served, view: int, state: ViewState) -> Mask:
+def _waiting(rows: Served, view: int, state: AuditedView) -> Mask:
     if state.covered is None:
         return np.zeros(len(rows), bool)
     return rows.asked(view) >= state.covered
 
 
-def _empty(like: Answers) -> Answers:
-    return Answers({n: c.slice(0, 0) for n, c in like.columns.items()})
+def _empty(like: RecomputedAnswers) -> RecomputedAnswers:
+    return RecomputedAnswers({n: c.slice(0, 0) for n, c in like.columns.items()})

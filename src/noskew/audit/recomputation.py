@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from noskew.answer_log.table import ServedTable
 from noskew.audit.entity_facts import FactsOfView, Index, Mask
-from noskew.audit.folded_facts import Claims
+from noskew.audit.folded_facts import FoldedFacts
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore
-from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.generation import StreamGeneration
 from noskew.training.history import historical_features
 
 _TIME = pa.timestamp("us", "UTC")
@@ -29,7 +29,7 @@ Stored = dict[str, dict[str, pa.Array]]
 
 
 @dataclass(frozen=True)
-class ViewState:
+class AuditedView:
     """What is known of a view when an audit begins.
 
     ``footing``: what its streamed rows stand on; None if no stream keeps any. ``covered``: all
@@ -37,7 +37,7 @@ class ViewState:
     ``runs``: runs of ``materialize``; see :class:`noskew.audit.folded_facts.Runs`.
     """
 
-    footing: Footing | None = None
+    footing: StreamGeneration | None = None
     covered: int | None = None
     runs: frozenset[tuple[int, int, int]] = frozenset()
 
@@ -45,7 +45,9 @@ class ViewState:
 class Served:
     """Rows of one service that were served, as its table has them."""
 
-    def __init__(self, table: ServedTable, rows: pa.Table, states: Mapping[str, ViewState]) -> None:
+    def __init__(
+        self, table: ServedTable, rows: pa.Table, states: Mapping[str, AuditedView]
+    ) -> None:
         self.table, self.rows = table, rows.combine_chunks()
         self.t: Index = whole(self.rows.column(EVENT_TIME)).view(pa.int64()).to_numpy()
         self.claims = [
@@ -56,9 +58,11 @@ class Served:
     def __len__(self) -> int:
         return len(self.t)
 
-    def _claims(self, view: FeatureView, names: tuple[str, str, str], state: ViewState) -> Claims:
+    def _claims(
+        self, view: FeatureView, names: tuple[str, str, str], state: AuditedView
+    ) -> FoldedFacts:
         version, _, ground = (whole(self.rows.column(name)) for name in names)
-        return Claims(version, ground, view.has_partial_rows, state.footing, state.runs)
+        return FoldedFacts(version, ground, view.has_partial_rows, state.footing, state.runs)
 
     def asked(self, view: int) -> Index:
         """When the rows of a view were asked: at ``t``, or at their known time if that is later."""
@@ -79,13 +83,13 @@ class Served:
         """The values that were served."""
         return whole(self.rows.column(self.table.features[name]))
 
-    def take(self, at: Index, states: Mapping[str, ViewState]) -> Served:
+    def take(self, at: Index, states: Mapping[str, AuditedView]) -> Served:
         """Some of the rows."""
         return Served(self.table, self.rows.take(pa.array(at)), states)
 
 
 @dataclass
-class Answers:
+class RecomputedAnswers:
     """The features of a service, computed again, for some rows.
 
     ``columns``: by name. ``unclear``: rows of which it cannot be said what they should be, by
@@ -103,7 +107,7 @@ class Recomputation:
     service: FeatureService
     offline: OfflineStore
 
-    def known(self, rows: Served) -> Answers:
+    def known(self, rows: Served) -> RecomputedAnswers:
         """From the facts known by when each row was asked, as a training set is computed."""
         stored: Stored = {}
         for i, view in enumerate(self.service.views):
@@ -116,9 +120,9 @@ class Recomputation:
                 alone, asked, self.offline, event_time=_ASKED, known_at="row"
             )
             stored[view.name] = {n: whole(found.column(f"{view.name}__{n}")) for n in names}
-        return Answers(self._columns(stored, rows))
+        return RecomputedAnswers(self._columns(stored, rows))
 
-    def folded(self, rows: Served) -> tuple[Answers, Answers]:
+    def folded(self, rows: Served) -> tuple[RecomputedAnswers, RecomputedAnswers]:
         """From the facts that each row had folded: as all claims have it, and as its own version.
 
         Where the row is as new as is claimed, both are the same.
@@ -129,7 +133,7 @@ class Recomputation:
             claimed, own, unclear[view.name] = self._of_view(rows, i, view)
             stored[0][view.name], stored[1][view.name] = claimed, own
         columns = [self._columns(s, rows) for s in stored]
-        return Answers(columns[0], unclear), Answers(columns[1], unclear)
+        return RecomputedAnswers(columns[0], unclear), RecomputedAnswers(columns[1], unclear)
 
     def _of_view(
         self, rows: Served, i: int, view: FeatureView
@@ -164,7 +168,7 @@ class Recomputation:
         return out
 
 
-def views_of(service: FeatureService, column: str) -> Sequence[str]:
+def column_views(service: FeatureService, column: str) -> Sequence[str]:
     """The names of the views that a column is made of."""
     (found,) = (c for c in service.columns if c.name == column)
     if isinstance(found.origin, FeatureView):

@@ -62,7 +62,7 @@ def kept(project: str, registry: SqlRegistry, service: str | None = None) -> lis
     return [data for data in held if service in (None, data["service"])]
 
 
-def table_of(data: dict[str, Any]) -> ServedTable:
+def served_table_of(data: dict[str, Any]) -> ServedTable:
     """The table of served answers that something was registered of.
 
     Raises DefinitionError for a definition that means something else by now, or nothing: another

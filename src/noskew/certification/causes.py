@@ -14,7 +14,7 @@ FAILS_ON_NOTHING = "it fails on a batch without rows, which a filter or a quiet 
 _FAULT_OF_OURS = "this is a fault in noskew, please report it"
 
 
-def cause_of(found: Mapping[str, Sequence[Unequal]]) -> str:
+def difference_cause(found: Mapping[str, Sequence[Unequal]]) -> str:
     """Why a transform gives different events on different paths.
 
     ``found``: the differences from bulk, by path; those without any may be absent.

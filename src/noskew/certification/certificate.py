@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Difference:
+class PathDifference:
     """Values that differ between two paths.
 
     ``column``: of the transform's output, or the feature; empty where rows are kept on one path
@@ -69,7 +69,7 @@ class Certificate:
     made_up_rows: int = 0
     no_sample: str = ""
     paths: tuple[PathReport, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[PathDifference, ...] = ()
     cause: str = ""
     failing_rows: int = 0
     failure: str = ""
@@ -90,7 +90,7 @@ class Certificate:
         """The inverse of :meth:`to_dict`."""
         parts = dict(data)
         parts["paths"] = tuple(PathReport(**p) for p in parts["paths"])
-        parts["differences"] = tuple(Difference(**d) for d in parts["differences"])
+        parts["differences"] = tuple(PathDifference(**d) for d in parts["differences"])
         return cls(**parts)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from noskew.certification.adversarial_rows import known_at, made_up_rows, ordinary_rows, requests
 from noskew.certification.certificate import Certificate
 from noskew.certification.feature_paths import FeaturePaths
-from noskew.certification.findings import Findings, Watcher
+from noskew.certification.findings import Findings, PathWatcher
 from noskew.certification.other_engines import other_engines
 from noskew.certification.sample import sample_rows
 from noskew.certification.subprocess_run import run_elsewhere
@@ -36,7 +36,7 @@ def certify_view(
     *,
     sample: int,
     thorough: bool = True,
-    watch: Watcher | None = None,
+    watch: PathWatcher | None = None,
     runners: Runners | None = None,
 ) -> Certificate:
     """Run a view through every path, on rows of its source and on rows made up.
@@ -95,7 +95,7 @@ def certify_view(
 
 
 def certify_function(
-    function: OnDemand, clock: Clock, *, thorough: bool = True, watch: Watcher | None = None
+    function: OnDemand, clock: Clock, *, thorough: bool = True, watch: PathWatcher | None = None
 ) -> Certificate:
     """Run an on-demand function on rows made up, in every way that batches can be cut."""
     started = perf_counter()

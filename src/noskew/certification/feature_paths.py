@@ -43,8 +43,8 @@ from noskew.stores.log.base import Messages
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from noskew.streaming.decoding.arrow import ArrowDecoder
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.training.history import historical_features
 from noskew.training.keys import positions
@@ -55,7 +55,7 @@ _MINUTE = 60_000_000
 
 
 @dataclass(frozen=True)
-class Answers:
+class PathAnswers:
     """What a path answers: a row a question, a column a feature."""
 
     path: str
@@ -81,7 +81,9 @@ class FeaturePaths:
         self._service = FeatureService(_PROJECT, [view], full_names=True)
         self._keys = list(view.entity.keys)
 
-    def of_batch(self, events: pa.Table, *, table: bool) -> Iterator[tuple[Answers, Answers]]:
+    def of_batch(
+        self, events: pa.Table, *, table: bool
+    ) -> Iterator[tuple[PathAnswers, PathAnswers]]:
         """Pairs of answers that must be equal, for the events of a batch source.
 
         ``table``: also write the events into an offline table and read them back.
@@ -106,13 +108,13 @@ class FeaturePaths:
             return "nothing says that two events of one id come to the same partition"
         return ""
 
-    def of_stream(self, rows: pa.Table) -> Iterator[tuple[Answers, Answers]]:
+    def of_stream(self, rows: pa.Table) -> Iterator[tuple[PathAnswers, PathAnswers]]:
         """The same for a stream of rows, taken in small batches; held against its own archive."""
         store, archive = self._streamed(rows)
         for asked in self._questions(archive):
             expected = self._training(archive, asked)
             (answers, *_) = self._online(store, asked)
-            yield expected, Answers("stream", answers.values)
+            yield expected, PathAnswers("stream", answers.values)
 
     def _questions(self, events: pa.Table) -> Iterator[Questions]:
         """Every entity of the events, soon after the last fact and when windows have moved on."""
@@ -123,14 +125,14 @@ class FeaturePaths:
         for later in (0, 61 * _MINUTE + 1):
             yield Questions(keys, start + later)
 
-    def _training(self, events: pa.Table, asked: Questions) -> Answers:
+    def _training(self, events: pa.Table, asked: Questions) -> PathAnswers:
         """By the kernel, from the events themselves."""
         horizon = self._view.source.event_id_horizon
         made = Events.from_table(events, self._keys, id_horizon=horizon)
         entity = _entities(made, asked.keys, self._keys)
         t = np.full(len(asked), asked.t)
         values = historical(compile_view(self._view), made, entity, t, asked.t)
-        return Answers("training", pa.table({n: values[n] for n in self._view.features}))
+        return PathAnswers("training", pa.table({n: values[n] for n in self._view.features}))
 
     def _materialized(self, events: pa.Table, until: int) -> OnlineStore:
         """Rows of every entity, packed as ``materialize`` packs them."""
@@ -144,17 +146,19 @@ class FeaturePaths:
         store.write([heartbeat_key(prefix)], [heartbeat_row(until, 1)])
         return store
 
-    def _online(self, store: OnlineStore, asked: Questions) -> Iterator[Answers]:
+    def _online(self, store: OnlineStore, asked: Questions) -> Iterator[PathAnswers]:
         """Rows read back: in process, and over HTTP's two forms."""
         reader = OnlineReader(self._service, store, FixedClock(asked.t), project=_PROJECT)
         names = list(self._view.features)
         answer = reader.get(asked.keys)
-        yield Answers("rows online", answer.to_arrow().rename_columns(names))
+        yield PathAnswers("rows online", answer.to_arrow().rename_columns(names))
         sent = arrow_rows.parse(encode_arrow(asked.keys), len(asked)).to_pydict()
         remote = reader.get(sent)
         body = ArrowAnswer(reader.plan).encode(remote)
-        yield Answers("HTTP, Arrow", RemoteResponse(body, sent).to_arrow().rename_columns(names))
-        yield Answers("HTTP, JSON", self._from_json(JsonAnswer(reader.plan).encode(remote)))
+        yield PathAnswers(
+            "HTTP, Arrow", RemoteResponse(body, sent).to_arrow().rename_columns(names)
+        )
+        yield PathAnswers("HTTP, JSON", self._from_json(JsonAnswer(reader.plan).encode(remote)))
 
     def _from_json(self, body: bytes) -> pa.Table:
         found = orjson.loads(body)["features"]
@@ -188,7 +192,7 @@ class FeaturePaths:
         hashed = np.add.reduce([hashes(rows.column(name).combine_chunks()) for name in by])
         return np.asarray(hashed % 2, np.int64)
 
-    def _table(self, events: pa.Table, asked: Questions) -> Answers:
+    def _table(self, events: pa.Table, asked: Questions) -> PathAnswers:
         """From an offline table of their own, as training sets are made."""
         with (
             tempfile.TemporaryDirectory(prefix="noskew-certify-") as root,
@@ -203,14 +207,16 @@ class FeaturePaths:
                 self._service, rows, offline, event_time=_EVENT_TIME, known_at=asked.t
             )
         names = list(self._view.features)
-        return Answers("offline table", made.drop_columns(rows.column_names).rename_columns(names))
+        return PathAnswers(
+            "offline table", made.drop_columns(rows.column_names).rename_columns(names)
+        )
 
 
 class _Stream:
     """A stream's rows in memory: the parts that decide, without what makes them durable."""
 
     def __init__(self, view: FeatureView) -> None:
-        self._fold, self._sorting = ViewFold(view, _PROJECT), SortingOut(view)
+        self._fold, self._sorting = ViewFold(view, _PROJECT), Screening(view)
         self._decode = ArrowDecoder(view.source.schema, "a row")
         self.store = MemoryStore()
         self.archive: list[pa.Table] = []
@@ -218,7 +224,7 @@ class _Stream:
 
     def take_in(self, partition: int, rows: pa.Table, known: NDArray[np.int64]) -> None:
         """All rows of a partition, some messages at a time; ``known``: when appended, µs."""
-        mark, chance = Mark(), Random(len(rows))
+        mark, chance = PartitionProgress(), Random(len(rows))
         seen: dict[bytes, int] = {}
         payloads = pa.array(
             [encode_arrow(rows.slice(i, 1)) for i in range(len(rows))], pa.large_binary()

@@ -17,12 +17,18 @@ from noskew.certification.causes import (
     FAILS_ON_NOTHING,
     MOODY,
     cause_in_features,
-    cause_of,
+    difference_cause,
 )
-from noskew.certification.certificate import Difference, PathReport
-from noskew.certification.feature_paths import Answers
+from noskew.certification.certificate import PathDifference, PathReport
+from noskew.certification.feature_paths import PathAnswers
 from noskew.certification.other_engines import Engine
-from noskew.certification.outcomes import Outcomes, Run, Unequal, compare, run_in_batches
+from noskew.certification.outcomes import (
+    Outcomes,
+    PathRun,
+    Unequal,
+    compare_outcomes,
+    run_in_batches,
+)
 from noskew.certification.transform_paths import BULK, bulk, ways
 from noskew.clock import to_micros, to_text
 from noskew.errors import NoskewError, TransformError
@@ -32,21 +38,21 @@ _LONGEST = 200
 #: How many of the rows that fail are given to another engine, each alone.
 _FAILED = 8
 #: Told the name of each path before it is taken.
-Watcher = Callable[[str], None]
+PathWatcher = Callable[[str], None]
 
 
 @dataclass
 class Findings:
     """Paths, differences and their likely cause."""
 
-    watch: Watcher
+    watch: PathWatcher
     paths: list[PathReport] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[PathDifference] = field(default_factory=list)
     cause: str = ""
 
     def of_batching(
         self,
-        run: Run,
+        run: PathRun,
         rows: pa.Table,
         singles: int,
         elsewhere: Callable[[], Outcomes] | None = None,
@@ -65,7 +71,7 @@ class Findings:
 
     def _batched(
         self,
-        run: Run,
+        run: PathRun,
         rows: pa.Table,
         singles: int,
         elsewhere: Callable[[], Outcomes] | None,
@@ -90,7 +96,7 @@ class Findings:
             except TransformError as error:
                 said = str(error)
         if any(found.values()):
-            self.cause = cause_of(found)
+            self.cause = difference_cause(found)
         elif said:
             self._says(ELSEWHERE, said, FAILS_ELSEWHERE)
         elif said := _of_no_rows(run, rows):
@@ -115,7 +121,7 @@ class Findings:
         if self._held(engine.path, expected, made, given, rows):
             self.cause = self.cause or engine.cause
 
-    def of_answers(self, expected: Answers, answers: Answers) -> None:
+    def of_answers(self, expected: PathAnswers, answers: PathAnswers) -> None:
         """Hold the answers of a path against those of training."""
         self.watch(answers.path)
         different = 0
@@ -126,7 +132,7 @@ class Findings:
             if len(wrong):
                 sides = {expected.path: left, answers.path: right}
                 example = {path: _shown(column[wrong[0]].as_py()) for path, column in sides.items()}
-                self.differences.append(Difference(answers.path, name, len(wrong), example))
+                self.differences.append(PathDifference(answers.path, name, len(wrong), example))
                 self.cause = self.cause or cause_in_features(answers.path)
         self._add(PathReport(answers.path, len(expected.values), different))
 
@@ -136,13 +142,13 @@ class Findings:
 
     def _says(self, path: str, said: str, cause: str) -> None:
         """Take note of a path that fails as a whole."""
-        self.differences.append(Difference(path, "", 0, {"it says": said[:_LONGEST]}))
+        self.differences.append(PathDifference(path, "", 0, {"it says": said[:_LONGEST]}))
         self.cause = cause
 
     def _held(
         self, path: str, expected: Outcomes, made: Outcomes, some: NDArray[np.int64], rows: pa.Table
     ) -> list[Unequal]:
-        found = compare(expected, made, some)
+        found = compare_outcomes(expected, made, some)
         self.paths.append(PathReport(path, len(some), len({u.row for u in found})))
         self.differences += [
             _difference(path, column, [u for u in found if u.column == column], rows)
@@ -163,7 +169,7 @@ class Findings:
 ELSEWHERE = "another process"
 
 
-def _of_no_rows(run: Run, rows: pa.Table) -> str:
+def _of_no_rows(run: PathRun, rows: pa.Table) -> str:
     """What a transform says of a batch without rows; empty if it takes it."""
     try:
         run(rows.slice(0, 0), np.zeros(0, np.int64))
@@ -172,7 +178,7 @@ def _of_no_rows(run: Run, rows: pa.Table) -> str:
     return ""
 
 
-def _difference(path: str, column: str, some: Sequence[Unequal], rows: pa.Table) -> Difference:
+def _difference(path: str, column: str, some: Sequence[Unequal], rows: pa.Table) -> PathDifference:
     first = some[0]
     row: Mapping[str, Any] = rows.slice(first.row, 1).to_pylist()[0]
     example = {
@@ -180,7 +186,7 @@ def _difference(path: str, column: str, some: Sequence[Unequal], rows: pa.Table)
         BULK: _shown(first.left),
         path: _shown(first.right),
     }
-    return Difference(path, column, len(some), example)
+    return PathDifference(path, column, len(some), example)
 
 
 def _shown(value: Any) -> str:

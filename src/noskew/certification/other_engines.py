@@ -16,19 +16,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.certification.causes import of_engine, of_runner
-from noskew.certification.outcomes import Run
+from noskew.certification.outcomes import PathRun
 from noskew.certification.postgres_values import can_hold, values_query
 from noskew.definitions.connectors import Postgres
 from noskew.definitions.native import ENGINES
 from noskew.definitions.push_down import NUMBER, PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, NoskewError
-from noskew.kernel.transforms.pipeline import Pipeline, Sorted
+from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 from noskew.runners.spark.tasks import Piece
 from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.runners import Runners
-from noskew.training.spark.task_project import Place, Spark
+from noskew.training.spark.task_project import SparkProject, TaskProject
 
 #: Rows that a task of Spark is given at a time.
 _PIECE = 256
@@ -56,7 +56,7 @@ class Engine:
     """
 
     path: str
-    run: Run
+    run: PathRun
     cause: str
     library: str
     version: str
@@ -102,13 +102,13 @@ def _native(view: FeatureView, known_time: int, runners: Runners | None) -> Engi
         ask, can_take = partial(_by_spark, spark, f"feature view {view.name!r}"), _all
     pipeline = Pipeline(view, pushed=pushed)
 
-    def run(rows: pa.Table, _: NDArray[np.int64]) -> Sorted:
+    def run(rows: pa.Table, _: NDArray[np.int64]) -> Transformed:
         made = ask(rows.append_column(NUMBER, pa.array(np.arange(len(rows)))), pushed)
         made = made.sort_by(NUMBER)
         found = pipeline(made, known_time=known_time, buckets=1)
         number = made.column(NUMBER).to_numpy()
         refused = {why: number[at] for why, at in found.refused.items()}
-        return Sorted(found.events, number[found.row], refused)
+        return Transformed(found.events, number[found.row], refused)
 
     return Engine(path, run, cause, library, version, can_take)
 
@@ -132,7 +132,7 @@ def _answer(connector: Postgres) -> pa.Table:
     return pa.Table.from_batches(source.read(part), source.schema())
 
 
-def _by_spark(spark: Spark, what: str, rows: pa.Table, pushed: PushDown) -> pa.Table:
+def _by_spark(spark: SparkProject, what: str, rows: pa.Table, pushed: PushDown) -> pa.Table:
     frame = spark.runner.frame(rows)
     return spark.runner.collect(made_by_spark(spark.runner, frame, pushed, what))
 
@@ -141,8 +141,8 @@ def _by_spark(spark: Spark, what: str, rows: pa.Table, pushed: PushDown) -> pa.T
 
 
 def _by_tasks(
-    spark: Spark, view: FeatureView, known_time: int, rows: pa.Table, _: NDArray[np.int64]
-) -> Sorted:
+    spark: SparkProject, view: FeatureView, known_time: int, rows: pa.Table, _: NDArray[np.int64]
+) -> Transformed:
     """Events of rows in small pieces, each made in a process of Spark."""
     pieces = [rows.slice(at, _PIECE) for at in range(0, max(1, len(rows)), _PIECE)]
     context = spark.context([view], view=view.name, now=known_time)
@@ -158,12 +158,12 @@ def _by_tasks(
         why: np.array(sorted(row for row in refused if refused[row] == why))
         for why in set(refused.values())
     }
-    return Sorted(made.drop_columns([_ROW]), made.column(_ROW).to_numpy(), by_reason)
+    return Transformed(made.drop_columns([_ROW]), made.column(_ROW).to_numpy(), by_reason)
 
 
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Events, each with the place of its row among all, and what was refused."""
-    pipeline = Pipeline(Place(context).project.view(context["view"]))
+    pipeline = Pipeline(TaskProject(context).project.view(context["view"]))
     for number, table in pieces:
         done = pipeline(table, known_time=context["now"], buckets=1)
         first = number * _PIECE

@@ -10,12 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.errors import NoskewError
-from noskew.intake.bisect_failures import salvage
+from noskew.intake.bisect_failures import bisect_failures
 from noskew.kernel.bits import differing
-from noskew.kernel.transforms.pipeline import Sorted
+from noskew.kernel.transforms.pipeline import Transformed
 
 #: Rows of the table to their events.
-Run = Callable[[pa.Table, NDArray[np.int64]], Sorted]
+PathRun = Callable[[pa.Table, NDArray[np.int64]], Transformed]
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Outcomes:
 
 
 def run_in_batches(
-    run: Run,
+    run: PathRun,
     rows: pa.Table,
     batches: Sequence[NDArray[np.int64]],
     schema: pa.Schema | None = None,
@@ -78,17 +78,17 @@ class _Gathered:
     failed: dict[int, str] = field(default_factory=dict)
     moody: list[str] = field(default_factory=list)
 
-    def add(self, run: Run, table: pa.Table, batch: NDArray[np.int64]) -> None:
+    def add(self, run: PathRun, table: pa.Table, batch: NDArray[np.int64]) -> None:
         said: list[str] = []
 
-        def some(start: int, end: int) -> Sorted:
+        def some(start: int, end: int) -> Transformed:
             try:
                 return run(table.slice(start, end - start), batch[start:end])
             except NoskewError as error:
                 said.append(str(error))
                 raise
 
-        done = salvage(some, len(batch))
+        done = bisect_failures(some, len(batch))
         if said and not done.bad:
             self.moody.append(said[0])
         self.failed |= {int(batch[at]): why for at, why in done.bad.items()}
@@ -119,7 +119,7 @@ class Unequal:
     right: object
 
 
-def compare(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Unequal]:
+def compare_outcomes(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Unequal]:
     """Where two paths make different things of the rows that both were given."""
     found = [*_fates(left, right, rows)]
     both = np.intersect1d(np.intersect1d(left.row, right.row), rows)

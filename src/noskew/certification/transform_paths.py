@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.certification.outcomes import Outcomes, Run, run_in_batches
+from noskew.certification.outcomes import Outcomes, PathRun, run_in_batches
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
-from noskew.kernel.transforms.pipeline import Pipeline, Sorted
+from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 
 Index = NDArray[np.int64]
 #: Rows that are given one at a time; each costs a call of the engine.
@@ -66,7 +66,7 @@ def _cut(rows: Index, chance: Random) -> list[Index]:
     return [rows[a:b] for a, b in pairwise(cuts)]
 
 
-def runner_of(item: FeatureView | OnDemand, known_time: int) -> Run:
+def runner_of(item: FeatureView | OnDemand, known_time: int) -> PathRun:
     """How a batch of rows becomes events, or a function's outputs.
 
     ``known_time``: where a row has no created time, µs.
@@ -75,13 +75,15 @@ def runner_of(item: FeatureView | OnDemand, known_time: int) -> Run:
         pipeline = Pipeline(item)
         return lambda rows, _: pipeline(rows, known_time=known_time, buckets=1)
 
-    def outputs(rows: pa.Table, _: Index) -> Sorted:
+    def outputs(rows: pa.Table, _: Index) -> Transformed:
         given = {name: rows.column(name).combine_chunks() for name in rows.column_names}
-        return Sorted(pa.table(on_demand.run(item, given, len(rows))), np.arange(len(rows)))
+        return Transformed(
+            pa.table(on_demand.call_function(item, given, len(rows))), np.arange(len(rows))
+        )
 
     return outputs
 
 
-def bulk(run: Run, rows: pa.Table) -> Outcomes:
+def bulk(run: PathRun, rows: pa.Table) -> Outcomes:
     """What becomes of all rows at once: what the other paths are held against."""
     return run_in_batches(run, rows, [np.arange(len(rows))])

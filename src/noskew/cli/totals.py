@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 def of_ingest(store: FeatureStore, source: str | None) -> dict[str, int | None]:
     """Rows of the source of each offline table that an ingest fills, under a view's name."""
-    from noskew.training.ingest import fed_by
+    from noskew.training.ingest import views_to_ingest
 
-    views = fed_by(store.applied.project, source)
+    views = views_to_ingest(store.applied.project, source)
     return {v.name: rows_of(v.source.batch, store.root) for v in views}
 
 
 def of_materialize(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
     """Rows of the offline table of each view that is materialized."""
     views = store.applied.project.chosen(names)
-    return {v.name: events_of(store, v) for v in views if v.online}
+    return {v.name: count_events(store, v) for v in views if v.online}
 
 
 def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
@@ -31,10 +31,10 @@ def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | 
     from noskew.intake.tables import one_per_log
 
     views = one_per_log(store.applied.project.chosen(names))
-    return {v.name: rows for v in views if (rows := events_of(store, v))}
+    return {v.name: rows for v in views if (rows := count_events(store, v))}
 
 
-def events_of(store: FeatureStore, view: FeatureView) -> int:
+def count_events(store: FeatureStore, view: FeatureView) -> int:
     """Rows of a view's offline table; 0 if there is none."""
     from noskew.intake.tables import events_of
 

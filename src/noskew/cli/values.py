@@ -27,7 +27,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def columns(pairs: Iterable[str], accepted: Mapping[str, DType]) -> dict[str, list[Any]]:
+def columns_from_text(pairs: Iterable[str], accepted: Mapping[str, DType]) -> dict[str, list[Any]]:
     """``["origin=JFK,EWR", "hour=7"]`` as columns of equal length.
 
     A name may be repeated or its values separated by commas (not in lists and vectors, which

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noskew.definitions.sql_check import check_transform
-from noskew.definitions.sql_engine import bound_plan, one_row, parse
+from noskew.definitions.sql_engine import bound_plan, one_row, parse_select
 from noskew.errors import TransformError
 from noskew.types import DType, Schema
 
@@ -96,7 +96,7 @@ def bind(sql: str, columns: Schema, what: str) -> tuple[Node, DType]:
 
     Raises TransformError unless it is one row-wise, deterministic expression over ``columns``.
     """
-    tree = parse(sql, what)
+    tree = parse_select(sql, what)
     if len(tree.get("select_list", ())) != 1:
         raise TransformError(f"{what}: expected one expression")
     made = check_transform(sql, INPUTS, columns, what)

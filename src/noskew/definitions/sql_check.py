@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from noskew.definitions.sql_engine import output_columns, parse
+from noskew.definitions.sql_engine import output_columns, parse_select
 from noskew.definitions.sql_functions import FORBIDDEN, VALUE_FUNCTIONS, why_not
 from noskew.errors import TransformError
 from noskew.types import Schema
@@ -18,7 +18,7 @@ from noskew.types import Schema
 #: What stands for the source in the filter of a source.
 FILTERED = "source_rows"
 
-Node = Mapping[str, Any]
+SqlNode = Mapping[str, Any]
 #: Classes of expressions that look at one row.
 _ROW_WISE = frozenset(
     """
@@ -54,19 +54,19 @@ def check_transform(sql: str, source_name: str, columns: Schema, what: str) -> S
     ORDER BY, LIMIT, set operation, join, sampling, unnesting, subquery expression, or function
     that reads time, chance, session or files.
     """
-    tree = parse(sql, what)
+    tree = parse_select(sql, what)
     _Check(source_name, columns, what).select(tree, frozenset())
     return output_columns(tree, source_name, columns, what)
 
 
 def check_expression(sql: str, columns: Schema, what: str) -> None:
     """Raise TransformError unless ``sql`` is a row-wise boolean expression over ``columns``."""
-    tree = parse(f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}", what)
+    tree = parse_select(f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}", what)
     _Check(FILTERED, columns, what).select(tree, frozenset())
     if len(tree["select_list"]) != 1:
         raise TransformError(f"{what}: expected one expression, got {len(tree['select_list'])}")
     # As it will run: what closes the parenthesis early may mean something else there.
-    _Check(FILTERED, columns, what).select(parse(filter_statement(sql), what), frozenset())
+    _Check(FILTERED, columns, what).select(parse_select(filter_statement(sql), what), frozenset())
     found = output_columns(tree, FILTERED, columns, what)
     if found["keep"].kind != "bool":
         raise TransformError(f"{what}: expected a true/false expression, it is {found['keep']}")
@@ -87,7 +87,7 @@ class _Check:
         self._source, self._columns, self._what = source_name.lower(), columns, what
         self._nested = False
 
-    def select(self, node: Node, ctes: frozenset[str]) -> None:
+    def select(self, node: SqlNode, ctes: frozenset[str]) -> None:
         if node["type"] != "SELECT_NODE":
             self._refuse(node["type"])
         self._only_a_plain_select(node)
@@ -104,7 +104,7 @@ class _Check:
             else:
                 self._expression(expression, table)
 
-    def _only_a_plain_select(self, node: Node) -> None:
+    def _only_a_plain_select(self, node: SqlNode) -> None:
         for modifier in node["modifiers"]:
             self._refuse(modifier["type"])
         if node["group_expressions"] or node["group_sets"] or node["having"]:
@@ -116,7 +116,7 @@ class _Check:
         if node["sample"]:
             self._refuse("SAMPLE", "sampling depends on chance")
 
-    def _table(self, table: Node, ctes: frozenset[str]) -> None:
+    def _table(self, table: SqlNode, ctes: frozenset[str]) -> None:
         if table["sample"]:
             self._refuse("SAMPLE", "sampling depends on chance")
         if table["type"] == "SUBQUERY":
@@ -147,7 +147,7 @@ class _Check:
             elif kind == "STAR":
                 self._refuse("*", "inside an expression it means all columns of the engine's table")
 
-    def _function(self, node: Node) -> None:
+    def _function(self, node: SqlNode) -> None:
         name = node["function_name"].lower()
         if reason := why_not(name):
             self._refuse(f"{name}()", reason)
@@ -166,7 +166,7 @@ class _Check:
                 hint = f"; for the column write {table or 'table'}.{name}" if known else ""
                 self._refuse(name, FORBIDDEN + hint)
 
-    def _star(self, node: Node, table: str) -> None:
+    def _star(self, node: SqlNode, table: str) -> None:
         if node["columns"] or node["expr"]:
             self._refuse("COLUMNS(…)", "name the columns, or write *")
         if node["relation_name"] and node["relation_name"].lower() != table:
@@ -180,7 +180,7 @@ class _Check:
         raise TransformError(f"{self._what}: {name} is refused: {reason}{end}")
 
 
-def _nodes(root: object, kind: str | None = None) -> Iterator[Node]:
+def _nodes(root: object, kind: str | None = None) -> Iterator[SqlNode]:
     """Every expression in an expression, itself included."""
     if isinstance(root, Mapping):
         if "class" in root and (kind is None or root["class"] == kind):
@@ -192,12 +192,12 @@ def _nodes(root: object, kind: str | None = None) -> Iterator[Node]:
             yield from _nodes(value, kind)
 
 
-def _inner(value: Node) -> Node:
+def _inner(value: SqlNode) -> SqlNode:
     """The query of a CTE or of a subquery."""
-    node: Node = value.get("query_node") or value.get("query", value)
-    inner: Node = node.get("node", node)
+    node: SqlNode = value.get("query_node") or value.get("query", value)
+    inner: SqlNode = node.get("node", node)
     return inner
 
 
-def _alias(table: Node) -> str:
+def _alias(table: SqlNode) -> str:
     return str(table["alias"] or table.get("table_name", "")).lower()

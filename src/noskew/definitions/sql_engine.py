@@ -24,7 +24,7 @@ def with_row_numbers(sql: str) -> str:
 
     Meant for statements that :func:`noskew.definitions.sql_check.check_transform` accepts.
     """
-    return _numbered(parse(sql, "transform"))
+    return _numbered(parse_select(sql, "transform"))
 
 
 _local = threading.local()
@@ -50,7 +50,7 @@ def _call(function: str, text: str) -> str:
     return str(found)
 
 
-def parse(sql: str, what: str) -> dict[str, Any]:
+def parse_select(sql: str, what: str) -> dict[str, Any]:
     """The one SELECT that a text is, as DuckDB's tree."""
     found = json.loads(_call("json_serialize_sql", sql))
     if found["error"]:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Salvaged(Generic[T]):
+class Bisected(Generic[T]):
     """``parts``: what became of the ranges of rows that went well, as (start, end, result).
 
     ``bad``: for each row at fault, why.
@@ -22,14 +22,14 @@ class Salvaged(Generic[T]):
     bad: dict[int, str] = field(default_factory=dict)
 
 
-def salvage(action: Callable[[int, int], T], size: int) -> Salvaged[T]:
+def bisect_failures(action: Callable[[int, int], T], size: int) -> Bisected[T]:
     """Run ``action(start, end)`` on all rows; where it raises, on halves, down to single rows.
 
     A row is at fault when ``action`` fails on it alone. Actions are row-wise, so which rows
     are at fault does not depend on the batch around them. k rows at fault cost about
     2·k·log₂(size) runs. Only errors of noskew's own tree are caught.
     """
-    made: Salvaged[T] = Salvaged()
+    made: Bisected[T] = Bisected()
     waiting = [(0, size)] if size else []
     while waiting:
         start, end = waiting.pop()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noskew.kernel.events import Events
 from noskew.kernel.keys import encode_columns
 from noskew.kernel.ragged import Ragged
-from noskew.kernel.rows.codec import RowLayout, pack
+from noskew.kernel.rows.codec import RowLayout, pack_rows
 from noskew.kernel.state import fold
 
 #: Events that are folded at once: few enough for their copies to stay in a few megabytes.
@@ -33,7 +33,7 @@ def bulk_rows(
         columns = [part.keys.column(name).combine_chunks() for name in names]
         keys, _ = encode_columns(columns, prefix)
         horizon, version = stamp(part)
-        yield keys, pack(layout, fold(layout.plan, part, horizon), version)
+        yield keys, pack_rows(layout, fold(layout.plan, part, horizon), version)
 
 
 def _parts(events: Events) -> Iterator[Events]:

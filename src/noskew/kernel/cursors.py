@@ -43,7 +43,7 @@ def need(at: int, size: int, end: int) -> None:
         raise CorruptDataError(DAMAGED)
 
 
-def insist(fine: bool | np.bool_) -> None:
+def require(fine: bool | np.bool_) -> None:
     """Raise CorruptDataError unless ``fine``."""
     if not fine:
         raise CorruptDataError(DAMAGED)

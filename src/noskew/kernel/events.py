@@ -147,7 +147,7 @@ class Events:
     def codes(self, name: str) -> tuple[NDArray[np.int64], values.Domain]:
         """Order-preserving codes of a column and what they mean."""
         if name not in self._codes:
-            self._codes[name] = values.encode(self.column(name))
+            self._codes[name] = values.encode_values(self.column(name))
         return self._codes[name]
 
     def mask(self, column: str | None, where: str | None) -> NDArray[np.bool_]:

@@ -63,7 +63,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Question:
+class WindowQuery:
     """The features of one window and hop: what to merge, and how to make values of it.
 
     ``accumulators`` are places in the group; ``features`` say at which of them their own stand.
@@ -119,7 +119,7 @@ class ViewPlan:
         return {group.hop: i for i, group in enumerate(self.groups)}
 
     @cached_property
-    def questions(self) -> tuple[Question, ...]:
+    def questions(self) -> tuple[WindowQuery, ...]:
         """The window features, put together by window and hop."""
         together: dict[tuple[int, int | None], list[WindowFeature]] = {}
         for feature in self.windows:
@@ -159,12 +159,12 @@ def compile_view(view: FeatureView) -> ViewPlan:
 
 def _question(
     groups: tuple[Group, ...], at: int, window: int | None, features: list[WindowFeature]
-) -> Question:
+) -> WindowQuery:
     group = groups[at]
     every = group.accumulators.index(EVERY_EVENT) if group.hop == EXACT_HOP else -1
     places = [(f, tuple(group.indices(f.aggregate))) for f in features]
     needed = {i for _, indices in places for i in indices} | ({every} - {-1})
-    return Question(at, window, group.hop, tuple(sorted(needed)), tuple(places), every)
+    return WindowQuery(at, window, group.hop, tuple(sorted(needed)), tuple(places), every)
 
 
 def _groups(windows: tuple[WindowFeature, ...]) -> tuple[Group, ...]:

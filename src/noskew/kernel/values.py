@@ -94,7 +94,7 @@ def one_nan(numbers: NDArray[Any]) -> NDArray[Any]:
     return np.where(nan, CANONICAL_NAN.view(np.float64).astype(numbers.dtype), numbers)
 
 
-def encode(column: pa.Array) -> tuple[NDArray[np.int64], Domain]:
+def encode_values(column: pa.Array) -> tuple[NDArray[np.int64], Domain]:
     """Order-preserving codes of a scalar column (any value where null) and what they mean."""
     kind = column.type
     if pa.types.is_floating(kind):
@@ -150,6 +150,6 @@ def unify(domains: list[Domain]) -> tuple[Domain, Sequence[NDArray[np.int64] | N
         return domains[0], [None] * len(domains)
     parts = [d.ranked for d in domains if d.ranked is not None]
     together = pa.concat_arrays(parts)
-    codes, domain = encode(together)
+    codes, domain = encode_values(together)
     ends = np.cumsum([len(p) for p in parts])
     return domain, np.split(codes, ends[:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noskew.config import Config, anchor, find, load
+from noskew.config import Config, anchor, find_root, load
 from noskew.definitions.identity import digest
 from noskew.registry.store import SqlRegistry
 from noskew.stores.online import open_store
@@ -33,7 +33,7 @@ def locate(
         config = Config(project=check_name(project, "project"))
     if config is not None:
         return start.resolve(), config
-    found = find(start)
+    found = find_root(start)
     return found, load(found)
 
 

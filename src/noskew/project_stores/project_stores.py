@@ -15,7 +15,7 @@ from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 
 
-class Opened:
+class ProjectStores:
     """A project's directory, configuration, clock and stores."""
 
     def __init__(

@@ -16,7 +16,7 @@ from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
-from noskew.kernel.on_demand import Functions
+from noskew.kernel.on_demand import OnDemandFunctions
 from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows.codec import FORMAT, HAS_NEWEST, RowLayout
@@ -112,7 +112,7 @@ class RequestPlan:
         #: For each view the (name in the answer, feature) of its columns; service order.
         self.stored = tuple(_stored(service))
         self.computes = bool(service.on_demand)
-        self.functions = Functions(service)
+        self.functions = OnDemandFunctions(service)
         self.in_order = [n for _, wanted in self.stored for n, _ in wanted] == list(self.names)
         self._encoders = {name: _encoder(kind, name) for name, kind in self.keys.items()}
         #: The columns a caller gives: join keys and request fields.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
-from noskew.kernel.cursors import insist
+from noskew.kernel.cursors import require
 from noskew.kernel.history import null_where
 from noskew.kernel.on_demand import Column, to_numpy
 from noskew.kernel.plan import LatestFeature
@@ -28,13 +28,13 @@ from noskew.kernel.rows.codec import (
     read_heads,
     version_of,
 )
-from noskew.kernel.rows.values_at import ask
+from noskew.kernel.rows.values_at import values_at
 from noskew.kernel.values import valid_of
 from noskew.reading import status
 from noskew.reading.request_plan import ViewRequest, Wanted, is_number
 from noskew.types import DType
 
-Codes = NDArray[np.uint8]
+StatusCodes = NDArray[np.uint8]
 #: One time for all rows of an answer, or one for each of them.
 Times = int | NDArray[np.int64]
 #: Up to so many rows are unpacked one by one.
@@ -93,7 +93,7 @@ class ViewAnswer(ABC):
         """Whether it is known at once that every status of every feature is PRESENT."""
 
     @abstractmethod
-    def statuses(self, feature: str) -> Codes:
+    def statuses(self, feature: str) -> StatusCodes:
         """A code of :mod:`noskew.reading.status` for each row."""
 
     @property
@@ -149,7 +149,7 @@ class FixedAnswer(ViewAnswer):
         head = join_heads(layout, rows)
         whole = head is not None
         if head is None:
-            insist(b"" not in rows)
+            require(b"" not in rows)
             raw = Ragged.from_list([row or b"" for row in rows])
             head = read_heads(layout, raw)
             self._there = raw.lengths > 0
@@ -161,15 +161,15 @@ class FixedAnswer(ViewAnswer):
             raise CorruptDataError(f"rows of an unknown format; this version reads {FORMAT}")
         flags = self._head["flags"]
         some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
-        insist(some <= HAS_NEWEST | HAS_PENDING)
+        require(some <= HAS_NEWEST | HAS_PENDING)
         self.has_pending = bool(some & HAS_PENDING)
         # What follows a head is pending events; there is nothing else to follow it.
         width = layout.head.itemsize
-        insist(whole or self.has_pending or (raw.lengths[self._there] == width).all())
+        require(whole or self.has_pending or (raw.lengths[self._there] == width).all())
         self._all_newest = bool(every & HAS_NEWEST)
         self._any_null = np.bitwise_or.reduce(self._head["nulls"], axis=0).tolist()
         self._no_nulls = self._all_newest and not any(self._any_null)
-        self._statuses: dict[tuple[int | None, int | None], Codes] = {}
+        self._statuses: dict[tuple[int | None, int | None], StatusCodes] = {}
         self._freshness: dict[int, NDArray[np.bool_]] = {}
 
     def _valid(self, feature: LatestFeature) -> NDArray[np.bool_] | None:
@@ -259,7 +259,7 @@ class FixedAnswer(ViewAnswer):
     def is_complete(self) -> bool:
         return self._no_nulls and not self._stale and self._request.is_ageless
 
-    def statuses(self, feature: str) -> Codes:
+    def statuses(self, feature: str) -> StatusCodes:
         # Features without nulls of their own and of equal age share their statuses.
         spec, _ = self._request.fields[feature]
         bit = None if self._no_nulls else self._null_bit(spec.column)
@@ -273,7 +273,7 @@ class FixedAnswer(ViewAnswer):
         bit = self._request.null_bits[column]
         return bit if self._any_null[bit // 8] >> (bit % 8) & 1 else None
 
-    def _codes(self, feature: str) -> Codes:
+    def _codes(self, feature: str) -> StatusCodes:
         spec, _ = self._request.fields[feature]
         here = status.STALE if self._stale else status.PRESENT
         valid = self._valid(spec)
@@ -291,7 +291,7 @@ class FixedAnswer(ViewAnswer):
     @cached_property
     def event_times(self) -> NDArray[np.int64]:
         times: NDArray[np.int64] = np.ascontiguousarray(self._head["event_time"])
-        insist(not len(times) or (times.min() >= MIN_TIME and times.max() <= MAX_TIME))
+        require(not len(times) or (times.min() >= MIN_TIME and times.max() <= MAX_TIME))
         return times
 
     @property
@@ -355,7 +355,7 @@ class PlainAnswer(ViewAnswer):
     def is_complete(self) -> bool:
         return not self._stale
 
-    def statuses(self, feature: str) -> Codes:
+    def statuses(self, feature: str) -> StatusCodes:
         return self._whole.statuses(feature)
 
     @property
@@ -370,7 +370,7 @@ class PlainAnswer(ViewAnswer):
 def _event_time(row: bytes) -> int:
     """The event time in the head of a row."""
     time = int.from_bytes(row[18:26], "little", signed=True)
-    insist(MIN_TIME <= time <= MAX_TIME)
+    require(MIN_TIME <= time <= MAX_TIME)
     return time
 
 
@@ -396,7 +396,7 @@ class StateAnswer(ViewAnswer):
         stale: bool,
     ) -> None:
         self._request, self._rows, self._stale = request, rows, stale
-        asked = ask(request.layout, rows, t)
+        asked = values_at(request.layout, rows, t)
         self._t, self._newest, self._values = asked.t, asked.newest, asked.values
         self._missing = np.array([row is None for row in rows], bool)
         if unkeyed:
@@ -416,7 +416,7 @@ class StateAnswer(ViewAnswer):
             return False
         return not any(column.null_count for column in self._values.values())
 
-    def statuses(self, feature: str) -> Codes:
+    def statuses(self, feature: str) -> StatusCodes:
         here = status.STALE if self._stale else status.PRESENT
         valid = valid_of(self._values[feature])
         codes = np.where(valid, here, status.NULL).astype(np.uint8)

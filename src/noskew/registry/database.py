@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from noskew.errors import ConfigError, CorruptDataError, RegistryError, missing_extra
-from noskew.registry.faults import faults
+from noskew.registry.faults import registry_faults
 from noskew.registry.tables import SCHEMA_VERSION, metadata, schema_table
 
 #: How long to wait for somebody else's transaction, in seconds. Ours take milliseconds, so a
@@ -59,7 +59,7 @@ class Database:
         self._secrets = tuple(p for p in passwords if isinstance(p, str) and p)
         self.engine = _engine(self.url)
         self._writes = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        with faults(self.place, self._secrets):
+        with registry_faults(self.place, self._secrets):
             if self.url.database and self.is_sqlite:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self._prepare()
@@ -75,7 +75,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One read transaction."""
-        with faults(self.place, self._secrets), self.engine.begin() as connection:
+        with registry_faults(self.place, self._secrets), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -85,7 +85,7 @@ class Database:
         On SQLite it takes the write lock first, since a transaction that begins by reading
         cannot wait for it. On PostgreSQL it waits for rows at most LOCK_WAIT_S.
         """
-        with faults(self.place, self._secrets), self._writes.begin() as connection:
+        with registry_faults(self.place, self._secrets), self._writes.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S}s'"))
             yield connection

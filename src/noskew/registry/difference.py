@@ -32,7 +32,7 @@ class Difference:
     def field(self, name: str, old: object, new: object, *, breaking: bool = False) -> bool:
         """``name: old -> new`` if they differ; tells whether they do."""
         if old != new:
-            self.add(f"{name}: {arrow(old, new)}", breaking=breaking)
+            self.add(f"{name}: {shown_change(old, new)}", breaking=breaking)
         return old != new
 
     def duration(self, name: str, old: int | None, new: int | None) -> bool:
@@ -73,7 +73,9 @@ class Readers:
         names = self.by_feature.get((kind, owner, feature), ())
         if not names:
             return ""
-        return f", which {listed(names, last=' and ')} {'reads' if len(names) == 1 else 'read'}"
+        return (
+            f", which {joined_names(names, last=' and ')} {'reads' if len(names) == 1 else 'read'}"
+        )
 
 
 NOBODY = Readers({})
@@ -95,14 +97,14 @@ def features(
         if name not in new:
             difference.add(f"removes feature {name} ({old[name]}){clause}", breaking=True)
         elif old[name] != new[name]:
-            types = arrow(old[name], new[name])
+            types = shown_change(old[name], new[name])
             difference.add(f"type of feature {name}: {types}{clause}", breaking=True)
     for name in new:
         if name not in old:
             difference.add(f"adds feature {name} ({new[name]})")
 
 
-def columns(
+def column_differences(
     difference: Difference, what: str, old: Schema, new: Schema, *, breaking: bool = False
 ) -> bool:
     """Columns, keys or fields that go, come, change type or order; tells whether any does."""
@@ -110,17 +112,17 @@ def columns(
         if name not in new:
             difference.add(f"removes {what} {name} ({old[name]})", breaking=breaking)
         elif old[name] != new[name]:
-            types = arrow(old[name], new[name])
+            types = shown_change(old[name], new[name])
             difference.add(f"type of {what} {name}: {types}", breaking=breaking)
     for name in new:
         if name not in old:
             difference.add(f"adds {what} {name} ({new[name]})", breaking=breaking)
     if [n for n in old if n in new] != [n for n in new if n in old]:
-        difference.add(f"order of {what}s: {arrow(listed(old), listed(new))}")
+        difference.add(f"order of {what}s: {shown_change(joined_names(old), joined_names(new))}")
     return old != new
 
 
-def arrow(old: object, new: object) -> str:
+def shown_change(old: object, new: object) -> str:
     """``old -> new``; of long texts the part that differs, in its surroundings."""
     a, b = _line(old), _line(new)
     if a == b:
@@ -130,7 +132,7 @@ def arrow(old: object, new: object) -> str:
     return f"{a} -> {b}"
 
 
-def listed(names: Iterable[str], *, last: str = ", ", most: int = 12) -> str:
+def joined_names(names: Iterable[str], *, last: str = ", ", most: int = 12) -> str:
     """Names with commas, at most ``most`` of them."""
     shown = list(names)
     if len(shown) > most:

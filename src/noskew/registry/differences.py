@@ -9,7 +9,7 @@ from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.registry import service_differences, source_differences, view_differences
-from noskew.registry.difference import Difference, Readers, features, listed
+from noskew.registry.difference import Difference, Readers, features, joined_names
 from noskew.types import Schema
 
 
@@ -26,7 +26,7 @@ def added(new: Definition) -> Difference:
     elif isinstance(new, OnDemand):
         features(found, ("on_demand", new.name), Schema(), new.outputs)
     else:
-        found.add(f"reads {listed(column.name for column in new.columns)}")
+        found.add(f"reads {joined_names(column.name for column in new.columns)}")
     return found
 
 

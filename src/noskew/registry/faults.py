@@ -52,7 +52,7 @@ _ADVICE: dict[type[NoskewError], str] = {
 
 
 @contextmanager
-def faults(place: str, secrets: tuple[str, ...] = ()) -> Iterator[None]:
+def registry_faults(place: str, secrets: tuple[str, ...] = ()) -> Iterator[None]:
     """Map what the database at ``place`` raises; ``secrets`` never appear in a message."""
     try:
         yield

@@ -23,7 +23,7 @@ Role = Literal["value", "filter", "key", "time"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Node:
+class LineageNode:
     """A column of a source, a feature of a view, an output or request field of an on-demand
     function, or a column of a service's answer: ``owner`` is the name of that definition.
     """
@@ -40,8 +40,8 @@ class Node:
 class Edge:
     """``target`` is made of ``origin``."""
 
-    origin: Node
-    target: Node
+    origin: LineageNode
+    target: LineageNode
     role: Role = "value"
 
 
@@ -55,33 +55,35 @@ def lineage(project: Project) -> list[Edge]:
     for view in project.views.values():
         edges.update(_view_edges(view))
     for function in project.on_demand.values():
-        origins = [Node("feature", s.view.name, n) for s in function.inputs for n in s.names]
-        origins += [Node("request", function.name, field) for field in function.request]
-        targets = [Node("on_demand", function.name, output) for output in function.outputs]
+        origins = [LineageNode("feature", s.view.name, n) for s in function.inputs for n in s.names]
+        origins += [LineageNode("request", function.name, field) for field in function.request]
+        targets = [LineageNode("on_demand", function.name, output) for output in function.outputs]
         edges.update(Edge(origin, target) for origin in origins for target in targets)
     for service in project.services.values():
         for column in service.columns:
             kind: NodeKind = "feature" if isinstance(column.origin, FeatureView) else "on_demand"
-            origin = Node(kind, column.origin.name, column.feature)
-            edges.add(Edge(origin, Node("service", service.name, column.name)))
+            origin = LineageNode(kind, column.origin.name, column.feature)
+            edges.add(Edge(origin, LineageNode("service", service.name, column.name)))
     return sorted(edges)
 
 
-def upstream(edges: Iterable[Edge], node: Node) -> set[Node]:
+def upstream(edges: Iterable[Edge], node: LineageNode) -> set[LineageNode]:
     """Everything that ``node`` is made of, directly or not."""
     return _reached(((e.target, e.origin) for e in edges), node)
 
 
-def downstream(edges: Iterable[Edge], node: Node) -> set[Node]:
+def downstream(edges: Iterable[Edge], node: LineageNode) -> set[LineageNode]:
     """Everything that is made of ``node``, directly or not."""
     return _reached(((e.origin, e.target) for e in edges), node)
 
 
-def _reached(steps: Iterable[tuple[Node, Node]], start: Node) -> set[Node]:
-    following: dict[Node, list[Node]] = {}
+def _reached(
+    steps: Iterable[tuple[LineageNode, LineageNode]], start: LineageNode
+) -> set[LineageNode]:
+    following: dict[LineageNode, list[LineageNode]] = {}
     for here, there in steps:
         following.setdefault(here, []).append(there)
-    found: set[Node] = set()
+    found: set[LineageNode] = set()
     queue = [start]
     while queue:
         fresh = [n for n in following.get(queue.pop(), ()) if n not in found]
@@ -105,7 +107,7 @@ def _view_edges(view: FeatureView) -> Iterator[Edge]:
     # Duplicates are recognised by it, so it decides which rows count.
     shared += [("filter", source.event_id)] if source.event_id else []
     for feature in view.features.values():
-        target = Node("feature", view.name, feature.name)
+        target = LineageNode("feature", view.name, feature.name)
         spec = feature.spec
         parts = list(shared)
         if spec.column is not None:
@@ -113,7 +115,7 @@ def _view_edges(view: FeatureView) -> Iterator[Edge]:
         if isinstance(spec, Aggregation) and spec.where is not None:
             parts += [("filter", c) for c in origins(spec.where)]
         for role, column in parts:
-            yield Edge(Node("column", source.name, column), target, role)
+            yield Edge(LineageNode("column", source.name, column), target, role)
 
 
 def _transform_columns(view: FeatureView) -> tuple[Mapping[str, set[str]], set[str]]:

@@ -13,10 +13,10 @@ from noskew.registry.difference import (
     STALE,
     Difference,
     Readers,
-    arrow,
-    columns,
+    column_differences,
     features,
-    listed,
+    joined_names,
+    shown_change,
 )
 from noskew.registry.view_differences import changed_values
 from noskew.types import Schema
@@ -26,7 +26,7 @@ def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) ->
     """Breaking: an output goes or changes its type, or the request fields change."""
     found = Difference()
     features(found, ("on_demand", old.name), old.outputs, new.outputs, readers)
-    columns(found, "request field", old.request, new.request, breaking=True)
+    column_differences(found, "request field", old.request, new.request, breaking=True)
     if _computed_differently(found, old, new):
         found.add("values change: every feature")
     if list(old.outputs) != list(new.outputs) and not found.reasons:
@@ -34,7 +34,7 @@ def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) ->
     if stale:
         found.add(STALE)
     if old.definition_hash != new.definition_hash and not found.reasons:
-        found.add(f"reads new definitions of {listed(s.view.name for s in new.inputs)}")
+        found.add(f"reads new definitions of {joined_names(s.view.name for s in new.inputs)}")
     found.people(old, new)
     return found
 
@@ -47,11 +47,13 @@ def service(old: FeatureService, new: FeatureService, *, stale: bool) -> Differe
     common = [name for name in before if name in after]
     if common != [name for name in after if name in before]:
         # A model that reads positions would take one feature for another, silently.
-        order = arrow(listed(before), listed(after))
+        order = shown_change(joined_names(before), joined_names(after))
         found.add(f"order of features: {order}", breaking=True)
     keys = (_sorted(old.join_keys), _sorted(new.join_keys))
-    columns(found, "join key", *keys, breaking=True)
-    columns(found, "request field", _sorted(old.request), _sorted(new.request), breaking=True)
+    column_differences(found, "join key", *keys, breaking=True)
+    column_differences(
+        found, "request field", _sorted(old.request), _sorted(new.request), breaking=True
+    )
     _pins(found, old, new)
     if stale:
         found.add(STALE)
@@ -77,7 +79,7 @@ def _computed_differently(found: Difference, old: OnDemand, new: OnDemand) -> bo
     read = found.field("inputs", _inputs(old), _inputs(new))
     fed = _fed(_views(old), _views(new), {(s.view.name, n) for s in new.inputs for n in s.names})
     if fed:
-        found.add(f"values of inputs change: {listed(fed)}")
+        found.add(f"values of inputs change: {joined_names(fed)}")
     return rewritten or read or bool(fed) or old.request != new.request
 
 
@@ -122,7 +124,7 @@ def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:
     moved = {v.name: set(changed_values(views[v.name], v)) for v in new.views if v.name in views}
     changed = [c.name for c in new.columns if c.name in held and _revalued(held[c.name], c, moved)]
     if changed:
-        found.add(f"values change: {listed(changed)}")
+        found.add(f"values change: {joined_names(changed)}")
 
 
 def _revalued(old: ServiceColumn, new: ServiceColumn, moved: Mapping[str, set[str]]) -> bool:
@@ -138,7 +140,7 @@ def _revalued(old: ServiceColumn, new: ServiceColumn, moved: Mapping[str, set[st
 
 
 def _inputs(item: OnDemand) -> str:
-    return listed((f"{s.view.name}.{n}" for s in item.inputs for n in s.names), most=1_000)
+    return joined_names((f"{s.view.name}.{n}" for s in item.inputs for n in s.names), most=1_000)
 
 
 def _views(item: OnDemand) -> Mapping[str, FeatureView]:

@@ -8,7 +8,7 @@ from typing import Any
 from noskew.definitions.connectors import Connector
 from noskew.definitions.entity import Entity
 from noskew.definitions.source import Source
-from noskew.registry.difference import Difference, columns
+from noskew.registry.difference import Difference, column_differences
 
 #: Of a connector's fields the ones that say where the data is. Others may hold credentials
 #: and are never shown.
@@ -18,7 +18,7 @@ _PLACES = ("path", "table", "topic", "sql")
 def entity(old: Entity, new: Entity) -> Difference:
     """Other keys are breaking: callers send them. Another order of them is not."""
     found = Difference()
-    columns(found, "join key", old.keys, new.keys, breaking=True)
+    column_differences(found, "join key", old.keys, new.keys, breaking=True)
     found.people(old, new)
     return found
 
@@ -36,7 +36,7 @@ def source(old: Source, new: Source) -> Difference:
 def source_values(found: Difference, old: Source, new: Source) -> bool:
     """What of a source can change a value (SPEC §9); tells whether anything does."""
     before = len(found.reasons)
-    columns(found, "column", old.schema, new.schema)
+    column_differences(found, "column", old.schema, new.schema)
     for role in ("event_time", "created", "event_id", "filter"):
         found.field(role, getattr(old, role), getattr(new, role))
     found.duration("max_future", old.max_future, new.max_future)

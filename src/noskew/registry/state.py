@@ -15,7 +15,7 @@ from noskew.registry import tables
 from noskew.registry.database import insert_into
 from noskew.types import check_name
 
-Status = Literal["running", "done", "failed"]
+RunStatus = Literal["running", "done", "failed"]
 _MAX_KEY = 256
 
 
@@ -34,12 +34,12 @@ class Materialization:
     rows: int
     started_at: int
     finished_at: int | None = None
-    status: Status = "done"
+    status: RunStatus = "done"
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSet:
+class SavedTrainingSet:
     """A saved training set: how to build it again, and the digest of its content."""
 
     name: str
@@ -85,7 +85,7 @@ def materializations(
     *,
     view: str | None,
     definition_hash: str | None,
-    status: Status | None,
+    status: RunStatus | None,
     limit: int,
 ) -> list[Materialization]:
     """Runs, newest record first."""
@@ -116,7 +116,7 @@ def _materialization(row: Row[Any]) -> Materialization:
 
 
 def put_training_set(
-    connection: Connection, project: str, made: TrainingSet, replace: bool
+    connection: Connection, project: str, made: SavedTrainingSet, replace: bool
 ) -> None:
     """Save a training set; the same content again changes nothing.
 
@@ -149,17 +149,19 @@ def put_training_set(
     connection.execute(update(t).where(mine).values(**content))
 
 
-def training_sets(connection: Connection, project: str) -> list[TrainingSet]:
+def training_sets(connection: Connection, project: str) -> list[SavedTrainingSet]:
     """Every saved training set, by name."""
     t = tables.training_sets
     rows = connection.execute(select(t).where(t.c.project == project).order_by(t.c.name))
     return [
-        TrainingSet(r.name, json_data(r.spec, f"training set {r.name!r}"), r.digest, r.created_at)
+        SavedTrainingSet(
+            r.name, json_data(r.spec, f"training set {r.name!r}"), r.digest, r.created_at
+        )
         for r in rows
     ]
 
 
-def training_set(connection: Connection, project: str, name: str) -> TrainingSet:
+def training_set(connection: Connection, project: str, name: str) -> SavedTrainingSet:
     """The training set of that name, or NotFoundError with the nearest names."""
     found = {s.name: s for s in training_sets(connection, project)}
     if name not in found:

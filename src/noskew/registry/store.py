@@ -13,13 +13,13 @@ from noskew.definitions.project import Project
 from noskew.errors import ConflictError, CorruptDataError, InputError, NotFoundError
 from noskew.registry import state, tables
 from noskew.registry.database import Database, insert_into
-from noskew.registry.state import Materialization, Record, Status, TrainingSet
+from noskew.registry.state import Materialization, Record, RunStatus, SavedTrainingSet
 from noskew.registry.versions import (
     Applied,
     StoredDefinition,
     Version,
-    decode,
-    encode,
+    decode_project,
+    encode_project,
     hash_of,
     items_of,
 )
@@ -82,7 +82,7 @@ class SqlRegistry(Closing):
                 f"the registry has lost the current version of {project!r}; restore it from a "
                 f"backup"
             )
-        return decode(row.document, _made(row), project)
+        return decode_project(row.document, _made(row), project)
 
     def version(self, project: str, number: int) -> Applied:
         """Version ``number`` as it was applied, or NotFoundError."""
@@ -95,7 +95,7 @@ class SqlRegistry(Closing):
                 f"the project {project!r} has no version {number!r}; its current version is "
                 f"{self.head(project)}"
             )
-        return decode(row.document, _made(row), project)
+        return decode_project(row.document, _made(row), project)
 
     def history(self, project: str) -> list[Version]:
         """Every version, newest first, without definitions."""
@@ -139,7 +139,7 @@ class SqlRegistry(Closing):
         check_name(project, "project")
         if isinstance(base_version, bool) or not isinstance(base_version, int) or base_version < 0:
             raise InputError(f"base_version must be a version number, got {base_version!r}")
-        document, digest = encode(desired)
+        document, digest = encode_project(desired)
         made = Version(
             base_version + 1,
             applied_at,
@@ -148,7 +148,7 @@ class SqlRegistry(Closing):
             digest,
         )
         # What cannot be read back must not become current.
-        applied = replace(decode(document, made, project), project=desired)
+        applied = replace(decode_project(document, made, project), project=desired)
         with self._database.writing() as connection:
             won = _swap(connection, project, base_version)
             if won:
@@ -195,7 +195,7 @@ class SqlRegistry(Closing):
         view: str | None = None,
         *,
         definition_hash: str | None = None,
-        status: Status | None = None,
+        status: RunStatus | None = None,
         limit: int = 100,
     ) -> list[Materialization]:
         """Runs, the one recorded last first."""
@@ -210,7 +210,9 @@ class SqlRegistry(Closing):
                 limit=limit,
             )
 
-    def save_training_set(self, project: str, made: TrainingSet, *, replace: bool = False) -> None:
+    def save_training_set(
+        self, project: str, made: SavedTrainingSet, *, replace: bool = False
+    ) -> None:
         """Save a training set; the same content again changes nothing.
 
         Raises InputError if other content has the name and ``replace`` is not set.
@@ -219,13 +221,13 @@ class SqlRegistry(Closing):
         with self._database.writing() as connection:
             state.put_training_set(connection, project, made, replace)
 
-    def training_set(self, project: str, name: str) -> TrainingSet:
+    def training_set(self, project: str, name: str) -> SavedTrainingSet:
         """The training set of that name, or NotFoundError with the nearest names."""
         check_name(project, "project")
         with self._database.reading() as connection:
             return state.training_set(connection, project, name)
 
-    def training_sets(self, project: str) -> list[TrainingSet]:
+    def training_sets(self, project: str) -> list[SavedTrainingSet]:
         """Every saved training set, by name."""
         check_name(project, "project")
         with self._database.reading() as connection:

@@ -102,7 +102,7 @@ def hashes_of(project: Project) -> dict[str, dict[str, str]]:
     return found
 
 
-def encode(project: Project) -> tuple[str, str]:
+def encode_project(project: Project) -> tuple[str, str]:
     """The document that a registry keeps (canonical JSON), and its digest."""
     data = {"definitions": project.to_dict(), "hashes": hashes_of(project)}
     try:
@@ -114,8 +114,8 @@ def encode(project: Project) -> tuple[str, str]:
         ) from error
 
 
-def decode(document: str, made: Version, project: str) -> Applied:
-    """The inverse of :func:`encode`; functions are named, not imported.
+def decode_project(document: str, made: Version, project: str) -> Applied:
+    """The inverse of :func:`encode_project`; functions are named, not imported.
 
     Raises CorruptDataError if the document is not the one that was written, DefinitionError
     if today's libraries refuse a definition that was accepted then.

@@ -12,7 +12,14 @@ from noskew.definitions.transforms import (
 )
 from noskew.definitions.view import Feature, FeatureView
 from noskew.definitions.windows import EXACT_HOP
-from noskew.registry.difference import STALE, Difference, Readers, columns, features, listed
+from noskew.registry.difference import (
+    STALE,
+    Difference,
+    Readers,
+    column_differences,
+    features,
+    joined_names,
+)
 from noskew.registry.source_differences import source_values
 
 _AGGREGATION_FIELDS = ("function", "column", "where", "n", "q", "cap", "nulls")
@@ -28,7 +35,7 @@ def view(old: FeatureView, new: FeatureView, readers: Readers, *, stale: bool) -
         changed = _common(old, new)
     if changed:
         every = changed == _common(old, new)
-        found.add(f"values change: {'every feature' if every else listed(changed)}")
+        found.add(f"values change: {'every feature' if every else joined_names(changed)}")
     if old.definition_hash != new.definition_hash and not found.reasons:
         found.add("the same features, written in another way")
     found.duration("freshness", old.freshness, new.freshness)
@@ -77,7 +84,7 @@ def _values(found: Difference, old: FeatureView, new: FeatureView) -> list[str]:
 def _events(found: Difference, old: FeatureView, new: FeatureView) -> bool:
     """Differences in the events themselves: entity, source, transform."""
     named = found.field("entity", old.entity.name, new.entity.name)
-    keyed = columns(found, "join key", old.entity.keys, new.entity.keys, breaking=True)
+    keyed = column_differences(found, "join key", old.entity.keys, new.entity.keys, breaking=True)
     if old.source.name != new.source.name:
         found.field("source", old.source.name, new.source.name)
         sourced = True
@@ -104,7 +111,7 @@ def _transform(found: Difference, old: Transform | None, new: Transform | None) 
     found.field("engine of the transform", old.engine, new.engine)
     if not found.field("transform", old.function.path, new.function.path):
         found.field("source of the transform", old.function.digest[:8], new.function.digest[:8])
-    columns(found, "transformed column", old.schema, new.schema)
+    column_differences(found, "transformed column", old.schema, new.schema)
     return True
 
 

@@ -27,14 +27,19 @@ from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.background import Archiving
-from noskew.streaming.fold.generation import Footings
+from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.publish.freshness import Freshness
 from noskew.streaming.publish.publisher import publishing
 from noskew.streaming.status.verification import Verification, Verified
-from noskew.streaming.workers.assignment import Claims
+from noskew.streaming.workers.assignment import PartitionAssignment
 from noskew.streaming.workers.bootstrap import Bootstrap
-from noskew.streaming.workers.fold_base import Ground
-from noskew.streaming.workers.processor import Assignment, Processor, Progress, Watcher
+from noskew.streaming.workers.fold_base import FoldBase
+from noskew.streaming.workers.processor import (
+    Assignment,
+    PartitionPosition,
+    Processor,
+    StreamWatcher,
+)
 
 #: Told of a view's name, and how many more of its events are done.
 ViewProgress = Callable[[str, int], None]
@@ -72,7 +77,7 @@ class Streams:
         Raises DefinitionError for a source with event ids whose partitions are by no key, and
         OffsetLostError for a log that is not, or no longer, the one that the rows are of.
         """
-        mine = [v for v in fed_by(source, views) if v.online]
+        mine = [v for v in views_of_source(source, views) if v.online]
         if not mine:
             raise ConfigError(f"no view is made online from the source {source.name!r}")
         log = self.logs.of(source)
@@ -83,7 +88,7 @@ class Streams:
         try:
             bootstrap = self._bootstrap(source, log, state)
             folds = [bootstrap.ready(v, table_name(v)) for v in mine]
-            ground = Ground(bootstrap, folds)
+            ground = FoldBase(bootstrap, folds)
             footings = ground.footings()
             return Processor(
                 source,
@@ -106,7 +111,7 @@ class Streams:
         Of an event that was ingested and is in the log, too, the one that was known first counts;
         so both must be there when the first rows are made.
         """
-        footings = Footings(self.project, self.registry, self.clock)
+        footings = StreamGenerations(self.project, self.registry, self.clock)
         new = [
             v for v in views if footings.of(v) is None and table_name(v) in self.offline.tables()
         ]
@@ -124,7 +129,7 @@ class Streams:
         """What takes the events of all views of a source to the offline store."""
         return Archiving(
             source,
-            fed_by(source, views),
+            views_of_source(source, views),
             self.logs.of(source),
             self.offline,
             directory=self.directory / "archive" / source.name,
@@ -139,7 +144,7 @@ class Streams:
         views: Iterable[FeatureView],
         *,
         stop: Event | None,
-        progress: Watcher | None = None,
+        progress: StreamWatcher | None = None,
     ) -> None:
         """Process and archive a source until ``stop`` is set; None: until both are caught up.
 
@@ -157,9 +162,9 @@ class Streams:
         self,
         source: Source,
         views: Sequence[FeatureView],
-        claims: Claims,
+        claims: PartitionAssignment,
         stop: Event | None,
-        progress: Watcher | None,
+        progress: StreamWatcher | None,
     ) -> None:
         with (
             self.processor(source, views, assignment=claims) as processor,
@@ -169,10 +174,12 @@ class Streams:
             processor.run(stop or Event(), until_caught_up=stop is None, told=told)
             archiving.catch_up()
 
-    def claims(self, source: Source) -> Claims:
+    def claims(self, source: Source) -> PartitionAssignment:
         """The claims of this worker on the partitions of a source."""
         log = self.logs.of(source)
-        return Claims(self.registry, self.project, source.name, lambda: log.partitions, self.clock)
+        return PartitionAssignment(
+            self.registry, self.project, source.name, lambda: log.partitions, self.clock
+        )
 
     def rebuild(
         self, source: Source, views: Iterable[FeatureView], *, progress: ViewProgress | None = None
@@ -185,7 +192,7 @@ class Streams:
         log, state = self.logs.of(source), self._state(source)
         with state:
             bootstrap = self._bootstrap(source, log, state)
-            for view in fed_by(source, views):
+            for view in views_of_source(source, views):
                 if view.online:
                     bootstrap.renew(view, table_name(view))
                     told = progress and partial(progress, view.name)
@@ -205,7 +212,7 @@ class Streams:
         state are written again; rows of the state itself are made anew by :meth:`rebuild`.
         ``progress`` is told of archived events.
         """
-        mine = [v for v in fed_by(source, views) if v.online]
+        mine = [v for v in views_of_source(source, views) if v.online]
         log = self.logs.of(source)
         with self._state(source) as state:
             check = Verification(source.name, self.project, log, self.offline, self.online, state)
@@ -238,7 +245,7 @@ class Streams:
         return StateStore(self.online.directory or self.directory / "state" / source.name)
 
     def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
-        footings = Footings(self.project, self.registry, self.clock)
+        footings = StreamGenerations(self.project, self.registry, self.clock)
         return Bootstrap(source.name, self.project, log, self.offline, self.online, state, footings)
 
     def _expire(self, table: str) -> None:
@@ -252,15 +259,15 @@ class Streams:
         return table_spec(view, self.buckets)
 
 
-def fed_by(source: Source, views: Iterable[FeatureView]) -> list[FeatureView]:
+def views_of_source(source: Source, views: Iterable[FeatureView]) -> list[FeatureView]:
     """The views of a source."""
     return [v for v in views if v.source.name == source.name]
 
 
-def _of_both(told: Watcher, archiving: Archiving) -> Watcher:
+def _of_both(told: StreamWatcher, archiving: Archiving) -> StreamWatcher:
     """Tell of processing, and of the archive's fault with it."""
 
-    def tell(found: list[Progress]) -> None:
+    def tell(found: list[PartitionPosition]) -> None:
         told([replace(p, archive_fault=archiving.fault) for p in found])
 
     return tell

@@ -53,7 +53,7 @@ from noskew.testing.reference_aggregates import Flag, aggregate, canonical_bytes
 Key = tuple[Any, ...]
 #: A row that asks for features: the key's parts (None, or a None among them, is null) and t.
 Row = tuple[Key | None, int]
-KnownAt = int | Literal["row"] | None
+ReferenceKnownAt = int | Literal["row"] | None
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class Outcome:
     flag: Flag | None = None
 
 
-def historical(
+def naive_historical(
     view: FeatureView,
     facts: Sequence[Fact],
     rows: Sequence[Row],
-    known_at: KnownAt = None,
+    known_at: ReferenceKnownAt = None,
 ) -> list[dict[str, Any]]:
     """The features of each row by name, in the order of the rows.
 
@@ -114,7 +114,7 @@ def historical(
 
 def online(view: FeatureView, facts: Sequence[Fact], key: Key | None, t: int) -> dict[str, Any]:
     """What the online store gives at ``t``: the historical answer with ``known_at=t`` (SPEC §7)."""
-    return historical(view, facts, [(key, t)], known_at=t)[0]
+    return naive_historical(view, facts, [(key, t)], known_at=t)[0]
 
 
 def statuses(
@@ -139,9 +139,9 @@ def explain(
     view: FeatureView,
     facts: Sequence[Fact],
     rows: Sequence[Row],
-    known_at: KnownAt = None,
+    known_at: ReferenceKnownAt = None,
 ) -> list[dict[str, Outcome]]:
-    """As :func:`historical`, with each value's status and flag."""
+    """As :func:`naive_historical`, with each value's status and flag."""
     _check(view, facts, rows, known_at)
     answers = []
     for key, t in rows:
@@ -160,7 +160,7 @@ def explain(
     return answers
 
 
-def window_start(t: int, window: int, hop: int) -> int:
+def naive_window_start(t: int, window: int, hop: int) -> int:
     """The open end of the window at ``t``; the closed one is ``t`` itself."""
     return (t - window) // hop * hop
 
@@ -189,7 +189,7 @@ def _aggregated(
 ) -> Any:
     held = past
     if feature.window is not None:
-        start = window_start(t, feature.window, feature.hop)
+        start = naive_window_start(t, feature.window, feature.hop)
         held = [f for f in past if start < f.event_time]
         if feature.hop == EXACT_HOP and len(held) > view.exact_cap:
             return Flag.OVER_CAP
@@ -201,7 +201,7 @@ def _aggregated(
     return aggregate(spec, view.columns[spec.column], values)
 
 
-def _is_known(fact: Fact, t: int, known_at: KnownAt) -> bool:
+def _is_known(fact: Fact, t: int, known_at: ReferenceKnownAt) -> bool:
     if known_at is None:
         return True
     return fact.known_time <= (t if known_at == "row" else known_at)
@@ -249,7 +249,7 @@ def _values(outcomes: dict[str, Outcome]) -> dict[str, Any]:
 
 
 def _check(
-    view: FeatureView, facts: Sequence[Fact], rows: Sequence[Row], known_at: KnownAt
+    view: FeatureView, facts: Sequence[Fact], rows: Sequence[Row], known_at: ReferenceKnownAt
 ) -> None:
     if isinstance(known_at, bool) or not (known_at in (None, "row") or isinstance(known_at, int)):
         raise InputError(f"known_at is None, 'row' or microseconds as an int, got {known_at!r}")

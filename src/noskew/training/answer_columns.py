@@ -20,7 +20,7 @@ Places = NDArray[Any]
 Spare = dict[str, NDArray[Any]]
 
 
-class Answer:
+class AnswerColumns:
     """Columns of values in places; what is never put is null.
 
     Places are numbered so that those of a bucket stand together: what is put at a time stays

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import has_table, one_per_log, table_name
 from noskew.stores.offline.base import OfflineStore
-from noskew.training.progress import Progress, of_one
+from noskew.training.progress import ViewProgress, of_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Compacted:
 
 
 def compact_all(
-    views: Iterable[FeatureView], offline: OfflineStore, progress: Progress | None = None
+    views: Iterable[FeatureView], offline: OfflineStore, progress: ViewProgress | None = None
 ) -> list[Compacted]:
     """Make one sorted file of each bucket; values and earlier snapshots stay the same.
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noskew.errors import InputError, SchemaMismatchError, missing_extra
-from noskew.runners.spark.faults import faults
+from noskew.runners.spark.faults import spark_faults
 from noskew.runners.spark.session import is_frame
 
 
@@ -38,7 +38,7 @@ def _read(rows: Any, what: str) -> pa.Table:
     if isinstance(rows, (str, Path)):
         return _from_text(rows, what)
     if is_frame(rows):
-        with faults(f"collecting {what}"):
+        with spark_faults(f"collecting {what}"):
             return rows.toArrow()
     try:
         if isinstance(rows, Mapping):

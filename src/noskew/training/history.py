@@ -24,9 +24,9 @@ from noskew.kernel.plan import ViewPlan, WindowFeature, compile_view
 from noskew.kernel.spans import mark, spans
 from noskew.kernel.values import whole
 from noskew.runners.in_process import THREADS, each
-from noskew.stores.offline.base import Filter, OfflineStore, Progress
-from noskew.training.answer_columns import Answer
-from noskew.training.row_lookup import Asking, Buckets, Found
+from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
+from noskew.training.answer_columns import AnswerColumns
+from noskew.training.row_lookup import RowBuckets, RowLookup, RowMatches
 from noskew.types import DType, Schema
 
 Index = NDArray[np.int64]
@@ -37,7 +37,7 @@ _WORTH_SELECTING = 0.5
 
 
 #: The features of some views, by view and feature name.
-Stored = dict[str, dict[str, pa.Array]]
+StoredFeatures = dict[str, dict[str, pa.Array]]
 
 
 def historical_features(
@@ -48,7 +48,7 @@ def historical_features(
     event_time: str = DEFAULT_EVENT_TIME,
     known_at: KnownAt = None,
     snapshots: Mapping[str, int | None] | None = None,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
 ) -> pa.Table:
     """The rows with the service's features as of each row's own time.
 
@@ -59,7 +59,7 @@ def historical_features(
     Raises SchemaMismatchError when a join key, request field or the event time is absent, of
     another type, or when a column has the name of a feature.
     """
-    asked = Rows.of(service, rows, event_time)
+    asked = CallerRows.of(service, rows, event_time)
     stored = stored_features(
         service,
         service.views,
@@ -73,14 +73,14 @@ def historical_features(
 
 
 @dataclass(frozen=True)
-class Rows:
+class CallerRows:
     """The caller's rows, and the time of each: int64 (µs), shape (rows,)."""
 
     table: pa.Table
     t: Index
 
     @classmethod
-    def of(cls, service: FeatureService, rows: pa.Table, event_time: str) -> Rows:
+    def of(cls, service: FeatureService, rows: pa.Table, event_time: str) -> CallerRows:
         """Check that rows have a time and no feature. Raises SchemaMismatchError."""
         what = f"rows for {service.name!r}"
         if event_time not in rows.column_names:
@@ -103,18 +103,18 @@ class Rows:
 def stored_features(
     service: FeatureService,
     views: Iterable[FeatureView],
-    asked: Rows,
+    asked: CallerRows,
     offline: OfflineStore,
     *,
     known_at: KnownAt,
     snapshots: Mapping[str, int | None] | None,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
     threads: int = THREADS,
-) -> Stored:
+) -> StoredFeatures:
     """The features of some of the service's views, those that it needs; see
     :func:`historical_features`.
     """
-    found: Stored = {}
+    found: StoredFeatures = {}
     for view in views:
         plan = compile_view(view).restrict(features_of(service, view))
         pinned = None if snapshots is None else snapshots.get(table_name(view))
@@ -127,7 +127,7 @@ def stored_features(
     return found
 
 
-def with_features(service: FeatureService, rows: pa.Table, stored: Stored) -> pa.Table:
+def with_features(service: FeatureService, rows: pa.Table, stored: StoredFeatures) -> pa.Table:
     """The rows, and the columns of the service after them; on-demand functions are run.
 
     ``stored``: the features of every view of the service.
@@ -151,13 +151,13 @@ class _Question:
 
     view: FeatureView
     plan: ViewPlan
-    asked: Rows
+    asked: CallerRows
     known_at: KnownAt
 
     def of_nothing(self) -> dict[str, pa.Array]:
         """The answer of a table without events."""
-        buckets = Buckets(self._keys(), 1)
-        answer, none = Answer(self._kinds(), buckets.order), np.full(len(buckets.keyed), -1)
+        buckets = RowBuckets(self._keys(), 1)
+        answer, none = AnswerColumns(self._kinds(), buckets.order), np.full(len(buckets.keyed), -1)
         values = historical(
             self.plan, _no_events(self.view, self.plan), none, self.asked.t[buckets.keyed]
         )
@@ -165,13 +165,17 @@ class _Question:
         return answer.finish()
 
     def of(
-        self, offline: OfflineStore, snapshot: int | None, progress: Progress | None, threads: int
+        self,
+        offline: OfflineStore,
+        snapshot: int | None,
+        progress: RowProgress | None,
+        threads: int,
     ) -> dict[str, pa.Array]:
         """The answer of the view's table; ``snapshot``: None for the latest."""
         info = offline.info(table_name(self.view), snapshot=snapshot)
         columns = self._keys()
-        buckets = Buckets(columns, info.spec.buckets)
-        answer = Answer(self._kinds(), buckets.order)
+        buckets = RowBuckets(columns, info.spec.buckets)
+        answer = AnswerColumns(self._kinds(), buckets.order)
         nothing = _no_events(self.view, self.plan)
         work = _Work(
             self.view,
@@ -209,18 +213,18 @@ class _Work:
 
     view: FeatureView
     plan: ViewPlan
-    asked: Rows
+    asked: CallerRows
     offline: OfflineStore
     columns: Sequence[pa.Array]
     known_at: KnownAt
     snapshot: int | None
     nothing: Events
-    answer: Answer
+    answer: AnswerColumns
 
     def bucket(self, bucket: int, first: int, rows: Index) -> None:
         """Answer the rows, all of one bucket; ``first``: the place of the first of them."""
         names = list(self.view.entity.keys)
-        asking = Asking(self.columns, names, rows)
+        asking = RowLookup(self.columns, names, rows)
         t = self.asked.t[rows]
         earliest, latest = self._earliest(int(t.min())), self._latest(int(t.max()))
         known_to = self.known_at if isinstance(self.known_at, int) else None
@@ -248,7 +252,7 @@ class _Work:
         values = historical(self.plan, events, entity, t[rows], self.known_at)
         self.answer.put(first + rows, values)
 
-    def _needed(self, events: Events, found: Found, where: Filter) -> Events:
+    def _needed(self, events: Events, found: RowMatches, where: Filter) -> Events:
         """Without the events that cannot matter, where each costs something and they are many.
 
         Latest values look up the few that they need; aggregates look at every one.

@@ -19,7 +19,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
 from noskew.intake.tables import one_per_log, table_spec
 from noskew.kernel.transforms.pipeline import Pipeline
-from noskew.stores.offline.base import Commit, OfflineStore, Progress
+from noskew.stores.offline.base import Commit, OfflineStore, RowProgress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
 from noskew.training.read_ahead import read_ahead
@@ -38,7 +38,7 @@ class IngestReport:
     repeated: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
-    def add(self, part: Part, commit: Commit, progress: Progress | None) -> None:
+    def add(self, part: Part, commit: Commit, progress: RowProgress | None) -> None:
         """Count a part that is in the table; ``progress`` was told of it, unless it was before."""
         self.parts += 1
         self.repeated += commit.repeated
@@ -47,7 +47,7 @@ class IngestReport:
             progress(part.rows)
 
 
-def fed_by(project: Project, source: str | None) -> list[FeatureView]:
+def views_to_ingest(project: Project, source: str | None) -> list[FeatureView]:
     """One view for each offline table that an ingest of ``source`` fills; None: all with data.
 
     Raises NotFoundError for a source that is not in the project.
@@ -81,7 +81,7 @@ def ingest(
     *,
     buckets: int,
     connector: connectors.Connector | None = None,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
 ) -> IngestReport:
     """Append the events of every part of the view's source that the table does not have yet.
 
@@ -94,7 +94,7 @@ def ingest(
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
     source = open_connector(chosen, view.source.schema.arrow)
-    table, made = table_of(view, offline, buckets)
+    table, made = open_table(view, offline, buckets)
     run = Ingest(view, source, made, clock.now(), pushed)
     report = IngestReport(view.name)
     for part in source.parts():
@@ -133,7 +133,7 @@ def pushed_down(
     return replace(connector, sql=pushed.over(connector.sql)), pushed
 
 
-def table_of(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
+def open_table(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
     """The table of a view, made if it is not there, and how many buckets it has.
 
     An existing table keeps its bucket count whatever the configuration says now.
@@ -164,7 +164,7 @@ class Ingest:
         self._source, self._buckets, self._now = source, buckets, now
         self.refused: dict[str, int] = {}
 
-    def events(self, part: Part, progress: Progress | None) -> Iterator[pa.RecordBatch]:
+    def events(self, part: Part, progress: RowProgress | None) -> Iterator[pa.RecordBatch]:
         for batch in read_ahead(self._source.read(part, self._needed, batch_rows=BATCH_ROWS)):
             done = self._pipeline(
                 pa.Table.from_batches([batch]), known_time=self._now, buckets=self._buckets

@@ -14,9 +14,9 @@ from noskew.runners.spark.session import is_frame
 from noskew.stores.offline.base import OfflineStore
 from noskew.training import frames
 from noskew.training.ingest import IngestReport, ingest
-from noskew.training.progress import Progress, of_one
+from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.ingest import FrameOfSource, ingest_frame, ingest_parts
-from noskew.training.spark.task_project import Spark
+from noskew.training.spark.task_project import SparkProject
 
 
 def ingest_all(
@@ -28,8 +28,8 @@ def ingest_all(
     buckets: int,
     data: Any = None,
     source: str | None = None,
-    progress: Progress | None = None,
-    spark: Spark | None = None,
+    progress: ViewProgress | None = None,
+    spark: SparkProject | None = None,
 ) -> list[IngestReport]:
     """Ingest each view from ``data`` of ``source``, else from its source's own batch data.
 

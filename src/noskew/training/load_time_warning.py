@@ -22,7 +22,7 @@ from noskew.types import DType
 _CALLER = 4
 
 
-def warn_of_hindsight(
+def warn_of_load_time(
     service: FeatureService, earliest: Callable[[], int | None], offline: OfflineStore
 ) -> None:
     """Warn if a source without ``created`` knew nothing yet at the earliest row's time.

@@ -21,10 +21,10 @@ from noskew.registry.store import SqlRegistry
 from noskew.registry.view_records import MATERIALIZED, record_key
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
-from noskew.training.materialize import Materialized, Since, materialize
-from noskew.training.progress import Progress, of_one
+from noskew.training.materialize import EarlierRun, Materialized, materialize
+from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.materialize import filled_by
-from noskew.training.spark.task_project import Spark
+from noskew.training.spark.task_project import SparkProject
 
 #: Rows of an earlier definition that are removed in one call.
 _DELETE_ROWS = 1_000
@@ -55,8 +55,8 @@ class Materializations:
         *,
         until: int,
         full: bool,
-        progress: Progress | None = None,
-        spark: Spark | None = None,
+        progress: ViewProgress | None = None,
+        spark: SparkProject | None = None,
     ) -> list[Materialized]:
         """Write what was learned since the last run (all, if ``full``) of views that are online.
 
@@ -129,11 +129,11 @@ class Materializations:
             self.project, Record(MATERIALIZED, record_key(view), data, self.clock.now())
         )
 
-    def _since(self, view: FeatureView, until: int) -> Since | None:
+    def _since(self, view: FeatureView, until: int) -> EarlierRun | None:
         held = self.registry.record(self.project, MATERIALIZED, record_key(view))
         if held is None or until < held.data["until"]:
             return None  # going back in time: rows of a later version win anyway
-        return Since(held.data["until"], held.data["sequence"])
+        return EarlierRun(held.data["until"], held.data["sequence"])
 
 
 def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:

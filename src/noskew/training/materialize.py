@@ -19,7 +19,7 @@ from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, version_bytes, version_of
 from noskew.kernel.values import whole
-from noskew.stores.offline.base import Filter, OfflineStore, Progress, TableInfo
+from noskew.stores.offline.base import Filter, OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.training.keys import positions
 
@@ -27,7 +27,7 @@ _Batches = Iterator[pa.RecordBatch]
 
 
 @dataclass(frozen=True)
-class Since:
+class EarlierRun:
     """What an earlier run covered: facts known by ``until`` in ``snapshot_number``'s table."""
 
     until: int
@@ -68,8 +68,8 @@ def materialize(
     *,
     project: str,
     until: int,
-    since: Since | None = None,
-    progress: Progress | None = None,
+    since: EarlierRun | None = None,
+    progress: RowProgress | None = None,
     fill: Fill | None = None,
 ) -> Materialized:
     """Write the state of every entity, of the facts known by ``until``, to the online store.
@@ -90,7 +90,7 @@ def materialize(
     number, done = 0, Filled(0, 0, since.sequence if since else -1)
     if has_table(offline, view):
         info = offline.info(table_name(view))
-        job = Job(view, project, info, until, since)
+        job = MaterializeJob(view, project, info, until, since)
         done = (fill or fill_here)(job, offline, online, progress)
         number = info.snapshot_number
     online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
@@ -99,10 +99,10 @@ def materialize(
 
 
 def fill_here(
-    job: Job,
+    job: MaterializeJob,
     offline: OfflineStore,
     online: OnlineStore,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
     buckets: Iterable[int] | None = None,
 ) -> Filled:
     """Write the rows of some buckets (default: all), one after the other, in this process."""
@@ -112,13 +112,13 @@ def fill_here(
     return Filled(filling.entities, changed, filling.sequence)
 
 
-def _covers(online: OnlineStore, prefix: bytes, since: Since) -> bool:
+def _covers(online: OnlineStore, prefix: bytes, since: EarlierRun) -> bool:
     """Whether this very store holds an earlier run: its heartbeat is as late as ``since``."""
     (row,) = online.read([heartbeat_key(prefix)])
     return row is not None and version_of(row)[0] >= since.until
 
 
-def _told(filling: _Filling, batches: _Batches, progress: Progress) -> _Batches:
+def _told(filling: _Filling, batches: _Batches, progress: RowProgress) -> _Batches:
     """The batches; the events looked at for each are reported when its rows were taken."""
     told = 0
     for batch in batches:
@@ -129,18 +129,18 @@ def _told(filling: _Filling, batches: _Batches, progress: Progress) -> _Batches:
 
 
 @dataclass(frozen=True)
-class Job:
+class MaterializeJob:
     """What is to be written: the rows of a view, as of one snapshot of its table."""
 
     view: FeatureView
     project: str
     table: TableInfo
     until: int
-    since: Since | None
+    since: EarlierRun | None
 
 
 #: Writes the rows of a job: as :func:`fill_here`, of all buckets.
-Fill = Callable[[Job, OfflineStore, OnlineStore, Progress | None], Filled]
+Fill = Callable[[MaterializeJob, OfflineStore, OnlineStore, RowProgress | None], Filled]
 
 
 class _Filling:
@@ -150,7 +150,7 @@ class _Filling:
     ``sequence`` is the greatest of them, and ``entities`` counts the rows that were made.
     """
 
-    def __init__(self, job: Job, offline: OfflineStore) -> None:
+    def __init__(self, job: MaterializeJob, offline: OfflineStore) -> None:
         view, since = job.view, job.since
         self.scanned, self.entities = 0, 0
         self.sequence = since.sequence if since else -1
@@ -195,7 +195,7 @@ class _Filling:
             if len(wanted):
                 yield wanted
 
-    def _changed_keys(self, bucket: int, since: Since) -> pa.Table:
+    def _changed_keys(self, bucket: int, since: EarlierRun) -> pa.Table:
         """The distinct keys that have facts the earlier run did not see."""
         found = []
         for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE]):

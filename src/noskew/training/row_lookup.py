@@ -22,7 +22,7 @@ Index = NDArray[np.int64]
 _CHUNK = 131_072
 
 
-class Buckets:
+class RowBuckets:
     """Which rows are in each bucket; rows without a key are in none (SPEC §2).
 
     ``order``: int64, shape (rows,), the row of each place; rows of a bucket stand together and
@@ -53,7 +53,7 @@ class Buckets:
 
 
 @dataclass(frozen=True)
-class Found:
+class RowMatches:
     """Rows and their entities: row ``rows[i]`` asks for entity ``entity[i]``. int64, (n,).
 
     ``rows`` are numbers within the bucket, not of the caller's table.
@@ -63,7 +63,7 @@ class Found:
     entity: Index
 
 
-class Asking:
+class RowLookup:
     """The rows of one bucket, by the key that they ask for."""
 
     def __init__(self, columns: Sequence[pa.Array], names: Sequence[str], rows: Index) -> None:
@@ -72,7 +72,7 @@ class Asking:
         self._starts, self._rows = _by_group(group, len(self.keys))
         self._unseen = np.ones(len(self.keys), bool)
 
-    def of(self, keys: pa.Table) -> Found:
+    def of(self, keys: pa.Table) -> RowMatches:
         """The rows that ask for some keys; their numbers in ``keys`` are the entities.
 
         Raises CorruptDataError for a key that has come up before: then its events stand in
@@ -87,7 +87,7 @@ class Asking:
                 "was not written by noskew; ingest its rows instead"
             )
         self._unseen[group] = False
-        return Found(*_members(self._starts, self._rows, group, entity))
+        return RowMatches(*_members(self._starts, self._rows, group, entity))
 
     def rest(self) -> Index:
         """The rows whose keys never came up."""

@@ -16,15 +16,15 @@ from noskew.definitions.service import FeatureService
 from noskew.errors import CorruptDataError
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.history import KnownAt
-from noskew.registry.state import TrainingSet as Saved
+from noskew.registry.state import SavedTrainingSet as Saved
 from noskew.registry.store import SqlRegistry
 from noskew.runners.spark.session import is_frame
-from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.training import frames
 from noskew.training.history import historical_features
-from noskew.training.load_time_warning import earliest, warn_of_hindsight
-from noskew.training.spark.history import Question
-from noskew.training.spark.task_project import Spark
+from noskew.training.load_time_warning import earliest, warn_of_load_time
+from noskew.training.spark.history import HistoryQuery
+from noskew.training.spark.task_project import SparkProject
 from noskew.training.spark.training_set import SparkTrainingSet
 from noskew.training.training_set import TrainingSet, table_digest
 from noskew.types import check_name
@@ -47,8 +47,8 @@ class TrainingSets:
         *,
         event_time: str,
         known_at: KnownAt,
-        progress: Progress | None = None,
-        spark: Spark | None = None,
+        progress: RowProgress | None = None,
+        spark: SparkProject | None = None,
     ) -> TrainingSet:
         """The features of a service as of each row's time, from the latest snapshots.
 
@@ -61,11 +61,11 @@ class TrainingSets:
             if has_table(self.offline, v)
         }
         spec = _spec_of(service, event_time, known_at, snapshots)
-        question = Question(service, event_time, known_at, snapshots)
+        question = HistoryQuery(service, event_time, known_at, snapshots)
         if spark is not None and is_frame(rows):
             answered = question.of_frame(spark, self.offline, rows)
             if known_at == "row":
-                warn_of_hindsight(service, lambda: question.earliest(spark, rows), self.offline)
+                warn_of_load_time(service, lambda: question.earliest(spark, rows), self.offline)
             columns = question.collected(spark.runner.schema(rows))
             return SparkTrainingSet(answered, spark.runner, columns, spec, self)
         asked = frames.to_arrow(rows)
@@ -84,7 +84,7 @@ class TrainingSets:
                 progress=progress,
             )
         if known_at == "row":
-            warn_of_hindsight(service, lambda: earliest(asked, event_time), self.offline)
+            warn_of_load_time(service, lambda: earliest(asked, event_time), self.offline)
         return TrainingSet(table, spec, self)
 
     def save(self, name: str, made: TrainingSet, *, replace: bool) -> None:

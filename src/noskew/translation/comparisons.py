@@ -9,10 +9,10 @@ from sqlglot import exp
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import BOOL, Typed, Unfit, fill, list_of
 
-Special = Callable[[Translator, Sequence[exp.Expr], Scope], Typed]
+SpecialRule = Callable[[Translator, Sequence[exp.Expr], Scope], Typed]
 
 
-def compared(sign: str) -> Special:
+def compared(sign: str) -> SpecialRule:
     """``a < b`` and the like, by a sign of DuckDB's."""
 
     def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -30,7 +30,7 @@ def between(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> T
     return Typed(fill("$1 >= $2 AND $3 <= $4", *trees), BOOL)
 
 
-def logic(word: str) -> Special:
+def logic(word: str) -> SpecialRule:
     """``AND``, ``OR`` and ``NOT``."""
 
     def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:

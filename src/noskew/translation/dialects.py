@@ -42,10 +42,10 @@ def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: 
     """
     if dialect == DUCKDB:
         return text
-    from noskew.translation.verified_dialects import is_judged, translated
+    from noskew.translation.verified_dialects import is_judged, translate_select
 
     if is_judged(dialect):
-        return translated(text, dialect, source_name, columns, what)
+        return translate_select(text, dialect, source_name, columns, what)
     return _translated(text, dialect, source_name, columns, what)
 
 

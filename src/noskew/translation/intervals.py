@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from sqlglot import exp
 
-from noskew.translation.typed import DATE, TIMESTAMP, Typed, Unfit, as_type, fill, number
+from noskew.translation.typed import DATE, TIMESTAMP, Typed, Unfit, as_type, fill, integer_literal
 from noskew.types import DType
 
 _UNITS: Mapping[str, str] = {
@@ -23,7 +23,7 @@ _UNITS: Mapping[str, str] = {
 _UNITS_AT_MOST = 100_000
 
 
-def plain(tree: exp.Expr) -> exp.Expr:
+def naive_timestamp(tree: exp.Expr) -> exp.Expr:
     """A timestamp in UTC as one without a zone, by arithmetic alone."""
     if isinstance(tree, exp.Anonymous) and tree.name == "make_timestamptz":
         inner = tree.expressions[0]  # It was made by zoned().
@@ -74,7 +74,7 @@ def interval(node: exp.Expr, sign: str) -> tuple[int, str]:
 def moved(value: Typed, count: int, unit: str) -> Typed:
     """A date or timestamp moved by some units."""
     step = f"to_{_UNITS[unit]}s($2)"
-    count_tree = number(count)
+    count_tree = integer_literal(count)
     if value.type == DATE and unit in ("YEAR", "MONTH", "WEEK", "DAY"):
         made = fill(f"CAST($1 + {step} AS DATE)", value.tree, count_tree)
         return Typed(made, DATE)
@@ -82,5 +82,5 @@ def moved(value: Typed, count: int, unit: str) -> Typed:
         value = Typed(zoned(fill("CAST($1 AS TIMESTAMP)", value.tree)), TIMESTAMP)
     if value.type != TIMESTAMP:
         raise Unfit(f"an INTERVAL is added to a date or a timestamp, and got {value.type}")
-    made = fill(f"$1 + {step}", plain(value.tree), count_tree)
+    made = fill(f"$1 + {step}", naive_timestamp(value.tree), count_tree)
     return Typed(zoned(made), TIMESTAMP)

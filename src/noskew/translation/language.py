@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sqlglot.dialects.dialect import Dialect
 
-from noskew.translation.rules import Function
+from noskew.translation.rules import DialectFunction
 from noskew.translation.typed import Typed
 from noskew.types import DType
 
@@ -21,7 +21,7 @@ class Language:
     #: Its name, for people.
     title: ClassVar[str]
     reader: ClassVar[type[Dialect]]
-    functions: ClassVar[Mapping[str, Function]]
+    functions: ClassVar[Mapping[str, DialectFunction]]
     #: Why a function is refused, where that is known.
     refused: ClassVar[Mapping[str, str]]
     #: The function that ``extract(field FROM time)`` is.

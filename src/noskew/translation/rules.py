@@ -79,7 +79,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Function:
+class DialectFunction:
     """What is known of a function of a dialect.
 
     ``note`` says what had to be repaired or restricted; without one it means the same in DuckDB.
@@ -93,19 +93,19 @@ class Function:
     special: Callable[..., Typed] | None = field(default=None, compare=False)
 
 
-def same(*rules: tuple[str, Meaning]) -> Function:
+def same(*rules: tuple[str, Meaning]) -> DialectFunction:
     """A function that means the same in DuckDB, but for names and types."""
-    return Function(tuple(Rule.of(*r) for r in rules))
+    return DialectFunction(tuple(Rule.of(*r) for r in rules))
 
 
-def repaired(note: str, *rules: tuple[str, Meaning]) -> Function:
+def repaired(note: str, *rules: tuple[str, Meaning]) -> DialectFunction:
     """A function whose equivalent in DuckDB gives other values, and what makes up for it."""
-    return Function(tuple(Rule.of(*r) for r in rules), note)
+    return DialectFunction(tuple(Rule.of(*r) for r in rules), note)
 
 
-def close(note: str, *rules: tuple[str, Meaning]) -> Function:
+def close(note: str, *rules: tuple[str, Meaning]) -> DialectFunction:
     """A function whose result may differ in the last bit from that of the dialect's engine."""
-    return Function(tuple(Rule.of(*r) for r in rules), note, close=True)
+    return DialectFunction(tuple(Rule.of(*r) for r in rules), note, close=True)
 
 
 #: Converts an argument to a type by the dialect's implicit rules; raises Unfit where it has none.
@@ -114,8 +114,8 @@ Converter = Callable[[Typed, DType], Typed]
 Common = Callable[[Sequence[Typed]], DType | None]
 
 
-def apply(
-    function: Function, arguments: Sequence[Typed], convert: Converter, common: Common
+def apply_rules(
+    function: DialectFunction, arguments: Sequence[Typed], convert: Converter, common: Common
 ) -> Typed:
     """The value of a call: by the first rule that fits without conversions, else with them.
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from noskew.errors import TransformError, nearest
 from noskew.translation.language import Language
-from noskew.translation.rules import apply
+from noskew.translation.rules import apply_rules
 from noskew.translation.typed import (
     BOOL,
     DOUBLE,
@@ -21,7 +21,7 @@ from noskew.translation.typed import (
     as_type,
     decimal,
     fill,
-    number,
+    integer_literal,
     text,
 )
 from noskew.types import DType
@@ -155,7 +155,7 @@ class Translator:
             return function.special(self, nodes, scope)
         given = [self(node, scope) for node in nodes]
         try:
-            return apply(function, given, self.language.convert, self.language.common)
+            return apply_rules(function, given, self.language.convert, self.language.common)
         except Unfit as unfit:
             kinds = ", ".join("null" if g.type is None else str(g.type) for g in given)
             known = " or ".join(f"({', '.join(r.takes)})" for r in function.rules)
@@ -184,7 +184,11 @@ class Translator:
             if value <= _LONG_MAX:
                 kind = INT if value <= _INT_MAX else LONG
                 return Typed(
-                    as_type(number(value), kind) if kind == LONG else number(value), kind, value
+                    as_type(integer_literal(value), kind)
+                    if kind == LONG
+                    else integer_literal(value),
+                    kind,
+                    value,
                 )
             raise Unfit("it is beyond 64 bits")
         if written.replace(".", "", 1).isdigit():

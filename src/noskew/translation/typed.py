@@ -111,7 +111,7 @@ def text(value: str) -> exp.Literal:
     return exp.Literal.string(value)
 
 
-def number(value: int) -> exp.Expr:
+def integer_literal(value: int) -> exp.Expr:
     """An integer literal."""
     made = exp.Literal.number(abs(value))
     return made if value >= 0 else exp.Paren(this=exp.Neg(this=made))

@@ -35,7 +35,7 @@ def parsed(text: str, dialect: str) -> exp.Expr:
 
 
 @lru_cache(maxsize=1_024)
-def translated(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
+def translate_select(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
     """The SELECT over a source in DuckDB's dialect.
 
     Raises TransformError for text that the parser refuses, and for what is not known to mean the

@@ -15,7 +15,7 @@ Runner = Annotated[
     str | None,
     typer.Option(metavar="in_process|spark", help="What does the work; default: noskew.toml's."),
 ]
-Until = Annotated[
+UntilOption = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only facts known by then, e.g. 2013-12-01T12:00:00Z."),
 ]
@@ -41,7 +41,7 @@ def ingest(
 def materialize(
     ctx: typer.Context,
     views: Views = None,
-    until: Until = None,
+    until: UntilOption = None,
     full: Annotated[
         bool, typer.Option("--full", help="Every entity, not only those with new facts.")
     ] = False,
@@ -53,7 +53,7 @@ def materialize(
 
 
 def backfill(
-    ctx: typer.Context, views: Views = None, until: Until = None, runner: Runner = None
+    ctx: typer.Context, views: Views = None, until: UntilOption = None, runner: Runner = None
 ) -> None:
     """Rebuild views from their sources: ingest what is missing, then write all rows online.
 

@@ -138,6 +138,6 @@ def show(
     from noskew.cli.render import details
 
     with session(ctx).store() as store:
-        for kind, item in details.find(store.applied.project, name):
+        for kind, item in details.find_definitions(store.applied.project, name):
             for part in details.describe(store, kind, item):
                 out.print(part)

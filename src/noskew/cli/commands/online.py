@@ -45,14 +45,14 @@ def get(
     at: At = None,
 ) -> None:
     """Read the features of a service from the online store."""
-    from noskew.cli.values import columns
+    from noskew.cli.values import columns_from_text
     from noskew.cli.warmth import tell_if_cold
 
     tell_if_cold()
     with session(ctx).store(at=at) as store:
         chosen = store.applied.project.service(service)
         _check_at(store, [chosen], at)
-        rows = columns(values or [], {**chosen.join_keys, **chosen.request})
+        rows = columns_from_text(values or [], {**chosen.join_keys, **chosen.request})
         answer = store.get_online_features(service, rows)
         if as_json:
             out.print(_json(answer), soft_wrap=True, markup=False)
@@ -118,18 +118,18 @@ def _plain(value: Any) -> Any:
 
 
 def _table(answer: OnlineResponse, given: list[str]) -> Table:
-    from noskew.cli.render.listing import table
+    from noskew.cli.render.listing import new_table
 
     values, statuses = answer.to_dict(), answer.statuses()
     err.print(f"[dim]as of {to_text(answer.t)}[/dim]")
     rows = range(len(answer))
     if len(answer) <= _SIDE_BY_SIDE:
         heads = ["\n".join(f"{k}={values[k][i]}" for k in given) for i in rows]
-        made = table(answer.service_name, "feature", *heads)
+        made = new_table(answer.service_name, "feature", *heads)
         for name in answer.feature_names:
             made.add_row(name, *(_cell(values[name][i], statuses[name][i]) for i in rows))
         return made
-    made = table(answer.service_name, *given, *answer.feature_names)
+    made = new_table(answer.service_name, *given, *answer.feature_names)
     for i in rows:
         cells = [_cell(values[n][i], statuses[n][i]) for n in answer.feature_names]
         made.add_row(*(str(values[k][i]) for k in given), *cells)

@@ -42,7 +42,7 @@ def verify(
     if as_json:
         out.print_json(data=[c.to_dict() for c in found])
     else:
-        out.print(certificates.table_of(found))
+        out.print(certificates.certificates_table(found))
         for part in certificates.details(found):
             out.print(part)
     bad = sum(not c.is_equal for c in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from noskew.errors import CorruptDataError
 
 
-def insist(found: dict[str, int], where: str) -> None:
+def require_equal(found: dict[str, int], where: str) -> None:
     """Raise CorruptDataError if there are differences; ``where``: what was compared."""
     if found:
         raise CorruptDataError(

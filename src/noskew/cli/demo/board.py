@@ -13,7 +13,7 @@ from rich.text import Text
 
 from noskew.cli.console import out
 from noskew.cli.demo.folding import Folding, Lag
-from noskew.cli.render.listing import minute, table
+from noskew.cli.render.listing import minute, new_table
 from noskew.feature_store import FeatureStore
 
 SERVICE = "delay_board"
@@ -75,7 +75,7 @@ class Board:
         """Their features as they are now."""
         values = self._read()
         columns = tuple(_SHOWN.values())
-        made = table(minute(self._store.clock.now()), "airport", *columns, numbers=columns)
+        made = new_table(minute(self._store.clock.now()), "airport", *columns, numbers=columns)
         for i, airport in enumerate(AIRPORTS):
             cells = [_cell(values[f][i], self._before.get(f, values[f])[i]) for f in _SHOWN]
             made.add_row(airport, *cells)
@@ -85,7 +85,7 @@ class Board:
     def _streams(self, lags: Mapping[str, Lag], waited_s: float) -> Table:
         """How fast each stream is, what waited to be read, and how soon it could be."""
         numbers = ("rows", "rows/s", "lag", "readable after")
-        made = table("", "stream", *numbers, numbers=numbers)
+        made = new_table("", "stream", *numbers, numbers=numbers)
         seconds = perf_counter() - self._started
         for name, lag in lags.items():
             made.add_row(

@@ -17,8 +17,8 @@ from noskew.errors import StoreUnavailableError
 from noskew.feature_store import FeatureStore
 from noskew.intake.pushed import Pushed
 from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.workers.processor import Progress
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.workers.processor import PartitionPosition
 
 #: How long a wait goes on, and how often it is looked whether a thread has failed.
 _PATIENCE_S = 60.0
@@ -49,7 +49,7 @@ class Folding:
             name: online_views(store.config.project, project.source(name), project.views.values())
             for name in sources
         }
-        self._told: dict[str, list[Progress]] = {}
+        self._told: dict[str, list[PartitionPosition]] = {}
         self._pushed: dict[str, Pushed] = {}
         self._stop = Event()
         self._work: list[Future[None]] = []
@@ -85,7 +85,7 @@ class Folding:
         rows = max(mark.consumed for mark in partition.marks.values())
         return Lag(rows, max(0, end - partition.next_offset))
 
-    def marks(self) -> dict[str, Mark]:
+    def marks(self) -> dict[str, PartitionProgress]:
         """What became of the rows that were read, by view."""
         return {view: mark for told in self._told.values() for view, mark in told[0].marks.items()}
 

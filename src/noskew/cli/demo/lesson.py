@@ -8,7 +8,7 @@ from typing import Any
 from noskew.cli.console import out
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 
 #: Features whose presence differs most between the two sets, to be shown.
 _SHOWN = 3
@@ -45,7 +45,7 @@ def _build(stage: Stage, train: ModuleType, questions: Any, name: str, *, known_
 def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
     there = {f: (leaky[f].notna().mean(), honest[f].notna().mean()) for f in features}
     widest = sorted(there, key=lambda f: there[f][0] - there[f][1], reverse=True)[:_SHOWN]
-    made = table(
+    made = new_table(
         "",
         "a value is there for",
         "known_at=None",
@@ -62,7 +62,7 @@ def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
 
 
 def _report(found: dict[str, float], since: str) -> None:
-    made = table(
+    made = new_table(
         f"Flights from {since} on, ranked by the model (AUC: 0.5 is a coin, 1 is perfect)",
         "trained on",
         "promised offline",

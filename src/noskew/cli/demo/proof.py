@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from noskew.cli import totals
 from noskew.cli.console import out
-from noskew.cli.demo.bits import insist
+from noskew.cli.demo.bits import require_equal
 from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.clock import duration_micros, to_micros, to_text
 from noskew.kernel.bits import differences
 
@@ -72,7 +72,7 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
     rows = pa.concat_tables([m.rows for m in chosen])
     taught = stage.store.get_historical_features(rows, train.SERVICE, known_at="row").to_arrow()
     names = [n for n in taught.column_names if n not in rows.column_names]
-    made = table(
+    made = new_table(
         "",
         "as of",
         "entities written",
@@ -103,7 +103,7 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
             f"{len(served) * len(names):,}",
             f"[red]{sum(found.values()):,}[/red]" if found else "[green]0[/green]",
         )
-        insist(found, to_text(moment.t))
+        require_equal(found, to_text(moment.t))
         start += len(moment.rows)
     show(made)
     return taught.slice(start - len(chosen[-1].rows)).select(names)
@@ -128,7 +128,7 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
             took = perf_counter() - began
         served = answer.to_arrow()
         found = differences(expected, served)
-        insist(found, "HTTP")
+        require_equal(found, "HTTP")
         say(
             f"\nnoskew.Client: {len(served):,} rows × {served.num_columns} features as Arrow in "
             f"{took * 1e3:,.0f} ms; [green]0 of {len(served) * served.num_columns:,} values "
@@ -153,7 +153,7 @@ def _one(client: Any, address: str, row: dict[str, list[Any]]) -> None:
     shown = ", ".join(f"{name}={values[0]}" for name, values in row.items())
     out.print(f"[dim]POST {address} for {shown}[/dim]", soft_wrap=True)
     data = answer.json()
-    made = table("", "feature", "value", "status", numbers=("value",))
+    made = new_table("", "feature", "value", "status", numbers=("value",))
     for name in _SHOWN:
         value, status = data["features"][name][0], data["statuses"][name]
         made.add_row(

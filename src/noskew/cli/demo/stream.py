@@ -11,18 +11,18 @@ from types import ModuleType
 import pyarrow as pa
 
 from noskew.cli.demo import project
-from noskew.cli.demo.bits import insist
+from noskew.cli.demo.bits import require_equal
 from noskew.cli.demo.board import Board
 from noskew.cli.demo.folding import Folding
 from noskew.cli.demo.stage import say, show
 from noskew.cli.demo.twin import made_in_batch
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.clock import FixedClock
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
 from noskew.kernel.bits import differences
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 
 #: When the replay is held: after so much of it, and then on no edge of any window.
 _HELD_AFTER = (0.4, 0.7, 1.0)
@@ -46,7 +46,7 @@ class Replayed:
     """A replay that is over. ``marks``: what became of the reports, by view."""
 
     held: list[Held]
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, PartitionProgress]
     seconds: float
 
 
@@ -154,7 +154,7 @@ def _prove(
     counts = ("reports", "= counted", "+ twice", "counted late", "entities", "values")
     others = {"training set": historical, "batch": batch}
     title = "What the stream served, beside what the other two say"
-    made = table(title, "view", *counts, *others, numbers=(*counts, *others))
+    made = new_table(title, "view", *counts, *others, numbers=(*counts, *others))
     faults: dict[str, dict[str, int]] = {}
     total = 0
     for name in (v.name for v in views):
@@ -172,7 +172,7 @@ def _prove(
         total += values
     show(made)
     for where, differ in faults.items():
-        insist(differ, where)
+        require_equal(differ, where)
     say(
         f"Every feature of every entity at {len(done.held)} moments: [green]0 of {total:,} values "
         "differ[/green] from a training set of the\narchived stream, and 0 from a project that "
@@ -180,7 +180,7 @@ def _prove(
     )
 
 
-def _counted(mark: Mark) -> list[str]:
+def _counted(mark: PartitionProgress) -> list[str]:
     """What became of reports: all of them, those that count, repetitions; of the second, late."""
     return [f"{n:,}" for n in (mark.consumed, mark.folded, mark.duplicate, mark.late_folded)]
 

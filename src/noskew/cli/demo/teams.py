@@ -7,15 +7,15 @@ from rich.text import Text
 
 from noskew.certification.certificate import Certificate
 from noskew.cli.render.certified import certified
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
 
 
-def table_of(store: FeatureStore) -> Table:
+def teams_table(store: FeatureStore) -> Table:
     """A line for each view that is applied, by team."""
     numbers = ("rows", "paths", "seconds")
-    made = table("", "team", "view", "written as", *numbers, "certificate", numbers=numbers)
+    made = new_table("", "team", "view", "written as", *numbers, "certificate", numbers=numbers)
     held = store.certifications.all()
     views = store.applied.project.views.values()
     for view in sorted(views, key=lambda v: (v.owner, v.name)):

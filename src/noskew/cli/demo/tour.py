@@ -13,7 +13,7 @@ from noskew.cli.demo import lesson, project, proof, stream, teams
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.filling import run_ingest
 from noskew.cli.render import details, plan_text
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.clock import FixedClock, SystemClock
 from noskew.feature_store import FeatureStore
 
@@ -107,7 +107,7 @@ def _define(stage: Stage) -> None:
         "\ndifficult, all at once, one at a time, shuffled, then trained on, read and served. Equal"
         "\nbits on every path, or it is refused."
     )
-    show(teams.table_of(stage.store))
+    show(teams.teams_table(stage.store))
     view = stage.store.applied.project.view("airport_delays")
     say("\nOne of the views, and what its features look back on ([dim]noskew show[/dim]):\n")
     out.print(details.windows(view))
@@ -117,7 +117,7 @@ def _end(stage: Stage, directory: Path, at: int, total: float) -> None:
     from noskew.clock import to_text
 
     with stage.chapter("That was all of it"):
-        made = table("", "part", "time", numbers=("time",))
+        made = new_table("", "part", "time", numbers=("time",))
         for title, seconds in stage.seconds.items():
             made.add_row(title, f"{seconds:.1f} s")
         made.add_row("[b]in all[/b]", f"[b]{total:.1f} s[/b]")

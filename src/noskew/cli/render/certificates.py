@@ -10,15 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.certification.certificate import Certificate
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 
 _MOST = 6
 
 
-def table_of(found: Sequence[Certificate]) -> Table:
+def certificates_table(found: Sequence[Certificate]) -> Table:
     """Each definition, what it was run on, and what came of it."""
     numbers = ("real rows", "made up", "paths", "seconds")
-    made = table("Certificates", "definition", *numbers, "", numbers=numbers)
+    made = new_table("Certificates", "definition", *numbers, "", numbers=numbers)
     for c in found:
         taken = sum(not p.skipped for p in c.paths)
         made.add_row(

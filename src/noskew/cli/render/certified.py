@@ -16,7 +16,7 @@ def certified(held: Certificate | None, exempt: str | None) -> Text:
     return Text("none" if held is None else "values differ", "dim" if held is None else "red")
 
 
-def sign(held: Certificate | None) -> Text:
+def certificate_sign(held: Certificate | None) -> Text:
     """The same as a sign, for lists."""
     if held is None:
         return Text("–", "dim")

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from noskew.cli.render import examples
 from noskew.cli.render.certified import certified
-from noskew.cli.render.listing import minute, table, views_of
+from noskew.cli.render.listing import entity_views, minute, new_table
 from noskew.cli.render.timeline import timelines
-from noskew.cli.totals import events_of
+from noskew.cli.totals import count_events
 from noskew.clock import duration_text
 from noskew.definitions.entity import Entity
 from noskew.definitions.expressions import Expressions
@@ -26,12 +26,12 @@ from noskew.definitions.transforms import SqlTransform
 from noskew.definitions.view import FeatureView
 from noskew.errors import unknown
 from noskew.feature_store import FeatureStore
-from noskew.registry.lineage import Node, lineage, upstream
+from noskew.registry.lineage import LineageNode, lineage, upstream
 from noskew.registry.plan import label
 from noskew.registry.versions import hash_of, items_of
 
 
-def find(project: Project, name: str) -> list[tuple[str, Definition]]:
+def find_definitions(project: Project, name: str) -> list[tuple[str, Definition]]:
     """The definitions of a name, of whatever kind. Raises NotFoundError if there is none."""
     items = list(items_of(project))
     found = [(kind, item) for kind, own, item in items if own == name]
@@ -69,7 +69,7 @@ def _typed(items: Iterable[tuple[str, Any]]) -> str:
 def _entity_facts(store: FeatureStore, item: Entity) -> dict[str, str]:
     return {
         "join keys": _typed(item.keys.items()),
-        "views": ", ".join(views_of(store.applied.project, item.name)),
+        "views": ", ".join(entity_views(store.applied.project, item.name)),
     }
 
 
@@ -101,7 +101,7 @@ def _view_facts(store: FeatureStore, item: FeatureView) -> dict[str, str]:
     return {
         "entity": f"{item.entity.name} ({_typed(item.entity.keys.items())})",
         "source": item.source.name,
-        "events": f"{events_of(store, item):,} offline",
+        "events": f"{count_events(store, item):,} offline",
         "online": (f"facts known by {minute(until)}" if until else "not materialized yet")
         if item.online
         else "no",
@@ -146,7 +146,7 @@ def _nothing(store: FeatureStore, item: Any) -> Iterator[RenderableType]:
 
 def _source_body(store: FeatureStore, item: Source) -> Iterator[RenderableType]:
     del store
-    made = table("Columns", "column", "type", "role")
+    made = new_table("Columns", "column", "type", "role")
     roles = {item.event_time: "event time", item.created: "known time", item.event_id: "event id"}
     for name, kind in item.schema.items():
         made.add_row(name, str(kind), roles.get(name, ""))
@@ -154,15 +154,15 @@ def _source_body(store: FeatureStore, item: Source) -> Iterator[RenderableType]:
 
 
 def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableType]:
-    made = table("Features", "feature", "type", "is", "made of")
+    made = new_table("Features", "feature", "type", "is", "made of")
     edges = lineage(store.applied.project)
     for feature in item.features.values():
-        origins = upstream(edges, Node("feature", item.name, feature.name))
+        origins = upstream(edges, LineageNode("feature", item.name, feature.name))
         direct = {
             e.origin.name
             for e in edges
             if e.role in ("value", "filter")
-            and e.target == Node("feature", item.name, feature.name)
+            and e.target == LineageNode("feature", item.name, feature.name)
         }
         columns = sorted(n.name for n in origins if n.kind == "column" and n.name in direct)
         made.add_row(feature.name, str(feature.dtype), feature.describe(), ", ".join(columns))
@@ -193,9 +193,9 @@ def windows(item: FeatureView) -> Table:
 
 def _service_body(store: FeatureStore, item: FeatureService) -> Iterator[RenderableType]:
     edges = lineage(store.applied.project)
-    made = table("Features", "feature", "type", "is", "from", "made of")
+    made = new_table("Features", "feature", "type", "is", "from", "made of")
     for c in item.columns:
-        node = Node("service", item.name, c.name)
+        node = LineageNode("service", item.name, c.name)
         origins = {n for n in upstream(edges, node) if n.kind in ("column", "request")}
         sources = sorted({n.owner if n.kind == "column" else "the request" for n in origins})
         is_what = (

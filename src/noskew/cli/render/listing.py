@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from rich import box
 from rich.table import Table
 
-from noskew.cli.render.certified import sign
-from noskew.cli.totals import events_of
+from noskew.cli.render.certified import certificate_sign
+from noskew.cli.totals import count_events
 from noskew.clock import to_datetime
 from noskew.definitions.project import Project
 from noskew.feature_store import FeatureStore
 
 
-def table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
+def new_table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
     """An empty table in the style of this command line; ``numbers`` are set to the right."""
     made = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
@@ -27,7 +27,7 @@ def table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
 
 
 def services(store: FeatureStore) -> Table:
-    made = table(
+    made = new_table(
         "Feature services",
         "service",
         "owner",
@@ -54,7 +54,7 @@ def views(store: FeatureStore) -> Table:
     found, held = store.applied.project.views.values(), store.certifications.all()
     certificates = [held.get(v.definition_hash) for v in found]
     is_told = any(c is None or not c.is_equal for c in certificates)
-    made = table(
+    made = new_table(
         "Feature views",
         "view",
         "entity",
@@ -68,7 +68,7 @@ def views(store: FeatureStore) -> Table:
     if is_told:
         made.add_column("✓")
     for v, certificate in zip(found, certificates, strict=True):
-        events = events_of(store, v)
+        events = count_events(store, v)
         done = store.materialized_until(v) if v.online else None
         until = "not online" if not v.online else minute(done) if done else "never"
         made.add_row(
@@ -79,13 +79,13 @@ def views(store: FeatureStore) -> Table:
             str(len(v.features)),
             f"{events:,}" if events else "none yet",
             until,
-            *([sign(certificate)] if is_told else []),
+            *([certificate_sign(certificate)] if is_told else []),
         )
     return made
 
 
 def sources(store: FeatureStore) -> Table:
-    made = table(
+    made = new_table(
         "Sources",
         "source",
         "owner",
@@ -111,15 +111,15 @@ def sources(store: FeatureStore) -> Table:
 
 def entities(store: FeatureStore) -> Table:
     project = store.applied.project
-    made = table("Entities", "entity", "keys", "owner", "views", "about")
+    made = new_table("Entities", "entity", "keys", "owner", "views", "about")
     for e in project.entities.values():
         keys = ", ".join(f"{k}: {t}" for k, t in e.keys.items())
-        made.add_row(e.name, keys, e.owner, ", ".join(views_of(project, e.name)), e.description)
+        made.add_row(e.name, keys, e.owner, ", ".join(entity_views(project, e.name)), e.description)
     return made
 
 
 def on_demand(store: FeatureStore) -> Table:
-    made = table("On-demand functions", "name", "owner", "makes", "of", "function")
+    made = new_table("On-demand functions", "name", "owner", "makes", "of", "function")
     for f in store.applied.project.on_demand.values():
         inputs = [n for s in f.inputs for n in s.names] + list(f.request)
         made.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.title)
@@ -127,7 +127,7 @@ def on_demand(store: FeatureStore) -> Table:
 
 
 def versions(store: FeatureStore) -> Table:
-    made = table("Versions", "version", "applied", "by", "message", numbers=("version",))
+    made = new_table("Versions", "version", "applied", "by", "message", numbers=("version",))
     for v in store.registry.history(store.config.project):
         made.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
     return made
@@ -143,7 +143,7 @@ TABLES: Mapping[str, Callable[[FeatureStore], Table]] = {
 }
 
 
-def views_of(project: Project, entity: str) -> list[str]:
+def entity_views(project: Project, entity: str) -> list[str]:
     """The views that describe an entity."""
     return [v.name for v in project.views.values() if v.entity.name == entity]
 

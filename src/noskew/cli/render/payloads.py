@@ -48,7 +48,7 @@ def payload_text(payload: bytes, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def plain(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """What JSON has no form for: bytes in hexadecimal, all else as text."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
@@ -68,7 +68,7 @@ def _arrow(payload: bytes) -> list[dict[str, Any]] | None:
 
 def _row(row: Any) -> str:
     if not isinstance(row, dict):
-        return orjson.dumps(row, default=plain).decode()
+        return orjson.dumps(row, default=printable).decode()
     return " ".join(f"{name}={_value(value)}" for name, value in row.items())
 
 
@@ -77,4 +77,4 @@ def _value(value: Any) -> str:
         return "null"
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")
-    return value if isinstance(value, str) else orjson.dumps(value, default=plain).decode()
+    return value if isinstance(value, str) else orjson.dumps(value, default=printable).decode()

@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.cli.render.payloads import payload_data, payload_text
 from noskew.clock import to_text
 from noskew.streaming.quarantine.replay import ReplayPlan
-from noskew.streaming.quarantine.table import Aside, AsideRow, Place
+from noskew.streaming.quarantine.table import QuarantinedRow, QuarantineTable, RowOrigin
 
 #: Characters of a payload, and of a reason, in a table.
 _MOST = 200
@@ -30,7 +30,7 @@ class ReasonCount:
     replayed: int
 
 
-def count_reasons(aside: Aside, rows: Sequence[AsideRow]) -> list[ReasonCount]:
+def count_reasons(aside: QuarantineTable, rows: Sequence[QuarantinedRow]) -> list[ReasonCount]:
     """How many rows of a table there are for each reason."""
     names = tuple(v.name for v in aside.views)
     every = Counter(r.reason for r in rows)
@@ -40,7 +40,7 @@ def count_reasons(aside: Aside, rows: Sequence[AsideRow]) -> list[ReasonCount]:
 
 def reasons_table(source: str, counts: Sequence[ReasonCount]) -> Table:
     """The reasons, those of the most rows first."""
-    made = table(
+    made = new_table(
         f"Set aside of {source}", "rows", "replayed", "view", "reason", numbers=("rows", "replayed")
     )
     for c in sorted(counts, key=lambda c: -c.rows):
@@ -50,11 +50,14 @@ def reasons_table(source: str, counts: Sequence[ReasonCount]) -> Table:
 
 
 def rows_table(
-    aside: Aside, rows: Sequence[AsideRow], payloads: Mapping[Place, bytes], total: int
+    aside: QuarantineTable,
+    rows: Sequence[QuarantinedRow],
+    payloads: Mapping[RowOrigin, bytes],
+    total: int,
 ) -> Table:
     """Rows by where they stand, with what their payloads say."""
     shown = f"{len(rows):,} newest of {total:,}" if total > len(rows) else f"{total:,}"
-    made = table(
+    made = new_table(
         f"{aside.names} ({shown})",
         "part",
         "offset",
@@ -84,7 +87,7 @@ def rows_table(
 
 
 def rows_data(
-    aside: Aside, rows: Sequence[AsideRow], payloads: Mapping[Place, bytes]
+    aside: QuarantineTable, rows: Sequence[QuarantinedRow], payloads: Mapping[RowOrigin, bytes]
 ) -> list[dict[str, Any]]:
     """The same as data; times in µs since the epoch."""
     return [
@@ -105,7 +108,7 @@ def rows_data(
 
 def plan_table(source: str, plan: ReplayPlan) -> Table:
     """What a replay would append, and what it leaves out."""
-    made = table(f"Replay of {source}", "rows", "", numbers=("rows",))
+    made = new_table(f"Replay of {source}", "rows", "", numbers=("rows",))
     made.add_row(f"{len(plan.rows):,}", Text("to append to the log again", "green"))
     for why, count in plan.left_out.items():
         made.add_row(f"{count:,}", Text.assemble(("left out: ", "yellow"), f"they {why}"))

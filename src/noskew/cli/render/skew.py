@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.audit.report import Example, FeatureSkew, ServiceSkew, SkewReport
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.clock import to_text
 
 _LOOK = {
@@ -29,7 +29,7 @@ def skew_tables(report: SkewReport) -> Iterator[Table]:
     """One table for each service: what was found of each of its features."""
     for skew in report.services:
         numbers = ("compared", *_LOOK)
-        made = table(
+        made = new_table(
             f"{skew.service}: {skew.rows:,} served rows", "feature", *numbers, "", numbers=numbers
         )
         for name, found in skew.features.items():

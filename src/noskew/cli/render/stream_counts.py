@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 
 #: In words that are short and stand for themselves: bad ones are in quarantine.
 _COLUMNS = ("rows", "=folded", "+late", "+twice", "+bad")
@@ -34,34 +34,34 @@ def stream_table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Ta
     return made
 
 
-def cells(mark: Mark) -> list[Text]:
+def cells(mark: PartitionProgress) -> list[Text]:
     """The counts of a mark; red where they do not add up, which they always should."""
     style = "" if adds_up(mark) else "bold red"
     return [
-        Text(number(mark.consumed), style),
-        Text(number(mark.folded), style),
-        Text(number(mark.late), style or _unless_none(mark.late, "yellow")),
-        Text(number(mark.duplicate), style or _unless_none(mark.duplicate, "")),
-        Text(number(mark.quarantined), style or _unless_none(mark.quarantined, "red")),
+        Text(shown_number(mark.consumed), style),
+        Text(shown_number(mark.folded), style),
+        Text(shown_number(mark.late), style or _unless_none(mark.late, "yellow")),
+        Text(shown_number(mark.duplicate), style or _unless_none(mark.duplicate, "")),
+        Text(shown_number(mark.quarantined), style or _unless_none(mark.quarantined, "red")),
     ]
 
 
-def adds_up(mark: Mark) -> bool:
+def adds_up(mark: PartitionProgress) -> bool:
     """Whether every row that was read is counted once."""
     return mark.consumed == mark.folded + mark.late + mark.duplicate + mark.quarantined
 
 
-def total(marks: Iterable[Mark]) -> Mark:
+def total(marks: Iterable[PartitionProgress]) -> PartitionProgress:
     """The counts of several partitions together; where they are means nothing then."""
     found = list(marks)
     counts = {
         name: sum(getattr(m, name) for m in found)
         for name in ("consumed", "folded", "late", "duplicate", "quarantined", "late_folded")
     }
-    return Mark(**counts)
+    return PartitionProgress(**counts)
 
 
-def number(count: int) -> str:
+def shown_number(count: int) -> str:
     """``1,234,567``, and ``123.5 M`` for what is much longer."""
     for size, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
         if count >= max(size, _LONG):

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from noskew.cli.render.payloads import plain
+from noskew.cli.render.payloads import printable
 from noskew.cli.render.stream_counts import adds_up
 from noskew.clock import MICROS_PER_SECOND
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.status.stream_status import PartitionStatus, SourceStatus, ViewStatus
 
 _COUNTS = ("consumed", "folded", "late", "duplicate", "quarantined", "late_folded")
@@ -18,7 +18,7 @@ _COUNTS = ("consumed", "folded", "late", "duplicate", "quarantined", "late_folde
 def to_json(data: Any, *, indent: bool = True) -> str:
     """Data as text; in one line without ``indent``. What JSON has no form for becomes text."""
     option = (orjson.OPT_INDENT_2 if indent else 0) | orjson.OPT_UTC_Z
-    return orjson.dumps(data, option=option, default=plain).decode()
+    return orjson.dumps(data, option=option, default=printable).decode()
 
 
 def status_data(status: SourceStatus) -> dict[str, Any]:
@@ -58,5 +58,5 @@ def _partition(part: PartitionStatus, at: int) -> dict[str, Any]:
     }
 
 
-def _counts(mark: Mark) -> dict[str, Any]:
+def _counts(mark: PartitionProgress) -> dict[str, Any]:
     return {**{name: getattr(mark, name) for name in _COUNTS}, "add_up": adds_up(mark)}

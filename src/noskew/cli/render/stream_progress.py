@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from noskew.cli.console import err
-from noskew.cli.render.stream_counts import cells, number, stream_table, total
+from noskew.cli.render.stream_counts import cells, shown_number, stream_table, total
 from noskew.errors import NoskewError
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.workers.processor import Progress
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.workers.processor import PartitionPosition
 
 #: How often the view changes, and over how long it says how fast the stream is, in seconds.
 _REDRAW_S = 0.25
@@ -35,10 +35,10 @@ class LiveView:
         self._rows = 0
         self._read: dict[int, int] = {}
         self._times: deque[tuple[float, int]] = deque([(self._started, 0)])
-        self._last: Sequence[Progress] = ()
+        self._last: Sequence[PartitionPosition] = ()
         self._faults: Mapping[str, str] = {}
 
-    def __call__(self, progress: Sequence[Progress]) -> None:
+    def __call__(self, progress: Sequence[PartitionPosition]) -> None:
         """Take note of how far the partitions are, and show it now and then."""
         before, self._read = self._read, {p.partition: _consumed(p) for p in progress}
         self._rows += sum(n - before.get(partition, n) for partition, n in self._read.items())
@@ -79,17 +79,17 @@ class LiveView:
         seconds = perf_counter() - self._started
         parts = ", ".join(str(p.partition) for p in sorted(self._last, key=lambda p: p.partition))
         title = (
-            f"stream {self._source}: {number(self._rows)} rows in {seconds:,.1f} s, "
+            f"stream {self._source}: {shown_number(self._rows)} rows in {seconds:,.1f} s, "
             f"{rate:,.0f} rows/s"
         )
         made = stream_table(title, ["view"], ["lag"])
-        by_view: dict[str, list[tuple[Progress, Mark]]] = {}
+        by_view: dict[str, list[tuple[PartitionPosition, PartitionProgress]]] = {}
         for p in self._last:
             for view, mark in p.marks.items():
                 by_view.setdefault(view, []).append((p, mark))
         for view, found in sorted(by_view.items()):
             lag = sum(max(0, p.end - mark.next_offset) for p, mark in found)
-            shown = Text(number(lag), "yellow" if lag else "green")
+            shown = Text(shown_number(lag), "yellow" if lag else "green")
             made.add_row(view, shown, *cells(total(m for _, m in found)))
         notes = [Text(f"{what}: {why}", "yellow") for what, why in _faults(self._last).items()]
         return Group(made, Text(f"partitions {parts}" if parts else "no partition", "dim"), *notes)
@@ -106,7 +106,7 @@ class LiveView:
         self._faults = faults
 
 
-def _faults(progress: Sequence[Progress]) -> dict[str, str]:
+def _faults(progress: Sequence[PartitionPosition]) -> dict[str, str]:
     """What does not work, and why."""
     if not progress:
         return {}
@@ -120,5 +120,5 @@ def _faults(progress: Sequence[Progress]) -> dict[str, str]:
     return found
 
 
-def _consumed(progress: Progress) -> int:
+def _consumed(progress: PartitionPosition) -> int:
     return max(m.consumed for m in progress.marks.values())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from noskew.cli.render.stream_counts import adds_up, cells, number, stream_table, total
+from noskew.cli.render.stream_counts import adds_up, cells, shown_number, stream_table, total
 from noskew.clock import MICROS_PER_SECOND
 from noskew.streaming.status.stream_status import PartitionStatus, SourceStatus, ViewStatus
 
@@ -70,7 +70,11 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def _lag(lag: int | None) -> Text:
-    return Text("?", "yellow") if lag is None else Text(number(lag), "yellow" if lag else "green")
+    return (
+        Text("?", "yellow")
+        if lag is None
+        else Text(shown_number(lag), "yellow" if lag else "green")
+    )
 
 
 def _fresh(until: int | None, at: int, bound: int | None) -> Text:

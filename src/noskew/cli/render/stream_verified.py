@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.cli.render.entity_keys import key_text
-from noskew.cli.render.listing import table
+from noskew.cli.render.listing import new_table
 from noskew.streaming.status.verification import Verified
 from noskew.types import DType
 
@@ -17,7 +17,7 @@ def verified_table(found: Sequence[Verified]) -> Table:
     """How many rows of each view were compared, and how many are not as they should be."""
     kinds = ("different", "missing", "foreign", "behind")
     numbers = ("rows", *kinds, "repaired")
-    made = table("Rows beside their log", "view", *numbers, "", numbers=numbers)
+    made = new_table("Rows beside their log", "view", *numbers, "", numbers=numbers)
     for v in found:
         counts = [_count(getattr(v, kind)) for kind in kinds]
         mark = Text("✓ equal", "green") if v.is_equal else Text("✗ not equal", "red")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, State
-from noskew.kernel.cursors import Reader, insist, need
+from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -105,13 +105,13 @@ class DistinctHashes(Accumulator):
 
     def unpack(self, reader: Reader) -> Distinct:
         sizes, slot = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
-        insist(not len(sizes) or sizes.max() <= self.cap)
+        require(not len(sizes) or sizes.max() <= self.cap)
         first = np.concatenate([[0], np.cumsum(reader.counts)])
         totals = np.concatenate([[0], np.cumsum(sizes)])
         overs = np.concatenate([[0], np.cumsum(slot >= 0)])
         hashes = _read_block(reader, totals[first] * 8).view("<u8")
         registers = _read_block(reader, overs[first] * REGISTERS)
-        insist(not len(registers) or registers.max() <= _Q + 1)
+        require(not len(registers) or registers.max() <= _Q + 1)
         return Distinct(
             totals, hashes.astype(np.uint64), slot, registers.reshape(-1, REGISTERS), self.cap
         )

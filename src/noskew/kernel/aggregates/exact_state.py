@@ -85,7 +85,7 @@ class Additive(State):
         return none if self.specials is None else self.specials
 
     def pack(self, groups: Index) -> Ragged:
-        pieces = [fixed_point.pack(self.limbs, self.first, groups)]
+        pieces = [fixed_point.pack_integers(self.limbs, self.first, groups)]
         if self.extra:
             pieces.append(fixed_point.pack_rare(self._all_specials(), groups))
         return concat(pieces)
@@ -93,7 +93,7 @@ class Additive(State):
 
 def unpack_additive(reader: Reader, extra: int) -> Additive:
     """Read what :meth:`Additive.pack` wrote."""
-    limbs, first = fixed_point.unpack(reader)
+    limbs, first = fixed_point.unpack_integers(reader)
     if not extra:
         return Additive(limbs, first)
     specials = fixed_point.unpack_rare(reader, extra)

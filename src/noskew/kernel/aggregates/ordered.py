@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
-from noskew.kernel.cursors import Reader, insist, need
+from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -123,7 +123,7 @@ class Ordered(Accumulator):
 
     def unpack(self, reader: Reader) -> Items:
         lengths, items = _unpack_lengths(reader.data, reader.at, reader.counts, reader.end)
-        insist(not len(lengths) or lengths.max() <= self.n)
+        require(not len(lengths) or lengths.max() <= self.n)
         place = _unpack_places(reader.data, reader.at, items, reader.end)
         codes, valid, domain = unpack_codes(reader.of(items), self.kind)
         spread = np.zeros(len(valid), np.int64)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Index, Mask
-from noskew.kernel.cursors import Reader, arrow_values, insist, need
+from noskew.kernel.cursors import Reader, arrow_values, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
@@ -49,7 +49,7 @@ def unpack_codes(reader: Reader, kind: pa.DataType) -> tuple[NDArray[np.int64], 
         check_range(codes, kind)
         return codes, some, Domain(kind)
     pieces = Ragged(*_unpack_bytes(reader.data, reader.at, present, reader.end))
-    codes, domain = values.encode(_from_bytes(pieces, kind))
+    codes, domain = values.encode_values(_from_bytes(pieces, kind))
     return codes, some, domain
 
 
@@ -65,7 +65,7 @@ def check_range(codes: NDArray[Any], kind: pa.DataType) -> None:
         low, high = MIN_TIME // _DAY, MAX_TIME // _DAY
     else:
         low, high = -(1 << (kind.bit_width - 1)), (1 << (kind.bit_width - 1)) - 1
-    insist(codes.min() >= low and codes.max() <= high)
+    require(codes.min() >= low and codes.max() <= high)
 
 
 def _has_bytes(kind: pa.DataType) -> bool:
@@ -84,12 +84,12 @@ def _bytes_of(array: pa.Array) -> Ragged:
 
 def _from_bytes(pieces: Ragged, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
-        insist((pieces.lengths == 16).all())
+        require((pieces.lengths == 16).all())
         made = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
         with arrow_values():
             made.validate(full=True)  # no more digits than the type has
         return made
-    insist(len(pieces.data) < 1 << 31)
+    require(len(pieces.data) < 1 << 31)
     buffers = [None, pa.py_buffer(pieces.offsets.astype(np.int32)), pa.py_buffer(pieces.data)]
     with arrow_values():  # this cast refuses text that is not UTF-8
         return pa.Array.from_buffers(pa.binary(), len(pieces), buffers).cast(kind)

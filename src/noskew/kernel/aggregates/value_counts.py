@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from noskew.kernel import values
 from noskew.kernel.aggregates.base import Index, Mask, State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
-from noskew.kernel.cursors import Reader, insist, need
+from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
 from noskew.kernel.values import Domain
@@ -81,13 +81,13 @@ class Tally(State):
 def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:
     """Read what :meth:`Tally.pack` wrote."""
     sizes, over, items = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
-    insist(not len(sizes) or sizes.max() <= cap)
+    require(not len(sizes) or sizes.max() <= cap)
     inner = reader.of(items)
     codes, some, domain = unpack_codes(inner, kind)
     counts, counted, _ = unpack_codes(inner, pa.int64())
-    insist(some.all() and counted.all())
+    require(some.all() and counted.all())
     # Searches by rank rely on counts that add up.
-    insist(not len(counts) or (counts.min() >= 1 and counts.max() <= _MOST))
+    require(not len(counts) or (counts.min() >= 1 and counts.max() <= _MOST))
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     return Tally(offsets, codes, counts, over, domain, cap)
 

@@ -23,7 +23,7 @@ LOWEST, HIGHEST = -272, 272
 _HALF_WORD, _HALF_LIMB = 1 << 62, 1 << 29
 
 
-def pack(limbs: NDArray[np.int64], first: int, groups: NDArray[np.int64]) -> Ragged:
+def pack_integers(limbs: NDArray[np.int64], first: int, groups: NDArray[np.int64]) -> Ragged:
     """A block for each group of rows of ``limbs`` (int64, shape (n, width))."""
     low, width = _extents(limbs, groups)
     offsets = np.zeros(len(groups), np.int64)
@@ -45,7 +45,7 @@ def pack_rare(counters: NDArray[np.int64], groups: NDArray[np.int64]) -> Ragged:
     return Ragged(offsets, data)
 
 
-def unpack(reader: Reader) -> tuple[NDArray[np.int64], int]:
+def unpack_integers(reader: Reader) -> tuple[NDArray[np.int64], int]:
     """Limbs, shape (Σ counts, width), and their first grid position; moves the cursors on."""
     data, at, counts = reader.data, reader.at, reader.counts
     low, high = _block_span(data, at, counts, reader.end)

@@ -15,7 +15,7 @@ from noskew.kernel.expressions.values import (
     TIMES,
     Array,
     Checked,
-    Function,
+    ExpressionFunction,
     Mask,
     Strict,
     bad_or_none,
@@ -28,7 +28,7 @@ _ZERO = "division by zero; NULLIF(divisor, 0) gives null instead"
 _SAFE = 2.0**62
 
 
-def add(node: Node) -> Function:
+def add(node: Node) -> ExpressionFunction:
     """``a + b``"""
     kinds = [c.type.name for c in node.children]
     if "INTERVAL" in kinds:
@@ -38,7 +38,7 @@ def add(node: Node) -> Function:
     return _plus_minus(node, np.add, _add_integers)
 
 
-def subtract(node: Node) -> Function:
+def subtract(node: Node) -> ExpressionFunction:
     """``a - b`` and ``-a``"""
     kinds = [c.type.name for c in node.children]
     if len(kinds) == 1:
@@ -56,13 +56,13 @@ def subtract(node: Node) -> Function:
 
 def _plus_minus(
     node: Node, plain: Callable[..., Array], integers: Callable[..., Result]
-) -> Function:
+) -> ExpressionFunction:
     if node.type.name in INTEGERS:
         return Checked(integers)
     return Strict(plain) if node.type.name in FLOATS else in_decimal(node, plain)
 
 
-def in_decimal(node: Node, plain: Callable[..., Array]) -> Function:
+def in_decimal(node: Node, plain: Callable[..., Array]) -> ExpressionFunction:
     """A function of unscaled integers, whose result must have no more digits than its type."""
     limit = 10**node.type.width
     why = f"the result has more digits than {node.type}"
@@ -89,14 +89,14 @@ def _subtract_integers(a: Array, b: Array) -> Result:
     return made, bad_or_none(((a ^ b) & (a ^ made)) < 0), _too_large("subtraction", made)
 
 
-def multiply(node: Node) -> Function:
+def multiply(node: Node) -> ExpressionFunction:
     """``a * b``"""
     if node.type.name in FLOATS:
         return Strict(np.multiply)
     return Checked(_multiply_integers) if node.type.name in INTEGERS else _times_decimal(node)
 
 
-def _times_decimal(node: Node) -> Function:
+def _times_decimal(node: Node) -> ExpressionFunction:
     return in_decimal(node, np.multiply)
 
 
@@ -112,20 +112,20 @@ def _multiply_integers(a: Array, b: Array) -> Result:
     return made, bad_or_none(np.asarray(exact != made.astype(object), bool)), why
 
 
-def divide(node: Node) -> Function:
+def divide(node: Node) -> ExpressionFunction:
     """``a / b``, of floats."""
     del node
     return Strict(np.divide)
 
 
-def divide_whole(node: Node) -> Function:
+def divide_whole(node: Node) -> ExpressionFunction:
     """``a // b``: integers are cut towards zero; floats are divided as by ``/``, but not by 0."""
     if node.type.name in FLOATS:
         return Checked(lambda a, b: (a / b, bad_or_none(b == 0), _ZERO))
     return Checked(_divide_integers)
 
 
-def remainder(node: Node) -> Function:
+def remainder(node: Node) -> ExpressionFunction:
     """``a % b``: of the sign of ``a``."""
     if node.type.name in FLOATS:
         return Strict(np.fmod)
@@ -150,13 +150,13 @@ def _bad_division(a: Array, b: Array) -> tuple[Mask | None, str]:
     return bad_or_none((a == least) & (b == -1)), _too_large("division", a)
 
 
-def _negate(node: Node) -> Function:
+def _negate(node: Node) -> ExpressionFunction:
     if node.type.name in INTEGERS:
         return Checked(lambda a: (-a, _least(a), _too_large("negation", a)))
     return Strict(np.negative)
 
 
-def absolute(node: Node) -> Function:
+def absolute(node: Node) -> ExpressionFunction:
     """``abs(a)``"""
     if node.type.name in INTEGERS:
         return Checked(lambda a: (np.abs(a), _least(a), _too_large("abs", a)))
@@ -167,7 +167,7 @@ def _least(a: Array) -> Mask | None:
     return bad_or_none(a == np.iinfo(a.dtype).min)
 
 
-def sign(node: Node) -> Function:
+def sign(node: Node) -> ExpressionFunction:
     """-1, 0 or 1, of NaN 0."""
     del node
     return Strict(lambda a: (a > 0).astype(np.int8) - (a < 0).astype(np.int8))
@@ -177,17 +177,17 @@ def _too_large(name: str, of: Array) -> str:
     return f"overflow in {name} of {of.dtype}; cast to a wider type first"
 
 
-def round_down(node: Node) -> Function:
+def round_down(node: Node) -> ExpressionFunction:
     """``floor(a)``"""
     return _to_whole(node, np.floor, lambda v, unit: v // unit)
 
 
-def round_up(node: Node) -> Function:
+def round_up(node: Node) -> ExpressionFunction:
     """``ceil(a)``"""
     return _to_whole(node, np.ceil, lambda v, unit: -(-v // unit))
 
 
-def cut(node: Node) -> Function:
+def cut(node: Node) -> ExpressionFunction:
     """``trunc(a)``"""
     if node.type.name in INTEGERS:
         return Strict(np.asarray)
@@ -196,14 +196,14 @@ def cut(node: Node) -> Function:
 
 def _to_whole(
     node: Node, floats: Callable[..., Array], unscaled: Callable[[Array, int], Array]
-) -> Function:
+) -> ExpressionFunction:
     if node.type.name in FLOATS:
         return Strict(floats)
     unit = 10 ** node.children[0].type.scale
     return Strict(lambda v: np.asarray(unscaled(v, unit), object))
 
 
-def round_half_away(node: Node) -> Function:
+def round_half_away(node: Node) -> ExpressionFunction:
     """``round(a)`` and ``round(a, digits)``: halves go away from zero."""
     kind = node.children[0].type
     if kind.name in INTEGERS:
@@ -266,7 +266,7 @@ def to_unit(value: int, unit: int) -> int:
     return -whole if value < 0 else whole
 
 
-def _round_decimal(node: Node) -> Function:
+def _round_decimal(node: Node) -> ExpressionFunction:
     scale, digits = node.children[0].type.scale, 0
     if len(node.children) == 2:
         digits = node.children[1].value
@@ -278,7 +278,7 @@ def _round_decimal(node: Node) -> Function:
     return in_decimal(node, lambda v, *_: each(v))
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     "+": add,
     "-": subtract,
     "*": multiply,

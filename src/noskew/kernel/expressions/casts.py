@@ -15,7 +15,7 @@ from noskew.kernel.expressions.values import (
     TIMES,
     Array,
     Checked,
-    Function,
+    ExpressionFunction,
     Mask,
     Strict,
     bad_or_none,
@@ -26,7 +26,7 @@ from noskew.kernel.expressions.values import (
 _EXACT = 2**53
 
 
-def cast(node: Node) -> Function:
+def compile_cast(node: Node) -> ExpressionFunction:
     """The function from the child's type to the node's."""
     have, want = node.children[0].type, node.type
     return _CASTS[_group(have), _group(want)](have, want)
@@ -40,29 +40,29 @@ def _group(kind: SqlType) -> str:
     return "time" if kind.name in TIMES else kind.name.lower()
 
 
-Made = Callable[[SqlType, SqlType], Function]
+Made = Callable[[SqlType, SqlType], ExpressionFunction]
 
 
-def _as_type(have: SqlType, want: SqlType) -> Function:
+def _as_type(have: SqlType, want: SqlType) -> ExpressionFunction:
     made_of = dtype_of(want)
     return Strict(lambda v: v.astype(made_of))
 
 
-def _not_zero(have: SqlType, want: SqlType) -> Function:
+def _not_zero(have: SqlType, want: SqlType) -> ExpressionFunction:
     return Strict(lambda v: np.asarray(v != 0, bool))
 
 
-def _words(have: SqlType, want: SqlType) -> Function:
+def _words(have: SqlType, want: SqlType) -> ExpressionFunction:
     each = np.frompyfunc(lambda v: "true" if v else "false", 1, 1)
     return Strict(lambda v: np.asarray(each(v), object))
 
 
-def _digits(have: SqlType, want: SqlType) -> Function:
+def _digits(have: SqlType, want: SqlType) -> ExpressionFunction:
     each = np.frompyfunc(lambda v: str(int(v)), 1, 1)
     return Strict(lambda v: np.asarray(each(v), object))
 
 
-def _integers(have: SqlType, want: SqlType) -> Function:
+def _integers(have: SqlType, want: SqlType) -> ExpressionFunction:
     made_of, source = np.iinfo(dtype_of(want)), np.iinfo(dtype_of(have))
     if made_of.min <= source.min:
         return _as_type(have, want)
@@ -75,7 +75,7 @@ def _integers(have: SqlType, want: SqlType) -> Function:
     return Checked(run)
 
 
-def _whole(have: SqlType, want: SqlType) -> Function:
+def _whole(have: SqlType, want: SqlType) -> ExpressionFunction:
     """A float as the nearest integer, halves to the even one."""
     kind = np.iinfo(dtype_of(want))
     low, end = float(kind.min), -float(kind.min)  # the end itself is out of range, and exact
@@ -91,7 +91,7 @@ def _whole(have: SqlType, want: SqlType) -> Function:
     return Checked(run)
 
 
-def _floats(have: SqlType, want: SqlType) -> Function:
+def _floats(have: SqlType, want: SqlType) -> ExpressionFunction:
     if want.name == "DOUBLE":
         return _as_type(have, want)
     why = "a value is out of the range of FLOAT"
@@ -103,7 +103,7 @@ def _floats(have: SqlType, want: SqlType) -> Function:
     return Checked(run)
 
 
-def _to_decimal(have: SqlType, want: SqlType) -> Function:
+def _to_decimal(have: SqlType, want: SqlType) -> ExpressionFunction:
     """An integer, or a decimal, with the scale of ``want``."""
     more = want.scale - have.scale
     limit, why = 10**want.width, f"a value has more digits than {want}"
@@ -118,7 +118,7 @@ def _to_decimal(have: SqlType, want: SqlType) -> Function:
     return Checked(run)
 
 
-def _float_to_decimal(have: SqlType, want: SqlType) -> Function:
+def _float_to_decimal(have: SqlType, want: SqlType) -> ExpressionFunction:
     unit, limit = float(10**want.scale), float(10**want.width)
     why = f"a value has more digits than {want}"
 
@@ -136,7 +136,7 @@ def _float_to_decimal(have: SqlType, want: SqlType) -> Function:
 _INT = np.frompyfunc(int, 1, 1)
 
 
-def _from_decimal(have: SqlType, want: SqlType) -> Function:
+def _from_decimal(have: SqlType, want: SqlType) -> ExpressionFunction:
     unit = 10**have.scale
     if want.name in INTEGERS:
         kind, why = np.iinfo(dtype_of(want)), f"a value is out of the range of {want}"
@@ -163,15 +163,15 @@ def _from_decimal(have: SqlType, want: SqlType) -> Function:
     return Strict(lambda v: np.asarray(each(v)).astype(made_of))
 
 
-def _date(have: SqlType, want: SqlType) -> Function:
+def _date(have: SqlType, want: SqlType) -> ExpressionFunction:
     return Strict(lambda v: (v // DAY).astype(np.int32))
 
 
-def _midnight(have: SqlType, want: SqlType) -> Function:
+def _midnight(have: SqlType, want: SqlType) -> ExpressionFunction:
     return Strict(lambda v: v.astype(np.int64) * DAY)
 
 
-def _same(have: SqlType, want: SqlType) -> Function:
+def _same(have: SqlType, want: SqlType) -> ExpressionFunction:
     return Strict(np.asarray)
 
 

@@ -15,9 +15,9 @@ from noskew.definitions.expression_tree import Node
 from noskew.kernel.expressions.values import (
     FLOATS,
     Array,
-    Function,
+    Evaluate,
+    ExpressionFunction,
     Pair,
-    Run,
     Special,
     Strict,
     both,
@@ -77,7 +77,7 @@ _TO_NUMBER: Mapping[str, Compare] = {
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
-def compare(op: str, left: Node, right: Node) -> Compare:
+def compile_comparison(op: str, left: Node, right: Node) -> Compare:
     """The comparison of two parts of one type."""
     kind = left.type
     if kind.name not in FLOATS:
@@ -96,15 +96,15 @@ def _is_number(node: Node) -> bool:
     return node.op == "constant" and node.value is not None and node.value == node.value
 
 
-def _comparison(node: Node) -> Function:
-    return Strict(compare(node.op, *node.children))
+def _comparison(node: Node) -> ExpressionFunction:
+    return Strict(compile_comparison(node.op, *node.children))
 
 
-def _distinct(node: Node) -> Function:
+def _distinct(node: Node) -> ExpressionFunction:
     """``IS [NOT] DISTINCT FROM``: as ``<>`` and ``=``, with null equal to null."""
-    differs, negated = compare("!=", *node.children), node.op != "IS DISTINCT FROM"
+    differs, negated = compile_comparison("!=", *node.children), node.op != "IS DISTINCT FROM"
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         left, right = parts
 
         def run(env: list[Any]) -> Pair:
@@ -120,13 +120,13 @@ def _distinct(node: Node) -> Function:
     return Special(make)
 
 
-def _in(node: Node) -> Function:
+def _in(node: Node) -> ExpressionFunction:
     """``IN (…)``: null if nothing is equal and something is null."""
     value, *items = node.children
-    equal = [compare("=", value, item) for item in items]
+    equal = [compile_comparison("=", value, item) for item in items]
     negated = node.op == "not in"
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             x, valid = parts[0](env)
             found: Any = np.False_
@@ -145,14 +145,14 @@ def _in(node: Node) -> Function:
     return Special(make)
 
 
-def _extreme(node: Node) -> Function:
+def _extreme(node: Node) -> ExpressionFunction:
     """``greatest`` and ``least``: nulls are left out; of equal values the first is taken."""
     op = ">" if node.op == "greatest" else "<"
-    better = compare(op, _column(node), _column(node))
+    better = compile_comparison(op, _column(node), _column(node))
     # DuckDB takes another way for FLOAT, on which -0.0 becomes 0.0.
     is_float = node.type.name == "FLOAT"
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             best, valid = parts[0](env)
             for part in parts[1:]:
@@ -175,7 +175,7 @@ def _column(node: Node) -> Node:
     return Node("column", node.type)
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     **dict.fromkeys(_PLAIN, _comparison),
     **dict.fromkeys(("IS DISTINCT FROM", "IS NOT DISTINCT FROM"), _distinct),
     **dict.fromkeys(("in", "not in"), _in),

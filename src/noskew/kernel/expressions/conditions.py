@@ -12,10 +12,10 @@ from noskew.kernel.expressions.values import (
     ACTIVE,
     ROWS,
     Array,
-    Function,
+    Evaluate,
+    ExpressionFunction,
     Mask,
     Pair,
-    Run,
     Special,
     Strict,
     both,
@@ -23,12 +23,12 @@ from noskew.kernel.expressions.values import (
 )
 
 
-def _not(node: Node) -> Function:
+def _not(node: Node) -> ExpressionFunction:
     del node
     return Strict(np.logical_not)
 
 
-def _conjunction(node: Node) -> Function:
+def _conjunction(node: Node) -> ExpressionFunction:
     """``AND`` is null unless a side is false, or both are known; ``OR`` with true for false.
 
     Both sides are computed for every row, as DuckDB does: ``b <> 0 AND a // b > 1`` fails.
@@ -36,7 +36,7 @@ def _conjunction(node: Node) -> Function:
     is_or = node.op == "or"
     join = np.logical_or if is_or else np.logical_and
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             made, valid = parts[0](env)
             for part in parts[1:]:
@@ -59,10 +59,10 @@ def _known(x: Array, a: Mask | None, y: Array, b: Mask | None, *, decisive: bool
     return sure
 
 
-def _is_null(node: Node) -> Function:
+def _is_null(node: Node) -> ExpressionFunction:
     negated = node.op == "is not null"
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         (part,) = parts
 
         def run(env: list[Any]) -> Pair:
@@ -76,11 +76,11 @@ def _is_null(node: Node) -> Function:
     return Special(make)
 
 
-def _coalesce(node: Node) -> Function:
+def _coalesce(node: Node) -> ExpressionFunction:
     """The first argument that is not null; an argument is computed where it is needed."""
     del node
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             made, valid = parts[0](env)
             outer = env[ACTIVE]
@@ -100,11 +100,11 @@ def _coalesce(node: Node) -> Function:
     return Special(make)
 
 
-def _case(node: Node) -> Function:
+def _case(node: Node) -> ExpressionFunction:
     """``CASE``: a value is computed where its condition is the first that is true."""
     del node
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         pairs = [(parts[i], parts[i + 1]) for i in range(0, len(parts) - 1, 2)]
 
         def run(env: list[Any]) -> Pair:
@@ -141,7 +141,7 @@ def _merged(branches: list[tuple[Mask, Array, Mask | None]], rest: Pair) -> Pair
     return made, valid
 
 
-def _within(env: list[Any], active: Mask | None, part: Run) -> Pair:
+def _within(env: list[Any], active: Mask | None, part: Evaluate) -> Pair:
     """What a part gives where only some rows may make it fail."""
     outer, env[ACTIVE] = env[ACTIVE], active
     try:
@@ -150,7 +150,7 @@ def _within(env: list[Any], active: Mask | None, part: Run) -> Pair:
         env[ACTIVE] = outer
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     "not": _not,
     "and": _conjunction,
     "or": _conjunction,

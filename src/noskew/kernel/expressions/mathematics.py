@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from noskew.definitions.expression_tree import Node
-from noskew.kernel.expressions.values import Array, Function, Strict
+from noskew.kernel.expressions.values import Array, ExpressionFunction, Strict
 
 
 def _libm(one: Callable[..., float], special: Callable[..., Any]) -> Callable[..., Array]:
@@ -72,22 +72,22 @@ _ONE: Mapping[str, tuple[Callable[..., float], Callable[..., Any]]] = {
 }
 
 
-def _function(name: str) -> Callable[[Node], Function]:
+def _function(name: str) -> Callable[[Node], ExpressionFunction]:
     made = Strict(_libm(*_ONE[name]))
     return lambda node: made
 
 
-def _logarithm(node: Node) -> Function:
+def _logarithm(node: Node) -> ExpressionFunction:
     if len(node.children) == 1:
         return Strict(_LOG10)
     return Strict(lambda base, x: np.divide(_LOG10(x), _LOG10(base)))
 
 
-def _plain(function: Callable[..., Array]) -> Callable[[Node], Function]:
+def _plain(function: Callable[..., Array]) -> Callable[[Node], ExpressionFunction]:
     return lambda node: Strict(function)
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     **{name: _function(name) for name in _ONE},
     **dict.fromkeys(("**", "^", "power"), _function("pow")),
     "log": _logarithm,

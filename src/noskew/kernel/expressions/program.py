@@ -26,9 +26,9 @@ from noskew.kernel.expressions import (
 from noskew.kernel.expressions.values import (
     ACTIVE,
     Checked,
-    Function,
+    Evaluate,
+    ExpressionFunction,
     Pair,
-    Run,
     Strict,
     checked,
     dtype_of,
@@ -42,8 +42,8 @@ FUNCTIONS = {
     **conditions.FUNCTIONS,
     **strings.FUNCTIONS,
     **times.FUNCTIONS,
-    "cast": casts.cast,
-    "try_cast": casts.cast,
+    "cast": casts.compile_cast,
+    "try_cast": casts.compile_cast,
 }
 
 
@@ -97,16 +97,16 @@ class _Compiler:
             if node.op == "column":
                 self.columns.setdefault(node.value, ACTIVE + 1 + len(self.columns))
         self._used, self.shared = used, 0
-        self._made: dict[Node, Run] = {}
+        self._made: dict[Node, Evaluate] = {}
 
-    def run(self, node: Node) -> Run:
+    def run(self, node: Node) -> Evaluate:
         """The closure of a node; equal nodes have one."""
         made = self._made.get(node)
         if made is None:
             made = self._made[node] = self._compiled(node)
         return made
 
-    def _compiled(self, node: Node) -> Run:
+    def _compiled(self, node: Node) -> Evaluate:
         if node.op == "column":
             place = self.columns[node.value]
             return lambda env: env[place]
@@ -135,7 +135,7 @@ def _distinct(tree: Node) -> Iterable[Node]:
             waiting += node.children
 
 
-def _applied(function: Function, parts: list[Run], *, nulls: bool) -> Run:
+def _applied(function: ExpressionFunction, parts: list[Evaluate], *, nulls: bool) -> Evaluate:
     if isinstance(function, Strict):
         return strict(function.call, parts)
     if isinstance(function, Checked):
@@ -151,11 +151,11 @@ def _constant_pair(node: Node) -> Pair:
     return np.array(empty, kind), np.array(False)
 
 
-def _constant(pair: Pair) -> Run:
+def _constant(pair: Pair) -> Evaluate:
     return lambda env: pair
 
 
-def _folded(run: Run, node: Node) -> Run:
+def _folded(run: Evaluate, node: Node) -> Evaluate:
     """The value of a part without columns; one that fails does so in each run that needs it."""
     try:
         with np.errstate(all="ignore"):
@@ -167,7 +167,7 @@ def _folded(run: Run, node: Node) -> Run:
     return _constant((made, None if valid is None else np.asarray(valid).reshape(())))
 
 
-def _once(run: Run, place: int) -> Run:
+def _once(run: Evaluate, place: int) -> Evaluate:
     """A part that is kept for the rest of a run.
 
     What was computed for some rows only may have kept a failure of others back, so that is not.

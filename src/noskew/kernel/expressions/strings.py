@@ -14,10 +14,10 @@ from noskew.definitions.sql_engine import one_row
 from noskew.kernel.expressions.values import (
     Array,
     Checked,
-    Function,
+    Evaluate,
+    ExpressionFunction,
     Mask,
     Pair,
-    Run,
     Special,
     Strict,
     bad_or_none,
@@ -27,26 +27,26 @@ from noskew.kernel.expressions.values import (
 _SPACES = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 
 
-def _texts(function: Callable[..., str], arguments: int) -> Callable[[Node], Function]:
+def _texts(function: Callable[..., str], arguments: int) -> Callable[[Node], ExpressionFunction]:
     """A function of texts and integers that gives a text."""
     each = np.frompyfunc(function, arguments, 1)
     return lambda node: Strict(lambda *v: np.asarray(each(*v), object))
 
 
-def _bools(function: Callable[..., bool], arguments: int) -> Callable[[Node], Function]:
+def _bools(function: Callable[..., bool], arguments: int) -> Callable[[Node], ExpressionFunction]:
     each = np.frompyfunc(function, arguments, 1)
     return lambda node: Strict(lambda *v: np.asarray(each(*v), bool))
 
 
-def _numbers(function: Callable[..., int], arguments: int) -> Callable[[Node], Function]:
+def _numbers(function: Callable[..., int], arguments: int) -> Callable[[Node], ExpressionFunction]:
     each = np.frompyfunc(function, arguments, 1)
     return lambda node: Strict(lambda *v: np.asarray(each(*v), np.int64))
 
 
-def _in_case(name: str) -> Callable[[Node], Function]:
+def _in_case(name: str) -> Callable[[Node], ExpressionFunction]:
     plain = str.lower if name == "lower" else str.upper
 
-    def make(node: Node) -> Function:
+    def make(node: Node) -> ExpressionFunction:
         del node
         table = _letters(name)
         each = np.frompyfunc(lambda s: plain(s) if s.isascii() else s.translate(table), 1, 1)
@@ -97,10 +97,10 @@ def _far(*arguments: Array) -> tuple[Mask | None, str]:
     return bad, "a place in a text is out of range"
 
 
-def _with_places(function: Callable[..., str]) -> Callable[[Node], Function]:
+def _with_places(function: Callable[..., str]) -> Callable[[Node], ExpressionFunction]:
     """A function of a text and of places in it."""
 
-    def make(node: Node) -> Function:
+    def make(node: Node) -> ExpressionFunction:
         each = np.frompyfunc(function, len(node.children), 1)
         return Checked(lambda s, *places: (np.asarray(each(s, *places), object), *_far(*places)))
 
@@ -111,7 +111,7 @@ def _left(s: str, n: int) -> str:
     return s[:n] if n >= 0 else s[: max(0, len(s) + n)]
 
 
-def _first_letters(node: Node) -> Function:
+def _first_letters(node: Node) -> ExpressionFunction:
     del node
     each = np.frompyfunc(_left, 2, 1)
     why = "a place in a text is out of range"
@@ -124,7 +124,7 @@ def _right(s: str, n: int) -> str:
     return s[min(len(s), -n) :]
 
 
-def _trim(side: str) -> Callable[[Node], Function]:
+def _trim(side: str) -> Callable[[Node], ExpressionFunction]:
     strip: Callable[..., str] = getattr(str, side)
     spaces = _texts(lambda s: strip(s, _SPACES), 1)
     given = _texts(lambda s, chars: strip(s, chars) if chars else s, 2)
@@ -135,7 +135,7 @@ def _replace(s: str, old: str, new: str) -> str:
     return s.replace(old, new) if old else s
 
 
-def _like(node: Node) -> Function:
+def _like(node: Node) -> ExpressionFunction:
     negated, pattern = node.op == "!~~", node.children[1]
     if pattern.op == "constant" and pattern.value is not None:
         match = _pattern(pattern.value)
@@ -152,12 +152,12 @@ def _pattern(text: str) -> Callable[[str], Any]:
     return re.compile("".join(words.get(c) or re.escape(c) for c in text), re.DOTALL).fullmatch
 
 
-def _concat(node: Node) -> Function:
+def _concat(node: Node) -> ExpressionFunction:
     """``concat``: nulls are left out."""
     del node
     join = np.frompyfunc(lambda a, b: a + b, 2, 1)
 
-    def make(parts: list[Run]) -> Run:
+    def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             made = np.array("", object)
             for part in parts:
@@ -171,7 +171,7 @@ def _concat(node: Node) -> Function:
     return Special(make)
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     **dict.fromkeys(("lower", "lcase"), _in_case("lower")),
     **dict.fromkeys(("upper", "ucase"), _in_case("upper")),
     **dict.fromkeys(("length", "len", "char_length", "character_length"), _numbers(len, 1)),

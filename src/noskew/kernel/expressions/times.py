@@ -11,7 +11,7 @@ from noskew.definitions.expression_tree import Node
 from noskew.kernel.expressions.values import (
     Array,
     Checked,
-    Function,
+    ExpressionFunction,
     Mask,
     Strict,
     bad_or_none,
@@ -80,14 +80,14 @@ _OF_TIME: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-def _part(node: Node) -> Function:
+def _part(node: Node) -> ExpressionFunction:
     if node.op in _OF_TIME:
         return Strict(_OF_TIME[node.op])
     of_day = _OF_DAY[node.op]
     return Strict(lambda v: of_day(_days(v)))
 
 
-def _epoch(node: Node) -> Function:
+def _epoch(node: Node) -> ExpressionFunction:
     kind = node.children[0].type.name
     if kind == "DATE":
         return Strict(lambda d: d.astype(np.float64) * 86_400.0)
@@ -107,13 +107,13 @@ def _interval_seconds(v: Array) -> Array:
     return made
 
 
-def _epoch_ms(node: Node) -> Function:
+def _epoch_ms(node: Node) -> ExpressionFunction:
     """Milliseconds, halves away from zero."""
     del node
     return Strict(lambda t: np.sign(t) * ((np.abs(t) + 500) // 1_000))
 
 
-def _epoch_us(node: Node) -> Function:
+def _epoch_us(node: Node) -> ExpressionFunction:
     del node
     return Strict(np.asarray)
 
@@ -130,7 +130,7 @@ def days_between(a: Array, b: Array) -> Array:
     return a.astype(np.int64) - b
 
 
-def add_days(node: Node, sign: int) -> Function:
+def add_days(node: Node, sign: int) -> ExpressionFunction:
     """A date and a number of days."""
     at = [c.type.name for c in node.children].index("DATE")
 
@@ -141,7 +141,7 @@ def add_days(node: Node, sign: int) -> Function:
     return Checked(run)
 
 
-def shift(node: Node, sign: int) -> Function:
+def shift(node: Node, sign: int) -> ExpressionFunction:
     """A time or a date, and an interval. A day that the month does not have becomes its last."""
     at = [c.type.name for c in node.children].index("INTERVAL")
     kind = node.children[1 - at].type.name
@@ -183,7 +183,7 @@ def _add_months(time: Array, months: Array) -> Array:
     return day * DAY + time % DAY
 
 
-def _to_interval(node: Node) -> Function:
+def _to_interval(node: Node) -> ExpressionFunction:
     unit = _MICROS[node.op.removeprefix("to_").removesuffix("s")]
 
     def run(v: Array) -> tuple[Array, Mask | None, str]:
@@ -213,7 +213,7 @@ def _step(unit: str) -> Callable[[Array], Array]:
     return lambda v: (v.astype(np.int64) * DAY if v.dtype == np.int32 else v) // micros
 
 
-def _diff(node: Node) -> Function:
+def _diff(node: Node) -> ExpressionFunction:
     """How many ends of the unit lie between two times; weeks: how many times seven days."""
     unit = _unit(node)
     if unit == "week":
@@ -226,7 +226,7 @@ def _sevenths(days: Array) -> Array:
     return np.sign(days) * (np.abs(days) // 7)
 
 
-def _trunc(node: Node) -> Function:
+def _trunc(node: Node) -> ExpressionFunction:
     """The beginning of the unit that a time is in, as a time."""
     unit = _unit(node)
     if unit == "week":
@@ -238,7 +238,7 @@ def _trunc(node: Node) -> Function:
     return Strict(lambda _, v: step(v) * _MICROS[unit])
 
 
-FUNCTIONS: Mapping[str, Callable[[Node], Function]] = {
+FUNCTIONS: Mapping[str, Callable[[Node], ExpressionFunction]] = {
     **dict.fromkeys((*_OF_DAY, *_OF_TIME), _part),
     "epoch": _epoch,
     "epoch_ms": _epoch_ms,

@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 Pair = tuple[Array, Mask | None]
 #: Places of what a run of a program starts with; its inputs and what parts share come after.
 ROWS, ACTIVE = 0, 1
-Run = Callable[[list[Any]], Pair]
+Evaluate = Callable[[list[Any]], Pair]
 
 #: NumPy's types for DuckDB's; all others are objects.
 DTYPES: dict[str, Any] = {
@@ -65,10 +65,10 @@ class Checked:
 class Special:
     """A function that looks at nulls, or does not need all of its arguments."""
 
-    make: Callable[[list[Run]], Run]
+    make: Callable[[list[Evaluate]], Evaluate]
 
 
-Function = Strict | Checked | Special
+ExpressionFunction = Strict | Checked | Special
 
 
 def dtype_of(kind: SqlType) -> Any:
@@ -104,7 +104,7 @@ def refuse(env: list[Any], bad: Mask | None, valid: Mask | None, why: str) -> No
         raise TransformError(why)
 
 
-def strict(function: Callable[..., Array], parts: list[Run]) -> Run:
+def strict(function: Callable[..., Array], parts: list[Evaluate]) -> Evaluate:
     """A part of a function that gives null for null."""
     if len(parts) == 1:
         (only,) = parts
@@ -132,8 +132,8 @@ def strict(function: Callable[..., Array], parts: list[Run]) -> Run:
 
 
 def checked(
-    function: Callable[..., tuple[Array, Mask | None, str]], parts: list[Run], *, nulls: bool
-) -> Run:
+    function: Callable[..., tuple[Array, Mask | None, str]], parts: list[Evaluate], *, nulls: bool
+) -> Evaluate:
     """A part of a function that refuses some values; ``nulls``: it gives null for them instead."""
 
     def run(env: list[Any]) -> Pair:
@@ -149,7 +149,7 @@ def checked(
     return run
 
 
-def arguments(env: list[Any], parts: list[Run]) -> tuple[list[Array], Mask | None]:
+def arguments(env: list[Any], parts: list[Evaluate]) -> tuple[list[Array], Mask | None]:
     """What parts give, and where none of them is null."""
     valid: Mask | None = None
     values = []

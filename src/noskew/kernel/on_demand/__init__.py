@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from noskew.kernel.on_demand.columns import Column, to_numpy
-from noskew.kernel.on_demand.service import Functions, compute, run
+from noskew.kernel.on_demand.service import OnDemandFunctions, call_function, compute
 
-__all__ = ["Column", "Functions", "compute", "run", "to_numpy"]
+__all__ = ["Column", "OnDemandFunctions", "call_function", "compute", "to_numpy"]

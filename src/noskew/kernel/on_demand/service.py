@@ -16,13 +16,13 @@ from noskew.kernel.on_demand.functions import caller, nothing
 from noskew.types import DType
 
 #: Some features of a view, and a request field, as columns of these types.
-Stored = Callable[[str, Sequence[tuple[str, DType]]], Iterable[Column]]
+StoredColumns = Callable[[str, Sequence[tuple[str, DType]]], Iterable[Column]]
 Asked = Callable[[str, DType], Column]
 #: A view ("" for the request), and the feature or field.
-Place = tuple[str, str]
+OutputPlace = tuple[str, str]
 
 
-class Functions:
+class OnDemandFunctions:
     """The on-demand functions of a service, compiled once for many batches of rows.
 
     All expressions become one program, so that what several have in common is computed once, and
@@ -49,7 +49,7 @@ class Functions:
             if f not in of_sql
         ]
 
-    def __call__(self, stored: Stored, asked: Asked, n: int) -> dict[str, dict[str, Column]]:
+    def __call__(self, stored: StoredColumns, asked: Asked, n: int) -> dict[str, dict[str, Column]]:
         """The outputs of every function for ``n`` rows, by function and output name.
 
         Raises TransformError if a function fails, or returns other names, lengths or types than
@@ -70,13 +70,13 @@ class Functions:
         return {name: made[name] for name, _ in self._outputs}
 
 
-def _places(function: OnDemand) -> Mapping[str, tuple[Place, DType]]:
+def _places(function: OnDemand) -> Mapping[str, tuple[OutputPlace, DType]]:
     """Where each column that a function takes comes from, and its type."""
     owner = {n: s.view.name for s in function.inputs for n in s.names}
     return {n: ((owner.get(n, ""), n), kind) for n, kind in function.columns.items()}
 
 
-def _numbers(function: OnDemand, numbers: Mapping[Place, int]) -> dict[str, int]:
+def _numbers(function: OnDemand, numbers: Mapping[OutputPlace, int]) -> dict[str, int]:
     return {name: numbers[place] for name, (place, _) in _places(function).items()}
 
 
@@ -99,11 +99,13 @@ def compute(
     def field(name: str, kind: DType) -> Column:
         return Column(kind, arrow=request.column(name).combine_chunks())
 
-    made = Functions(service)(features, field, len(rows))
+    made = OnDemandFunctions(service)(features, field, len(rows))
     return {function: _in_arrow(outputs) for function, outputs in made.items()}
 
 
-def run(function: OnDemand, inputs: Mapping[str, pa.Array], n: int) -> dict[str, pa.Array]:
+def call_function(
+    function: OnDemand, inputs: Mapping[str, pa.Array], n: int
+) -> dict[str, pa.Array]:
     """Call one function on columns of ``n`` rows, of the types that it declares.
 
     Raises TransformError if it fails, or returns other names, lengths or types than declared.

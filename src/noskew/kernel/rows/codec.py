@@ -13,7 +13,8 @@
 
 All integers but the version are little-endian. Columns of fixed width are at a fixed place, so a
 reader takes a thousand rows as one structured array. The rest is columnar within the row, in
-the blocks of :mod:`noskew.kernel.exact.fixed_point` and :mod:`noskew.kernel.aggregates.value_codec`.
+the blocks of :mod:`noskew.kernel.exact.fixed_point` and
+:mod:`noskew.kernel.aggregates.value_codec`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
 from noskew.kernel import values
 from noskew.kernel.aggregates.value_codec import check_range
-from noskew.kernel.cursors import Reader, arrow_values, insist, read_counts
+from noskew.kernel.cursors import Reader, arrow_values, read_counts, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
 from noskew.kernel.plan import Group, ViewPlan
@@ -66,7 +67,7 @@ def version_bytes(known_time: int, number: int) -> bytes:
     return (known_time + _SIGN).to_bytes(8, "big") + number.to_bytes(8, "big")
 
 
-def versions(known_time: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.void]:
+def version_array(known_time: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.void]:
     """:func:`version_bytes` of many rows: int64 of shape (n,) each to V16 of shape (n,)."""
     both = np.empty((len(known_time), 2), ">u8")
     both[:, 0] = known_time.view(np.uint64) ^ np.uint64(_SIGN)
@@ -85,10 +86,10 @@ def known_times(rows: Sequence[bytes | None]) -> NDArray[np.int64]:
     Raises CorruptDataError for one outside the years 1 to 9999.
     """
     raw = b"".join([_NO_ROW if row is None else row[:8] for row in rows])
-    insist(len(raw) == 8 * len(rows))
+    require(len(raw) == 8 * len(rows))
     known = (np.frombuffer(raw, ">u8").astype(np.uint64) ^ np.uint64(_SIGN)).view(np.int64)
     told = np.count_nonzero((known >= MIN_TIME) & (known <= MAX_TIME))
-    insist(told == len(rows) - rows.count(None))
+    require(told == len(rows) - rows.count(None))
     return known
 
 
@@ -146,7 +147,7 @@ class RowLayout:
     @cached_property
     def blank(self) -> NDArray[np.uint8]:
         """A row of nothing."""
-        return pack(self, empty(self.plan, 1), bytes(16)).data
+        return pack_rows(self, empty(self.plan, 1), bytes(16)).data
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -154,8 +155,8 @@ class RowLayout:
         return not self.variable and not self.plan.groups
 
 
-def pack(layout: RowLayout, state: ViewState, version: bytes | NDArray[np.void]) -> Ragged:
-    """One row for each entity of a state, of one version or (see :func:`versions`) one each."""
+def pack_rows(layout: RowLayout, state: ViewState, version: bytes | NDArray[np.void]) -> Ragged:
+    """One row for each entity of a state, of one version or one each (:func:`version_array`)."""
     n = len(state)
     pending = np.diff(state.pending_offsets) > 0
     head = np.zeros(n, layout.head)
@@ -179,10 +180,10 @@ def pack(layout: RowLayout, state: ViewState, version: bytes | NDArray[np.void])
     return concat(parts)
 
 
-def unpack(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
+def unpack_rows(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
     """The states of rows; None gives an entity without anything.
 
-    Raises CorruptDataError for bytes that :func:`pack` did not write, as far as they can be
+    Raises CorruptDataError for bytes that :func:`pack_rows` did not write, as far as they can be
     told: every block is within its row, and the row ends where its last block does. Damage
     that keeps to that gives wrong values, never a crash.
     """
@@ -194,21 +195,21 @@ def unpack(layout: RowLayout, rows: Sequence[bytes | None]) -> ViewState:
     has_pending = opened.head["flags"] & HAS_PENDING > 0
     if has_pending.any():
         pending, offsets = unpack_pending(plan, reader, has_pending)
-    insist((reader.at == reader.end).all())
+    require((reader.at == reader.end).all())
     return ViewState(newest, tiles, pending, offsets)
 
 
 @dataclass(frozen=True)
-class Opened:
+class ParsedRows:
     """Rows with their heads read: what follows is where the reader's cursors are."""
 
     head: NDArray[np.void]
     reader: Reader
 
 
-def open_rows(layout: RowLayout, rows: Sequence[bytes | None]) -> Opened:
+def open_rows(layout: RowLayout, rows: Sequence[bytes | None]) -> ParsedRows:
     """Read the heads of rows; absent rows read as rows of nothing."""
-    insist(b"" not in rows)
+    require(b"" not in rows)
     raw = Ragged.from_list([row or b"" for row in rows])
     head = read_heads(layout, raw)
     reader = Reader(raw.data, raw.offsets[:-1] + layout.head.itemsize, _NONE, raw.offsets[1:])
@@ -218,8 +219,8 @@ def open_rows(layout: RowLayout, rows: Sequence[bytes | None]) -> Opened:
         if (formats[there] != FORMAT).any():
             raise CorruptDataError(f"rows of an unknown format; this version reads format {FORMAT}")
         reader = _with_blank(layout, reader, there)
-    insist((head["flags"] <= HAS_NEWEST | HAS_PENDING).all())
-    return Opened(head, reader)
+    require((head["flags"] <= HAS_NEWEST | HAS_PENDING).all())
+    return ParsedRows(head, reader)
 
 
 def join_heads(layout: RowLayout, rows: Sequence[bytes | None]) -> NDArray[np.void] | None:
@@ -352,7 +353,7 @@ def _unpack_variable(reader: Reader, valid: NDArray[np.bool_], kind: pa.DataType
     return list_array(items, np.concatenate([[0], np.cumsum(counts)]), valid, kind)
 
 
-def read_newest(layout: RowLayout, opened: Opened) -> Newest:
+def read_newest(layout: RowLayout, opened: ParsedRows) -> Newest:
     """The newest event of each row; moves the cursors past it."""
     head, reader = opened.head, opened.reader
     has = head["flags"] & HAS_NEWEST > 0
@@ -381,7 +382,7 @@ def _read_tiles(group: Group, reader: Reader) -> Tiles:
         reader = reader.of(counts)
     else:
         counts = read_counts(reader)
-        insist((counts <= 1).all())
+        require((counts <= 1).all())
         reader = reader.of(counts)
         offsets = np.concatenate([[0], np.cumsum(counts)])
         number = np.zeros(offsets[-1], np.int64)

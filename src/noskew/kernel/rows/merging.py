@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noskew.kernel.rows.codec import VERSION_BYTES, RowLayout, known_times, pack, unpack
+from noskew.kernel.rows.codec import VERSION_BYTES, RowLayout, known_times, pack_rows, unpack_rows
 from noskew.kernel.state import merge
 
 
@@ -36,7 +36,7 @@ def merge_rows(
 def _merged(layout: RowLayout, groups: Sequence[list[bytes]]) -> list[bytes]:
     """One row for each group of rows; all of them are unpacked at once."""
     versions = [max(row[:VERSION_BYTES] for row in rows) for rows in groups]
-    state = unpack(layout, [row for rows in groups for row in rows])
+    state = unpack_rows(layout, [row for rows in groups for row in rows])
     at = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
     made = merge(layout.plan, [(state, at)], len(groups), known_times(versions))
-    return pack(layout, made, np.frombuffer(b"".join(versions), "V16")).to_list()
+    return pack_rows(layout, made, np.frombuffer(b"".join(versions), "V16")).to_list()

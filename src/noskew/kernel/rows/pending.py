@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
-from noskew.kernel.cursors import Index, Reader, arrow_values, insist, read_counts
+from noskew.kernel.cursors import Index, Reader, arrow_values, read_counts, require
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.kernel.plan import ViewPlan
 from noskew.kernel.ragged import Ragged, concat
@@ -58,7 +58,7 @@ def unpack_pending(
     columns: dict[str, pa.Array] = {}
     for name, kind in kinds.items():
         columns[name] = _unpack_column(mine, kind)
-        insist(name not in _CLOCKS or columns[name].null_count == 0)
+        require(name not in _CLOCKS or columns[name].null_count == 0)
     reader.at[has] = mine.at
     return pa.table(columns), offsets
 
@@ -74,7 +74,7 @@ def _pack_column(column: pa.Array, slots: Index) -> list[Ragged]:
 def pack_array(column: pa.Array, slots: Index) -> Ragged:
     """A block for each group of scalar values; group g is ``slots[g]:slots[g + 1]``."""
     some = values.valid_of(column)
-    codes, domain = values.encode(column)
+    codes, domain = values.encode_values(column)
     if pa.types.is_floating(column.type):
         codes = values.codes_of_floats(values.one_nan(values.floats(column)))
     there = np.concatenate([[0], np.cumsum(some)])[slots]
@@ -95,7 +95,7 @@ def _unpack_column(reader: Reader, kind: pa.DataType) -> pa.Array:
     lengths = unpack_array(reader, pa.int64())
     valid = values.valid_of(lengths)
     sizes = lengths.fill_null(0).to_numpy()
-    insist(((sizes >= 0) & (sizes <= len(reader.data) * 8)).all())
+    require(((sizes >= 0) & (sizes <= len(reader.data) * 8)).all())
     ends = np.concatenate([[0], np.cumsum(sizes)])
     rows = np.concatenate([[0], np.cumsum(reader.counts)])
     items = unpack_array(reader.of(np.diff(ends[rows])), kind.value_type)

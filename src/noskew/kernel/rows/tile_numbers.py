@@ -31,7 +31,7 @@ def pack_numbers(offsets: NDArray[np.int64], number: NDArray[np.int64]) -> Ragge
     np.cumsum(there * 8, out=starts[1:])
     steps = np.diff(number, prepend=0)
     steps[offsets[:-1][there]] = 0
-    block = fixed_point.pack(steps.reshape(-1, 1), 0, offsets)
+    block = fixed_point.pack_integers(steps.reshape(-1, 1), 0, offsets)
     return concat([Ragged(starts, first.astype("<i8").view(np.uint8)), block])
 
 

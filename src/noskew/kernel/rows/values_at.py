@@ -20,13 +20,13 @@ from noskew.kernel.rows.codec import (
     known_times,
     open_rows,
     read_newest,
-    unpack,
+    unpack_rows,
 )
 from noskew.kernel.state import Newest, finalise, latest_values, settle
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ValuesAt:
     """What rows say: the time each was asked at, its newest event, every feature's value."""
 
     t: NDArray[np.int64]
@@ -34,12 +34,14 @@ class Asked:
     values: dict[str, pa.Array]
 
 
-def ask(layout: RowLayout, rows: Sequence[bytes | None], t: int | NDArray[np.int64]) -> Asked:
+def values_at(
+    layout: RowLayout, rows: Sequence[bytes | None], t: int | NDArray[np.int64]
+) -> ValuesAt:
     """What rows say at ``t`` (one time, or one each), or at their own known time if that is later.
 
     When the clock that gave ``t`` is behind, a row holds facts that ``t`` could not know, and
     what it says is right as of the time when it was made. Raises CorruptDataError as
-    :func:`~noskew.kernel.rows.codec.unpack` does.
+    :func:`~noskew.kernel.rows.codec.unpack_rows` does.
     """
     times = np.maximum(known_times(rows), t)
     plan, sums = layout.plan, layout.sums
@@ -48,7 +50,7 @@ def ask(layout: RowLayout, rows: Sequence[bytes | None], t: int | NDArray[np.int
         if not (opened.head["flags"] & HAS_PENDING).any():
             newest = read_newest(layout, opened)
             values = latest_values(plan, newest, times) | sums.values(opened.reader, times)
-            return Asked(times, newest, {name: values[name] for name in plan.names})
+            return ValuesAt(times, newest, {name: values[name] for name in plan.names})
     # Pending events whose time has come are part of values, ages and event times alike.
-    state = settle(plan, unpack(layout, rows), times)
-    return Asked(times, state.newest, finalise(plan, state, times))
+    state = settle(plan, unpack_rows(layout, rows), times)
+    return ValuesAt(times, state.newest, finalise(plan, state, times))

@@ -33,7 +33,7 @@ _PLACES = (
 
 
 @dataclass
-class Sorted:
+class Transformed:
     """What became of the rows of a batch.
 
     ``row`` has the source row of each event (int64, ascending); ``refused`` those of the events
@@ -95,7 +95,7 @@ class Pipeline:
 
     def __call__(
         self, batch: pa.Table, *, known_time: int | NDArray[np.int64], buckets: int
-    ) -> Sorted:
+    ) -> Transformed:
         """The events of a batch of source rows.
 
         ``known_time`` (one, or one for each row) stands in where the source has no created
@@ -146,7 +146,7 @@ class Pipeline:
         what = f"feature view {self._view.name!r}, column {name!r}"
         return conform_column(found, self._view.columns[name], what)
 
-    def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Sorted:
+    def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Transformed:
         """Leave out rows without a time or a key, and those dated too far in the future."""
         undated = ~values.valid_of(values.whole(events.column(EVENT_TIME)))
         if undated.any() and not self._streamed:
@@ -166,9 +166,11 @@ class Pipeline:
         }
         keep = has_key & ~future & ~undated
         if keep.all():
-            return Sorted(events, row)
+            return Transformed(events, row)
         kept = events.filter(pa.array(keep))
-        return Sorted(kept, row[keep], {why: row[at] for why, at in refused.items() if at.any()})
+        return Transformed(
+            kept, row[keep], {why: row[at] for why, at in refused.items() if at.any()}
+        )
 
 
 def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ _MOST = 2_000
 
 
 @contextmanager
-def faults(doing: str) -> Iterator[None]:
+def spark_faults(doing: str) -> Iterator[None]:
     """Raise what a task raised, if it was an error of noskew's, and RunnerError for any other."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -23,10 +23,10 @@ def faults(doing: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        raise translated(str(error), doing) from error
+        raise as_noskew_error(str(error), doing) from error
 
 
-def translated(text: str, doing: str) -> errors.NoskewError:
+def as_noskew_error(text: str, doing: str) -> errors.NoskewError:
     """The error for what Spark says went wrong."""
     if found := _OURS.findall(text):
         return _made(*found[-1])

@@ -11,7 +11,7 @@ import pyarrow as pa
 from noskew.errors import RunnerError
 from noskew.resources import Closing
 from noskew.runners.spark import border
-from noskew.runners.spark.faults import faults
+from noskew.runners.spark.faults import spark_faults
 from noskew.runners.spark.session import active_session, make_session, no_pandas_advice
 from noskew.runners.spark.tasks import NUMBER, PACKS, Piece, Task, packed, shipped, unpacked
 
@@ -98,7 +98,7 @@ class SparkRunner(Closing):
 
     def frame(self, table: pa.Table) -> DataFrame:
         """The rows of a table of this process."""
-        with faults("taking rows"):
+        with spark_faults("taking rows"):
             return self.session.createDataFrame(border.enter(table), border.struct_of(table.schema))
 
     def map(
@@ -116,7 +116,7 @@ class SparkRunner(Closing):
         """
         struct = border.struct_of(PACKS) if made is None else made
         work = shipped(task, context, takes=takes_packs, gives=made is None)
-        with faults("planning"), no_pandas_advice():
+        with spark_faults("planning"), no_pandas_advice():
             try:
                 return frame.mapInArrow(work, struct)
             except ImportError as error:
@@ -137,7 +137,7 @@ class SparkRunner(Closing):
 
     def collect(self, frame: DataFrame) -> pa.Table:
         """All rows, in this process, in no order."""
-        with faults("computing rows"):
+        with spark_faults("computing rows"):
             return frame.toArrow()
 
     def schema(self, frame: DataFrame) -> pa.Schema:

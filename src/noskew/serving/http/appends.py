@@ -15,7 +15,7 @@ from noskew.intake.logs import Logs, partly
 from noskew.intake.pushed import Pushed
 from noskew.resources import Closing
 
-Messages = Mapping[int, list[bytes]]
+PartitionMessages = Mapping[int, list[bytes]]
 #: Bodies of up to so many bytes are made messages where they arrive: it takes less than a
 #: millisecond, and a change of threads would cost others more.
 INLINE_BYTES = 65_536
@@ -39,7 +39,7 @@ class Appends(Closing):
         They are durable when it returns. Raises what ``rows`` and :meth:`Logs.push` raise.
         """
 
-        def made() -> tuple[int, Messages]:
+        def made() -> tuple[int, PartitionMessages]:
             table = rows()
             return len(table), self._logs.messages(source, table)
 
@@ -50,7 +50,7 @@ class Appends(Closing):
             commit = self._commits.setdefault(source.name, GroupCommit(self._logs.of(source)))
         return count, await self._appended(commit, messages)
 
-    async def _appended(self, commit: GroupCommit, messages: Messages) -> Pushed:
+    async def _appended(self, commit: GroupCommit, messages: PartitionMessages) -> Pushed:
         since = self._clock.now()
         waiting = {p: asyncio.wrap_future(commit.append(p, m)) for p, m in messages.items()}
         ended = await asyncio.gather(*waiting.values(), return_exceptions=True)

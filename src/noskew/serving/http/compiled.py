@@ -15,7 +15,7 @@ from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.errors import DefinitionError, InputError, NoskewError, TransformError, unknown
-from noskew.kernel.rows.codec import pack, version_bytes
+from noskew.kernel.rows.codec import pack_rows, version_bytes
 from noskew.kernel.state import empty
 from noskew.reading.reader import OnlineReader
 from noskew.reading.request_plan import shown
@@ -77,7 +77,7 @@ class CompiledService:
                 # A function may fail on the values made up here and be right on real ones.
                 log.warning("service %s, while warming up: %s", self.service.name, error)
         for view in self.plan.views:
-            row = pack(view.layout, empty(view.plan, 1), version_bytes(0, 0)).to_list()[0]
+            row = pack_rows(view.layout, empty(view.plan, 1), version_bytes(0, 0)).to_list()[0]
             made = answer(view, [row, None], [], 0, False)
             for name in view.view.features:
                 made.statuses(name)

@@ -15,7 +15,7 @@ from noskew.serving.http.openapi_push import push_paths
 from noskew.serving.http.problem import JSON
 from noskew.serving.http.schemas import (
     PROBLEMS,
-    Schema,
+    JsonSchema,
     enum_of,
     json_answer,
     object_of,
@@ -27,13 +27,13 @@ from noskew.serving.http.schemas import (
 
 def openapi(
     services: Mapping[str, FeatureService], sources: Mapping[str, Source], limits: ServeConfig
-) -> Schema:
+) -> JsonSchema:
     """The whole document, as JSON data. ``sources``: those that can be pushed to."""
-    paths: Schema = {f"/features/{n}": _features_path(s) for n, s in sorted(services.items())}
+    paths: JsonSchema = {f"/features/{n}": _features_path(s) for n, s in sorted(services.items())}
     paths["/get-online-features"] = _feast_path(services)
     paths |= push_paths(sources, limits)
     paths |= _plain_paths(sorted(services))
-    schemas: Schema = {"Problem": _problem_schema(), "Status": enum_of(status.NAMES)}
+    schemas: JsonSchema = {"Problem": _problem_schema(), "Status": enum_of(status.NAMES)}
     for name, service in sorted(services.items()):
         schemas[f"{name}_request"] = _request_schema(service, limits)
         schemas[f"{name}_answer"] = _answer_schema(service)
@@ -55,7 +55,7 @@ def openapi(
     }
 
 
-def _features_path(service: FeatureService) -> Schema:
+def _features_path(service: FeatureService) -> JsonSchema:
     ref = {"$ref": f"#/components/schemas/{service.name}_request"}
     answer = {"$ref": f"#/components/schemas/{service.name}_answer"}
     arrow = {"schema": {"type": "string", "format": "binary"}}
@@ -87,7 +87,7 @@ def _features_path(service: FeatureService) -> Schema:
     }
 
 
-def _request_schema(service: FeatureService, limits: ServeConfig) -> Schema:
+def _request_schema(service: FeatureService, limits: ServeConfig) -> JsonSchema:
     kinds = {**service.join_keys, **service.request}
     columns = {
         name: {"type": "array", "items": value_schema(kind), "maxItems": limits.max_rows}
@@ -107,7 +107,7 @@ def _request_schema(service: FeatureService, limits: ServeConfig) -> Schema:
     )
 
 
-def _answer_schema(service: FeatureService) -> Schema:
+def _answer_schema(service: FeatureService) -> JsonSchema:
     told = {f["name"]: f["description"] for f in description(service)["features"]}
     name_or_list = {
         "oneOf": [
@@ -120,7 +120,7 @@ def _answer_schema(service: FeatureService) -> Schema:
         for c in service.columns
     }
     moment = {"type": ["string", "null"], "format": "date-time"}
-    version: Schema = object_of(
+    version: JsonSchema = object_of(
         {"known_time": {**moment, "type": "string"}, "number": {"type": "integer"}}
     )
     versions = {"type": "array", "items": {"anyOf": [version, {"type": "null"}]}}
@@ -138,7 +138,7 @@ def _answer_schema(service: FeatureService) -> Schema:
     return answer
 
 
-def _feast_path(services: Mapping[str, FeatureService]) -> Schema:
+def _feast_path(services: Mapping[str, FeatureService]) -> JsonSchema:
     text = {"type": "string"}
     vector = object_of(
         {
@@ -177,7 +177,7 @@ def _feast_path(services: Mapping[str, FeatureService]) -> Schema:
     }
 
 
-def _plain_paths(names: list[str]) -> Schema:
+def _plain_paths(names: list[str]) -> JsonSchema:
     anything = {"type": "object"}
     service = {
         "name": "service",
@@ -210,7 +210,7 @@ def _plain_paths(names: list[str]) -> Schema:
     }
 
 
-def _get(name: str, summary: str, answer: Schema, *codes: str) -> Schema:
+def _get(name: str, summary: str, answer: JsonSchema, *codes: str) -> JsonSchema:
     return {
         "get": {
             "operationId": name,
@@ -221,7 +221,7 @@ def _get(name: str, summary: str, answer: Schema, *codes: str) -> Schema:
     }
 
 
-def _problem_schema() -> Schema:
+def _problem_schema() -> JsonSchema:
     text = {"type": "string"}
     error = object_of({"type": text, "message": text})
     error["properties"]["valid"] = {"type": "array", "items": text}

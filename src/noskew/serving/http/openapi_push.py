@@ -12,7 +12,7 @@ from noskew.serving.http.problem import JSON
 from noskew.serving.http.push import MOST_WAIT_S, WAIT_S
 from noskew.serving.http.schemas import (
     PROBLEMS,
-    Schema,
+    JsonSchema,
     enum_of,
     json_answer,
     object_of,
@@ -55,7 +55,7 @@ _SAMPLES: Mapping[str, Any] = {
 }
 
 
-def push_paths(sources: Mapping[str, Source], limits: ServeConfig) -> Schema:
+def push_paths(sources: Mapping[str, Source], limits: ServeConfig) -> JsonSchema:
     """The paths that append to ``sources``; none where there is no source to push to."""
     if not sources:
         return {}
@@ -63,13 +63,13 @@ def push_paths(sources: Mapping[str, Source], limits: ServeConfig) -> Schema:
     return {**paths, "/push": _feast(sources)}
 
 
-def _native(source: Source, limits: ServeConfig) -> Schema:
+def _native(source: Source, limits: ServeConfig) -> JsonSchema:
     values = {name: value_schema(kind) for name, kind in source.schema.items()}
     columns = {
         name: {"type": "array", "items": value, "maxItems": limits.max_rows}
         for name, value in values.items()
     }
-    rows: Schema = {
+    rows: JsonSchema = {
         "description": "Columns of one length, or a list of rows; other columns are left out.",
         "oneOf": [
             {**object_of(columns), "additionalProperties": True},
@@ -98,7 +98,7 @@ def _native(source: Source, limits: ServeConfig) -> Schema:
     )
 
 
-def _feast(sources: Mapping[str, Source]) -> Schema:
+def _feast(sources: Mapping[str, Source]) -> JsonSchema:
     body = {
         "type": "object",
         "required": ["push_source_name", "df"],
@@ -121,7 +121,7 @@ def _feast(sources: Mapping[str, Source]) -> Schema:
     )
 
 
-def _path(name: str, summary: str, content: Schema, answers: Schema) -> Schema:
+def _path(name: str, summary: str, content: JsonSchema, answers: JsonSchema) -> JsonSchema:
     codes = [code for code in _PROBLEMS if code != "406"]
     return {
         "post": {
@@ -135,7 +135,7 @@ def _path(name: str, summary: str, content: Schema, answers: Schema) -> Schema:
     }
 
 
-def _answer() -> Schema:
+def _answer() -> JsonSchema:
     number = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
     answer = object_of(
         {"appended": number, "offsets": {"type": "object", "additionalProperties": number}}

@@ -47,9 +47,9 @@ from noskew.serving.http.body import Bodies
 from noskew.serving.http.negotiation import FORM, body_kind, expect_method, refuse_other_sites
 from noskew.serving.http.problem import JSON, Answer, Refusal, problem
 
-Rows = Callable[[], pa.Table]
+PushedRows = Callable[[], pa.Table]
 #: Reads a body of a media type: the source it is for, and what makes its rows.
-Parse = Callable[[str, bytes, Project], tuple[Source, Rows]]
+Parse = Callable[[str, bytes, Project], tuple[Source, PushedRows]]
 #: Seconds to wait until pushed events can be read, if a request does not say.
 WAIT_S = 5.0
 #: The longest wait. A server that is told to stop gives requests under way some more than that.
@@ -68,7 +68,7 @@ class Pushes:
     async def native(self, scope: Any, proto: Any, name: str, start: float) -> Answer:
         """``POST /push/{source}``."""
 
-        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, Rows]:
+        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, PushedRows]:
             source = _source(project, name)
             return source, partial(self._rows, kind, body, source)
 
@@ -77,7 +77,7 @@ class Pushes:
     async def feast(self, scope: Any, proto: Any, start: float) -> Answer:
         """``POST /push``, as Feast has it."""
 
-        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, Rows]:
+        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, PushedRows]:
             request = feast_push.parse(body)
             source = _source(project, request.push_source_name)
             return source, partial(source_rows.table, source, request.df, self._limits.max_rows)

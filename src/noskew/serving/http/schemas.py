@@ -8,7 +8,7 @@ from typing import Any
 from noskew.serving.http.problem import JSON
 from noskew.types import DType
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 PROBLEMS = {
     "400": "The body is not what its media type says.",
@@ -20,7 +20,7 @@ PROBLEMS = {
     "422": "A join key or request field is absent, unknown or of the wrong type.",
     "503": "The online store, or this server, is not available; try again later.",
 }
-_STRINGS: Mapping[str, Schema] = {
+_STRINGS: Mapping[str, JsonSchema] = {
     "string": {"type": "string"},
     "bytes": {"type": "string", "contentEncoding": "base64"},
     "timestamp": {"type": "string", "format": "date-time"},
@@ -29,7 +29,7 @@ _STRINGS: Mapping[str, Schema] = {
 }
 
 
-def value_schema(kind: DType) -> Schema:
+def value_schema(kind: DType) -> JsonSchema:
     """The JSON form of a value of a type, null included."""
     if kind.item is not None:
         items = value_schema(kind.item)
@@ -45,23 +45,23 @@ def value_schema(kind: DType) -> Schema:
     return {**_STRINGS[kind.kind], "type": ["string", "null"]}
 
 
-def problems(*codes: str, told: Mapping[str, str] = PROBLEMS) -> Schema:
+def problems(*codes: str, told: Mapping[str, str] = PROBLEMS) -> JsonSchema:
     """The answers that are problems, by status; ``told``: what each status means."""
     ref = {"$ref": "#/components/schemas/Problem"}
     return {code: json_answer(told[code], ref) for code in codes}
 
 
-def json_answer(what: str, schema: Schema) -> Schema:
+def json_answer(what: str, schema: JsonSchema) -> JsonSchema:
     """An answer in JSON."""
     return {"description": what, "content": {JSON: {"schema": schema}}}
 
 
-def text_answer(what: str, kind: str = "text/plain") -> Schema:
+def text_answer(what: str, kind: str = "text/plain") -> JsonSchema:
     """An answer in text."""
     return {"description": what, "content": {kind: {"schema": {"type": "string"}}}}
 
 
-def object_of(properties: Schema) -> Schema:
+def object_of(properties: JsonSchema) -> JsonSchema:
     """An object that has all of these and nothing else."""
     return {
         "type": "object",
@@ -71,6 +71,6 @@ def object_of(properties: Schema) -> Schema:
     }
 
 
-def enum_of(names: Iterable[str]) -> Schema:
+def enum_of(names: Iterable[str]) -> JsonSchema:
     """One of some strings."""
     return {"type": "string", "enum": list(names)}

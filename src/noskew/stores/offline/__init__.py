@@ -13,10 +13,10 @@ from noskew.stores.offline.base import (
     Commit,
     Filter,
     OfflineStore,
-    Progress,
+    RowProgress,
     TableInfo,
     TableSpec,
-    Written,
+    WrittenFacts,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ __all__ = [
     "Filter",
     "IcebergStore",
     "OfflineStore",
-    "Progress",
+    "RowProgress",
     "TableInfo",
     "TableSpec",
-    "Written",
+    "WrittenFacts",
 ]
 
 

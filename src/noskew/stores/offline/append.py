@@ -11,7 +11,14 @@ import pyarrow.compute as pc
 
 from noskew.errors import ConflictError, SchemaMismatchError
 from noskew.stores.offline import columns, notes
-from noskew.stores.offline.base import BUCKET, SEQUENCE, Commit, Progress, TableSpec, Written
+from noskew.stores.offline.base import (
+    BUCKET,
+    SEQUENCE,
+    Commit,
+    RowProgress,
+    TableSpec,
+    WrittenFacts,
+)
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, ROWS, TOKEN, TableState
 from noskew.stores.offline.commit import TRIES, commit, overtaken
 from noskew.stores.offline.faults import faults
@@ -78,7 +85,7 @@ def append(
     load: Callable[[], TableState],
     batches: Iterable[pa.RecordBatch],
     work: Work,
-    progress: Progress | None,
+    progress: RowProgress | None,
 ) -> Commit:
     """Append and commit on top of whatever the table is by then.
 
@@ -117,10 +124,10 @@ def write_files(
     batches: Iterable[pa.RecordBatch],
     token: str,
     first: int,
-    progress: Progress | None,
+    progress: RowProgress | None,
     *,
     numbered: bool,
-) -> Written:
+) -> WrittenFacts:
     """Steps 2 and 3 of :func:`append`, for somebody else to do 4."""
     state = load()
     spool = _spool_for(state)
@@ -132,10 +139,12 @@ def write_files(
     finally:
         spool.close()
     files = Files.of(state, written.files)
-    return Written(state.spec.name, int(spool.rows.sum()), first, end, files.to_text())
+    return WrittenFacts(state.spec.name, int(spool.rows.sum()), first, end, files.to_text())
 
 
-def commit_files(load: Callable[[], TableState], written: Sequence[Written], work: Work) -> Commit:
+def commit_files(
+    load: Callable[[], TableState], written: Sequence[WrittenFacts], work: Work
+) -> Commit:
     """Step 4 of :func:`append`, for files of any number of :func:`write_files`.
 
     Nothing is written again: if it would have to be, the files are removed.
@@ -262,7 +271,7 @@ def _write(
     attempt: Attempt,
     spool: BucketSpool,
     first: int,
-    progress: Progress | None,
+    progress: RowProgress | None,
     *,
     numbered: bool = False,
 ) -> _Written:

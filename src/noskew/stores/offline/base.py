@@ -20,7 +20,7 @@ BUCKET = "_bucket"  # int32, not null: hash of the entity key modulo the bucket 
 SYSTEM_COLUMNS = (EVENT_TIME, KNOWN_TIME, SEQUENCE, BUCKET)
 
 #: Called with the number of rows finished since the last call.
-Progress = Callable[[int], None]
+RowProgress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenFacts:
     """Facts in files that no commit names yet; plain data, for another process to commit.
 
     Every sequence in them is at least ``first`` and less than ``end``. ``files`` is the store's
@@ -146,7 +146,7 @@ class OfflineStore(Closing, ABC):
         token: str | None = None,
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
     ) -> Commit:
         """Add facts in one atomic commit, bounded in memory by the largest bucket.
 
@@ -185,8 +185,8 @@ class OfflineStore(Closing, ABC):
         token: str,
         first: int,
         numbered: bool = False,
-        progress: Progress | None = None,
-    ) -> Written:
+        progress: RowProgress | None = None,
+    ) -> WrittenFacts:
         """The first half of an append: write facts that nobody sees until they are committed.
 
         Any number of processes may do so for one commit, which has their ``token``. Batches, and
@@ -201,7 +201,7 @@ class OfflineStore(Closing, ABC):
     def commit_files(
         self,
         table: str,
-        written: Sequence[Written],
+        written: Sequence[WrittenFacts],
         *,
         token: str,
         notes: Mapping[str, str] | None = None,
@@ -264,7 +264,9 @@ class OfflineStore(Closing, ABC):
         """Paths or URIs of the Parquet files of the latest snapshot, for other engines."""
 
     @abstractmethod
-    def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
+    def compact(
+        self, table: str, *, small: bool = False, progress: RowProgress | None = None
+    ) -> int:
         """Rewrite each bucket of several files into one sorted file; values stay the same.
 
         Earlier snapshots stay readable, tokens and notes stay. Returns how many files were

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyiceberg.table.snapshots import Snapshot
 
 from noskew.errors import ConflictError
-from noskew.stores.offline.base import Progress
+from noskew.stores.offline.base import RowProgress
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, TableState
 from noskew.stores.offline.commit import TRIES, commit, overtaken
 from noskew.stores.offline.files import WORKERS, Attempt, list_files
@@ -28,7 +28,7 @@ PlanOf = Callable[[TableState, Snapshot | None], ReadPlan]
 _Merges = Mapping[int, tuple[PlannedFile, ...]]
 
 
-def compact(load: Callable[[], TableState], plan_of: PlanOf, progress: Progress | None) -> int:
+def compact(load: Callable[[], TableState], plan_of: PlanOf, progress: RowProgress | None) -> int:
     """Rewrite the buckets that have several files, then remove files that nothing refers to.
 
     Gives the number of files replaced. Raises ConflictError if somebody else compacts
@@ -46,7 +46,7 @@ def compact(load: Callable[[], TableState], plan_of: PlanOf, progress: Progress 
 
 
 def compact_small(
-    load: Callable[[], TableState], plan_of: PlanOf, progress: Progress | None
+    load: Callable[[], TableState], plan_of: PlanOf, progress: RowProgress | None
 ) -> int:
     """Merge files that are small beside the rest of their bucket; as :func:`compact` else."""
     state = load()
@@ -60,7 +60,7 @@ def _rewrite_all(
     plan_of: PlanOf,
     state: TableState,
     merges: _Merges,
-    progress: Progress | None,
+    progress: RowProgress | None,
     *,
     at_once: int = WORKERS,
 ) -> int:
@@ -82,7 +82,7 @@ def _rewrite(
     plan_of: PlanOf,
     state: TableState,
     group: _Merges,
-    progress: Progress | None,
+    progress: RowProgress | None,
     *,
     at_once: int,
 ) -> int:

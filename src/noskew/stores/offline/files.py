@@ -14,7 +14,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from noskew.stores.offline.base import Progress
+from noskew.stores.offline.base import RowProgress
 from noskew.stores.offline.catalog import TableState
 from noskew.stores.offline.faults import faults
 from noskew.stores.offline.parquet import write_file
@@ -47,7 +47,7 @@ class Attempt:
         self,
         buckets: Iterable[int],
         sorted_bucket: Callable[[int], pa.Table],
-        progress: Progress | None,
+        progress: RowProgress | None,
         *,
         at_once: int = WORKERS,
     ) -> list[FileRecord]:

@@ -26,10 +26,10 @@ from noskew.stores.offline.base import (
     Commit,
     Filter,
     OfflineStore,
-    Progress,
+    RowProgress,
     TableInfo,
     TableSpec,
-    Written,
+    WrittenFacts,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class IcebergStore(OfflineStore):
         token: str | None = None,
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
     ) -> Commit:
         from noskew.stores.offline.append import Work, append
 
@@ -143,8 +143,8 @@ class IcebergStore(OfflineStore):
         token: str,
         first: int,
         numbered: bool = False,
-        progress: Progress | None = None,
-    ) -> Written:
+        progress: RowProgress | None = None,
+    ) -> WrittenFacts:
         from noskew.stores.offline.append import write_files
 
         texts.check_name("token", token)
@@ -157,7 +157,7 @@ class IcebergStore(OfflineStore):
     def commit_files(
         self,
         table: str,
-        written: Sequence[Written],
+        written: Sequence[WrittenFacts],
         *,
         token: str,
         notes: Mapping[str, str] | None = None,
@@ -240,7 +240,9 @@ class IcebergStore(OfflineStore):
     def files(self, table: str, *, bucket: int | None = None) -> list[str]:
         return [file.path for file in self._plan(table, None).files(bucket)]
 
-    def compact(self, table: str, *, small: bool = False, progress: Progress | None = None) -> int:
+    def compact(
+        self, table: str, *, small: bool = False, progress: RowProgress | None = None
+    ) -> int:
         from noskew.stores.offline.compaction import compact, compact_small
 
         layouts.check_table_name(table)

@@ -12,16 +12,17 @@ from noskew.errors import FencedError, NoteMismatchError
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.archive.facts import Facts
-from noskew.streaming.archive.tables import aside_batch, aside_spec, event_batches, origin_of
+from noskew.streaming.archive.facts import ArchivedFacts
+from noskew.streaming.archive.tables import event_batches, origin_of
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.identities import Identities
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import Quarantined, SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Quarantined, Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.quarantine.late_events import late_rows
+from noskew.streaming.quarantine.schema import quarantine_batch, quarantine_spec
 
 
 @dataclass
@@ -33,10 +34,10 @@ class _Part:
     space: Space
     epoch: int
     identities: Identities
-    mark: Mark
+    mark: PartitionProgress
     note: str | None
     aside_note: str | None
-    ahead: Mark = field(default_factory=Mark)
+    ahead: PartitionProgress = field(default_factory=PartitionProgress)
     events: list[pa.Table] = field(default_factory=list)
     aside: list[Quarantined] = field(default_factory=list)
     seen: dict[bytes, int] = field(default_factory=dict)
@@ -90,8 +91,8 @@ class Archive:
     ) -> None:
         self._view, self._log, self._decode = view, log, decode
         self._state, self._offline, self._spec = state, offline, spec
-        self._aside = aside_spec(view)
-        self._sorting, self._fold = SortingOut(view), ViewFold(view, "archive")
+        self._aside = quarantine_spec(view)
+        self._sorting, self._fold = Screening(view), ViewFold(view, "archive")
         offline.create(self._aside)
         self._parts = {number: self._opened(number) for number in partitions}
 
@@ -135,7 +136,11 @@ class Archive:
         note = (info.notes or {}).get(origin)
         aside_note = (self._offline.info(self._aside.name).notes or {}).get(origin)
         start = self._log.bounds(number)[0]
-        mark = Mark.from_bytes(note.encode()) if note else Mark(next_offset=start)
+        mark = (
+            PartitionProgress.from_bytes(note.encode())
+            if note
+            else PartitionProgress(next_offset=start)
+        )
         identities = Identities(self._view, space, b"")
         part = _Part(
             number, origin, space, space.claim(), identities, mark, note, aside_note, ahead=mark
@@ -150,8 +155,8 @@ class Archive:
         key, wanted = part.known_by(part.note)
         if part.space.read([key]) == [wanted]:
             return
-        footing = Footing(0, self._log.identity, info.last_sequence)
-        facts = Facts(self._view, self._offline, info, footing, {part.number: part.mark})
+        footing = StreamGeneration(0, self._log.identity, info.last_sequence)
+        facts = ArchivedFacts(self._view, self._offline, info, footing, {part.number: part.mark})
         found = facts.identified(part.identities.oldest(part.mark))
         part.identities.restore(found, epoch=part.epoch)
         part.space.commit([(key, wanted)], epoch=part.epoch)
@@ -188,7 +193,7 @@ class Archive:
             done = int(part.aside_note or 0)
             rows = [r for r in part.aside if r.offset >= done]
             if rows:
-                batches.append(aside_batch(rows, part.origin))
+                batches.append(quarantine_batch(rows, part.origin))
                 notes[part.origin] = str(part.ahead.next_offset)
                 expected[part.origin] = part.aside_note
         if batches:

@@ -20,8 +20,8 @@ from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.archive.tables import aside_spec
 from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.quarantine.schema import quarantine_spec
 
 #: How often events are taken to the offline store. Training sees an event within a minute.
 EVERY_S = 20.0
@@ -114,7 +114,7 @@ class Archiving(Closing):
 
     def _turn_of(self, view: FeatureView) -> None:
         if self._step(view):
-            for table in (self._spec_of(view).name, aside_spec(view).name):
+            for table in (self._spec_of(view).name, quarantine_spec(view).name):
                 self._tend(table)
 
     def _step(self, view: FeatureView) -> int:

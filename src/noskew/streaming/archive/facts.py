@@ -24,11 +24,11 @@ from noskew.kernel.events import (
 from noskew.kernel.keys import integers
 from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
-from noskew.kernel.rows.codec import versions
-from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
+from noskew.kernel.rows.codec import version_array
+from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import Footing
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import PLACE_BITS
 from noskew.streaming.fold.view_fold import ViewFold
 
@@ -39,7 +39,7 @@ _BEFORE_LOG = 1 << 62
 
 
 @dataclass(frozen=True)
-class Facts:
+class ArchivedFacts:
     """Those of one snapshot of a view's table that its rows stand on.
 
     ``marks``: of the log's events, those before the mark of their partition count. ``progress`` is
@@ -49,9 +49,9 @@ class Facts:
     view: FeatureView
     offline: OfflineStore
     info: TableInfo
-    footing: Footing
-    marks: dict[int, Mark]
-    progress: Progress | None = None
+    footing: StreamGeneration
+    marks: dict[int, PartitionProgress]
+    progress: RowProgress | None = None
 
     def rows(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
         """Keys and rows of every entity, some at a time, as the stream makes them.
@@ -76,7 +76,7 @@ class Facts:
             known = np.maximum.reduceat(events.known_time, starts)
             last = np.maximum.reduceat(events.sequence, starts)
             number = np.where(last < 0, 0, (last >> PLACE_BITS) + 1)
-            return known, versions(known, fold.numbered(number))
+            return known, version_array(known, fold.numbered(number))
 
         horizon = self.view.source.event_id_horizon
         for table in self._tables([c for c in layout.plan.columns if c not in keys]):

@@ -15,7 +15,7 @@ from noskew.errors import SchemaMismatchError, missing_extra
 from noskew.kernel.conform import conform
 from noskew.streaming.decoding.avro_types import AvroColumn, column_of, resolved
 from noskew.streaming.decoding.base import RowDecoder, first_line
-from noskew.streaming.decoding.schemas import Written
+from noskew.streaming.decoding.schemas import WrittenSchema
 from noskew.types import Schema
 
 try:
@@ -58,7 +58,7 @@ class AvroDecoder(RowDecoder):
         struct.error,
     )
 
-    def __init__(self, schema: Schema, what: str, written: Written) -> None:
+    def __init__(self, schema: Schema, what: str, written: WrittenSchema) -> None:
         super().__init__(schema, what)
         record, named = _parsed(written, what, _IDLE)
         _check_size(record, named, what)
@@ -95,7 +95,9 @@ class AvroDecoder(RowDecoder):
         return conform(pa.table(arrays, names=list(self._schema)), self._schema, self._what)
 
 
-def _parsed(written: Written, what: str, without: frozenset[str]) -> tuple[Any, dict[str, Any]]:
+def _parsed(
+    written: WrittenSchema, what: str, without: frozenset[str]
+) -> tuple[Any, dict[str, Any]]:
     """The record, and the types it names, both without some attributes."""
     named: dict[str, Any] = {}
     try:
@@ -111,7 +113,7 @@ def _parsed(written: Written, what: str, without: frozenset[str]) -> tuple[Any, 
     return record, named
 
 
-def _texts(written: Written) -> Iterator[str]:
+def _texts(written: WrittenSchema) -> Iterator[str]:
     """A schema after those that it speaks of, each once."""
     texts: dict[str, None] = {}
     for reference in written.references.values():

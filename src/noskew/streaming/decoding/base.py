@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.intake.bisect_failures import salvage
+from noskew.intake.bisect_failures import bisect_failures
 from noskew.types import Schema
 
 NO_CONTENT = "a message without content"
@@ -66,7 +66,7 @@ class RowDecoder(ABC):
 
     def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
         items, message, bad = self._parsed(payloads)
-        done = salvage(lambda start, end: self._table(items[start:end]), len(items))
+        done = bisect_failures(lambda start, end: self._table(items[start:end]), len(items))
         bad |= {int(message[row]): why for row, why in done.bad.items()}
         message = np.delete(message, list(done.bad))
         tables = [table for _, _, table in done.parts]

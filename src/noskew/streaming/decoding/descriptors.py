@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from noskew.errors import SchemaMismatchError, missing_extra
 from noskew.streaming.decoding.base import first_line
-from noskew.streaming.decoding.schemas import Written
+from noskew.streaming.decoding.schemas import WrittenSchema
 
 try:
     from google.protobuf import (
@@ -67,7 +67,7 @@ def named_message(text: str, name: str, what: str) -> Descriptor:
         ) from None
 
 
-def indexed_message(written: Written, path: Sequence[int], what: str) -> Descriptor:
+def indexed_message(written: WrittenSchema, path: Sequence[int], what: str) -> Descriptor:
     """The message of a registry's schema to which a path leads: in the file, then in messages.
 
     Raises SchemaMismatchError for a path that leads nowhere, or a schema that is no descriptor.
@@ -86,7 +86,9 @@ def indexed_message(written: Written, path: Sequence[int], what: str) -> Descrip
     return message
 
 
-def _files(written: Written, name: str, what: str) -> Iterator[tuple[str, FileDescriptorProto]]:
+def _files(
+    written: WrittenSchema, name: str, what: str
+) -> Iterator[tuple[str, FileDescriptorProto]]:
     """A schema's file after those that it imports, by the names under which they are imported."""
     for imported, reference in written.references.items():
         yield from _files(reference, imported, what)

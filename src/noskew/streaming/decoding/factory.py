@@ -10,7 +10,7 @@ from noskew.errors import ConfigError
 from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.decoding.schemas import Written, registry_of
+from noskew.streaming.decoding.schemas import WrittenSchema, registry_of
 from noskew.types import Schema
 
 
@@ -43,7 +43,7 @@ def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
 
     assert isinstance(stream, Kafka)
     if stream.schema:
-        return AvroDecoder(schema, what, Written("AVRO", stream.schema))
+        return AvroDecoder(schema, what, WrittenSchema("AVRO", stream.schema))
     return FramedDecoder(
         schema,
         what,

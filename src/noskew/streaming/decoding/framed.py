@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from noskew.errors import SchemaMismatchError
 from noskew.streaming.decoding.base import NO_CONTENT, Decoded, Decoder
-from noskew.streaming.decoding.schemas import MAX_ID, SchemaRegistry, Written
+from noskew.streaming.decoding.schemas import MAX_ID, SchemaRegistry, WrittenSchema
 from noskew.types import Schema
 
 #: The first byte of a message, and the bytes of an id.
@@ -86,11 +86,11 @@ class FramedDecoder:
         kind: str,
         form: str = "",
         header: Callable[[bytes], Header],
-        make: Callable[[Written, Header], Decoder],
+        make: Callable[[WrittenSchema, Header], Decoder],
     ) -> None:
         self._schema, self._what, self._registry = schema, what, registry
         self._kind, self._form, self._header, self._make = kind, form, header, make
-        self._written: dict[int, Written] = {}
+        self._written: dict[int, WrittenSchema] = {}
         # Only those that can be had: damaged headers are without number.
         self._decoders: dict[Header, Decoder] = {}
 

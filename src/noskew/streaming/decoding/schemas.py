@@ -25,7 +25,7 @@ MAX_ID = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenSchema:
     """A schema as a registry holds it.
 
     Attributes
@@ -40,7 +40,7 @@ class Written:
 
     kind: str
     text: str
-    references: Mapping[str, Written] = field(default_factory=dict)
+    references: Mapping[str, WrittenSchema] = field(default_factory=dict)
 
 
 class SchemaRegistry:
@@ -65,7 +65,7 @@ class SchemaRegistry:
                 raise ConfigError(f"the schema registry's address {masked(part)!r} is no http URL")
         self._auth, self._timeout_s = auth, timeout_s
 
-    def find(self, ids: Iterable[int], *, form: str = "") -> dict[int, Written | None]:
+    def find(self, ids: Iterable[int], *, form: str = "") -> dict[int, WrittenSchema | None]:
         """The schemas of ids; None for one that the registry does not have.
 
         ``form``: how it shall write them; ``"serialized"`` makes descriptors of Protobuf's.
@@ -77,7 +77,7 @@ class SchemaRegistry:
         with httpx.Client(auth=self._auth, timeout=self._timeout_s) as client:
             return {i: self._find(client, f"/schemas/ids/{i}", form) for i in ids}
 
-    def _find(self, client: httpx.Client, path: str, form: str) -> Written | None:
+    def _find(self, client: httpx.Client, path: str, form: str) -> WrittenSchema | None:
         answer = self._answer(client, path, form)
         if answer is None:
             return None
@@ -88,7 +88,7 @@ class SchemaRegistry:
             if schema is None:
                 return None
             found[reference.name] = schema
-        return Written(answer.schema_type or "AVRO", answer.schema, found)
+        return WrittenSchema(answer.schema_type or "AVRO", answer.schema, found)
 
     def _answer(self, client: httpx.Client, path: str, form: str) -> _Answer | None:
         asked, response = self._ask(client, path, form)

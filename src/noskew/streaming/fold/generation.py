@@ -14,7 +14,7 @@ from noskew.registry.store import SqlRegistry
 from noskew.registry.view_records import STREAMED, record_key
 
 
-class Footing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StreamGeneration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A row of the view is the fold of some facts of its table and of the events of its log.
 
     Attributes
@@ -42,7 +42,7 @@ class Footing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.encode(self)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Footing:
+    def from_bytes(cls, data: bytes) -> StreamGeneration:
         """The inverse of :meth:`to_bytes`. Raises CorruptDataError for other bytes."""
         try:
             return msgspec.json.decode(data, type=cls)
@@ -51,24 +51,26 @@ class Footing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Footings:
+class StreamGenerations:
     """The footings of a project, in its registry."""
 
     project: str
     registry: SqlRegistry
     clock: Clock
 
-    def of(self, view: FeatureView) -> Footing | None:
+    def of(self, view: FeatureView) -> StreamGeneration | None:
         """That of a view; None before it was first streamed."""
         held = self.registry.record(self.project, STREAMED, record_key(view))
-        return None if held is None else msgspec.convert(held.data, Footing)
+        return None if held is None else msgspec.convert(held.data, StreamGeneration)
 
-    def all(self) -> dict[str, Footing]:
+    def all(self) -> dict[str, StreamGeneration]:
         """Those of every view that is streamed, by :func:`.record_key`; one query."""
         held = self.registry.records(self.project, STREAMED)
-        return {record.key: msgspec.convert(record.data, Footing) for record in held}
+        return {record.key: msgspec.convert(record.data, StreamGeneration) for record in held}
 
-    def put(self, view: FeatureView, made: Footing, *, before: Footing | None) -> Footing:
+    def put(
+        self, view: FeatureView, made: StreamGeneration, *, before: StreamGeneration | None
+    ) -> StreamGeneration:
         """Put ``made`` in the place of ``before``, or find what another process put there.
 
         Raises ConflictError if that is of another log.

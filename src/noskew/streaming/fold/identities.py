@@ -12,8 +12,8 @@ from noskew.kernel.events import KNOWN_TIME
 from noskew.kernel.keys import integers
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortedOut, identities_of
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screened, identities_of
 
 #: Identities forgotten in one step; more than a step adds, so that they never pile up.
 _FORGET = 200_000
@@ -29,7 +29,7 @@ class Identities:
         self._horizon = view.source.event_id_horizon if view.source.event_id else None
         self._view, self._space, self._prefix = view, space, prefix
 
-    def seen(self, out: SortedOut, also: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
+    def seen(self, out: Screened, also: Mapping[bytes, int] | None = None) -> dict[bytes, int]:
         """When identities of a batch were accepted before; ``also``: what is not stored yet."""
         if not out.identity:
             return {}
@@ -46,7 +46,7 @@ class Identities:
             made.append((keys.expiry_key(self._prefix, known, identity), b""))
         return made
 
-    def forgotten(self, mark: Mark) -> list[bytes]:
+    def forgotten(self, mark: PartitionProgress) -> list[bytes]:
         """The keys of identities that are older than the horizon, the oldest first."""
         if self._horizon is None:
             return []
@@ -63,7 +63,7 @@ class Identities:
         over = [g[2] for g, now in zip(gone, held, strict=True) if now == g[1]]
         return [key for key, _, _ in gone] + over
 
-    def oldest(self, mark: Mark) -> int:
+    def oldest(self, mark: PartitionProgress) -> int:
         """The least known time of an identity that a message after the mark may repeat."""
         return mark.known - (self._horizon or 0)
 

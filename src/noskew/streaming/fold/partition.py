@@ -12,13 +12,13 @@ from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.decoding.base import Decoded, Decoder
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.identities import Identities
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import SortingOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import Accepted, ViewFold
 
 
 @dataclass(frozen=True)
-class Change:
+class ViewStep:
     """What a step made of one view: rows by key, and the row that says how far it is."""
 
     prefix: bytes
@@ -32,12 +32,12 @@ class Change:
 @dataclass
 class _View:
     fold: ViewFold
-    sorting: SortingOut
+    sorting: Screening
     identities: Identities
-    mark: Mark
+    mark: PartitionProgress
 
 
-class Partition:
+class PartitionFold:
     """Folds the messages of one partition into rows, with everything they need in one place.
 
     A step changes the state by one atomic commit: rows, how far each view has read, identities
@@ -66,7 +66,7 @@ class Partition:
         return min(v.mark.next_offset for v in self._views)
 
     @property
-    def marks(self) -> dict[str, Mark]:
+    def marks(self) -> dict[str, PartitionProgress]:
         """How far each view is, by its name."""
         return {v.fold.view.name: v.mark for v in self._views}
 
@@ -79,7 +79,7 @@ class Partition:
         row = heartbeat_row(MIN_TIME, self.number + 1)
         return {parts_key(v.fold.prefix): row for v in self._views if v.fold.view.has_partial_rows}
 
-    def step(self, messages: Messages) -> list[Change]:
+    def step(self, messages: Messages) -> list[ViewStep]:
         """Fold messages and commit; what changed, for a store that the state is not part of.
 
         Raises FencedError, having changed nothing, if somebody else works on the partition now.
@@ -105,17 +105,17 @@ class Partition:
 
     def _opened(self, fold: ViewFold) -> _View:
         (held,) = self._space.read([keys.mark_key(fold.prefix)])
-        mark = Mark.from_bytes(held) if held else Mark()
+        mark = PartitionProgress.from_bytes(held) if held else PartitionProgress()
         identities = Identities(fold.view, self._space, fold.prefix)
-        return _View(fold, SortingOut(fold.view), identities, mark)
+        return _View(fold, Screening(fold.view), identities, mark)
 
     def _accept(self, view: _View, messages: Messages, decoded: Decoded) -> Accepted:
         out = view.sorting(messages, decoded, view.mark)
         return view.fold.accept(out, view.identities.seen(out))
 
-    def _changed(self, view: _View, accepted: Accepted) -> Change:
+    def _changed(self, view: _View, accepted: Accepted) -> ViewStep:
         fold, mark = view.fold, accepted.mark
         found = fold.keys(accepted, self.number)
         rows = fold.rows(accepted, self._state.rows(found))
         version = fold.version(mark)
-        return Change(fold.prefix, self.number, found, rows, mark.to_row(version), version)
+        return ViewStep(fold.prefix, self.number, found, rows, mark.to_row(version), version)

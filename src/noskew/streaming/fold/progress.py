@@ -9,7 +9,7 @@ from noskew.errors import CorruptDataError
 from noskew.kernel.rows.codec import FORMAT, VERSION_BYTES
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class PartitionProgress(msgspec.Struct, frozen=True, array_like=True):
     """A function of the messages before ``next_offset`` and of nothing else.
 
     Attributes
@@ -48,12 +48,12 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         return version + bytes([FORMAT, 0]) + self.to_bytes()
 
     @classmethod
-    def from_row(cls, row: bytes) -> Mark:
+    def from_row(cls, row: bytes) -> PartitionProgress:
         """The inverse of :meth:`to_row`."""
         return cls.from_bytes(row[VERSION_BYTES + 2 :])
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Mark:
+    def from_bytes(cls, data: bytes) -> PartitionProgress:
         """The inverse of :meth:`to_bytes`. Raises CorruptDataError for other bytes."""
         try:
             return msgspec.json.decode(data, type=cls)

@@ -15,16 +15,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.definitions.view import FeatureView
-from noskew.intake.bisect_failures import salvage
+from noskew.intake.bisect_failures import bisect_failures
 from noskew.intake.messages import encode_arrow
 from noskew.kernel import values
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, SEQUENCE
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.keys import encode_columns, integers
-from noskew.kernel.transforms.pipeline import Pipeline, Sorted
+from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.base import Decoded
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 
 #: An event's sequence is its message's offset and then its place there, which has these bits.
 PLACE_BITS = 20
@@ -57,7 +57,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class SortedOut:
+class Screened:
     """What a batch of messages holds for one view, before what its state knows is looked at.
 
     Attributes
@@ -85,10 +85,10 @@ class SortedOut:
     is_late: NDArray[np.bool_]
     identity: list[bytes | None] | None
     quarantined: list[Quarantined]
-    mark: Mark
+    mark: PartitionProgress
 
 
-class SortingOut:
+class Screening:
     """Sorts out the messages of a source for one view. Safe to share by threads."""
 
     def __init__(self, view: FeatureView) -> None:
@@ -96,7 +96,7 @@ class SortingOut:
         self._keys = list(view.entity.keys)
         self._pipeline = Pipeline(view, streamed=True)
 
-    def __call__(self, messages: Messages, decoded: Decoded, mark: Mark) -> SortedOut:
+    def __call__(self, messages: Messages, decoded: Decoded, mark: PartitionProgress) -> Screened:
         """The events of ``messages`` that the mark has not seen yet."""
         new = messages.offsets >= mark.next_offset
         known = np.maximum.accumulate(np.maximum(messages.append_times, mark.known))
@@ -150,7 +150,7 @@ class SortingOut:
             consumed=mark.consumed + len(rows) + unread,
             quarantined=mark.quarantined + len(quarantined),
         )
-        return SortedOut(
+        return Screened(
             events,
             offset,
             known[message[made.row]],
@@ -160,22 +160,24 @@ class SortingOut:
             after,
         )
 
-    def _events(self, rows: pa.Table, known: NDArray[np.int64]) -> tuple[Sorted, Mapping[int, str]]:
+    def _events(
+        self, rows: pa.Table, known: NDArray[np.int64]
+    ) -> tuple[Transformed, Mapping[int, str]]:
         """The events of rows, and why others are none; a transform may fail on some rows."""
 
-        def run(start: int, end: int) -> Sorted:
+        def run(start: int, end: int) -> Transformed:
             return self._pipeline(
                 rows.slice(start, end - start), known_time=known[start:end], buckets=1
             )
 
-        done = salvage(run, len(rows))
+        done = bisect_failures(run, len(rows))
         faults = dict(done.bad)
         parts = done.parts or [(0, 0, run(0, 0))]
         for start, _, part in parts:
             faults |= {int(start + row): why for why, at in part.refused.items() for row in at}
         events = pa.concat_tables([part.events for _, _, part in parts])
         row = np.concatenate([start + part.row for start, _, part in parts])
-        return Sorted(events, row), faults
+        return Transformed(events, row), faults
 
     def _identities(self, events: pa.Table) -> list[bytes | None] | None:
         return identities_of(events, self._keys) if self._view.source.event_id else None

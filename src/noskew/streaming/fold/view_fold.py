@@ -23,14 +23,14 @@ from noskew.kernel.rows.codec import (
     OFFSET_BITS,
     RowLayout,
     known_times,
-    pack,
-    unpack,
+    pack_rows,
+    unpack_rows,
+    version_array,
     version_bytes,
-    versions,
 )
 from noskew.kernel.state import fold, merge
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.fold.screening import PLACE_BITS, Quarantined, SortedOut
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.screening import PLACE_BITS, Quarantined, Screened
 
 #: Rows are made by several threads, from so many on for each: the kernel lets go of the
 #: interpreter's lock.
@@ -66,7 +66,7 @@ class Accepted:
     late: pa.Table
     seen: dict[bytes, int]
     quarantined: list[Quarantined]
-    mark: Mark
+    mark: PartitionProgress
 
 
 class ViewFold:
@@ -93,11 +93,11 @@ class ViewFold:
         """Numbers of versions: the generation, then the offset that comes next."""
         return self._number | number
 
-    def version(self, mark: Mark) -> bytes:
+    def version(self, mark: PartitionProgress) -> bytes:
         """No row is later of which the mark has seen all events."""
         return version_bytes(mark.known, self._number | mark.next_offset)
 
-    def accept(self, sorted_out: SortedOut, seen: Mapping[bytes, int]) -> Accepted:
+    def accept(self, sorted_out: Screened, seen: Mapping[bytes, int]) -> Accepted:
         """Which events count. ``seen``: when identities of the batch were accepted before."""
         table = sorted_out.events
         keeps_out = self.view.late != "fold"
@@ -167,13 +167,15 @@ class ViewFold:
         parts = [(fold(self._plan, events, horizon), at)]
         there = np.array([i for i, row in enumerate(held) if row is not None], np.int64)
         if len(there):
-            before = unpack(self.layout, [row for row in held if row is not None])
+            before = unpack_rows(self.layout, [row for row in held if row is not None])
             parts.insert(0, (before, there))
         made = merge(self._plan, parts, size, horizon)
-        return pack(self.layout, made, versions(horizon, self.numbered(offset + 1))).to_list()
+        return pack_rows(
+            self.layout, made, version_array(horizon, self.numbered(offset + 1))
+        ).to_list()
 
     def _duplicates(
-        self, sorted_out: SortedOut, seen: Mapping[bytes, int], barred: NDArray[np.bool_]
+        self, sorted_out: Screened, seen: Mapping[bytes, int], barred: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], dict[bytes, int]]:
         """Which events repeat one that counts, and the identities of those that now do.
 

@@ -8,7 +8,7 @@ from noskew.clock import Clock
 from noskew.kernel.online_keys import fresh_key, heartbeat_key, heartbeat_row, progress_key
 from noskew.kernel.rows.codec import version_of
 from noskew.stores.online.base import OnlineStore
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 
 
 class Freshness:
@@ -34,7 +34,9 @@ class Freshness:
     def reached(self, number: int) -> int:
         """The offset up to which every view has folded a partition, and published it."""
         rows = self._online.read([progress_key(p, number) for p in self._prefixes])
-        return min(0 if row is None else Mark.from_row(row).next_offset for row in rows)
+        return min(
+            0 if row is None else PartitionProgress.from_row(row).next_offset for row in rows
+        )
 
     def tell(self, asked: int, caught_up: Collection[int]) -> None:
         """``caught_up``: partitions of which the log held nothing more at the time ``asked``."""

@@ -15,13 +15,13 @@ from noskew.kernel.online_keys import has_generation
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.generation import StreamGeneration
 
 #: Rows that are looked at in one call.
 _BATCH = 10_000
 
 
-def is_of_lost_log(row: bytes, footing: Footing) -> bool:
+def is_of_lost_log(row: bytes, footing: StreamGeneration) -> bool:
     """Whether a row was folded from a log before that of the footing."""
     return version_of(row)[1] >> OFFSET_BITS < footing.log_since
 
@@ -38,7 +38,9 @@ def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]
     return online.write(list(newest), list(newest.values()))
 
 
-def replace_lost(online: OnlineStore, state: StateStore, prefix: bytes, footing: Footing) -> None:
+def replace_lost(
+    online: OnlineStore, state: StateStore, prefix: bytes, footing: StreamGeneration
+) -> None:
     """Put the rows of the state in the place of a view's rows that are of a log before.
 
     Frontiers and marks of partitions are among them.

@@ -14,8 +14,8 @@ from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_ke
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import Footing
-from noskew.streaming.fold.partition import Change, Partition
+from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.partition import PartitionFold, ViewStep
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_lost
 
 #: Rows given to the online store in one call.
@@ -39,13 +39,13 @@ class Publishing(Protocol):
     def waiting(self) -> int:
         """Rows that the online store does not have yet."""
 
-    def open(self, partitions: Iterable[Partition]) -> None:
+    def open(self, partitions: Iterable[PartitionFold]) -> None:
         """Partitions join; the store may lack what was committed of them."""
 
     def drop(self, number: int) -> None:
         """A partition leaves; the store has its rows."""
 
-    def add(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[ViewStep]) -> None:
         """Rows to publish, with how far their views are."""
 
     def work(self, *, now: bool = False) -> bool:
@@ -62,14 +62,14 @@ class Embedded:
     def __init__(self, online: OnlineStore) -> None:
         self._online = online
 
-    def open(self, partitions: Iterable[Partition]) -> None:
+    def open(self, partitions: Iterable[PartitionFold]) -> None:
         for partition in partitions:
             parts = partition.parts()
             self._online.write(list(parts), list(parts.values()))
 
     def drop(self, number: int) -> None: ...
 
-    def add(self, changes: Iterable[Change]) -> None: ...
+    def add(self, changes: Iterable[ViewStep]) -> None: ...
 
     def work(self, *, now: bool = False) -> bool:
         del now
@@ -81,7 +81,7 @@ class _View:
     """What one view has on its way. Versions are by partition."""
 
     prefix: bytes
-    footing: Footing
+    footing: StreamGeneration
     rows: dict[bytes, bytes] = field(default_factory=dict)
     progress: dict[bytes, bytes] = field(default_factory=dict)
     added: dict[int, bytes] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Remote:
     """
 
     def __init__(
-        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, Footing]
+        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
     ) -> None:
         self._online, self._state = online, state
         self._views = {prefix: _View(prefix, footing) for prefix, footing in footings.items()}
@@ -125,7 +125,7 @@ class Remote:
     def waiting(self) -> int:
         return sum(len(v.rows) for v in self._views.values())
 
-    def open(self, partitions: Iterable[Partition]) -> None:
+    def open(self, partitions: Iterable[PartitionFold]) -> None:
         for partition in partitions:
             for key, row in partition.parts().items():
                 self._first[key] = max(row, self._first.get(key, row))
@@ -141,7 +141,7 @@ class Remote:
             view.added.pop(number, None)
             view.confirmed.pop(number, None)
 
-    def add(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[ViewStep]) -> None:
         for change in changes:
             view = self._views[change.prefix]
             view.rows |= zip(change.keys, change.rows, strict=True)
@@ -260,7 +260,7 @@ def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes,
 
 
 def publishing(
-    online: OnlineStore, state: StateStore, footings: Mapping[bytes, Footing]
+    online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
 ) -> Publishing:
     """What takes rows to ``online`` from the state that is kept for it.
 

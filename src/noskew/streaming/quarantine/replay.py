@@ -13,9 +13,15 @@ from noskew.errors import ConflictError, NoteMismatchError
 from noskew.intake.tables import table_name
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.quarantine.selection import Selection
-from noskew.streaming.quarantine.table import Aside, AsideRow, Place, aside_of, info_of
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.quarantine.selection import QuarantineSelection
+from noskew.streaming.quarantine.table import (
+    QuarantinedRow,
+    QuarantineTable,
+    RowOrigin,
+    info_of,
+    quarantine_tables,
+)
 
 LATE = (
     "came late and would be late again: change late= or lateness= of the view instead, and it "
@@ -41,7 +47,7 @@ class Planned:
     Tables are given by name.
     """
 
-    row: AsideRow
+    row: QuarantinedRow
     source: str
     tables: frozenset[str]
 
@@ -82,11 +88,13 @@ class Replay:
         clock: Clock,
     ) -> None:
         self._source, self._log, self._offline, self._clock = source, log, offline, clock
-        self._asides = aside_of(offline, [v for v in views if v.source.name == source.name])
+        self._asides = quarantine_tables(
+            offline, [v for v in views if v.source.name == source.name]
+        )
         self._replays: dict[str, int] = {}
 
     def plan(
-        self, selection: Selection, *, view: str | None = None, again: bool = False
+        self, selection: QuarantineSelection, *, view: str | None = None, again: bool = False
     ) -> ReplayPlan:
         """Which rows are replayed. ``view``: only those that this view has set aside.
 
@@ -133,23 +141,23 @@ class Replay:
             done += len(appended)
         return done
 
-    def _standing(self) -> dict[Place, dict[str, AsideRow]]:
+    def _standing(self) -> dict[RowOrigin, dict[str, QuarantinedRow]]:
         """Every row set aside, as each table that has it says."""
-        found: dict[Place, dict[str, AsideRow]] = {}
+        found: dict[RowOrigin, dict[str, QuarantinedRow]] = {}
         for aside in self._asides:
             rows, self._replays[aside.table] = aside.rows()
             for row in rows:
                 found.setdefault(row.place, {})[aside.table] = row
         return found
 
-    def _payloads(self, portion: Sequence[Planned]) -> dict[Place, bytes]:
-        made: dict[Place, bytes] = {}
+    def _payloads(self, portion: Sequence[Planned]) -> dict[RowOrigin, bytes]:
+        made: dict[RowOrigin, bytes] = {}
         for aside in self._asides:
             made |= aside.payloads([p.row for p in portion if p.source == aside.table])
         return made
 
     def _groups(
-        self, portion: Sequence[Planned], payloads: Mapping[Place, bytes]
+        self, portion: Sequence[Planned], payloads: Mapping[RowOrigin, bytes]
     ) -> Iterator[list[Planned]]:
         """What is appended at once: of one partition, in order, and not too much."""
         by_partition: dict[int, list[Planned]] = {}
@@ -186,14 +194,16 @@ class Replay:
 class _Obstacles:
     """Why a row is not to be replayed, as things are at a time (µs)."""
 
-    def __init__(self, source: Source, log: EventLog, asides: Sequence[Aside], now: int) -> None:
+    def __init__(
+        self, source: Source, log: EventLog, asides: Sequence[QuarantineTable], now: int
+    ) -> None:
         self._horizon = source.event_id_horizon if source.event_id else 0
         self._log, self._partitions = log.identity, log.partitions
         self._asides, self._now = asides, now
         self._notes = {aside.table: _notes(aside) for aside in asides}
 
     def of(
-        self, found: Mapping[str, AsideRow], chosen: Sequence[AsideRow], *, again: bool
+        self, found: Mapping[str, QuarantinedRow], chosen: Sequence[QuarantinedRow], *, again: bool
     ) -> str | None:
         """``found``: a row as the tables have it, ``chosen``: as those that were asked for do."""
         place = chosen[0].place
@@ -208,17 +218,20 @@ class _Obstacles:
                 return why
         return None
 
-    def _counted(self, aside: Aside, row: AsideRow) -> str | None:
+    def _counted(self, aside: QuarantineTable, row: QuarantinedRow) -> str | None:
         """Why a row must not come again for views that have not set it aside."""
         note = self._notes[aside.table].get(row.place.origin)
-        if note is None or Mark.from_bytes(note.encode()).next_offset <= row.place.offset:
+        if (
+            note is None
+            or PartitionProgress.from_bytes(note.encode()).next_offset <= row.place.offset
+        ):
             return f"may be taken in by {aside.names}, which is behind; try again in a minute"
         if self._now + _DELAY - row.known_time <= self._horizon:
             return None  # it is known again by its event id
         return f"were taken in by {aside.names}, where they would count twice"
 
 
-def _notes(aside: Aside) -> Mapping[str, str]:
+def _notes(aside: QuarantineTable) -> Mapping[str, str]:
     """How far the table of the events of some views is, by origin."""
     info = info_of(aside.offline, table_name(aside.views[0]))
     return (info.notes if info else None) or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from noskew.clock import to_micros
-from noskew.streaming.quarantine.table import AsideRow
+from noskew.streaming.quarantine.table import QuarantinedRow
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Bound:
             return cls(int(text), is_offset=True)
         return cls(to_micros(text), is_offset=False)
 
-    def beside(self, row: AsideRow) -> int:
+    def beside(self, row: QuarantinedRow) -> int:
         """What of a row is compared with it."""
         return row.place.offset if self.is_offset else row.known_time
 
 
 @dataclass(frozen=True)
-class Selection:
+class QuarantineSelection:
     """Rows set aside for a reason that has ``reason`` in it, in any case, within two bounds.
 
     Both bounds are closed; None: any.
@@ -38,7 +38,7 @@ class Selection:
     since: Bound | None = None
     until: Bound | None = None
 
-    def __contains__(self, row: AsideRow) -> bool:
+    def __contains__(self, row: QuarantinedRow) -> bool:
         return (
             (self.reason is None or self.reason.casefold() in row.reason.casefold())
             and (self.since is None or self.since.value <= self.since.beside(row))

@@ -1,6 +1,6 @@
 """Aside: the rows of a stream that are no events, read back, and which of them were replayed.
 
-They stand in a table beside that of the events (see :func:`aside_spec`), which is only ever
+They stand in a table beside that of the events (see :func:`quarantine_spec`), which is only ever
 appended to. So a row that was replayed stays, and one more says so: with the same origin, offset
 and place, the reason :data:`REPLAYED`, and the time of the replay for its known time.
 """
@@ -18,9 +18,9 @@ from noskew.errors import NotFoundError
 from noskew.kernel.events import KNOWN_TIME, OFFSET, ORIGIN, PLACE
 from noskew.kernel.keys import integers
 from noskew.stores.offline.base import Filter, OfflineStore, TableInfo
-from noskew.streaming.archive.tables import aside_batch, aside_spec
 from noskew.streaming.fold.screening import Quarantined
 from noskew.streaming.quarantine.late_events import LATE
+from noskew.streaming.quarantine.schema import quarantine_batch, quarantine_spec
 
 #: The reason of a row that says of another one that it was replayed.
 REPLAYED = "replayed"
@@ -28,7 +28,7 @@ REPLAYED = "replayed"
 _COUNT = "replayed"
 
 
-class Place(NamedTuple):
+class RowOrigin(NamedTuple):
     """Where a row stands: the partition of which log, the message, the row in it."""
 
     origin: str
@@ -47,14 +47,14 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AsideRow:
+class QuarantinedRow:
     """A row that was set aside, without its payload.
 
     ``known_time``: when the log took its message, µs. ``replayed_at``: when it was last appended
     to the log again, µs; None: never.
     """
 
-    place: Place
+    place: RowOrigin
     reason: str
     known_time: int
     replayed_at: int | None = None
@@ -66,7 +66,7 @@ class AsideRow:
 
 
 @dataclass(frozen=True)
-class Totals:
+class QuarantineTotals:
     """``rows``: how many rows were set aside; ``replays``: how often one was replayed."""
 
     rows: int = 0
@@ -74,7 +74,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Aside:
+class QuarantineTable:
     """The rows set aside of views that share their events, and so a table."""
 
     offline: OfflineStore
@@ -83,31 +83,31 @@ class Aside:
     @property
     def table(self) -> str:
         """The name of the table."""
-        return aside_spec(self.views[0]).name
+        return quarantine_spec(self.views[0]).name
 
     @property
     def names(self) -> str:
         """The views, by name."""
         return ", ".join(v.name for v in self.views)
 
-    def rows(self) -> tuple[list[AsideRow], int]:
+    def rows(self) -> tuple[list[QuarantinedRow], int]:
         """Every row, by origin, offset and place; and how many replays the table has."""
         if info_of(self.offline, self.table) is None:
             return [], 0
         held = self.offline.read(self.table, [ORIGIN, OFFSET, PLACE, "reason", KNOWN_TIME])
         reasons = held.column("reason").to_pylist()
         times = integers(held.column(KNOWN_TIME).combine_chunks()).tolist()
-        replays: dict[Place, int] = {}
+        replays: dict[RowOrigin, int] = {}
         found = []
         for place, reason, known in zip(_places(held), reasons, times, strict=True):
             if reason == REPLAYED:
                 replays[place] = max(known, replays.get(place, known))
             else:
                 found.append((place, reason, known))
-        rows = [AsideRow(p, why, known, replays.get(p)) for p, why, known in sorted(found)]
+        rows = [QuarantinedRow(p, why, known, replays.get(p)) for p, why, known in sorted(found)]
         return rows, len(held) - len(rows)
 
-    def payloads(self, rows: Sequence[AsideRow]) -> dict[Place, bytes]:
+    def payloads(self, rows: Sequence[QuarantinedRow]) -> dict[RowOrigin, bytes]:
         """The payloads of some of its rows. It costs least if they were known at about one time."""
         if not rows:
             return {}
@@ -123,7 +123,7 @@ class Aside:
         chosen = held.take(pa.array(at, pa.int64()))
         return dict(zip(_places(chosen), chosen.column("payload").to_pylist(), strict=True))
 
-    def add_replays(self, places: Iterable[Place], *, at: int, after: int) -> int:
+    def add_replays(self, places: Iterable[RowOrigin], *, at: int, after: int) -> int:
         """Record that rows were replayed ``at`` a time; how many replays the table has then.
 
         ``after``: how many it had before, as far as is known here. Raises NoteMismatchError,
@@ -136,28 +136,28 @@ class Aside:
         count = after + sum(map(len, by_origin.values()))
         self.offline.append(
             self.table,
-            [aside_batch(rows, origin) for origin, rows in by_origin.items()],
+            [quarantine_batch(rows, origin) for origin, rows in by_origin.items()],
             notes={_COUNT: str(count)},
             expected={_COUNT: str(after) if after else None},
         )
         return count
 
 
-def aside_of(offline: OfflineStore, views: Iterable[FeatureView]) -> list[Aside]:
+def quarantine_tables(offline: OfflineStore, views: Iterable[FeatureView]) -> list[QuarantineTable]:
     """The rows set aside of views: one item for each table."""
     sharing: dict[str, list[FeatureView]] = {}
     for view in views:
         sharing.setdefault(view.log_hash, []).append(view)
-    return [Aside(offline, tuple(group)) for group in sharing.values()]
+    return [QuarantineTable(offline, tuple(group)) for group in sharing.values()]
 
 
-def totals(offline: OfflineStore, view: FeatureView) -> Totals:
+def totals(offline: OfflineStore, view: FeatureView) -> QuarantineTotals:
     """How many rows of a view were set aside; without reading them."""
-    info = info_of(offline, aside_spec(view).name)
+    info = info_of(offline, quarantine_spec(view).name)
     if info is None:
-        return Totals()
+        return QuarantineTotals()
     replays = int((info.notes or {}).get(_COUNT, 0))
-    return Totals(info.rows - replays, replays)
+    return QuarantineTotals(info.rows - replays, replays)
 
 
 def info_of(offline: OfflineStore, table: str) -> TableInfo | None:
@@ -168,6 +168,6 @@ def info_of(offline: OfflineStore, table: str) -> TableInfo | None:
         return None
 
 
-def _places(held: pa.Table) -> Iterator[Place]:
+def _places(held: pa.Table) -> Iterator[RowOrigin]:
     columns = (held.column(c).to_pylist() for c in (ORIGIN, OFFSET, PLACE))
-    return map(Place._make, zip(*columns, strict=True))
+    return map(RowOrigin._make, zip(*columns, strict=True))

@@ -16,8 +16,8 @@ from threading import Event, Thread
 from noskew.clock import MICROS_PER_SECOND, MIN_TIME, Clock
 from noskew.errors import ConfigError, NoskewError, missing_extra
 from noskew.resources import Closing
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.workers.processor import Progress
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.workers.processor import PartitionPosition
 
 try:
     from prometheus_client import CollectorRegistry, start_http_server
@@ -58,7 +58,7 @@ class StreamMetrics(Collector, Closing):
 
     def __init__(self, source: str, clock: Clock, archived: Archived) -> None:
         self._source, self._clock, self._archived = source, clock, archived
-        self._progress: Sequence[Progress] = ()
+        self._progress: Sequence[PartitionPosition] = ()
         self._told: int | None = None
         self._fresh: dict[tuple[str, int], int] = {}
         self._offsets: Mapping[tuple[str, int], int] = {}
@@ -66,7 +66,7 @@ class StreamMetrics(Collector, Closing):
         self._thread = Thread(target=self._look, name=f"metrics {source}", daemon=True)
         self._thread.start()
 
-    def __call__(self, progress: Sequence[Progress]) -> None:
+    def __call__(self, progress: Sequence[PartitionPosition]) -> None:
         """Take note of how far the partitions are."""
         # The log was asked for its end after the last call, which so is a time at which a
         # partition that is at the end lacks nothing.
@@ -92,14 +92,18 @@ class StreamMetrics(Collector, Closing):
         self._stop.set()
         self._thread.join()
 
-    def _counters(self, each: Sequence[tuple[str, Progress, Mark]]) -> Iterator[Metric]:
+    def _counters(
+        self, each: Sequence[tuple[str, PartitionPosition, PartitionProgress]]
+    ) -> Iterator[Metric]:
         for name, about in _COUNTS.items():
             made = CounterMetricFamily(f"noskew_stream_{name}", about, labels=_PLACE)
             for view, p, mark in each:
                 made.add_metric(self._place(view, p), getattr(mark, name))
             yield made
 
-    def _gauges(self, each: Sequence[tuple[str, Progress, Mark]]) -> Iterator[Metric]:
+    def _gauges(
+        self, each: Sequence[tuple[str, PartitionPosition, PartitionProgress]]
+    ) -> Iterator[Metric]:
         now = self._clock.now()
         lag = _gauge("lag_messages", "Messages of the log that were not read yet.")
         fresh = _gauge("freshness_seconds", "Age of the time up to which readers miss nothing.")
@@ -118,7 +122,7 @@ class StreamMetrics(Collector, Closing):
                 archive.add_metric([self._source, view, str(number)], offset)
         yield from (lag, fresh, at, archive)
 
-    def _of_the_process(self, progress: Sequence[Progress]) -> Iterator[Metric]:
+    def _of_the_process(self, progress: Sequence[PartitionPosition]) -> Iterator[Metric]:
         of = next(iter(progress), None)
         again = CounterMetricFamily(
             "noskew_stream_published_again",
@@ -138,7 +142,7 @@ class StreamMetrics(Collector, Closing):
                 made.add_metric([self._source], value)
         yield from (again, waiting, online, archive)
 
-    def _place(self, view: str, of: Progress) -> list[str]:
+    def _place(self, view: str, of: PartitionPosition) -> list[str]:
         return [self._source, view, str(of.partition)]
 
     def _look(self) -> None:

@@ -22,14 +22,14 @@ from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import Footings
-from noskew.streaming.fold.progress import Mark
-from noskew.streaming.quarantine.table import Totals, info_of, totals
+from noskew.streaming.fold.generation import StreamGenerations
+from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.quarantine.table import QuarantineTotals, info_of, totals
 
 #: The first offset of each partition that the log holds, and the one that comes next.
 _Bounds = dict[int, tuple[int, int]]
 #: Of each table of events, by log hash: how far it is in each partition, and what was set aside.
-_Tables = dict[str, tuple[dict[int, Mark], Totals]]
+_Tables = dict[str, tuple[dict[int, PartitionProgress], QuarantineTotals]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class PartitionStatus:
     partition: int
     begin: int | None
     end: int | None
-    mark: Mark | None
+    mark: PartitionProgress | None
     fresh_until: int | None
     archived: int | None
 
@@ -79,7 +79,7 @@ class ViewStatus:
     name: str
     online: bool
     partitions: list[PartitionStatus]
-    aside: Totals | None = None
+    aside: QuarantineTotals | None = None
     is_of_another_log: bool = False
 
 
@@ -120,7 +120,7 @@ class Observer:
         bounds: _Bounds = {}
         tables: _Tables = {}
         rows: dict[bytes, bytes] = {}
-        footings = Footings(self.project, self.registry, self.clock)
+        footings = StreamGenerations(self.project, self.registry, self.clock)
         logs = {v.name: footing.log for v in mine if (footing := footings.of(v))}
         with _noting(faults, "log"):
             log, bounds = self._bounds(source)
@@ -167,7 +167,7 @@ class Observer:
         view: FeatureView,
         number: int,
         bounds: tuple[int, int] | None,
-        archive: Mark | None,
+        archive: PartitionProgress | None,
         rows: Mapping[bytes, bytes],
     ) -> PartitionStatus:
         begin, end = bounds or (None, None)
@@ -179,20 +179,20 @@ class Observer:
             rows.get(progress_key(prefix, number)),
             rows.get(fresh_key(prefix, number)),
         )
-        mark = Mark.from_row(progress) if progress else None
+        mark = PartitionProgress.from_row(progress) if progress else None
         return PartitionStatus(number, begin, end, mark, _latest(progress, fresh), done)
 
     def _prefix(self, view: FeatureView) -> bytes:
         return rows_prefix(self.project, view)
 
 
-def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, Mark]:
+def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, PartitionProgress]:
     """How far the table of a view's events is in the partitions of the log of an identity."""
     info = info_of(offline, table_name(view))
     notes = (info.notes if info else None) or {}
     start = origin_of(log, "")
     return {
-        int(name.removeprefix(start)): Mark.from_bytes(text.encode())
+        int(name.removeprefix(start)): PartitionProgress.from_bytes(text.encode())
         for name, text in notes.items()
         if name.startswith(start)
     }

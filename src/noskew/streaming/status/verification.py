@@ -15,14 +15,14 @@ from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import VERSION_BYTES
 from noskew.stores.log.base import EventLog
-from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.facts import Facts
+from noskew.streaming.archive.facts import ArchivedFacts
 from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import Footing
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_online
 
@@ -92,7 +92,7 @@ class Verification:
         table: str,
         *,
         repair: bool = False,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
     ) -> Verified:
         """Compare every row. ``repair``: write again what the online store has otherwise.
 
@@ -104,14 +104,14 @@ class Verification:
         info = self.offline.info(table)
         for number, mark in held.marks.items():
             note = (info.notes or {}).get(origin_of(self.log.identity, number))
-            archived = Mark.from_bytes(note.encode()).next_offset if note else 0
+            archived = PartitionProgress.from_bytes(note.encode()).next_offset if note else 0
             if archived < mark.next_offset and mark.consumed:
                 raise ConflictError(
                     f"feature view {view.name!r}, partition {number}: archived up to message "
                     f"{archived}, and its rows are at {mark.next_offset}; the archive follows "
                     f"within a minute, repeat the call then"
                 )
-        facts = Facts(view, self.offline, info, held.footing, held.marks, progress)
+        facts = ArchivedFacts(view, self.offline, info, held.footing, held.marks, progress)
         out = Verified(view.name)
         for found, rows in facts.rows(ViewFold(view, self.project, held.footing.generation)):
             held.compare(found, rows, out)
@@ -141,11 +141,16 @@ class Verification:
                 f"feature view {view.name!r}: its rows are not whole here; run 'noskew stream "
                 f"{self.source}' first"
             )
-        each = {n: Mark.from_bytes(m) for n, m in enumerate(marks) if m is not None}
-        return _Held(Footing.from_bytes(footing), each, found)
+        each = {n: PartitionProgress.from_bytes(m) for n, m in enumerate(marks) if m is not None}
+        return _Held(StreamGeneration.from_bytes(footing), each, found)
 
     def _compare_online(
-        self, found: list[bytes], rows: list[bytes], footing: Footing, out: Verified, repair: bool
+        self,
+        found: list[bytes],
+        rows: list[bytes],
+        footing: StreamGeneration,
+        out: Verified,
+        repair: bool,
     ) -> None:
         """Rows that the online store should have, or later ones."""
         behind = [
@@ -166,8 +171,8 @@ class _Held:
 
     def __init__(
         self,
-        footing: Footing,
-        marks: dict[int, Mark],
+        footing: StreamGeneration,
+        marks: dict[int, PartitionProgress],
         found: Sequence[tuple[NDArray[np.uint64], NDArray[np.uint64]]],
     ) -> None:
         self.footing, self.marks = footing, marks

@@ -24,7 +24,7 @@ _KIND = "stream_claims"
 _TRIES = 50
 
 
-class Agreed(msgspec.Struct, frozen=True):
+class Assignments(msgspec.Struct, frozen=True):
     """What is agreed: how often each worker was heard, and the owner of each partition."""
 
     workers: dict[str, int] = {}
@@ -36,8 +36,8 @@ class Agreed(msgspec.Struct, frozen=True):
 
 
 def share(
-    agreed: Agreed, me: str, alive: Collection[str], partitions: int, *, count: int = 1
-) -> tuple[Agreed, frozenset[int]]:
+    agreed: Assignments, me: str, alive: Collection[str], partitions: int, *, count: int = 1
+) -> tuple[Assignments, frozenset[int]]:
     """What ``me`` puts in the place of ``agreed``, and the partitions it should work on.
 
     ``count``: how often it has spoken. It must never say the same twice: whoever was taken for
@@ -55,7 +55,7 @@ def share(
     taken = free[: max(0, most - len(mine))]
     owners |= dict.fromkeys(taken, me)
     workers = {w: agreed.workers.get(w, 0) for w in here} | {me: count}
-    return Agreed(workers, owners), frozenset([*mine, *taken][:most])
+    return Assignments(workers, owners), frozenset([*mine, *taken][:most])
 
 
 def _is_gone(worker: str) -> bool:
@@ -78,7 +78,7 @@ def _host() -> str:
 
 
 @dataclass
-class Claims(Closing):
+class PartitionAssignment(Closing):
     """The claims of one worker on the partitions of a source.
 
     They only share out the work: two workers of one partition do no harm, for rows have
@@ -129,9 +129,9 @@ class Claims(Closing):
         """Let others take partitions that this worker has given up."""
         gone = frozenset(numbers)
 
-        def without(agreed: Agreed) -> tuple[Agreed, frozenset[int]]:
+        def without(agreed: Assignments) -> tuple[Assignments, frozenset[int]]:
             owners = {n: w for n, w in agreed.owners.items() if w != self.worker or n not in gone}
-            return Agreed(agreed.workers, owners), self._wanted - gone
+            return Assignments(agreed.workers, owners), self._wanted - gone
 
         try:
             self._wanted = self._swap(without)
@@ -141,10 +141,10 @@ class Claims(Closing):
     def close(self) -> None:
         """Leave: others take over at once. What cannot be told them now, they find out."""
 
-        def left(agreed: Agreed) -> tuple[Agreed, frozenset[int]]:
+        def left(agreed: Assignments) -> tuple[Assignments, frozenset[int]]:
             workers = {w: n for w, n in agreed.workers.items() if w != self.worker}
             owners = {n: w for n, w in agreed.owners.items() if w != self.worker}
-            return Agreed(workers, owners), frozenset()
+            return Assignments(workers, owners), frozenset()
 
         try:
             self._swap(left)
@@ -159,12 +159,14 @@ class Claims(Closing):
                 self._heard[worker] = (count, now)
         return [w for w in workers if now - self._heard[w][1] < self.lease_s and not _is_gone(w)]
 
-    def _swap(self, change: Callable[[Agreed], tuple[Agreed, frozenset[int]]]) -> frozenset[int]:
+    def _swap(
+        self, change: Callable[[Assignments], tuple[Assignments, frozenset[int]]]
+    ) -> frozenset[int]:
         """Agree on a change, on top of whatever others agreed on meanwhile."""
         for _ in range(_TRIES):
             held = self.registry.record(self.project, _KIND, self.source)
             before = None if held is None else held.data
-            made, wanted = change(Agreed() if before is None else _agreed(before))
+            made, wanted = change(Assignments() if before is None else _agreed(before))
             data = {"workers": made.workers, "owners": {str(n): w for n, w in made.owners.items()}}
             record = Record(_KIND, self.source, data, self.clock.now())
             if self.registry.swap_record(self.project, record, expected=before):
@@ -174,5 +176,5 @@ class Claims(Closing):
         )
 
 
-def _agreed(data: Mapping[str, Mapping[str, object]]) -> Agreed:
-    return msgspec.convert(data, Agreed, strict=False)
+def _agreed(data: Mapping[str, Mapping[str, object]]) -> Assignments:
+    return msgspec.convert(data, Assignments, strict=False)

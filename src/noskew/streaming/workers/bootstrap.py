@@ -18,15 +18,15 @@ from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.registry.view_records import record_key
 from noskew.stores.log.base import EventLog
-from noskew.stores.offline.base import OfflineStore, Progress, TableInfo
+from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.archive.facts import Facts
+from noskew.streaming.archive.facts import ArchivedFacts
 from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import Footing, Footings
+from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
 from noskew.streaming.fold.identities import Identities
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 
 #: Bytes of rows of one commit.
@@ -42,7 +42,7 @@ class _Part:
     """A partition that nobody else works on."""
 
     number: int
-    mark: Mark
+    mark: PartitionProgress
     space: Space
     epoch: int
 
@@ -69,9 +69,11 @@ class Bootstrap:
     offline: OfflineStore
     online: OnlineStore
     state: StateStore
-    footings: Footings
+    footings: StreamGenerations
 
-    def ready(self, view: FeatureView, table: str, *, progress: Progress | None = None) -> ViewFold:
+    def ready(
+        self, view: FeatureView, table: str, *, progress: RowProgress | None = None
+    ) -> ViewFold:
         """The fold of a view whose rows are in the state, made now if they were not.
 
         ``table``: the name of its offline table; ``progress`` is told of its events. Raises
@@ -97,7 +99,7 @@ class Bootstrap:
         space = self.state.space(keys.space_name(self.project, self.source, number))
         key = keys.mark_key(fold.prefix)
         (held,) = space.read([key])
-        here = Mark.from_bytes(held).next_offset if held else -1
+        here = PartitionProgress.from_bytes(held).next_offset if held else -1
         info = self._info(table)
         there = self._mark(number, info).next_offset
         if here >= self.log.bounds(number)[0] and there - here < _FAR:
@@ -107,11 +109,11 @@ class Bootstrap:
         part = self._claimed(number, info)
         footing = self.footing(fold)
         (held,) = space.read([key])  # another process may have gone on until the claim
-        if held and Mark.from_bytes(held).next_offset >= there:
+        if held and PartitionProgress.from_bytes(held).next_offset >= there:
             return
         space.commit([(key, _NOT_WHOLE)], epoch=part.epoch)
         if info is not None:
-            facts = Facts(fold.view, self.offline, info, footing, {number: part.mark})
+            facts = ArchivedFacts(fold.view, self.offline, info, footing, {number: part.mark})
             self._put_rows(facts.rows_of_log(fold), space, part.epoch)
         self._put_partition(fold, footing, part, info)
 
@@ -129,7 +131,7 @@ class Bootstrap:
             if footing is None or footing.generation != fold.generation:
                 raise _rebuilt(fold)
 
-    def footing(self, fold: ViewFold) -> Footing:
+    def footing(self, fold: ViewFold) -> StreamGeneration:
         """What the state's rows stand on.
 
         Raises RebuiltError if they are no longer of the fold's generation. Whoever has claimed a
@@ -139,15 +141,15 @@ class Bootstrap:
         space = self.state.space(keys.view_space(self.project, self.source))
         (held,) = space.read([keys.footing_key(fold.prefix)])
         if held:
-            footing = Footing.from_bytes(held)
+            footing = StreamGeneration.from_bytes(held)
             if footing.generation == fold.generation:
                 return footing
         raise _rebuilt(fold)
 
-    def _agreed(self, view: FeatureView, table: str) -> Footing:
+    def _agreed(self, view: FeatureView, table: str) -> StreamGeneration:
         held = self.footings.of(view)
         if held is None:
-            made = Footing(0, self.log.identity, self._history(table))
+            made = StreamGeneration(0, self.log.identity, self._history(table))
             held = self.footings.put(view, made, before=None)
         if held.log != self.log.identity:
             raise OffsetLostError(
@@ -162,14 +164,14 @@ class Bootstrap:
             )
         return held
 
-    def renew(self, view: FeatureView, table: str) -> Footing:
+    def renew(self, view: FeatureView, table: str) -> StreamGeneration:
         """Agree on a new generation: everything that the table holds now, and the present log."""
         before = self.footings.of(view)
         generation, log, since = 0, self.log.identity, 0
         if before is not None:
             generation = before.generation + 1
             since = before.log_since if before.log == log else generation
-        made = Footing(generation, log, self._history(table), since)
+        made = StreamGeneration(generation, log, self._history(table), since)
         return self.footings.put(view, made, before=before)
 
     def _history(self, table: str) -> int:
@@ -181,7 +183,12 @@ class Bootstrap:
         return self.offline.info(table) if table in self.offline.tables() else None
 
     def _make(
-        self, fold: ViewFold, footing: Footing, table: str, space: Space, progress: Progress | None
+        self,
+        fold: ViewFold,
+        footing: StreamGeneration,
+        table: str,
+        space: Space,
+        progress: RowProgress | None,
     ) -> None:
         epoch = space.claim()
         key = keys.footing_key(fold.prefix)
@@ -193,7 +200,7 @@ class Bootstrap:
         parts = [self._claimed(number, info) for number in range(self.log.partitions)]
         if info is not None:
             marks = {part.number: part.mark for part in parts}
-            facts = Facts(fold.view, self.offline, info, footing, marks, progress)
+            facts = ArchivedFacts(fold.view, self.offline, info, footing, marks, progress)
             self._put_rows(facts.rows(fold), space, epoch)  # 3
         for part in parts:
             self._put_partition(fold, footing, part, info)
@@ -206,13 +213,13 @@ class Bootstrap:
         epoch = space.claim()
         return _Part(number, self._mark(number, info), space, epoch)
 
-    def _mark(self, number: int, info: TableInfo | None) -> Mark:
+    def _mark(self, number: int, info: TableInfo | None) -> PartitionProgress:
         """How far the table is in a partition; else where the log begins."""
         notes: Mapping[str, str] = (info.notes or {}) if info else {}
         note = notes.get(origin_of(self.log.identity, number))
         if note:
-            return Mark.from_bytes(note.encode())
-        return Mark(next_offset=self.log.bounds(number)[0])
+            return PartitionProgress.from_bytes(note.encode())
+        return PartitionProgress(next_offset=self.log.bounds(number)[0])
 
     def _put_rows(self, made: Iterable[tuple[Ragged, Ragged]], space: Space, epoch: int) -> None:
         batch: list[tuple[bytes, bytes]] = []
@@ -226,13 +233,15 @@ class Bootstrap:
         space.commit(rows=batch, epoch=epoch)
 
     def _put_partition(
-        self, fold: ViewFold, footing: Footing, part: _Part, info: TableInfo | None
+        self, fold: ViewFold, footing: StreamGeneration, part: _Part, info: TableInfo | None
     ) -> None:
         if fold.view.source.event_id:
             identities = Identities(fold.view, part.space, fold.prefix)
             found: Iterable[pa.Table] = []
             if info is not None:
-                facts = Facts(fold.view, self.offline, info, footing, {part.number: part.mark})
+                facts = ArchivedFacts(
+                    fold.view, self.offline, info, footing, {part.number: part.mark}
+                )
                 found = facts.identified(identities.oldest(part.mark))
             identities.restore(found, epoch=part.epoch)
         progress = progress_key(fold.prefix, part.number)
@@ -243,7 +252,9 @@ class Bootstrap:
             for turn in (0, 1):
                 self.online.delete(frontier_keys(fold.prefix, part.number, turn))
 
-    def _remove_older(self, fold: ViewFold, footing: Footing, space: Space, epoch: int) -> None:
+    def _remove_older(
+        self, fold: ViewFold, footing: StreamGeneration, space: Space, epoch: int
+    ) -> None:
         older = [
             key
             for key, row in self.state.scan(fold.prefix)

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noskew.intake.tables import table_name
-from noskew.streaming.fold.generation import Footing
+from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.workers.bootstrap import Bootstrap
 
 
 @dataclass(frozen=True)
-class Ground:
+class FoldBase:
     """The rows of some views, made where they lacked, while a processor folds on top of them."""
 
     bootstrap: Bootstrap
     folds: Sequence[ViewFold]
 
-    def footings(self) -> dict[bytes, Footing]:
+    def footings(self) -> dict[bytes, StreamGeneration]:
         """What the rows of each view stand on, by their prefix."""
         return {fold.prefix: self.bootstrap.footing(fold) for fold in self.folds}
 

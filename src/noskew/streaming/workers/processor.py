@@ -23,11 +23,11 @@ from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
 from noskew.streaming.fold.keys import space_name
-from noskew.streaming.fold.partition import Partition
-from noskew.streaming.fold.progress import Mark
+from noskew.streaming.fold.partition import PartitionFold
+from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.publish.freshness import Freshness
 from noskew.streaming.publish.publisher import Publishing
-from noskew.streaming.workers.fold_base import Ground
+from noskew.streaming.workers.fold_base import FoldBase
 
 #: Rows that may wait for the online store before the log is read no further.
 _MOST_WAITING = 500_000
@@ -43,7 +43,7 @@ _RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class PartitionPosition:
     """How far a partition is. ``end``: the offset after the log's last message.
 
     The rest is of all partitions together: rows that wait for the online store, those that were
@@ -54,7 +54,7 @@ class Progress:
     partition: int
     next_offset: int
     end: int
-    marks: dict[str, Mark]
+    marks: dict[str, PartitionProgress]
     waiting: int
     published_again: int = 0
     fault: StoreError | None = None
@@ -67,7 +67,7 @@ class Progress:
 
 
 #: Told now and then how far each partition is.
-Watcher = Callable[[list[Progress]], None]
+StreamWatcher = Callable[[list[PartitionPosition]], None]
 
 
 class Assignment(Protocol):
@@ -86,7 +86,7 @@ class _Turn:
 
     reader: LogReader
     ends: dict[int, int] | None
-    told: Watcher | None
+    told: StreamWatcher | None
     watched: float = -math.inf
     paused: set[int] = field(default_factory=set)
 
@@ -113,7 +113,7 @@ class Processor(Closing):
     def __init__(
         self,
         source: Source,
-        ground: Ground,
+        ground: FoldBase,
         log: EventLog,
         *,
         project: str,
@@ -130,7 +130,7 @@ class Processor(Closing):
         self._publishing, self._freshness = publishing, freshness
         self._decode = decoder(source)
         self._assignment = assignment
-        self._partitions: dict[int, Partition] = {}
+        self._partitions: dict[int, PartitionFold] = {}
         self._told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
         self._turn_fault: StoreError | None = None
@@ -157,7 +157,7 @@ class Processor(Closing):
         stop: Event,
         *,
         until_caught_up: bool = False,
-        told: Watcher | None = None,
+        told: StreamWatcher | None = None,
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 
@@ -188,15 +188,17 @@ class Processor(Closing):
         if told:
             told(self.progress())
 
-    def progress(self) -> list[Progress]:
+    def progress(self) -> list[PartitionPosition]:
         """How far each partition is that is worked on. Raises what asking the log does."""
         return self._progress(self._ends())
 
-    def _progress(self, ends: Mapping[int, int]) -> list[Progress]:
+    def _progress(self, ends: Mapping[int, int]) -> list[PartitionPosition]:
         """As :meth:`progress`, by ends of the log that were heard of."""
         waiting, again, fault = self._publishing.waiting, self.published_again, self.fault
         return [
-            Progress(p, w.next_offset, ends.get(p, w.next_offset), w.marks, waiting, again, fault)
+            PartitionPosition(
+                p, w.next_offset, ends.get(p, w.next_offset), w.marks, waiting, again, fault
+            )
             for p, w in self._partitions.items()
         ]
 
@@ -209,7 +211,7 @@ class Processor(Closing):
         for number in numbers:
             self._ground.prepare(number)
         made = {
-            number: Partition(
+            number: PartitionFold(
                 self._ground.folds,
                 number,
                 decode=self._decode,

@@ -17,13 +17,7 @@ from noskew.errors import (
     NoteMismatchError,
     SchemaMismatchError,
 )
-from noskew.stores.offline.base import (
-    BUCKET,
-    EVENT_TIME,
-    SEQUENCE,
-    OfflineStore,
-    Written,
-)
+from noskew.stores.offline.base import BUCKET, EVENT_TIME, SEQUENCE, OfflineStore, WrittenFacts
 from noskew.testing.offline_store.facts import (
     BUCKETS,
     TIME,
@@ -218,7 +212,7 @@ class AppendTests(OfflineStoreSuite):
             assert store.info("facts").rows == 1
             assert len(store.files("facts")) == 1
             travelled = [
-                Written(**json.loads(json.dumps(dataclasses.asdict(part)))) for part in parts
+                WrittenFacts(**json.loads(json.dumps(dataclasses.asdict(part)))) for part in parts
             ]
             commit = store.commit_files("facts", travelled, token="t")
             assert (commit.rows, commit.token, commit.repeated) == (3, "t", False)

@@ -28,11 +28,17 @@ from noskew.kernel.values import whole
 from noskew.runners.spark.border import appended, struct_of
 from noskew.runners.spark.tasks import Piece, dealt, together
 from noskew.stores.offline.base import OfflineStore
-from noskew.training.answer_columns import Answer
-from noskew.training.history import Rows, Stored, features_of, stored_features, with_features
+from noskew.training.answer_columns import AnswerColumns
+from noskew.training.history import (
+    CallerRows,
+    StoredFeatures,
+    features_of,
+    stored_features,
+    with_features,
+)
 from noskew.training.load_time_warning import earliest
-from noskew.training.row_lookup import Buckets
-from noskew.training.spark.task_project import Place, Spark
+from noskew.training.row_lookup import RowBuckets
+from noskew.training.spark.task_project import SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ class _Group:
 
 
 @dataclass(frozen=True)
-class Question:
+class HistoryQuery:
     """What is asked, whatever the rows: pinned on the driver, so that all tasks read the same."""
 
     service: FeatureService
@@ -70,12 +76,12 @@ class Question:
 
     # ------------------------------------------------------------ rows of this process
 
-    def of_table(self, spark: Spark, offline: OfflineStore, rows: pa.Table) -> pa.Table:
+    def of_table(self, spark: SparkProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
         """The answer for rows of this process, in their order.
 
         Only keys and times leave, and only features come back.
         """
-        asked = Rows.of(self.service, rows, self.event_time)
+        asked = CallerRows.of(self.service, rows, self.event_time)
         groups, empty = self._groups(offline)
         stored = stored_features(
             self.service, empty, asked, offline, known_at=self.known_at, snapshots=self.snapshots
@@ -84,9 +90,9 @@ class Question:
             stored |= self._scattered(spark, group, asked)
         return with_features(self.service, rows, stored)
 
-    def _scattered(self, spark: Spark, group: _Group, asked: Rows) -> Stored:
+    def _scattered(self, spark: SparkProject, group: _Group, asked: CallerRows) -> StoredFeatures:
         table = conform(asked.table, group.keys, "rows")
-        buckets = Buckets([whole(table.column(k)) for k in group.keys], group.buckets)
+        buckets = RowBuckets([whole(table.column(k)) for k in group.keys], group.buckets)
         table = table.append_column(_TIME, pa.array(asked.t).view(_UTC))
         pieces = list(_ranges(buckets, spark.runner.parts))
         sent = (table.take(pa.array(buckets.order[start:end])) for start, end in pieces)
@@ -96,7 +102,7 @@ class Question:
             for v in group.views
             for n in features_of(self.service, v)
         }
-        answer = Answer(kinds, buckets.order)
+        answer = AnswerColumns(kinds, buckets.order)
         at = [start for start, _ in pieces]  # where what comes next of each piece goes
         for number, made in spark.runner.scatter(sent, _answer_some, context):
             values = {n: whole(made.column(n)) for n in made.column_names}
@@ -110,7 +116,7 @@ class Question:
 
     # ------------------------------------------------------------ rows of Spark
 
-    def of_frame(self, spark: Spark, offline: OfflineStore, frame: DataFrame) -> DataFrame:
+    def of_frame(self, spark: SparkProject, offline: OfflineStore, frame: DataFrame) -> DataFrame:
         """The answer for the rows of a frame, in no order. It is computed when it is asked for.
 
         Columns are checked now. Values that cannot be, such as a row without a time, are errors
@@ -118,7 +124,7 @@ class Question:
         """
         columns = spark.runner.schema(frame)
         nothing = columns.empty_table()
-        Rows.of(self.service, nothing, self.event_time)
+        CallerRows.of(self.service, nothing, self.event_time)
         wanted = Schema({**self.service.join_keys, **self.service.request})
         conform(nothing, wanted, f"rows for {self.service.name!r}")
         made = appended(frame.schema, struct_of(pa.schema(self._features())))
@@ -149,7 +155,7 @@ class Question:
             earlier = [*earlier, *names]
         return packs
 
-    def earliest(self, spark: Spark, frame: DataFrame) -> int | None:
+    def earliest(self, spark: SparkProject, frame: DataFrame) -> int | None:
         """The least time of a frame's rows; None if there are none. The rows are looked at."""
         times = spark.runner.select(frame, [self.event_time]).toDF(_TIME)
         found = spark.runner.gather(spark.runner.map(times, _least_time, {}))
@@ -164,7 +170,7 @@ class Question:
     def _features(self) -> list[pa.Field]:
         return [pa.field(c.name, c.dtype.to_arrow()) for c in self.service.columns]
 
-    def _context(self, spark: Spark, **more: Any) -> dict[str, Any]:
+    def _context(self, spark: SparkProject, **more: Any) -> dict[str, Any]:
         return spark.context(
             [self.service],
             service=self.service.name,
@@ -189,7 +195,7 @@ class Question:
         return list(groups.values()), empty
 
 
-def _ranges(buckets: Buckets, parts: int) -> Iterator[tuple[int, int]]:
+def _ranges(buckets: RowBuckets, parts: int) -> Iterator[tuple[int, int]]:
     """Places of rows for about ``parts`` tasks: whole buckets, unless one has too many rows."""
     ends = np.cumsum([len(rows) for _, _, rows in buckets]).tolist()
     least = min(_MOST_ROWS, -(-ends[-1] // parts)) if ends else 0
@@ -231,10 +237,10 @@ def _packs(table: pa.Table, rows: pa.Table, move: Mapping[str, Any]) -> Iterator
 
 def _answer_some(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """The features of some views for keys and times, alone."""
-    place = Place(context)
+    place = TaskProject(context)
     service, views = _asked(place, context)
     for number, table in pieces:
-        asked = Rows.of(service, table, _TIME)
+        asked = CallerRows.of(service, table, _TIME)
         stored = _stored(place, service, views, asked, context)
         columns = {f"{v}.{n}": array for v, found in stored.items() for n, array in found.items()}
         yield Piece(number, pa.table(columns))
@@ -245,11 +251,11 @@ def _answer(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Pie
 
     After the last of them as the service has them; else in packs, for the views that come next.
     """
-    place = Place(context)
+    place = TaskProject(context)
     service, views = _asked(place, context)
     for table in together(pieces, _MOST_ROWS):
         rows, earlier = _taken(service, table, context["earlier"])
-        asked = Rows.of(service, rows, context["event_time"])
+        asked = CallerRows.of(service, rows, context["event_time"])
         stored = _stored(place, service, views, asked, context)
         if context["next"] is None:
             yield Piece(0, with_features(service, rows, earlier | stored))
@@ -257,18 +263,20 @@ def _answer(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Pie
             yield from _packs(_put(service, table, stored), rows, context["next"])
 
 
-def _asked(place: Place, context: Mapping[str, Any]) -> tuple[FeatureService, list[FeatureView]]:
+def _asked(
+    place: TaskProject, context: Mapping[str, Any]
+) -> tuple[FeatureService, list[FeatureView]]:
     service = place.project.service(context["service"])
     return service, [v for v in service.views if v.name in context["views"]]
 
 
 def _stored(
-    place: Place,
+    place: TaskProject,
     service: FeatureService,
     views: Sequence[FeatureView],
-    asked: Rows,
+    asked: CallerRows,
     context: Mapping[str, Any],
-) -> Stored:
+) -> StoredFeatures:
     return stored_features(
         service,
         views,
@@ -285,7 +293,7 @@ def _waiting(view: str, feature: str) -> str:
     return f"_noskew_{view}.{feature}"
 
 
-def _put(service: FeatureService, rows: pa.Table, stored: Stored) -> pa.Table:
+def _put(service: FeatureService, rows: pa.Table, stored: StoredFeatures) -> pa.Table:
     for view in service.views:
         for name in features_of(service, view) if view.name in stored else ():
             rows = rows.append_column(_waiting(view.name, name), stored[view.name][name])
@@ -294,9 +302,9 @@ def _put(service: FeatureService, rows: pa.Table, stored: Stored) -> pa.Table:
 
 def _taken(
     service: FeatureService, rows: pa.Table, views: Sequence[str]
-) -> tuple[pa.Table, Stored]:
+) -> tuple[pa.Table, StoredFeatures]:
     """The rows, and the features of ``views`` that wait in them."""
-    found: Stored = {}
+    found: StoredFeatures = {}
     names: list[str] = []
     for view in service.views:
         if view.name in views:

@@ -35,7 +35,7 @@ from noskew.kernel.conform import conform
 from noskew.kernel.events import SEQUENCE
 from noskew.kernel.transforms.pipeline import BUCKET, Pipeline
 from noskew.runners.spark.tasks import Piece, dealt, partition, together
-from noskew.stores.offline.base import Commit, OfflineStore, Progress, Written
+from noskew.stores.offline.base import Commit, OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.ingest import (
     BATCH_ROWS,
@@ -44,13 +44,13 @@ from noskew.training.ingest import (
     add_counts,
     chosen_connector,
     open_connector,
+    open_table,
     pushed_down,
-    table_of,
     token_of,
 )
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
-from noskew.training.spark.task_project import Place, Spark
+from noskew.training.spark.task_project import SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -69,19 +69,19 @@ _WRITTEN, _REFUSED, _READ = "written", "refused", "read"
 
 
 def ingest_parts(
-    spark: Spark,
+    spark: SparkProject,
     view: FeatureView,
     connector: connectors.Connector | None,
     offline: OfflineStore,
     clock: Clock,
     *,
     buckets: int,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
 ) -> IngestReport:
     """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark."""
     chosen, pushed = pushed_down(view, chosen_connector(view, connector).rooted(Path.cwd()))
     parts = iter(open_connector(chosen, view.source.schema.arrow).parts())
-    table, made = table_of(view, offline, buckets)
+    table, made = open_table(view, offline, buckets)
     is_pushed = pushed is not None
     work = _Parts(spark, view, chosen, is_pushed, offline, table, made, clock.now())
     report = IngestReport(view.name)
@@ -97,7 +97,7 @@ def ingest_parts(
 
 @dataclass(frozen=True)
 class _Parts:
-    spark: Spark
+    spark: SparkProject
     view: FeatureView
     connector: connectors.Connector
     is_pushed: bool
@@ -128,7 +128,7 @@ class _Parts:
 
     def _written(
         self, parts: Sequence[Part], number: int
-    ) -> dict[str, tuple[list[Written], dict[str, int]]]:
+    ) -> dict[str, tuple[list[WrittenFacts], dict[str, int]]]:
         """Files of each part, numbered in the order of parts, and what was refused; by token."""
         sizes = [_most_rows(p) for p in parts]
         room = sum(sizes) << number if number else 0
@@ -161,7 +161,7 @@ def _most_rows(part: Part) -> int:
 
 def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Write the files of a part's events."""
-    place = Place(context)
+    place = TaskProject(context)
     view = place.project.view(context["view"])
     for number, table in pieces:
         told = table.to_pylist()[0]
@@ -197,7 +197,7 @@ class FrameOfSource:
     """A Spark DataFrame with the rows of a source."""
 
     frame: DataFrame
-    spark: Spark
+    spark: SparkProject
 
     def rows(self, view: FeatureView) -> tuple[DataFrame, PushDown | None]:
         """The columns that the source declares, or what Spark makes of them, if it may.
@@ -244,7 +244,7 @@ def ingest_frame(
     clock: Clock,
     *,
     buckets: int,
-    progress: Progress | None = None,
+    progress: RowProgress | None = None,
 ) -> IngestReport:
     """Append the events of a frame in one commit; a frame of the same rows adds nothing again.
 
@@ -258,7 +258,7 @@ def ingest_frame(
         whole = sum(digests, RowDigest())
         token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
         part = Part(token, "a Spark DataFrame", whole.rows)
-        table, made = table_of(view, offline, buckets)
+        table, made = open_table(view, offline, buckets)
         commit = offline.committed(table, token_of(part))
         if commit is None:
             work = _Frame(data.spark, view, rows, pushed, digests, table, made, clock.now())
@@ -271,7 +271,7 @@ def ingest_frame(
 
 @dataclass(frozen=True)
 class _Frame:
-    spark: Spark
+    spark: SparkProject
     view: FeatureView
     rows: DataFrame
     pushed: PushDown | None
@@ -296,7 +296,7 @@ class _Frame:
             return commit, {} if commit.repeated else refused
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _written(self, token: str, first: int) -> tuple[list[Written], dict[str, int]]:
+    def _written(self, token: str, first: int) -> tuple[list[WrittenFacts], dict[str, int]]:
         runner = self.spark.runner
         parts = runner.parts_of(self.buckets)
         context = self.spark.context(
@@ -316,7 +316,7 @@ class _Frame:
             self.spark.context([self.view], **told),
             takes_packs=True,
         )
-        found: list[Written] = []
+        found: list[WrittenFacts] = []
         refused: dict[str, int] = {}
         read = RowDigest()
         for _, made in runner.gather(files):
@@ -339,7 +339,7 @@ def _digest_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
 
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Events in packs by bucket, numbered by the place of their rows; and what was refused."""
-    view = Place(context).project.view(context["view"])
+    view = TaskProject(context).project.view(context["view"])
     pushed = push_down(view) if context["is_pushed"] else None
     pipeline, parts = Pipeline(view, pushed=pushed), context["parts"]
     digests = [RowDigest.from_text(d) for d in context["digests"]]
@@ -375,7 +375,7 @@ def _write_events(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterat
             else:
                 yield from table.to_batches()
 
-    files = Place(context).offline.write_files(
+    files = TaskProject(context).offline.write_files(
         context["table"], events(), token=context["token"], first=context["first"], numbered=True
     )
     yield Piece(0, _telling(files, refused).append_column(_READ, [[read.to_text()]]))
@@ -391,12 +391,12 @@ def _changed(view: FeatureView) -> ConflictError:
 # ---------------------------------------------------------------- both
 
 
-def _telling(files: Written, refused: Mapping[str, int]) -> pa.Table:
+def _telling(files: WrittenFacts, refused: Mapping[str, int]) -> pa.Table:
     """What a task tells the driver: what it wrote, and what it left out."""
     told = {_WRITTEN: json.dumps(asdict(files)), _REFUSED: json.dumps(dict(refused))}
     return pa.Table.from_pylist([told])
 
 
-def _told(made: pa.Table) -> tuple[Written, dict[str, int]]:
+def _told(made: pa.Table) -> tuple[WrittenFacts, dict[str, int]]:
     told = made.to_pylist()[0]
-    return Written(**json.loads(told[_WRITTEN])), json.loads(told[_REFUSED])
+    return WrittenFacts(**json.loads(told[_WRITTEN])), json.loads(told[_REFUSED])

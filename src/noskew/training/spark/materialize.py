@@ -12,22 +12,25 @@ import pyarrow as pa
 from noskew.errors import InputError
 from noskew.intake.tables import table_name
 from noskew.runners.spark.tasks import Piece
-from noskew.stores.offline.base import OfflineStore, Progress
+from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
-from noskew.training.materialize import Fill, Filled, Job, Since, fill_here
-from noskew.training.spark.task_project import Place, Spark
+from noskew.training.materialize import EarlierRun, Fill, Filled, MaterializeJob, fill_here
+from noskew.training.spark.task_project import SparkProject, TaskProject
 
 _BUCKET = "bucket"
 
 
-def filled_by(spark: Spark) -> Fill:
+def filled_by(spark: SparkProject) -> Fill:
     """What writes the rows of a job by tasks of Spark.
 
     Raises InputError for an embedded online store whose files other machines do not have.
     """
 
     def fill(
-        job: Job, offline: OfflineStore, online: OnlineStore, progress: Progress | None
+        job: MaterializeJob,
+        offline: OfflineStore,
+        online: OnlineStore,
+        progress: RowProgress | None,
     ) -> Filled:
         del offline  # tasks open their own
         if online.directory is not None and not spark.runner.is_local:
@@ -62,12 +65,12 @@ def filled_by(spark: Spark) -> Fill:
 
 def _fill(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """Write the rows of the buckets in each piece; they are durable when it is done."""
-    place = Place(context)
+    place = TaskProject(context)
     view, offline, online = place.project.view(context["view"]), place.offline, place.online
-    since = Since(**context["since"]) if context["since"] else None
+    since = EarlierRun(**context["since"]) if context["since"] else None
     for number, table in pieces:
         info = offline.info(table_name(view), snapshot=context["snapshot"])
-        job = Job(view, place.config.project, info, context["until"], since)
+        job = MaterializeJob(view, place.config.project, info, context["until"], since)
         scanned: list[int] = []
         done = fill_here(job, offline, online, scanned.append, table.column(_BUCKET).to_pylist())
         online.sync()

@@ -11,7 +11,7 @@ from noskew.errors import InputError, nearest
 from noskew.resources import Closing
 from noskew.runners.spark.runner import SparkRunner
 from noskew.runners.spark.session import is_frame
-from noskew.training.spark.task_project import Spark
+from noskew.training.spark.task_project import SparkProject
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Runners(Closing):
     root: Path
     _opened: SparkRunner | None = field(default=None, init=False)
 
-    def spark(self, name: str | None, given: Any = None) -> Spark | None:
+    def spark(self, name: str | None, given: Any = None) -> SparkProject | None:
         """Spark, if it is to do the work; None: this process does.
 
         ``name``: ``"spark"`` or ``"in_process"``; by default Spark if ``given`` is a Spark
@@ -34,13 +34,13 @@ class Runners(Closing):
         if name == "in_process":
             return None
         if is_frame(given):
-            return Spark(SparkRunner(given.sparkSession), self.config, self.root)
+            return SparkProject(SparkRunner(given.sparkSession), self.config, self.root)
         if (name or self.config.runner) == "in_process":
             return None
         if self._opened is None or self._opened.is_stopped:
             settings = self.config.spark
             self._opened = SparkRunner.open(settings.master, settings.conf)
-        return Spark(self._opened, self.config, self.root)
+        return SparkProject(self._opened, self.config, self.root)
 
     def close(self) -> None:
         """Stop the session of Spark, if it was started here."""

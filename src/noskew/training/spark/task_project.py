@@ -25,7 +25,7 @@ from noskew.stores.online.base import OnlineStore
 
 
 @dataclass(frozen=True)
-class Spark:
+class SparkProject:
     """A project on Spark: what runs tasks, and what they are told of the project."""
 
     runner: SparkRunner
@@ -80,7 +80,7 @@ class Spark:
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskProject:
     """A project, as a task is told of it: its definitions and its stores."""
 
     context: Mapping[str, Any]

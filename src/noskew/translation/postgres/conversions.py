@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
-from noskew.translation.intervals import literal_time, plain, zoned
+from noskew.translation.intervals import literal_time, naive_timestamp, zoned
 from noskew.translation.typed import (
     DATE,
     DOUBLE,
@@ -88,7 +88,7 @@ def _date_to_timestamp(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _timestamp_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    return as_type(plain(tree), to)
+    return as_type(naive_timestamp(tree), to)
 
 
 _CASTS: Mapping[tuple[str, str], _Cast] = {

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import array, call, coalesced
-from noskew.translation.intervals import plain, zoned
+from noskew.translation.intervals import naive_timestamp, zoned
 from noskew.translation.postgres import conversions
-from noskew.translation.rules import Function, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
     DATE,
@@ -20,7 +20,7 @@ from noskew.translation.typed import (
     as_type,
     decimal,
     fill,
-    number,
+    integer_literal,
     text,
 )
 
@@ -52,12 +52,12 @@ def _field(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Ty
     if name == "epoch":
         return _scaled(fill("epoch_us($1)", value.tree), 20)
     if name == "second":
-        return _scaled(fill("microsecond($1)", plain(value.tree)), 8)
+        return _scaled(fill("microsecond($1)", naive_timestamp(value.tree)), 8)
     if name not in _FIELDS:
         known = ", ".join((*_FIELDS, "second", "epoch"))
         raise Unfit(f"{name!r} is no field that it knows; known are {known}")
     kind = decimal(10, 0)
-    return Typed(as_type(fill(_FIELDS[name], plain(value.tree)), kind), kind)
+    return Typed(as_type(fill(_FIELDS[name], naive_timestamp(value.tree)), kind), kind)
 
 
 def _scaled(micros: exp.Expr, digits: int) -> Typed:
@@ -74,7 +74,7 @@ def _date_part(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -
 def _truncated_time(name: str, value: Typed) -> exp.Expr:
     if name.lower() not in _TRUNCATED:
         raise Unfit(f"{name!r} is no unit that it knows; known are {', '.join(sorted(_TRUNCATED))}")
-    return zoned(fill(f"date_trunc('{name.lower()}', $1)", plain(value.tree)))
+    return zoned(fill(f"date_trunc('{name.lower()}', $1)", naive_timestamp(value.tree)))
 
 
 def _rounded(word: str) -> Callable[..., Typed]:
@@ -126,7 +126,7 @@ def _length(value: Typed, dimension: int) -> exp.Expr:
 def _part(value: Typed, separator: str, place: int) -> exp.Expr:
     if not separator or place == 0:
         raise Unfit("the separator is not empty, and parts count from 1, or from the end")
-    return fill("split_part($1, $2, $3)", value.tree, text(separator), number(place))
+    return fill("split_part($1, $2, $3)", value.tree, text(separator), integer_literal(place))
 
 
 def _padded(side: str) -> Callable[..., exp.Expr]:
@@ -148,9 +148,9 @@ _TO_END = "CASE WHEN $2 IS NOT NULL THEN substring($1, greatest($2, 1)::BIGINT) 
 _FIND = same(("string, string -> int", "CAST(instr($1, $2) AS INT)"))
 _CASES = "letters beyond ASCII become one letter; in PostgreSQL they follow the collation"
 
-FUNCTIONS: Mapping[str, Function] = {
-    **dict.fromkeys(("extract",), Function((), "", special=_field)),
-    "date_part": Function((), "extract, as a double precision", special=_date_part),
+FUNCTIONS: Mapping[str, DialectFunction] = {
+    **dict.fromkeys(("extract",), DialectFunction((), "", special=_field)),
+    "date_part": DialectFunction((), "extract, as a double precision", special=_date_part),
     "date_trunc": repaired(
         "in UTC; the unit is a literal", ("string!, timestamp -> timestamp", _truncated_time)
     ),
@@ -210,20 +210,20 @@ FUNCTIONS: Mapping[str, Function] = {
     "ascii": same(("string -> int", "ascii($1)")),
     "md5": same(("string -> string", "md5(encode($1))")),
     "concat": same(("string, … -> string", call("concat"))),
-    "coalesce": Function((), "", special=coalesced),
+    "coalesce": DialectFunction((), "", special=coalesced),
     "nullif": same(("same, same -> same", "nullif($1, $2)")),
     "greatest": same(("same, same, … -> same", call("greatest"))),
     "least": same(("same, same, … -> same", call("least"))),
     "abs": same(("number -> 1", "abs($1)")),
-    "ceil": Function((), "", special=_whole("ceil")),
-    "ceiling": Function((), "", special=_whole("ceil")),
-    "floor": Function((), "", special=_whole("floor")),
-    "round": Function(
+    "ceil": DialectFunction((), "", special=_whole("ceil")),
+    "ceiling": DialectFunction((), "", special=_whole("ceil")),
+    "floor": DialectFunction((), "", special=_whole("floor")),
+    "round": DialectFunction(
         (),
         "halves of a double precision go to the even digit, of a numeric away from zero",
         special=_rounded("round"),
     ),
-    "trunc": Function((), "", special=_rounded("trunc")),
+    "trunc": DialectFunction((), "", special=_rounded("trunc")),
     "sign": repaired(
         "the sign of NaN is 0",
         ("double -> double", "CASE WHEN isnan($1) THEN 0 ELSE CAST(sign($1) AS DOUBLE) END"),
@@ -236,7 +236,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "log10": close("", ("double -> double", "log10($1)")),
     "power": close("", ("double, double -> double", "pow($1, $2)")),
     "pi": same(("-> double", "pi()")),
-    "array": Function((), "", special=array),
+    "array": DialectFunction((), "", special=array),
     "cardinality": same(("list -> int", "CAST(len($1) AS INT)")),
     "array_length": repaired("null for an empty one", ("list, int! -> int", _length)),
     "array_position": same(("list, item -> int", "CAST(list_position($1, $2) AS INT)")),

@@ -13,7 +13,7 @@ from noskew.translation.parser_dialects import PlainPostgres
 from noskew.translation.postgres import conversions
 from noskew.translation.postgres.functions import FUNCTIONS
 from noskew.translation.postgres.operators import OPERATORS
-from noskew.translation.rules import Function
+from noskew.translation.rules import DialectFunction
 from noskew.translation.typed import (
     BOOL,
     DATE,
@@ -87,7 +87,7 @@ class PostgresLanguage(Language):
 
     title: ClassVar[str] = "PostgreSQL"
     reader: ClassVar[type[Dialect]] = PlainPostgres
-    functions: ClassVar[Mapping[str, Function]] = {**FUNCTIONS, **OPERATORS}
+    functions: ClassVar[Mapping[str, DialectFunction]] = {**FUNCTIONS, **OPERATORS}
     refused: ClassVar[Mapping[str, str]] = {
         name: reason for reason, names in _REASONS.items() for name in names.split()
     }

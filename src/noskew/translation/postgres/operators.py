@@ -10,7 +10,7 @@ from noskew.translation import patterns
 from noskew.translation.comparisons import between, compared, logic
 from noskew.translation.intervals import interval, moved
 from noskew.translation.postgres import conversions
-from noskew.translation.rules import Function, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
     BOOL,
@@ -22,8 +22,8 @@ from noskew.translation.typed import (
     as_type,
     decimal,
     fill,
+    integer_literal,
     is_numeric,
-    number,
     text,
 )
 from noskew.types import DType
@@ -31,8 +31,8 @@ from noskew.types import DType
 _MAX_DIGITS = 38
 
 
-def _special(note: str, function: Callable[..., Typed]) -> Function:
-    return Function((), note, special=function)
+def _special(note: str, function: Callable[..., Typed]) -> DialectFunction:
+    return DialectFunction((), note, special=function)
 
 
 def _sides(
@@ -106,7 +106,7 @@ def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
     if value.type is None or not is_numeric(value.type):
         raise Unfit("minus takes a number")
     if isinstance(value.constant, int) and not isinstance(value.constant, bool):
-        tree = as_type(number(-value.constant), value.type)
+        tree = as_type(integer_literal(-value.constant), value.type)
         return Typed(tree, value.type, -value.constant)
     return Typed(fill("-$1", value.tree), value.type)
 
@@ -165,7 +165,7 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
     # The parser counts literals from 0.
     if not isinstance(place.constant, int) or place.constant < 0:
         raise Unfit("[ ] takes a literal number of an item here, from 1 on")
-    made = fill("list_extract($1, $2)", items.tree, number(place.constant + 1))
+    made = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
     return Typed(made, items.type.item)
 
 
@@ -186,7 +186,7 @@ def _like(word: str) -> Callable[..., exp.Expr]:
     return made
 
 
-def _like_rules(word: str) -> Function:
+def _like_rules(word: str) -> DialectFunction:
     return repaired(
         "the escape character is \\ unless another is named",
         ("string, string! -> bool", _like(word)),
@@ -194,7 +194,7 @@ def _like_rules(word: str) -> Function:
     )
 
 
-OPERATORS: Mapping[str, Function] = {
+OPERATORS: Mapping[str, DialectFunction] = {
     "+": _special("", _arithmetic("+")),
     "-": _special("", _arithmetic("-")),
     "*": _special("", _arithmetic("*")),

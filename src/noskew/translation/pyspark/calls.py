@@ -65,7 +65,7 @@ _KEPT = frozenset(
 _PYTHON = frozenset("udf pandas_udf arrow_udf udtf call_udf call_function".split())
 
 
-class Functions:
+class PySparkFunctions:
     """``pyspark.sql.functions``: each attribute is a function that gives a column."""
 
     def __getattr__(self, name: str) -> Any:
@@ -226,7 +226,7 @@ _METHODS: Mapping[str, Any] = {
     "_lit": classmethod(lambda _, value: literal(value)),
     "astype": lambda self, kind: self.cast(kind),
     "name": lambda self, name: self.alias(name),
-    "isNaN": lambda self: Functions().isnan(self),
+    "isNaN": lambda self: PySparkFunctions().isnan(self),
     "bitwiseAND": _bitwise("BitwiseAnd"),
     "bitwiseOR": _bitwise("BitwiseOr"),
     "bitwiseXOR": _bitwise("BitwiseXor"),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from noskew.errors import TransformError, missing_extra
 from noskew.translation.dialects import to_duckdb
-from noskew.translation.pyspark.calls import Functions, columns_of_pyspark
+from noskew.translation.pyspark.calls import PySparkFunctions, columns_of_pyspark
 from noskew.types import DType, Schema
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _API = "pyspark"
 _SPARK = "spark"
-_FUNCTIONS = Functions()
+_FUNCTIONS = PySparkFunctions()
 #: sqlframe keeps one session a process, in a variable.
 _LOCK = threading.Lock()
 _TYPES = {

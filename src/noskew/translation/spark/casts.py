@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from noskew.translation.intervals import plain, zoned
+from noskew.translation.intervals import naive_timestamp, zoned
 from noskew.translation.typed import (
     DATE,
     DOUBLE,
@@ -232,12 +232,12 @@ def _date_to_timestamp(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _timestamp_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    return as_type(plain(tree), to)
+    return as_type(naive_timestamp(tree), to)
 
 
 def _timestamp_to_text(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    return as_type(plain(tree), to)
+    return as_type(naive_timestamp(tree), to)
 
 
 def _timestamp_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:

@@ -59,7 +59,7 @@ def written(pattern: str) -> str:
     return "".join(made)
 
 
-def read(pattern: str) -> tuple[str, str]:
+def parse_pattern(pattern: str) -> tuple[str, str]:
     """A pattern that times are read by: what texts look like, and a format of ``strptime``.
 
     Raises Unfit.

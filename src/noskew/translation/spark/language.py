@@ -10,7 +10,7 @@ from sqlglot.dialects.dialect import Dialect
 
 from noskew.translation.language import Language
 from noskew.translation.parser_dialects import PlainSpark
-from noskew.translation.rules import Function, Rule
+from noskew.translation.rules import DialectFunction, Rule
 from noskew.translation.spark import casts, conversions
 from noskew.translation.spark.arrays import ARRAYS
 from noskew.translation.spark.numbers import NUMBERS
@@ -56,13 +56,13 @@ _TYPES: Mapping[Any, DType] = {
 }
 
 
-def _casting(kind: DType) -> Function:
+def _casting(kind: DType) -> DialectFunction:
     """A type's name as a function: ``int(x)``."""
 
     def made(value: Typed) -> exp.Expr:
         return casts.cast(value, kind).tree
 
-    return Function((Rule.of(f"any -> {_NAMES[kind]}", made),))
+    return DialectFunction((Rule.of(f"any -> {_NAMES[kind]}", made),))
 
 
 _NAMES = {
@@ -100,7 +100,7 @@ class SparkLanguage(Language):
 
     title: ClassVar[str] = "Spark"
     reader: ClassVar[type[Dialect]] = PlainSpark
-    functions: ClassVar[Mapping[str, Function]] = {
+    functions: ClassVar[Mapping[str, DialectFunction]] = {
         **OPERATORS,
         **STRINGS,
         **NUMBERS,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import call, coalesced
-from noskew.translation.rules import Function, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same
 from noskew.translation.spark import casts
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DOUBLE, INT, LONG, STRING, Typed, Unfit, as_type, decimal, fill
@@ -87,7 +87,7 @@ def _where(test: str, template: str) -> str:
     return f"CASE WHEN {test} THEN {template} END"
 
 
-def _trigonometric(name: str) -> Function:
+def _trigonometric(name: str) -> DialectFunction:
     return close("", ("double -> double", f"{name}($1)"))
 
 
@@ -128,7 +128,7 @@ def _shifted(sign: str) -> Callable[..., exp.Expr]:
     return made
 
 
-def _shift_rules(sign: str) -> Function:
+def _shift_rules(sign: str) -> DialectFunction:
     rules = (("int, int -> int", _shifted(sign)), ("long, int -> long", _shifted(sign)))
     return repaired("by the remainder of the width", *rules)
 
@@ -156,7 +156,7 @@ _POWER = close(
         "ELSE pow($1, $2) END",
     ),
 )
-_COALESCE = Function((), "", special=coalesced)
+_COALESCE = DialectFunction((), "", special=coalesced)
 _SIGN = same(
     (
         "double -> double",
@@ -165,7 +165,7 @@ _SIGN = same(
 )
 
 
-def _within(sign: str) -> Function:
+def _within(sign: str) -> DialectFunction:
     """Null instead of an overflow."""
     whole = f"TRY_CAST(CAST($1 AS HUGEINT) {sign} $2 AS {{}})"
     return repaired(
@@ -176,9 +176,9 @@ def _within(sign: str) -> Function:
     )
 
 
-NUMBERS: Mapping[str, Function] = {
+NUMBERS: Mapping[str, DialectFunction] = {
     **dict.fromkeys(("coalesce", "nvl", "ifnull"), _COALESCE),
-    "if": Function((), "", special=_chosen),
+    "if": DialectFunction((), "", special=_chosen),
     "nvl2": same(("any, same, same -> same", "CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END")),
     "nullif": same(("same, same -> same", "nullif($1, $2)")),
     "nullifzero": same(("integer -> 1", "nullif($1, 0)"), ("fraction -> 1", "nullif($1, 0)")),
@@ -196,12 +196,12 @@ NUMBERS: Mapping[str, Function] = {
     "positive": same(("number -> 1", "$1")),
     **dict.fromkeys(("ceil", "ceiling"), _CEIL),
     "floor": _FLOOR,
-    "round": Function(
+    "round": DialectFunction(
         (),
         "floats by their decimal digits, halves away from zero",
         special=_decimal_rounded("round"),
     ),
-    "bround": Function(
+    "bround": DialectFunction(
         (),
         "floats by their decimal digits, halves to the even digit",
         special=_decimal_rounded("round_even"),

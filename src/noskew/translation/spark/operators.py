@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from noskew.translation.comparisons import between, compared, logic
 from noskew.translation.intervals import interval, moved
-from noskew.translation.rules import Function, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same
 from noskew.translation.spark import casts, conversions
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
@@ -22,16 +22,16 @@ from noskew.translation.typed import (
     as_type,
     decimal,
     fill,
+    integer_literal,
     is_numeric,
-    number,
 )
 from noskew.types import DType
 
 _MAX_DIGITS = 38
 
 
-def _special(note: str, function: Callable[..., Typed]) -> Function:
-    return Function((), note, special=function)
+def _special(note: str, function: Callable[..., Typed]) -> DialectFunction:
+    return DialectFunction((), note, special=function)
 
 
 # ---------------------------------------------------------------------------------- arithmetic
@@ -144,7 +144,9 @@ def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
         raise Unfit("minus takes a number")
     if isinstance(value.constant, int) and not isinstance(value.constant, bool):
         return Typed(
-            number(-value.constant) if kind != LONG else as_type(number(-value.constant), kind),
+            integer_literal(-value.constant)
+            if kind != LONG
+            else as_type(integer_literal(-value.constant), kind),
             kind,
             -value.constant,
         )
@@ -199,11 +201,11 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
         raise Unfit("[ ] takes the number of an item")
     made = fill(ITEM_FROM_0, items.tree, place.tree)
     if place.constant is not None and isinstance(place.constant, int) and place.constant >= 0:
-        made = fill("list_extract($1, $2)", items.tree, number(place.constant + 1))
+        made = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
     return Typed(made, items.type.item)
 
 
-OPERATORS: Mapping[str, Function] = {
+OPERATORS: Mapping[str, DialectFunction] = {
     "+": _special(
         "integers wrap around as in Java; a date and an INTERVAL stay a date", _arithmetic("+")
     ),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from noskew.translation import patterns
-from noskew.translation.rules import Function, repaired, same
-from noskew.translation.typed import Typed, Unfit, fill, number, text
+from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.typed import Typed, Unfit, fill, integer_literal, text
 
 #: Small letters whose capitals are several letters, and that DuckDB leaves as they are.
 _EXPANDED = (("ß", "ss"), ("ﬃ", "ffi"), ("ﬄ", "ffl"), ("ﬀ", "ff"), ("ﬁ", "fi"), ("ﬂ", "fl"))
@@ -37,7 +37,7 @@ def _extracted(value: Typed, pattern: str, group: int = 1) -> exp.Expr:
     if known.ends and group == 0:
         raise Unfit(f"the $ of {pattern!r} is found before a final line break, too; write \\z")
     made = "regexp_extract($1, $2, $3)"
-    return fill(made, value.tree, text(known.text), number(group))
+    return fill(made, value.tree, text(known.text), integer_literal(group))
 
 
 def _replaced(value: Typed, pattern: str, by: str) -> exp.Expr:
@@ -61,7 +61,7 @@ def _all_extracted(value: Typed, pattern: str, group: int = 1) -> exp.Expr:
         raise Unfit(f"the pattern {pattern!r} has {known.groups} groups, and {group} is asked for")
     # A group that took no part is empty in Spark, and null in DuckDB.
     made = "list_transform(regexp_extract_all($1, $2, $3), lambda λ: coalesce(λ, ''))"
-    return fill(made, value.tree, text(known.text), number(group))
+    return fill(made, value.tree, text(known.text), integer_literal(group))
 
 
 def _consuming(pattern: str) -> patterns.Pattern:
@@ -107,7 +107,10 @@ def _parts(value: Typed, pattern: str, limit: int = -1) -> exp.Expr:
     rest = "array_to_string(list_slice($1, $3, len($1)), $2)"
     cut = f"list_append(list_slice($1, 1, $3 - 1), {rest})"
     return fill(
-        f"CASE WHEN len($1) > $3 THEN {cut} ELSE $1 END", made, text(separator), number(limit)
+        f"CASE WHEN len($1) > $3 THEN {cut} ELSE $1 END",
+        made,
+        text(separator),
+        integer_literal(limit),
     )
 
 
@@ -185,7 +188,7 @@ def _sha2(value: Typed, bits: int) -> exp.Expr:
     return fill(template, value.tree)
 
 
-def _digest(name: str) -> Function:
+def _digest(name: str) -> DialectFunction:
     return same(("bytes -> string", f"{name}($1)"), ("string -> string", f"{name}(encode($1))"))
 
 
@@ -204,10 +207,10 @@ def _joined(separator: str, *parts: Typed) -> exp.Expr:
 def _part(value: Typed, separator: str, place: int) -> exp.Expr:
     if not separator or place == 0:
         raise Unfit("the separator is not empty, and parts count from 1, or from the end")
-    return fill("split_part($1, $2, $3)", value.tree, text(separator), number(place))
+    return fill("split_part($1, $2, $3)", value.tree, text(separator), integer_literal(place))
 
 
-STRINGS: Mapping[str, Function] = {
+STRINGS: Mapping[str, DialectFunction] = {
     **dict.fromkeys(("length", "char_length", "character_length", "len"), _LENGTH),
     "octet_length": same(
         ("string -> int", "CAST(strlen($1) AS INT)"),

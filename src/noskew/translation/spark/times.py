@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlglot import exp
 
-from noskew.translation.intervals import moved, plain, zoned
-from noskew.translation.rules import Function, repaired, same
+from noskew.translation.intervals import moved, naive_timestamp, zoned
+from noskew.translation.rules import DialectFunction, repaired, same
 from noskew.translation.spark import casts, formats
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DATE, LONG, TIMESTAMP, Typed, Unfit, as_type, fill, text
@@ -17,11 +17,11 @@ _PLAIN = "make_timestamp(epoch_us($1))"
 _DEFAULT = "yyyy-MM-dd HH:mm:ss"
 
 
-def _of_date(template: str) -> Function:
+def _of_date(template: str) -> DialectFunction:
     return same(("date -> int", f"CAST({template} AS INT)"))
 
 
-def _of_time(template: str) -> Function:
+def _of_time(template: str) -> DialectFunction:
     made = template.replace("$1", _PLAIN)
     return same(("timestamp -> int", f"CAST({made} AS INT)"))
 
@@ -60,7 +60,7 @@ def _truncated(name: str, value: Typed) -> exp.Expr:
     unit = _unit(name, _TIME_UNITS)
     if unit == "microseconds":
         return value.tree
-    return zoned(fill(f"date_trunc('{unit}', $1)", plain(value.tree)))
+    return zoned(fill(f"date_trunc('{unit}', $1)", naive_timestamp(value.tree)))
 
 
 # ---------------------------------------------------------------------------------------- parts
@@ -90,12 +90,12 @@ def _part(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
 
 
 def _formatted(value: Typed, pattern: str) -> exp.Expr:
-    return fill("strftime($1, $2)", plain(value.tree), text(formats.written(pattern)))
+    return fill("strftime($1, $2)", naive_timestamp(value.tree), text(formats.written(pattern)))
 
 
 def _parsed(value: exp.Expr, pattern: str) -> exp.Expr:
     """A text as a timestamp without a zone; null if it is none."""
-    looks, code = formats.read(pattern)
+    looks, code = formats.parse_pattern(pattern)
     return fill(
         "CASE WHEN regexp_full_match($1, $2) THEN try_strptime($1, $3) END",
         value,
@@ -117,7 +117,7 @@ def _to_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
 
 
 def _from_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
-    made = plain(casts.timestamp_of(value.tree, 1_000_000))
+    made = naive_timestamp(casts.timestamp_of(value.tree, 1_000_000))
     return fill("strftime($1, $2)", made, text(formats.written(pattern)))
 
 
@@ -143,7 +143,7 @@ def _to_utc(value: Typed, zone: str) -> exp.Expr:
 
     DuckDB takes the later. The other one has the offset of the day before.
     """
-    name, local = _zone(zone), plain(value.tree)
+    name, local = _zone(zone), naive_timestamp(value.tree)
     later = fill("epoch_us(timezone($2, $1))", local, name)
     day_before = fill("timezone($2, make_timestamptz($1 - 86400000000))", later, name)
     offset = fill("epoch_us($1) - ($2 - 86400000000)", day_before, later)
@@ -203,7 +203,7 @@ _MONTHS_BETWEEN = (
 
 
 def _months_between(later: Typed, earlier: Typed) -> exp.Expr:
-    a, b = plain(later.tree), plain(earlier.tree)
+    a, b = naive_timestamp(later.tree), naive_timestamp(earlier.tree)
     months = fill("(year($1) - year($2)) * 12 + month($1) - month($2)", a, b)
     seconds = "day(${0}) * 86400 + hour(${0}) * 3600 + minute(${0}) * 60 + second(${0})"
     apart = fill(f"({seconds.format(1)}) - ({seconds.format(2)})", a, b)
@@ -238,7 +238,7 @@ _SECONDS = repaired(
     ("string -> long", _to_seconds),
 )
 
-TIMES: Mapping[str, Function] = {
+TIMES: Mapping[str, DialectFunction] = {
     "year": _of_date("year($1)"),
     "quarter": _of_date("quarter($1)"),
     "month": _of_date("month($1)"),
@@ -250,13 +250,13 @@ TIMES: Mapping[str, Function] = {
     "hour": _of_time("hour($1)"),
     "minute": _of_time("minute($1)"),
     "second": _of_time("second($1)"),
-    **dict.fromkeys(("date_part", "datepart"), Function((), "", special=_part)),
+    **dict.fromkeys(("date_part", "datepart"), DialectFunction((), "", special=_part)),
     "dayname": same(("date -> string", "strftime($1, '%a')")),
     "monthname": same(("date -> string", "strftime($1, '%b')")),
     "date_add": _DAYS,
     "date_sub": _DAYS_BACK,
-    "dateadd": Function((), "units, of literal numbers", special=_added),
-    "timestampadd": Function((), "units, of literal numbers", special=_added),
+    "dateadd": DialectFunction((), "units, of literal numbers", special=_added),
+    "timestampadd": DialectFunction((), "units, of literal numbers", special=_added),
     **dict.fromkeys(("datediff", "date_diff"), _BETWEEN_DAYS),
     "add_months": repaired("", ("date, int -> date", _months_added)),
     "months_between": repaired(

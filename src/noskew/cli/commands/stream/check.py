@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
     from noskew.streaming.status.verification import Verified
 
-Source = Annotated[str, typer.Argument(help="A source that has a stream.")]
+SourceArgument = Annotated[str, typer.Argument(help="A source that has a stream.")]
 
 
 def verify(
     ctx: typer.Context,
-    source: Source,
+    source: SourceArgument,
     views: Annotated[
         list[str] | None, typer.Argument(help="Names of views; default: all of the source.")
     ] = None,
@@ -59,7 +59,7 @@ def verify(
 
 def rebuild(
     ctx: typer.Context,
-    source: Source,
+    source: SourceArgument,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -111,9 +111,9 @@ def _online(store: FeatureStore, source: str, names: Sequence[str] | None) -> li
 
 
 def _events(store: FeatureStore, view: FeatureView) -> int:
-    from noskew.cli.totals import events_of
+    from noskew.cli.totals import count_events
 
-    return events_of(store, view)
+    return count_events(store, view)
 
 
 def _advise(source: str, found: Sequence[Verified], *, repair: bool) -> None:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from noskew.cli.render.quarantine import ReasonCount
     from noskew.definitions.view import FeatureView
     from noskew.feature_store import FeatureStore
-    from noskew.streaming.quarantine.selection import Selection
-    from noskew.streaming.quarantine.table import AsideRow
+    from noskew.streaming.quarantine.selection import QuarantineSelection
+    from noskew.streaming.quarantine.table import QuarantinedRow
 
-Source = Annotated[str, typer.Argument(help="A source that has a stream.")]
+SourceArgument = Annotated[str, typer.Argument(help="A source that has a stream.")]
 View = Annotated[str | None, typer.Option("--view", metavar="NAME", help="Only of this view.")]
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Only rows whose reason has TEXT.")
 ]
-Since = Annotated[
+SinceOption = Annotated[
     str | None,
     typer.Option(
         "--since",
@@ -30,7 +30,7 @@ Since = Annotated[
         help="From this offset of each partition on, or from this known time.",
     ),
 ]
-Until = Annotated[
+UntilOption = Annotated[
     str | None,
     typer.Option("--until", metavar="OFFSET|TIME", help="Up to this one, which is included."),
 ]
@@ -38,12 +38,12 @@ Until = Annotated[
 
 def quarantine(
     ctx: typer.Context,
-    source: Source,
+    source: SourceArgument,
     *,
     view: View = None,
     reason: Reason = None,
-    since: Since = None,
-    until: Until = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, metavar="N", help="Newest rows of each view.")
     ] = 20,
@@ -54,13 +54,13 @@ def quarantine(
     They are in the offline store as soon as they are archived, within a minute.
     """
     from noskew.cli.render.quarantine import count_reasons, reasons_table, rows_data, rows_table
-    from noskew.streaming.quarantine.table import aside_of
+    from noskew.streaming.quarantine.table import quarantine_tables
 
     selection, asked = _selection(reason, since, until), reason or since or until
     with session(ctx).store() as store:
         counts: list[ReasonCount] = []
         tables, data = [], []
-        for aside in aside_of(store.offline, _views(store, source, view)):
+        for aside in quarantine_tables(store.offline, _views(store, source, view)):
             rows = [row for row in aside.rows()[0] if row in selection]
             counts += count_reasons(aside, rows)
             shown = _newest(rows, limit)
@@ -84,12 +84,12 @@ def quarantine(
 
 def replay(
     ctx: typer.Context,
-    source: Source,
+    source: SourceArgument,
     *,
     view: View = None,
     reason: Reason = None,
-    since: Since = None,
-    until: Until = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also rows that were replayed before.")
     ] = False,
@@ -139,11 +139,11 @@ def replay(
 
 def _selection(
     reason: str | None = None, since: str | None = None, until: str | None = None
-) -> Selection:
-    from noskew.streaming.quarantine.selection import Bound, Selection
+) -> QuarantineSelection:
+    from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
 
     bounds = [None if text is None else Bound.of(text) for text in (since, until)]
-    return Selection(reason, *bounds)
+    return QuarantineSelection(reason, *bounds)
 
 
 def _views(store: FeatureStore, source: str, view: str | None) -> list[FeatureView]:
@@ -159,7 +159,7 @@ def _views(store: FeatureStore, source: str, view: str | None) -> list[FeatureVi
     return list(mine.values()) if view is None else [mine[view]]
 
 
-def _newest(rows: Sequence[AsideRow], limit: int) -> list[AsideRow]:
+def _newest(rows: Sequence[QuarantinedRow], limit: int) -> list[QuarantinedRow]:
     """The rows that became known last, by origin and offset."""
     last = sorted(rows, key=lambda r: r.known_time)[max(0, len(rows) - limit) :]
     return sorted(last, key=lambda r: r.place)

@@ -14,7 +14,7 @@ from noskew.cli.console import err, session
 
 if TYPE_CHECKING:
     from noskew.feature_store import FeatureStore
-    from noskew.streaming.workers.processor import Progress
+    from noskew.streaming.workers.processor import PartitionPosition
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
             raise
         with _metrics(store, source, metrics_host, metrics_port) as count, LiveView(source) as view:
 
-            def told(progress: Sequence[Progress]) -> None:
+            def told(progress: Sequence[PartitionPosition]) -> None:
                 view(progress)
                 count(progress)
 
@@ -82,7 +82,7 @@ def _stop_at_signals() -> Event:
 @contextmanager
 def _metrics(
     store: FeatureStore, name: str, host: str, port: int | None
-) -> Iterator[Callable[[Sequence[Progress]], None]]:
+) -> Iterator[Callable[[Sequence[PartitionPosition]], None]]:
     """A watcher that serves metrics; without a port one that does nothing."""
     if port is None:
         yield lambda progress: None
