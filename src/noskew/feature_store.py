@@ -18,7 +18,7 @@ from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.intake.pushed import Pushed
-from noskew.intake.tables import sizes
+from noskew.intake.tables import SourceSizes
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.project_stores import factories
 from noskew.project_stores.project_stores import ProjectStores
@@ -98,7 +98,7 @@ class FeatureStore(ProjectStores):
         """What applying ``desired`` (default: the project's files) would change."""
         current = self.applied
         wanted = self.load() if desired is None else Project.of(desired)
-        return plan(current, wanted, sizes=sizes(self.offline, current.project.views.values()))
+        return plan(current, wanted, sizes=SourceSizes(self.offline, current.project))
 
     @property
     def certifications(self) -> Certifications:

@@ -65,8 +65,12 @@ class SqlRegistry(Closing):
             found = connection.execute(select(tables.projects.c.version).where(mine)).scalar()
         return found or 0
 
-    def current(self, project: str) -> Applied:
-        """The current version; version 0 and an empty project before the first ``apply``."""
+    def current(self, project: str, *, reuse: Applied | None = None) -> Applied:
+        """The current version; version 0 and an empty project before the first ``apply``.
+
+        Definitions are made when they are first asked for; ``reuse``: an earlier version, from
+        which those are taken that are the same.
+        """
         v, p = tables.versions, tables.projects
         query = select(*_MADE, v.c.document).select_from(
             p.outerjoin(v, (v.c.project == p.c.name) & (v.c.version == p.c.version))
@@ -82,7 +86,7 @@ class SqlRegistry(Closing):
                 f"the registry has lost the current version of {project!r}; restore it from a "
                 f"backup"
             )
-        return decode_project(row.document, _made(row), project)
+        return decode_project(row.document, _made(row), project, reuse=reuse)
 
     def version(self, project: str, number: int) -> Applied:
         """Version ``number`` as it was applied, or NotFoundError."""
