@@ -18,12 +18,13 @@ from noskew.reading.request_plan import shown
 from noskew.serving.http import arrow_answer, arrow_rows, feast, json_rows, metrics
 from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
-from noskew.serving.http.compiled import CompiledService, Snapshot
+from noskew.serving.http.compiled import CompiledService
 from noskew.serving.http.description import description, summary
 from noskew.serving.http.negotiation import FORM, body_kind, expect_method, wants_arrow
 from noskew.serving.http.openapi import openapi
 from noskew.serving.http.problem import JSON, Answer, Refusal, problem
 from noskew.serving.http.push import Pushes, pushable
+from noskew.serving.http.snapshot import Snapshot
 
 log = logging.getLogger("noskew.serving")
 

@@ -19,15 +19,18 @@ from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
-from noskew.serving.http.compiled import Snapshot, is_remote
+from noskew.serving.http.compiled import is_remote
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
+from noskew.serving.http.snapshot import Snapshot
 from noskew.stores.online import open_store
 from noskew.stores.online.base import OnlineStore
 
 log = logging.getLogger("noskew.serving")
 #: How often the registry is asked for its version: at most so old is what is served.
 POLL_S = 1.0
+#: How long services are compiled before they are served; what is left is compiled on first use.
+PREPARE_S = 2.0
 #: No row has this key; reading it shows whether a store answers.
 _NO_KEY = b"\x00readyz"
 
@@ -176,7 +179,7 @@ class Backend:
             if self._registry is None:
                 self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
             if self._registry.head(project) != self._applied.version:
-                self._applied = self._registry.current(project)
+                self._applied = self._registry.current(project, reuse=self._applied)
             self._skew.refresh(self._registry, project)
         except NoskewError as error:
             self.metrics.registry_errors.inc()
@@ -186,14 +189,14 @@ class Backend:
                 self._say(f"nothing is applied in the project {project!r}; run 'noskew apply'")
 
     def _take_over(self) -> None:
-        """Compile and warm what is applied, then swap it in; the old is served meanwhile."""
+        """Prepare what is applied, then swap it in; the old is served meanwhile."""
         store, applied = self._store, self._applied
         wanted = (applied.version, store)
         if applied.version == 0 or store is None or wanted == self._compiled:
             return
         if self._compiled[0] != applied.version:
             _forget_functions(self._config.features, applied)
-        made = Snapshot(
+        snapshot = Snapshot(
             applied,
             store,
             self._clock,
@@ -201,18 +204,19 @@ class Backend:
             max_rows=self._config.serve.max_rows,
             metrics=self.metrics,
             served=self.served,
+            before=self._snapshot,
         )
-        made.warm()
+        snapshot.prepare(PREPARE_S)
         if self.served is not None:
             self.served.look()  # before the first answer from what was compiled now
-        self._snapshot, self._compiled = made, wanted
+        self._snapshot, self._compiled = snapshot, wanted
         # What is compiled lives as long as the worker: the collector need not look at it with
         # every request's garbage, which takes a tenth of a second.
         gc.collect()
         gc.freeze()
-        self.metrics.registry_version.set(made.version)
+        self.metrics.registry_version.set(snapshot.version)
         self._told = ""
-        log.info("serving version %d: %d services", made.version, len(made.services))
+        log.info("serving version %d: %d services", snapshot.version, len(snapshot.services))
 
     def _say(self, lacking: str) -> None:
         """Log what is lacking, once; and tell it to who asks before anything was compiled."""
@@ -248,7 +252,9 @@ def _forget_functions(package: str, applied: Applied) -> None:
     a function is that of its source now. Functions already taken from it keep what they use.
     """
     importlib.invalidate_caches()
-    modules = {f.module for f in applied.project.on_demand.values()}
+    project = applied.project
+    functions = [project.data("on_demand", name).get("function") for name in project.on_demand]
+    modules = {path.partition(":")[0] for path in functions if path}
     for name in list(sys.modules):
         if name in modules or name == package or name.startswith(package + "."):
             del sys.modules[name]

@@ -32,9 +32,10 @@ from noskew.errors import DefinitionError, InputError, nearest, unknown
 from noskew.reading import status
 from noskew.reading.request_plan import shown
 from noskew.reading.response import OnlineResponse
-from noskew.serving.http.compiled import CompiledService, Snapshot
+from noskew.serving.http.compiled import CompiledService
 from noskew.serving.http.json_answer import dumps_values
 from noskew.serving.http.problem import Refusal
+from noskew.serving.http.snapshot import Snapshot
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _STATUSES = {

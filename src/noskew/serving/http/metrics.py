@@ -52,7 +52,13 @@ class Meter:
 
     def __init__(self, requests: Counter, rows: Counter, seconds: Histogram) -> None:
         self._requests, self._rows, self._seconds = requests, rows, seconds
+        self._flushed = 0
         self._clear()
+
+    @property
+    def total(self) -> int:
+        """Requests counted since the worker started."""
+        return self._flushed + self._count
 
     def _clear(self) -> None:
         self._count, self._row_count, self._sum = 0, 0, 0.0
@@ -70,6 +76,7 @@ class Meter:
         """Hand over what was counted."""
         if not self._count:
             return
+        self._flushed += self._count
         self._requests.inc(self._count)
         self._rows.inc(self._row_count)
         # The library has no public way to observe several values at once.
