@@ -3,8 +3,8 @@
 An address begins with the tenant, then says what the data *is* (the hash of its definition), then
 the part. Content decides: two environments, or two versions of a project, that hold the same
 definition share its rows, tables and certificates; two tenants never do. What a deployment
-decides, such as which partition of which log a row came from, is an *origin*: a part, and no part of
-the definition.
+decides, such as which partition of which log a row came from, is an *origin*: a part of an address,
+and never of a definition.
 
 Every key, table name, record key, namespace, space and folder is made here and nowhere else.
 ``docs/reference/addresses.md`` has the table of them with test vectors. Nothing here does I/O.
