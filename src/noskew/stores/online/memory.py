@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from noskew.stores.online._limits import check_keys, check_rows, closed, greatest_by_key
+from noskew.stores.closed import closed
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
+from noskew.stores.online.limits import check_keys, check_rows, greatest_by_key
 
 
 class MemoryStore(OnlineStore):

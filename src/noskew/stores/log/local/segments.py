@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from noskew.stores.log._frames import HEADER_BYTES, Header, read_frame, read_header
+from noskew.stores.log.local.frames import HEADER_BYTES, Header, read_frame, read_header
 
 #: After a crash of the machine that may have lost messages, offsets go on this much higher, in a
 #: new segment, so that none is ever given to two messages.

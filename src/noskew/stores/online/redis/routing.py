@@ -11,8 +11,8 @@ from typing import TypeAlias
 import hiredis
 
 from noskew.errors import StoreUnavailableError
-from noskew.stores.online._redis_address import Address, pack, unreachable
-from noskew.stores.online._redis_sync import ConnectionLostError
+from noskew.stores.online.redis.address import Address, pack, unreachable
+from noskew.stores.online.redis.connections import ConnectionLostError
 
 Endpoint: TypeAlias = tuple[str, int]
 

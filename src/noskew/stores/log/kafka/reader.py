@@ -19,15 +19,15 @@ from confluent_kafka import (
 )
 
 from noskew.errors import InputError, OffsetLostError, StoreConfigError, StoreError
-from noskew.stores.log._kafka_client import (
+from noskew.stores.log.base import READ_BYTES, LogReader, Messages, check_offset
+from noskew.stores.log.kafka.client import (
     CONSUMER,
     NO_TOPIC,
     settings,
     translate,
     translated,
 )
-from noskew.stores.log._kafka_topic import OpenedTopic
-from noskew.stores.log.base import READ_BYTES, LogReader, Messages, check_offset
+from noskew.stores.log.kafka.topic import OpenedTopic
 
 #: So many messages are taken from the client at a time: few enough that its objects are still in
 #: the processor's cache when they become columns, and that Python's collector, which goes over

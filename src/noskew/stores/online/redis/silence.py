@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from time import monotonic
 
-from noskew.stores.online._redis_routing import Endpoint
+from noskew.stores.online.redis.routing import Endpoint
 
 
 class Silence:

@@ -17,8 +17,8 @@ from time import monotonic
 from typing import cast
 
 from noskew.errors import StoreUnavailableError
-from noskew.stores.online._limits import check_stored
-from noskew.stores.online._redis_address import (
+from noskew.stores.online.limits import check_stored
+from noskew.stores.online.redis.address import (
     Address,
     pack,
     raise_errors,
@@ -26,18 +26,18 @@ from noskew.stores.online._redis_address import (
     too_late,
     unreachable,
 )
-from noskew.stores.online._redis_async import AsyncNode
-from noskew.stores.online._redis_layout import ASK_LAYOUT, ASK_SLOTS, Layout, Survey
-from noskew.stores.online._redis_routing import NOBODY, Endpoint, Job, Part
-from noskew.stores.online._redis_script import LOAD_ONE, batches, pack_each
-from noskew.stores.online._redis_server import ASK_RUN, check_server, run_of, scan_keys
-from noskew.stores.online._redis_silence import Silence
-from noskew.stores.online._redis_sync import (
+from noskew.stores.online.redis.connections import (
     Connection,
     ConnectionLostError,
     LateAnswerError,
     Pool,
 )
+from noskew.stores.online.redis.layout import ASK_LAYOUT, ASK_SLOTS, Layout, Survey
+from noskew.stores.online.redis.links import AsyncNode
+from noskew.stores.online.redis.routing import NOBODY, Endpoint, Job, Part
+from noskew.stores.online.redis.script import LOAD_ONE, batches, pack_each
+from noskew.stores.online.redis.server import ASK_RUN, check_server, run_of, scan_keys
+from noskew.stores.online.redis.silence import Silence
 
 #: Redirections and reloads of one request: one of each, and room for a cluster that is moving.
 _MAX_ROUNDS = 8
@@ -51,7 +51,7 @@ _LOOK_S = 0.1
 
 
 class ClusterRedis:
-    """See :class:`noskew.stores.online._redis_server.RedisServer`."""
+    """See :class:`noskew.stores.online.redis.server.RedisServer`."""
 
     def __init__(self, address: Address) -> None:
         self._address = address

@@ -16,11 +16,11 @@ from noskew.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from noskew.stores.log._cursor import Cursor
-from noskew.stores.log._files import translate
-from noskew.stores.log._partition import Partition
-from noskew.stores.log._settings import MOST_PARTITIONS, read, settled
 from noskew.stores.log.base import READ_BYTES, EventLog, LogReader, Messages
+from noskew.stores.log.local.cursor import Cursor
+from noskew.stores.log.local.files import translate
+from noskew.stores.log.local.partition import Partition
+from noskew.stores.log.local.settings import MOST_PARTITIONS, read, settled
 
 #: Segments are closed at this size; whole segments are what retention removes.
 SEGMENT_BYTES = 64 << 20

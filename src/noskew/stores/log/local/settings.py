@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from noskew.errors import CorruptDataError, StoreConfigError
-from noskew.stores.log._files import create, locked, replace
+from noskew.stores.log.local.files import create, locked, replace
 
 MOST_PARTITIONS = 1024
 _NAME = "log.json"

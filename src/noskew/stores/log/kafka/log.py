@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from noskew.errors import InputError, LimitError, StoreError
-from noskew.stores.log._kafka_client import (
+from noskew.stores.log.kafka.client import (
     CONSUMER,
     PRODUCER,
     ignore,
@@ -19,9 +19,9 @@ from noskew.stores.log._kafka_client import (
 # After the module that says which extra is missing.
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer  # isort: skip
 
-from noskew.stores.log._kafka_reader import KafkaReader
-from noskew.stores.log._kafka_topic import OpenedTopic
 from noskew.stores.log.base import EventLog
+from noskew.stores.log.kafka.reader import KafkaReader
+from noskew.stores.log.kafka.topic import OpenedTopic
 
 #: How long the broker may take to answer.
 TIMEOUT_S = 30.0

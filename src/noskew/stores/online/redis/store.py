@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from noskew.stores.online._limits import check_keys, check_rows, closed, greatest_by_key
-from noskew.stores.online._redis_address import parse_address
-from noskew.stores.online._redis_cluster import ClusterRedis
-from noskew.stores.online._redis_server import RedisServer
-from noskew.stores.online._redis_single import SingleRedis
+from noskew.stores.closed import closed
 from noskew.stores.online.base import OnlineStore, lists
+from noskew.stores.online.limits import check_keys, check_rows, greatest_by_key
+from noskew.stores.online.redis.address import parse_address
+from noskew.stores.online.redis.cluster import ClusterRedis
+from noskew.stores.online.redis.server import RedisServer
+from noskew.stores.online.redis.single import SingleRedis
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,12 +14,12 @@ from weakref import WeakSet
 from noskew.clock import Clock
 from noskew.errors import CorruptDataError, StoreError, StoreUnavailableError
 from noskew.stores.boot import boot_id
-from noskew.stores.log import _segments
-from noskew.stores.log._cursor import bounds
-from noskew.stores.log._files import sync_directory, translate
-from noskew.stores.log._frames import encode
-from noskew.stores.log._head import Head
-from noskew.stores.log._segments import Place
+from noskew.stores.log.local import segments
+from noskew.stores.log.local.cursor import bounds
+from noskew.stores.log.local.files import sync_directory, translate
+from noskew.stores.log.local.frames import encode
+from noskew.stores.log.local.head import Head
+from noskew.stores.log.local.segments import Place
 
 
 class Partition:
@@ -155,10 +155,10 @@ class Partition:
         boot = boot_id().encode()
         if self._segment >= 0 and self._head.boot == boot and self._is_current():
             return
-        found = _segments.bases(self._directory)
+        found = segments.bases(self._directory)
         if not found or found[-1] != self._base:
             self._open_segment(found[-1] if found else self._head.end)
-        place = _segments.scan_whole(self._segment, self._place)
+        place = segments.scan_whole(self._segment, self._place)
         # Only a crash of the machine may take messages that readers saw, and only unsynced ones.
         lossy = self._head.unsynced and self._head.boot != boot
         if place.end < self._head.end and not lossy:
@@ -169,7 +169,7 @@ class Partition:
             os.fdatasync(self._segment)
         self._place = place
         if lossy:
-            self._open_segment(max(place.end, self._head.end) + _segments.JUMP)
+            self._open_segment(max(place.end, self._head.end) + segments.JUMP)
         if self._head.boot != boot:
             self._head.unsynced, self._head.boot = False, boot
         self._head.end = self._place.end
@@ -180,11 +180,11 @@ class Partition:
             self._head.end == self._place.end
             and os.fstat(self._segment).st_size == self._place.position
             # A segment that was closed by another writer has the size we know, too.
-            and not _segments.path_of(self._directory, self._place.end).exists()
+            and not segments.path_of(self._directory, self._place.end).exists()
         )
 
     def _damaged(self, place: Place) -> CorruptDataError:
-        path = _segments.path_of(self._directory, self._base)
+        path = segments.path_of(self._directory, self._base)
         return CorruptDataError(
             f"{path} is damaged at byte {place.position}: messages {place.end} to "
             f"{self._head.end - 1} were appended and cannot be read; nothing was changed. "
@@ -197,7 +197,7 @@ class Partition:
         self._remove_old()
 
     def _open_segment(self, base: int) -> None:
-        path = _segments.path_of(self._directory, base)
+        path = segments.path_of(self._directory, base)
         is_new = not path.exists()
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         self._close_segment()
@@ -215,13 +215,13 @@ class Partition:
         """Remove the oldest segments above the declared size or age, never the last one."""
         if self._retain_bytes is None and self._retain_micros is None:
             return
-        found = _segments.bases(self._directory)
-        paths = [_segments.path_of(self._directory, b) for b in found]
+        found = segments.bases(self._directory)
+        paths = [segments.path_of(self._directory, b) for b in found]
         total = sum(p.stat().st_size for p in paths)
         now = self._clock.now()
         for path, following in pairwise(paths):
             # A segment was complete when the next one began.
-            complete = _segments.append_time_at(following)
+            complete = segments.append_time_at(following)
             age = 0 if complete is None else now - complete
             too_old = self._retain_micros is not None and age > self._retain_micros
             too_large = self._retain_bytes is not None and total > self._retain_bytes

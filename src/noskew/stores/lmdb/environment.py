@@ -24,8 +24,8 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from noskew.stores.online._limits import closed
-from noskew.stores.online._unsynced import UnsyncedMark
+from noskew.stores.closed import closed
+from noskew.stores.lmdb.unsynced import UnsyncedMark
 
 #: Slots of the table of readers: one for each process, and room for what was killed.
 _MAX_READERS = 1_024

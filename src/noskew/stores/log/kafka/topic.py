@@ -20,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from noskew.errors import StoreError, StoreUnavailableError
-from noskew.stores.log._kafka_client import NO_TOPIC, ignore, settings, translate, translated
+from noskew.stores.log.kafka.client import NO_TOPIC, ignore, settings, translate, translated
 
 #: How long a check waits for the broker: a reader must hear of its end meanwhile.
 _CHECK_S = 5.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from noskew.errors import CorruptDataError
-from noskew.stores.log._files import create
+from noskew.stores.log.local.files import create
 
 _NAME = "head"
 _MAGIC = b"NSLHEAD1"

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import hiredis
 
-from noskew.stores.online._redis_address import (
+from noskew.stores.online.redis.address import (
     MORE,
     Address,
     raise_errors,

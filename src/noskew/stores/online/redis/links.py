@@ -12,14 +12,14 @@ from collections.abc import AsyncGenerator, Callable
 
 import hiredis
 
-from noskew.stores.online._redis_address import (
+from noskew.stores.online.redis.address import (
     MORE,
     Address,
     raise_errors,
     too_late,
     unreachable,
 )
-from noskew.stores.online._redis_sync import ConnectionLostError, LateAnswerError
+from noskew.stores.online.redis.connections import ConnectionLostError, LateAnswerError
 
 Replies = list[object]
 

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 
 import lmdb
 
-from noskew.stores.online import _lmdb_environment as environments
-from noskew.stores.online._limits import (
+from noskew.stores.closed import closed
+from noskew.stores.lmdb import environment as environments
+from noskew.stores.lmdb.environment import RESERVED, Environment, Transaction, translate
+from noskew.stores.online.base import VERSION_BYTES, OnlineStore
+from noskew.stores.online.limits import (
     check_batch,
     check_keys,
     check_rows,
     check_stored,
-    closed,
     greatest_by_key,
     short_row,
 )
-from noskew.stores.online._lmdb_environment import RESERVED, Environment, Transaction, translate
-from noskew.stores.online.base import VERSION_BYTES, OnlineStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from noskew.stores.online._key_order import KeyOrder
+    from noskew.stores.online.lmdb.key_order import KeyOrder
 
 #: Address space reserved at first; it doubles when full. The file only holds what is used.
 DEFAULT_MAP_SIZE = 1 << 30
@@ -104,7 +104,7 @@ class LmdbStore(OnlineStore):
         That takes space for a second copy of them in the directory of the store meanwhile, so
         that none of them may be seen before the last batch was taken.
         """
-        from noskew.stores.online._key_order import KeyOrder
+        from noskew.stores.online.lmdb.key_order import KeyOrder
 
         environment = self._writable()
         changed = 0

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.errors import CorruptDataError, StoreUnavailableError
-from noskew.stores.log import _segments
-from noskew.stores.log._frames import HEADER_BYTES, Frame, join, read_frame, read_header
-from noskew.stores.log._head import Head
-from noskew.stores.log._segments import JUMP
 from noskew.stores.log.base import Messages, check_offset
+from noskew.stores.log.local import segments
+from noskew.stores.log.local.frames import HEADER_BYTES, Frame, join, read_frame, read_header
+from noskew.stores.log.local.head import Head
+from noskew.stores.log.local.segments import JUMP
 
 
 class Cursor:
@@ -75,15 +75,15 @@ class Cursor:
         """Open the segment that the offset lies in, and find it there."""
         while self._segment < 0:
             end = self._head.end
-            found = _segments.bases(self._directory)
+            found = segments.bases(self._directory)
             self._check((found[0] if found else end, end))
             # False: it has been removed since, so look again.
             self._open_segment(max(b for b in found if b <= self.offset))
-        self._position = _segments.find_offset(self._segment, self.offset)
+        self._position = segments.find_offset(self._segment, self.offset)
 
     def _open_next(self) -> bool:
         """Go on to the segment after the one that was read; True if that moved the offset."""
-        found = _segments.bases(self._directory)
+        found = segments.bases(self._directory)
         later = [b for b in found if b > self._base]
         if not later:
             raise self._damaged(0)
@@ -99,7 +99,7 @@ class Cursor:
         return skipped > 0
 
     def _open_segment(self, base: int) -> bool:
-        path = _segments.path_of(self._directory, base)
+        path = segments.path_of(self._directory, base)
         try:
             self._segment = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -139,7 +139,7 @@ class Cursor:
         return frames
 
     def _damaged(self, at: int) -> CorruptDataError:
-        path = _segments.path_of(self._directory, self._base)
+        path = segments.path_of(self._directory, self._base)
         return CorruptDataError(
             f"{path} is damaged at byte {self._position + at}, at or after message {self.offset} "
             f"of partition {self._partition}; restore it from a copy, or rebuild what was made "
@@ -150,5 +150,5 @@ class Cursor:
 def bounds(directory: Path, head: Head) -> tuple[int, int]:
     """The first offset that a partition holds, and the one to come."""
     end = head.end  # first: segments that are made meanwhile begin at it or later
-    found = _segments.bases(directory)
+    found = segments.bases(directory)
     return (min(found[0], end) if found else end), end

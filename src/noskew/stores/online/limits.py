@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
+from noskew.errors import CorruptDataError, InputError
 from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES
 
 if TYPE_CHECKING:
@@ -84,8 +84,3 @@ def short_row(place: str, found: int) -> CorruptDataError:
         f"{VERSION_BYTES} bytes, so something other than noskew wrote it, or it is damaged: "
         f"give noskew a store of its own, delete that key and materialize again"
     )
-
-
-def closed(place: str) -> StoreUnavailableError:
-    """The error for the use of a store after ``close``."""
-    return StoreUnavailableError(f"{place} was closed; open it again to use it")

@@ -8,8 +8,8 @@ from typing import Protocol, cast
 import hiredis
 
 from noskew.errors import StoreConfigError
-from noskew.stores.online._redis_address import Address, pack, raise_errors
-from noskew.stores.online._redis_sync import Pool
+from noskew.stores.online.redis.address import Address, pack, raise_errors
+from noskew.stores.online.redis.connections import Pool
 
 #: Keys that a scan asks for at once.
 _SCAN_COUNT = 250

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TypeAlias, cast
 
-from noskew.stores.online._redis_address import Address, pack, unreachable
-from noskew.stores.online._redis_routing import NOBODY, SLOTS, Endpoint
-from noskew.stores.online._redis_silence import Silence
+from noskew.stores.online.redis.address import Address, pack, unreachable
+from noskew.stores.online.redis.routing import NOBODY, SLOTS, Endpoint
+from noskew.stores.online.redis.silence import Silence
 
 ASK_SLOTS = pack(b"CLUSTER", b"SLOTS")
 ASK_LAYOUT = pack(b"CLUSTER", b"INFO") + ASK_SLOTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
 
-from noskew.stores.online._redis_address import pack
+from noskew.stores.online.redis.address import pack
 
 # Versions are compared as numbers, six bytes at a time (a Lua number is exact to 2**53), because
 # ``<`` on Lua strings follows the locale the server was started in.

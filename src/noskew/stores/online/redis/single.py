@@ -7,12 +7,12 @@ from typing import cast
 
 import hiredis
 
-from noskew.stores.online._limits import check_stored
-from noskew.stores.online._redis_address import Address, pack, raise_errors
-from noskew.stores.online._redis_async import AsyncNode
-from noskew.stores.online._redis_script import LOAD_MANY, batches, pack_batch, pack_new
-from noskew.stores.online._redis_server import ASK_RUN, check_server, run_of, scan_keys
-from noskew.stores.online._redis_sync import Pool
+from noskew.stores.online.limits import check_stored
+from noskew.stores.online.redis.address import Address, pack, raise_errors
+from noskew.stores.online.redis.connections import Pool
+from noskew.stores.online.redis.links import AsyncNode
+from noskew.stores.online.redis.script import LOAD_MANY, batches, pack_batch, pack_new
+from noskew.stores.online.redis.server import ASK_RUN, check_server, run_of, scan_keys
 
 #: Keys of one command: Redis serves nobody else meanwhile, for about 1 ms.
 _KEYS_PER_COMMAND = 5_000
@@ -25,7 +25,7 @@ Part = tuple[Sequence[bytes], Sequence[bytes]]
 
 
 class SingleRedis:
-    """See :class:`noskew.stores.online._redis_server.RedisServer`."""
+    """See :class:`noskew.stores.online.redis.server.RedisServer`."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
