@@ -18,7 +18,7 @@ from noskew.intake.logs import Logs
 from noskew.opening import open_logs, open_offline
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
-from noskew.serving.http.compiled import Snapshot, is_remote
+from noskew.serving.http.compiled import Snapshot
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from noskew.serving.served_log import ServedLog
@@ -106,7 +106,7 @@ class Backend:
         self.snapshot()
         store = self._store
         assert store is not None
-        if is_remote(store):
+        if store.is_remote:
             await store.read_async([_NO_KEY])
         else:
             store.ping()
@@ -155,7 +155,7 @@ class Backend:
         """
         old = self._store
         if old is not None:
-            if is_remote(old):
+            if old.is_remote:
                 return  # it connects again by itself
             try:
                 return old.ping()

@@ -18,6 +18,10 @@ class MemoryStore(OnlineStore):
         # Only writers take it: one dict look-up is atomic, and the contract is per row.
         self._writing = Lock()
 
+    @property
+    def may_lose_writes(self) -> bool:
+        return False
+
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
         return list(map(self._open().get, keys))

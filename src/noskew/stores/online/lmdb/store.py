@@ -72,8 +72,16 @@ class LmdbStore(OnlineStore):
         self._environment: Environment | None = environments.acquire(path, map_size, readonly)
 
     @property
-    def directory(self) -> Path:
+    def may_lose_writes(self) -> bool:
+        return False  # after a crash that may have lost some it does not open
+
+    @property
+    def embedded_at(self) -> Path:
         return self._opened().path
+
+    @property
+    def scans_by_prefix(self) -> bool:
+        return True
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)

@@ -52,6 +52,14 @@ class RedisStore(OnlineStore):
         self._server: RedisServer | None
         self._server = ClusterRedis(address) if cluster or is_cluster else SingleRedis(address)
 
+    @property
+    def is_remote(self) -> bool:
+        return True
+
+    @property
+    def may_lose_writes(self) -> bool:
+        return True  # a primary answers before its replicas have the row
+
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
         return self._opened().read(keys)
