@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
+from noskew.errors import ConfigError
 from noskew.stores.closed import closed
+from noskew.stores.online.address import StoreAddress
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
 from noskew.stores.online.limits import check_keys, check_rows, greatest_by_key
 
@@ -59,3 +61,10 @@ class MemoryStore(OnlineStore):
         if self._rows is None:
             raise closed("the memory store")
         return self._rows
+
+
+def open_address(address: StoreAddress) -> MemoryStore:
+    """The store at ``memory://``: a new one each time."""
+    if address.only().place:
+        raise ConfigError("a memory store has no name: its address is 'memory://'")
+    return MemoryStore()

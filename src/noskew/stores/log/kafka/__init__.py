@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from noskew.stores.log.kafka.log import KafkaLog
+from noskew.stores.log.kafka.opening import open_log
 
-__all__ = ["KafkaLog"]
+__all__ = ["KafkaLog", "open_log"]

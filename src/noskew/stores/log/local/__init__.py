@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from noskew.stores.log.local.log import LocalLog
+from noskew.stores.log.local.opening import open_log
 
-__all__ = ["LocalLog"]
+__all__ = ["LocalLog", "open_log"]
