@@ -161,7 +161,8 @@ class Backend:
                 return old.ping()
             except StoreUnavailableError as error:
                 log.warning("opening the online store again: %s", error)
-        self._store = open_store(_for_reading(self._config.online.url, self._root))
+        url = _made_directory(self._config.online.url, self._root)
+        self._store = open_store(url, readonly=True)
         if old is not None:
             self._retired.append(old)
 
@@ -216,18 +217,6 @@ class Backend:
         if lacking != self._told:
             log.warning("%s", lacking)
             self._told = lacking
-
-
-def _for_reading(url: str, root: Path) -> str:
-    """The store's address, for reading only where that is an option of the store."""
-    url = _made_directory(url, root)
-    if not url.startswith("lmdb:") or "readonly=" in url:
-        return url
-    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
-    if not (path / "data.mdb").exists():
-        # Nothing was written yet: an empty store is there to be read until something is.
-        open_store(url).close()
-    return url + ("&" if "?" in url else "?") + "readonly=true"
 
 
 def _made_directory(url: str, root: Path) -> str:
