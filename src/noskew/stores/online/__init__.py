@@ -20,16 +20,17 @@ __all__ = ["open_store"]
 
 Opener: TypeAlias = "Callable[[StoreAddress], OnlineStore]"
 
-_LMDB, _REDIS = "noskew.stores.online.lmdb:open_address", "noskew.stores.online.redis:open_address"
+_REDIS = "noskew.stores.online.redis:open_address"
 _OPENERS: Openers[Opener] = Openers(
     "noskew.online_stores",
     {
         "memory": "noskew.stores.online.memory:open_address",
-        "lmdb": _LMDB,
+        "lmdb": "noskew.stores.online.lmdb:open_address",
         "redis": _REDIS,
         "rediss": _REDIS,
         "redis+cluster": _REDIS,
         "rediss+cluster": _REDIS,
+        "dynamodb": "noskew.stores.online.dynamodb:open_address",
     },
 )
 
@@ -43,10 +44,16 @@ def open_store(url: str, *, readonly: bool = False) -> OnlineStore:
     | ``lmdb:///path/to/directory`` | LMDB files | ``readonly=true``, ``map_size=<bytes>`` |
     | ``redis://[user:password@]host:port/0`` | one Redis | ``timeout_s=<seconds>`` |
     | ``redis+cluster://[user:password@]host:port`` | a Redis Cluster | ``timeout_s=<seconds>`` |
+    | ``dynamodb://table`` | a DynamoDB table | see below |
 
-    ``rediss`` in place of ``redis`` uses TLS. Any other scheme is opened by the installed
-    distribution that has an entry point of that name in the group ``noskew.online_stores``: a
-    function that takes a :class:`noskew.stores.online.address.StoreAddress` and gives the store.
+    ``rediss`` in place of ``redis`` uses TLS. A DynamoDB table has ``region=<name>``,
+    ``endpoint=<http://host:port>`` of a server of your own, ``consistent=false`` for reads at half
+    the cost that may miss the writes of the last second, and ``timeout_s=<seconds>``; credentials
+    are found as by boto3.
+
+    Any other scheme is opened by the installed distribution that has an entry point of that name
+    in the group ``noskew.online_stores``: a function that takes a
+    :class:`noskew.stores.online.address.StoreAddress` and gives the store.
 
     ``readonly``: the caller only reads. Where a store can be opened so, it is; where none was
     written yet, an empty one is there to be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from noskew.errors import CorruptDataError, InputError
+from noskew.errors import CorruptDataError, InputError, LimitError
 from noskew.stores.online.base import MAX_KEY_BYTES, VERSION_BYTES
 
 if TYPE_CHECKING:
@@ -26,16 +26,26 @@ def check_keys(keys: Sequence[bytes]) -> None:
         )
 
 
-def check_rows(keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
-    """Raise InputError unless the keys are valid and each has a row of at least VERSION_BYTES."""
+def check_rows(keys: Sequence[bytes], rows: Sequence[bytes], *, longest: int | None = None) -> None:
+    """Raise InputError unless the keys are valid and each has a row of at least VERSION_BYTES.
+
+    LimitError, which is one, for a row of more than ``longest`` bytes.
+    """
     if len(keys) != len(rows):
         raise InputError(f"expected one row for each key, got {len(keys)} keys, {len(rows)} rows")
     check_keys(keys)
-    if min(set(map(len, rows)), default=VERSION_BYTES) < VERSION_BYTES:
+    lengths = set(map(len, rows))
+    if min(lengths, default=VERSION_BYTES) < VERSION_BYTES:
         at = next(i for i, row in enumerate(rows) if len(row) < VERSION_BYTES)
         raise InputError(
             f"row {at} has {len(rows[at])} bytes; a row starts with its version "
             f"of {VERSION_BYTES} bytes"
+        )
+    if longest is not None and max(lengths, default=0) > longest:
+        at = next(i for i, row in enumerate(rows) if len(row) > longest)
+        raise LimitError(
+            f"row {at} has {len(rows[at])} bytes; this store takes rows of at most {longest} "
+            f"bytes: keep fewer or shorter values in the view, or use a store without that bound"
         )
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.testing.online_store.rows import MANY, read_async, row
+from noskew.testing.online_store.rows import read_async, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
-#: A scan of one row out of MANY takes less than this part of a scan of all.
+#: A scan of one row out of many takes less than this part of a scan of all.
 _SHARE = 0.25
 
 
@@ -69,10 +69,10 @@ class AbilityTests(OnlineStoreSuite):
     def test_a_scan_of_a_prefix_costs_what_it_gives(self, store: OnlineStore) -> None:
         if not store.scans_by_prefix:
             pytest.skip("a scan looks at every key of this store")
-        keys = [b"all%06d" % i for i in range(MANY)]
-        store.write([*keys, b"one"], [row(1)] * (MANY + 1))
+        keys = [b"all%06d" % i for i in range(self.many)]
+        store.write([*keys, b"one"], [row(1)] * (self.many + 1))
         costs = {}
-        for prefix, expected in ((b"", MANY + 1), (b"one", 1)):
+        for prefix, expected in ((b"", self.many + 1), (b"one", 1)):
             begun = perf_counter()
             assert sum(1 for _ in store.scan(prefix)) == expected
             costs[prefix] = perf_counter() - begun
