@@ -1,6 +1,6 @@
 # Every command of the project. Each sets up what it needs, on a fresh machine too: an
 # environment in .venv with the versions and hashes of requirements.lock and, for the tests and
-# the benchmarks, Redis, PostgreSQL and Kafka. `make` alone lists the commands.
+# the benchmarks, Redis, PostgreSQL, Kafka and a DynamoDB. `make` alone lists the commands.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -81,7 +81,7 @@ clean: ## remove caches and build output (the environments stay)
 
 setup: $(VENV)/.installed $(VENV)/.project ## the environment in .venv (the others do this themselves)
 
-services: ## Redis, PostgreSQL and Kafka, installed if absent (likewise)
+services: ## Redis, PostgreSQL, Kafka and a DynamoDB, installed if absent (likewise)
 	@scripts/system_packages.sh
 
 # A stamp, so that an unchanged lock costs nothing. `--require-hashes` refuses any file but those

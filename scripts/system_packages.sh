@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make sure that the servers the tests run against are installed: Redis, PostgreSQL, and Kafka
-# (Java's, fetched by Maven into a cache). The tests start and stop their own; no running server
-# is needed or touched.
+# Make sure that the servers the tests run against are installed: Redis, PostgreSQL, Kafka (Java's,
+# fetched by Maven into a cache) and a DynamoDB (built by cargo into a cache). The tests start and
+# stop their own; no running server is needed or touched.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -61,3 +61,4 @@ fetch_kafka() {
 
 install_packages
 fetch_kafka
+scripts/dynamodb_server.sh

@@ -13,11 +13,12 @@ import redis
 from hiredis import ReplyError
 
 from noskew.errors import CorruptDataError, StoreConfigError, StoreUnavailableError
-from noskew.stores.online import _redis_silence, open_store
-from noskew.stores.online._redis_layout import Layout, Survey
-from noskew.stores.online._redis_routing import NOBODY, SLOTS, Job, key_slot
-from noskew.stores.online._redis_silence import Silence
+from noskew.stores.online import open_store
 from noskew.stores.online.redis import RedisStore
+from noskew.stores.online.redis import silence as silence_module
+from noskew.stores.online.redis.layout import Layout, Survey
+from noskew.stores.online.redis.routing import NOBODY, SLOTS, Job, key_slot
+from noskew.stores.online.redis.silence import Silence
 from noskew.testing.online_store import OnlineStoreTests, row
 from tests import servers
 
@@ -365,7 +366,7 @@ class TestLayout:
 
     def test_who_is_silent_is_not_asked_for_a_while_and_then_last(self, monkeypatch):
         clock = [0.0]
-        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(silence_module, "monotonic", lambda: clock[0])
         silence = Silence(2)
         silence.begin(self.A)
         for now, asked in [(1.0, [self.B, self.C]), (2.0, [self.B, self.C, self.A])]:
@@ -385,7 +386,7 @@ class TestSilence:
 
     def test_one_request_tries_a_silent_node_while_others_fail(self, monkeypatch):
         clock = [0.0]
-        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(silence_module, "monotonic", lambda: clock[0])
         silence = Silence(2)
         assert silence.admit([self.A, self.B]) is None
         silence.begin(self.A)

@@ -29,7 +29,7 @@ from noskew.errors import StoreUnavailableError
 from noskew.kernel.online_keys import frontier_keys, is_entity_key, view_prefix
 from noskew.kernel.rows.codec import version_of
 from noskew.stores.online import open_store
-from noskew.stores.online._redis_routing import key_slot
+from noskew.stores.online.redis.routing import key_slot
 from noskew.streaming.publish import publisher
 from noskew.streaming.workers.processor import Processor
 from noskew.testing.online_store import row

@@ -23,6 +23,7 @@ _EXTRAS = {
     "serve": "granian",
     "client": "httpx",
     "redis": "hiredis",
+    "dynamodb": "boto3",
     "postgres": "psycopg",
     "kafka": "confluent-kafka",
     "avro": "fastavro",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from noskew.config import Config, anchor, find_root, load
 from noskew.definitions.identity import digest
 from noskew.registry.store import SqlRegistry
+from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.types import check_name
 
@@ -44,13 +45,11 @@ def open_registry(config: Config, root: Path) -> SqlRegistry:
 
 def open_offline(config: Config, root: Path) -> OfflineStore:
     """The offline store: the project's namespace in the catalog."""
-    from noskew.stores.offline.iceberg import IcebergStore
-
     settings = config.offline
     warehouse = settings.warehouse
     if "://" not in warehouse:
         warehouse = str(root / warehouse)
-    return IcebergStore(
+    return open_offline_store(
         _anchored(settings.catalog, root),
         warehouse,
         namespace=_namespace(config.project),

@@ -242,7 +242,7 @@ class Streams:
         raise AssertionError("unreachable")
 
     def _state(self, source: Source) -> StateStore:
-        return StateStore(self.online.directory or self.directory / "state" / source.name)
+        return StateStore(self.online.embedded_at or self.directory / "state" / source.name)
 
     def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
         footings = StreamGenerations(self.project, self.registry, self.clock)

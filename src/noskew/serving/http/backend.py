@@ -19,7 +19,6 @@ from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
-from noskew.serving.http.compiled import is_remote
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from noskew.serving.http.snapshot import Snapshot
@@ -113,7 +112,7 @@ class Backend:
         self.snapshot()
         store = self._store
         assert store is not None
-        if is_remote(store):
+        if store.is_remote:
             await store.read_async([_NO_KEY])
         else:
             store.ping()
@@ -162,13 +161,14 @@ class Backend:
         """
         old = self._store
         if old is not None:
-            if is_remote(old):
+            if old.is_remote:
                 return  # it connects again by itself
             try:
                 return old.ping()
             except StoreUnavailableError as error:
                 log.warning("opening the online store again: %s", error)
-        self._store = open_store(_for_reading(self._config.online.url, self._root))
+        url = _made_directory(self._config.online.url, self._root)
+        self._store = open_store(url, readonly=True)
         if old is not None:
             self._retired.append(old)
 
@@ -224,18 +224,6 @@ class Backend:
         if lacking != self._told:
             log.warning("%s", lacking)
             self._told = lacking
-
-
-def _for_reading(url: str, root: Path) -> str:
-    """The store's address, for reading only where that is an option of the store."""
-    url = _made_directory(url, root)
-    if not url.startswith("lmdb:") or "readonly=" in url:
-        return url
-    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
-    if not (path / "data.mdb").exists():
-        # Nothing was written yet: an empty store is there to be read until something is.
-        open_store(url).close()
-    return url + ("&" if "?" in url else "?") + "readonly=true"
 
 
 def _made_directory(url: str, root: Path) -> str:

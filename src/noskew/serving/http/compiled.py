@@ -49,7 +49,7 @@ class CompiledService:
         self.service, self.meter = service, meter
         self.reader = OnlineReader(service, store, clock, project=project, max_rows=max_rows)
         self.plan = self.reader.plan
-        self.is_remote = is_remote(store)
+        self.is_remote = store.is_remote
         self.json_rows = JsonRows(self.plan)
         self.json = JsonAnswer(self.plan)
         self.arrow = ArrowAnswer(self.plan)
@@ -92,11 +92,6 @@ def _import(function: OnDemand) -> None:
             f"on-demand {function.name!r}: {function.title} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def is_remote(store: OnlineStore) -> bool:
-    """Whether reading the store waits for another machine."""
-    return type(store).read_async is not OnlineStore.read_async
 
 
 _SAMPLES: Mapping[str, Any] = {

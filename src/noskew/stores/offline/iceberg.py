@@ -45,6 +45,10 @@ _MOST_PLANS = 64
 class IcebergStore(OfflineStore):
     """Iceberg tables in a SQL catalog, their files in a directory or an object store.
 
+    Each table is partitioned by ``_bucket`` itself, not by Iceberg's bucket transform, which
+    knows no compound keys. A file holds one bucket of one append, sorted. pyiceberg is imported
+    when a store is made; the catalog is opened by the first call.
+
     Parameters
     ----------
     catalog_uri
@@ -56,10 +60,6 @@ class IcebergStore(OfflineStore):
         The tables' namespace in the catalog.
     properties
         Further pyiceberg settings, such as ``s3.endpoint`` or ``s3.access-key-id``.
-
-    Each table is partitioned by ``_bucket`` itself, not by Iceberg's bucket transform, which
-    knows no compound keys. A file holds one bucket of one append, sorted. pyiceberg is imported
-    when a store is made; the catalog is opened by the first call.
     """
 
     def __init__(

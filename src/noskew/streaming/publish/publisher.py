@@ -266,4 +266,4 @@ def publishing(
 
     ``footings``: what the rows of each view stand on, by their prefix.
     """
-    return Embedded(online) if online.directory is not None else Remote(online, state, footings)
+    return Embedded(online) if online.embedded_at is not None else Remote(online, state, footings)

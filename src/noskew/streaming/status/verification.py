@@ -115,7 +115,7 @@ class Verification:
         out = Verified(view.name)
         for found, rows in facts.rows(ViewFold(view, self.project, held.footing.generation)):
             held.compare(found, rows, out)
-            if self.online.directory is None:
+            if self.online.embedded_at is None:
                 self._compare_online(found.to_list(), rows.to_list(), held.footing, out, repair)
         out.foreign = int((~held.met).sum())
         return out

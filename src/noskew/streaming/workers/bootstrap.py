@@ -248,7 +248,7 @@ class Bootstrap:
         row = part.mark.to_row(fold.version(part.mark))
         mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
         part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
-        if self.online.directory is None:  # whatever it says it holds is of other rows
+        if self.online.embedded_at is None:  # whatever it says it holds is of other rows
             for turn in (0, 1):
                 self.online.delete(frontier_keys(fold.prefix, part.number, turn))
 
@@ -261,7 +261,7 @@ class Bootstrap:
             if version_of(row)[1] >> OFFSET_BITS < footing.generation
         ]
         space.commit(removed=older, epoch=epoch)
-        if self.online.directory is None:
+        if self.online.embedded_at is None:
             self.online.delete(older)
 
 

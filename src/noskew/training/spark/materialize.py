@@ -33,9 +33,9 @@ def filled_by(spark: SparkProject) -> Fill:
         progress: RowProgress | None,
     ) -> Filled:
         del offline  # tasks open their own
-        if online.directory is not None and not spark.runner.is_local:
+        if online.embedded_at is not None and not spark.runner.is_local:
             raise InputError(
-                f"the online store is in files of this machine, {str(online.directory)!r}, and "
+                f"the online store is in files of this machine, {str(online.embedded_at)!r}, and "
                 f"Spark runs on others: use Redis, or materialize with runner='in_process'"
             )
         context = spark.context(
