@@ -61,7 +61,7 @@ format: setup ## repair formatting and what the linter can repair
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: setup bench-services ## the benchmarks of ten minutes, into bench/results/latest.json
+bench: setup bench-services ## the benchmarks of a quarter of an hour, kept in bench/results
 	$(BIN)/python -m bench $(ARGS)
 
 bench-peers: setup bench-services $(PEERS)/.installed ## the benchmarks, with Feast beside noskew

@@ -17,21 +17,16 @@ from bench.data import ENTITIES, KEY, Shape
 from bench.history import answer_file
 from bench.http import bodies_file, post, wrk
 from bench.online import FEATURES, batches
+from bench.peers import BIN
 from bench.result import Result
 from bench.servers import free_port, process, redis_server
 from bench.timing import ROOT, environment, median
 
-_BIN = ROOT / ".venv-feast" / "bin"
 _TASKS = Path(__file__).with_name("feast_tasks.py")
 #: Entities loaded for online reads: loading all of them takes Feast minutes, and fewer make its
 #: reads no slower.
 _LOADED = 20_000
 _CONNECTIONS = 8
-
-
-def available() -> bool:
-    """Whether Feast's environment is there (``make bench-peers`` makes it)."""
-    return (_BIN / "feast").exists()
 
 
 def fill(results: Mapping[str, Result], *, quick: bool, events: int, rows: int, loads: int) -> None:
@@ -68,7 +63,7 @@ def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
 def _serve(results: Mapping[str, Result], loaded: int, seconds: float) -> None:
     port = free_port()
     command = [
-        *(str(_BIN / "feast"), "-c", str(_folder("reads")), "serve"),
+        *(str(BIN / "feast"), "-c", str(_folder("reads")), "serve"),
         *("-h", "127.0.0.1", "-p", str(port), "--no-access-log"),
         *("-w", "1", "--max-requests", "0", "-r", "3600"),
     ]
@@ -117,7 +112,7 @@ def _feast(task: str, redis: str | None, **given: Any) -> dict[str, Any]:
     if redis:
         asked["redis"] = redis
     done = subprocess.run(
-        [str(_BIN / "python"), str(_TASKS)],
+        [str(BIN / "python"), str(_TASKS)],
         input=json.dumps(asked), capture_output=True, text=True, env=_environment(), check=False,
     )  # fmt: skip
     if done.returncode:
@@ -134,5 +129,5 @@ def _folder(project: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(_BIN), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
     return environment() | {"PYTHONOPTIMIZE": "1", "PATH": path}
