@@ -146,7 +146,7 @@ def serving(stack: ExitStack, settings: Sequence[str] = ()) -> Served:
     command = [str(_BIN / "noskew"), "-C", str(root), "serve", "--port", str(port)]
     started = stack.enter_context(process(command, port, cwd=ROOT, env=environment()))
     address = f"http://127.0.0.1:{port}"
-    wait_until(lambda: _is_ready(f"{address}/readyz"), "the server is ready")
+    wait_until(lambda: is_ready(f"{address}/readyz"), "the server is ready")
     return Served(f"{address}/features/latest", started.pid)
 
 
@@ -168,7 +168,8 @@ def _bare(stack: ExitStack) -> str:
     return f"http://127.0.0.1:{port}/"
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether a server says at ``/readyz`` that it can answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)

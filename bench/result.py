@@ -135,7 +135,7 @@ def shown_range(values: Sequence[float], unit: str) -> str:
 def _scale(value: float, unit: str) -> tuple[float, str]:
     """What to divide a value by, and the unit of the quotient."""
     if unit == "s":
-        return next((s for s in _SECONDS if value >= s[0]), _SECONDS[-1])
+        return next((s for s in _SECONDS if abs(value) >= s[0]), _SECONDS[-1])
     if unit == "bytes" and value >= _MEBIBYTE[0]:
         return _MEBIBYTE
     return 1.0, unit

@@ -101,6 +101,12 @@ def _historical(size: Size) -> Iterator[Result]:
     yield from growth.historical(size.events, size.rows, size.runs)
 
 
+def _size(size: Size) -> Iterator[Result]:
+    from bench import size as mission
+
+    yield from mission.run(runs=size.runs, tenth=size is QUICK)
+
+
 def _spark(size: Size) -> Iterator[Result]:
     from bench import spark
 
@@ -119,6 +125,7 @@ SECTIONS: Mapping[str, Section] = {
     "materialize": _materialize,
     "stream": _stream,
     "historical": _historical,
+    "size": _size,
     "spark": _spark,
 }
 

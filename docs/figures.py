@@ -54,7 +54,23 @@ TITLES = {
     "stream.soak.memory": "stream, 10 minutes at 100,000 events/s: growth of memory",
     "bytes_per_feature.10": "Redis memory a float64 feature, 10 features a view",
     "bytes_per_feature.50": "Redis memory a float64 feature, 50 features a view",
+    "size.serve.ready": "2,000 views × 1,000 services: a server is ready",
+    "size.serve.memory": "2,000 views × 1,000 services: memory of a worker",
+    "size.serve.takeover": "2,000 views × 1,000 services: a server takes over an apply, work",
+    "size.serve.takeover.p99": "2,000 views × 1,000 services: reads meanwhile, 99 %, over before",
+    "size.cli.list": "2,000 views × 1,000 services: `noskew list services`",
+    "size.cli.show": "2,000 views × 1,000 services: `noskew show` of a service",
+    "size.cli.get": "2,000 views × 1,000 services: `noskew get` of a row",
+    "size.plan.one": "2,000 views × 1,000 services: plan a change of one view",
+    "size.apply.one": "2,000 views × 1,000 services: apply a change of one view",
+    "size.apply.all": "2,000 views × 1,000 services: apply all",
+    "size.ingest.view": "2,000 views: ingest of 10,000 events, a view",
+    "size.materialize.view": "2,000 views: materialize 10,000 events, a view",
+    "cli.list": "a handful of views: `noskew list services`",
+    "cli.show": "a handful of views: `noskew show` of a service",
+    "cli.get": "a handful of views: `noskew get` of a row",
     "import": "`import noskew`",
+    "import.store": "`import noskew` and a `FeatureStore`",
 }
 _HEAD = """\
 | what | noskew | bare library | of the bare library's time | target | Feast |
