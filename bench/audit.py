@@ -50,13 +50,16 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
             rate = {side: _rate(found) for side, found in took.items()}
             clock = {side: f"{_by_the_clock(found):,.0f}" for side, found in took.items()}
             yield Result(
-                f"audit.{size}x{FEATURES}", rate["noskew"], "req/s", rate["limit"],
+                f"audit.{size}x{FEATURES}",
+                rate["noskew"],
+                "req/s",
+                rate["limit"],
                 f"requests in a second of the server's processor time; {size} entities × "
                 f"{FEATURES} float64, one worker, JSON, LMDB; answers for {SHARE:.0%} of the "
                 f"entities are kept; limit: the same server without; {turns} turns of a second "
                 f"each, by the clock {clock['noskew']} and {clock['limit']} req/s",
                 noise={s: spread([_rate([f]) for f in found]) for s, found in took.items()},
-            )  # fmt: skip
+            )
 
 
 class _Turn(NamedTuple):

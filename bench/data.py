@@ -89,8 +89,13 @@ def _write_events(folder: Path, rows: int, entities: int, features: int, per_fil
         written += entities
         if written == min(per_file, rows - number * per_file):
             table = pa.concat_tables(held).combine_chunks()
-            pq.write_table(table, folder / f"{number:04}.parquet", row_group_size=1_000_000,
-                           compression="lz4", use_dictionary=[KEY])  # fmt: skip
+            pq.write_table(
+                table,
+                folder / f"{number:04}.parquet",
+                row_group_size=1_000_000,
+                compression="lz4",
+                use_dictionary=[KEY],
+            )
             held, written, number = [], 0, number + 1
 
 
@@ -159,8 +164,10 @@ class Shape:
         """Three aggregates of one column over three windows."""
         over = list(WINDOWS)
         aggregates = [
-            ns.count(window=over), ns.mean("f0", window=over), ns.max("f0", window=over),
-        ]  # fmt: skip
+            ns.count(window=over),
+            ns.mean("f0", window=over),
+            ns.max("f0", window=over),
+        ]
         return ns.FeatureView(
             "windows", entity=self.entity, source=self.source, features=aggregates, online=False
         )

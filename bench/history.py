@@ -75,8 +75,14 @@ class Case:
         times = {s: self.seconds(s) for s in self.limits}
         peaks = {s: self.peak(s) for s in self.limits}
         yield Result(name, self.seconds(OURS), "s", times[self.best], setup, times, noise)
-        yield Result(f"{name}.memory", self.peak(OURS), "bytes", peaks[self.best],
-                     f"peak resident memory of the process; {setup}", peaks)  # fmt: skip
+        yield Result(
+            f"{name}.memory",
+            self.peak(OURS),
+            "bytes",
+            peaks[self.best],
+            f"peak resident memory of the process; {setup}",
+            peaks,
+        )
 
 
 def answer_file(service: str, events: int, rows: int) -> Path:

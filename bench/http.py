@@ -53,17 +53,22 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
             mid = {side: median(found) for side, found in took.items()}
             rates[size] = mid["noskew"]
             yield Result(
-                name, mid["noskew"], "req/s", mid["limit"],
+                name,
+                mid["noskew"],
+                "req/s",
+                mid["limit"],
                 f"{size} entities × {FEATURES} float64, one worker, JSON, LMDB, wrk with "
                 f"{CONNECTIONS} connections on the same cores; {runs} runs of {seconds} s",
                 noise={side: spread(found) for side, found in took.items()},
-            )  # fmt: skip
+            )
             yield _tail(name, urls, bodies, mid, seconds)
         ten = wrk(urls["noskew"], bodies_file(10), CONNECTIONS, 2 * seconds)
         yield Result(
-            "growth.http.rows", ten["requests"] / ten["seconds"] / rates[100], "×",
+            "growth.http.rows",
+            ten["requests"] / ten["seconds"] / rates[100],
+            "×",
             setup="time of a request for 100 entities over that of one for 10",
-        )  # fmt: skip
+        )
 
 
 def _tail(
@@ -74,10 +79,13 @@ def _tail(
     found = {s: wrk(url, bodies, _PACED, max(5.0, seconds), wait_ms) for s, url in urls.items()}
     reached = found["noskew"]["requests"] / found["noskew"]["seconds"]
     return Result(
-        f"{name}.p99", found["noskew"]["p99"], "s", found["limit"]["p99"],
+        f"{name}.p99",
+        found["noskew"]["p99"],
+        "s",
+        found["limit"]["p99"],
         f"latency at {reached:,.0f} req/s, {reached / rates['noskew']:.0%} of the highest rate, "
         f"{_PACED} connections; limit: the bare handler at the same rate",
-    )  # fmt: skip
+    )
 
 
 def wrk(

@@ -112,10 +112,12 @@ def _soak(stream: _Stream, port: int, seconds: float) -> Result:
     most = [max(sizes[i * tenth : (i + 1) * tenth]) for i in range(10)]
     shown = ", ".join(f"{size / 2**20:,.0f}" for size in most)
     return Result(
-        "stream.soak.memory", most[-1] / most[1], "×",
+        "stream.soak.memory",
+        most[-1] / most[1],
+        "×",
         setup=f"most resident memory in the last tenth of {seconds:.0f} s at {RATE:,} events/s "
         f"over that in the second; MiB, tenth by tenth: {shown}",
-    )  # fmt: skip
+    )
 
 
 def _after_kill(stream: _Stream, generator: _Generator, port: int) -> Result:
@@ -129,10 +131,12 @@ def _after_kill(stream: _Stream, generator: _Generator, port: int) -> Result:
         if newest > generator.number_at(killed) and behind < 1.0:
             break
     return Result(
-        "stream.recovery", time.monotonic() - killed, "s",
+        "stream.recovery",
+        time.monotonic() - killed,
+        "s",
         setup=f"kill -9 of the processor with {ENTITIES:,} rows of state, at {RATE:,} events/s, "
         f"until reads are less than 1 s behind again",
-    )  # fmt: skip
+    )
 
 
 def _freshness(reads: _Reads, times: dict[int, float]) -> np.ndarray:
@@ -228,8 +232,11 @@ class _Generator:
 def _generator(root: Path) -> Iterator[_Generator]:
     started = subprocess.Popen(
         [sys.executable, "-m", "bench.live", str(root)],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
     try:
         yield _Generator(started)
     finally:
@@ -265,10 +272,13 @@ def _lag(root: Path) -> int:
 
 
 def _events(users: np.ndarray, times: np.ndarray, amounts: np.ndarray) -> pa.Table:
-    return pa.table({
-        "user_id": users, "happened_at": pa.array(times).view(pa.timestamp("us", "UTC")),
-        "amount": amounts,
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user_id": users,
+            "happened_at": pa.array(times).view(pa.timestamp("us", "UTC")),
+            "amount": amounts,
+        }
+    )
 
 
 def generate(root: Path) -> None:

@@ -37,18 +37,23 @@ def run(events: int, rows: int, runs: int) -> Iterator[Result]:
         took = _measured(service, events, rows, CORES, runs)
         here, there = took["in process"], took["spark"]
         yield Result(
-            f"spark.{service}.1m", median(there), "s", median(here),
+            f"spark.{service}.1m",
+            median(there),
+            "s",
+            median(here),
             f"{size}, {CORES} cores; limit: the in-process runner; {runs} runs",
             noise={"noskew": spread(there), "limit": spread(here)},
-        )  # fmt: skip
+        )
     many = _MORE_ROWS * rows
     took = {cores: _measured(FRAME, events, many, cores, 3)["spark"] for cores in (CORES, 1)}
     yield Result(
-        "spark.cores", median(took[1]) / median(took[CORES]), "×",
+        "spark.cores",
+        median(took[1]) / median(took[CORES]),
+        "×",
         setup=f"time of one core ({median(took[1]):.3g} s) over that of {CORES}: a frame of "
         f"{many:,} rows × {events:,} events, windows; 3 runs",
         noise={f"{cores} cores": spread(found) for cores, found in took.items()},
-    )  # fmt: skip
+    )
 
 
 def _measured(what: str, events: int, rows: int, cores: int, runs: int) -> Seconds:

@@ -48,8 +48,13 @@ class _Events:
         self._clock.advance(span)
         users = self._names[np.searchsorted(self._steps, self._rng.random(_PUSH))]
         times = np.sort(self._rng.integers(start, start + span, _PUSH))
-        return pa.table({KEY: users, TIME: pa.array(times).view(UTC),
-                         "amount": self._rng.normal(50, 20, _PUSH).round(2)})  # fmt: skip
+        return pa.table(
+            {
+                KEY: users,
+                TIME: pa.array(times).view(UTC),
+                "amount": self._rng.normal(50, 20, _PUSH).round(2),
+            }
+        )
 
 
 def run(events: int, runs: int) -> Iterator[Result]:
@@ -57,14 +62,23 @@ def run(events: int, runs: int) -> Iterator[Result]:
     clock = FixedClock(data.START)
     root = data.fresh("stream")
     root.mkdir(parents=True)
-    source = ns.Source("events", {KEY: int, TIME: "timestamp", "amount": float},
-                       event_time=TIME, stream=ns.LocalLog())  # fmt: skip
+    source = ns.Source(
+        "events",
+        {KEY: int, TIME: "timestamp", "amount": float},
+        event_time=TIME,
+        stream=ns.LocalLog(),
+    )
     windows = list(data.WINDOWS)
     view = ns.FeatureView(
-        "busy", entity=ns.Entity("user", {KEY: int}), source=source,
-        features=[ns.count(window=windows), ns.sum("amount", window=windows),
-                  ns.max("amount", window=windows)],
-    )  # fmt: skip
+        "busy",
+        entity=ns.Entity("user", {KEY: int}),
+        source=source,
+        features=[
+            ns.count(window=windows),
+            ns.sum("amount", window=windows),
+            ns.max("amount", window=windows),
+        ],
+    )
     with ns.FeatureStore(root, project="bench", clock=clock) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
         made = _Events(clock)

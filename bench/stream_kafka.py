@@ -57,11 +57,15 @@ def run(events: int, runs: int) -> Iterator[Result]:
                     took["noskew"].append(events / seconds)
                     took["limit"].append(events / bare)
     yield Result(
-        "stream.kafka.redis", median(took["noskew"]), "events/s", median(took["limit"]),
+        "stream.kafka.redis",
+        median(took["noskew"]),
+        "events/s",
+        median(took["limit"]),
         f"{events:,} JSON events, {ENTITIES:,} entities, Zipf 1.1, 3 aggregates × 3 windows; "
         f"generator, broker, Redis and processor on the same cores; {runs} runs",
-        {}, {side: spread(found) for side, found in took.items()},
-    )  # fmt: skip
+        {},
+        {side: spread(found) for side, found in took.items()},
+    )
 
 
 @contextmanager
@@ -69,13 +73,22 @@ def _store(bootstrap: str, redis: str) -> Iterator[tuple[ns.FeatureStore, Proces
     _topic(bootstrap, "ours")
     root = data.fresh("stream-kafka")
     root.mkdir(parents=True)
-    source = ns.Source("events", {KEY: int, TIME: "timestamp", "amount": float},
-                       event_time=TIME, stream=ns.Kafka("ours"))  # fmt: skip
+    source = ns.Source(
+        "events",
+        {KEY: int, TIME: "timestamp", "amount": float},
+        event_time=TIME,
+        stream=ns.Kafka("ours"),
+    )
     view = ns.FeatureView(
-        "busy", entity=ns.Entity("user", {KEY: int}), source=source,
-        features=[ns.count(window=_WINDOWS), ns.sum("amount", window=_WINDOWS),
-                  ns.max("amount", window=_WINDOWS)],
-    )  # fmt: skip
+        "busy",
+        entity=ns.Entity("user", {KEY: int}),
+        source=source,
+        features=[
+            ns.count(window=_WINDOWS),
+            ns.sum("amount", window=_WINDOWS),
+            ns.max("amount", window=_WINDOWS),
+        ],
+    )
     config = Config(project="bench", online=OnlineConfig(url=redis))
     with ns.FeatureStore(root, config=config) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
@@ -164,10 +177,13 @@ def generate(bootstrap: str) -> None:
                 users = names[np.searchsorted(steps, rng.random(_APPEND))].tolist()
                 amounts = rng.normal(50, 20, _APPEND).round(2).tolist()
                 now = ns.SystemClock().now()
-                log.append(0, [
-                    orjson.dumps({KEY: user, TIME: now, "amount": amount})
-                    for user, amount in zip(users, amounts, strict=True)
-                ])  # fmt: skip
+                log.append(
+                    0,
+                    [
+                        orjson.dumps({KEY: user, TIME: now, "amount": amount})
+                        for user, amount in zip(users, amounts, strict=True)
+                    ],
+                )
 
 
 if __name__ == "__main__":

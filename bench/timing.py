@@ -107,8 +107,12 @@ def child(module: str, task: Mapping[str, Any], *, python: str = sys.executable)
     """Run ``python -m module <task as JSON>``; the JSON object on its last line."""
     done = subprocess.run(
         [python, "-m", module, json.dumps(task)],
-        cwd=ROOT, capture_output=True, text=True, check=False, env=environment(),
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
     if done.returncode:
         raise RuntimeError(f"{module} {task}:\n{done.stderr[-4000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -63,9 +63,21 @@ def pages() -> dict[str, str]:
         "definitions.md": _objects(
             "Definitions",
             "What you write into `features/*.py`. All are frozen, and checked when they are made.",
-            ["Entity", "Source", "FeatureView", "FeatureService", "OnDemand", "expressions",
-             "per_row", "sql", "pyspark",
-             "pandas", "polars", "arrow", "noskew.types:DType"],
+            [
+                "Entity",
+                "Source",
+                "FeatureView",
+                "FeatureService",
+                "OnDemand",
+                "expressions",
+                "per_row",
+                "sql",
+                "pyspark",
+                "pandas",
+                "polars",
+                "arrow",
+                "noskew.types:DType",
+            ],
         ),
         "aggregations.md": _aggregations(),
         "dialects.md": f"# Dialects\n\n{_NOTE}\n\n{dialects.page()}",
@@ -78,26 +90,31 @@ def pages() -> dict[str, str]:
         "feature-store.md": _objects(
             "Feature store",
             "The face of a project, and what its methods give.",
-            ["FeatureStore",
-             "noskew.training.training_set:TrainingSet",
-             "noskew.training.spark.training_set:SparkTrainingSet",
-             "noskew.serving.reader:OnlineReader",
-             "noskew.serving.features:OnlineFeatures",
-             "noskew.intake.pushed:Pushed",
-             "noskew.training.ingest:IngestReport",
-             "noskew.training.materialize:Materialized",
-             "noskew.training.compacted:Compacted",
-             "noskew.training.materialized:Pruned",
-             "noskew.certification.certificate:Certificate",
-             "noskew.certification.certificate:PathReport",
-             "noskew.certification.certificate:Difference",
-             "noskew.audit.report:SkewReport",
-             "noskew.audit.report:ServiceSkew",
-             "noskew.audit.report:FeatureSkew",
-             "noskew.audit.report:Example",
-             "noskew.registry.plan:Plan",
-             "noskew.registry.plan:Change",
-             "SystemClock", "FixedClock", "Client", "AsyncClient"],
+            [
+                "FeatureStore",
+                "noskew.training.training_set:TrainingSet",
+                "noskew.training.spark.training_set:SparkTrainingSet",
+                "noskew.serving.reader:OnlineReader",
+                "noskew.serving.features:OnlineFeatures",
+                "noskew.intake.pushed:Pushed",
+                "noskew.training.ingest:IngestReport",
+                "noskew.training.materialize:Materialized",
+                "noskew.training.compacted:Compacted",
+                "noskew.training.materialized:Pruned",
+                "noskew.certification.certificate:Certificate",
+                "noskew.certification.certificate:PathReport",
+                "noskew.certification.certificate:Difference",
+                "noskew.audit.report:SkewReport",
+                "noskew.audit.report:ServiceSkew",
+                "noskew.audit.report:FeatureSkew",
+                "noskew.audit.report:Example",
+                "noskew.registry.plan:Plan",
+                "noskew.registry.plan:Change",
+                "SystemClock",
+                "FixedClock",
+                "Client",
+                "AsyncClient",
+            ],
         ),
         "configuration.md": _configuration(),
         "commands.md": _commands(),
@@ -105,17 +122,19 @@ def pages() -> dict[str, str]:
         "stores.md": _objects(
             "Stores",
             "The contracts that every store of a kind keeps, and the suites that prove it.",
-            ["noskew.stores.online:open_store",
-             "noskew.stores.online.base:OnlineStore",
-             "noskew.testing.online_store:OnlineStoreTests",
-             "noskew.testing.online_store.suite:OnlineStoreSuite",
-             "noskew.stores.offline.base:OfflineStore",
-             "noskew.stores.offline.iceberg:IcebergStore",
-             "noskew.testing.offline_store:OfflineStoreTests",
-             "noskew.testing.offline_store.suite:OfflineStoreSuite"],
+            [
+                "noskew.stores.online:open_store",
+                "noskew.stores.online.base:OnlineStore",
+                "noskew.testing.online_store:OnlineStoreTests",
+                "noskew.testing.online_store.suite:OnlineStoreSuite",
+                "noskew.stores.offline.base:OfflineStore",
+                "noskew.stores.offline.iceberg:IcebergStore",
+                "noskew.testing.offline_store:OfflineStoreTests",
+                "noskew.testing.offline_store.suite:OfflineStoreSuite",
+            ],
         ),
         "errors.md": _errors(),
-    }  # fmt: skip
+    }
     return {name: f"{text.rstrip()}\n" for name, text in made.items()}
 
 
@@ -329,9 +348,13 @@ def _options(params: Sequence[Any]) -> str:
 
 
 def _http() -> str:
-    found = ["# HTTP", _NOTE, "The routes are listed in [Materialize and serve]"
-             "(../how-to/serve.md#serve-over-http); a running server describes itself at "
-             "`/openapi.json` and `/docs`. These are the forms of bodies."]  # fmt: skip
+    found = [
+        "# HTTP",
+        _NOTE,
+        "The routes are listed in [Materialize and serve]"
+        "(../how-to/serve.md#serve-over-http); a running server describes itself at "
+        "`/openapi.json` and `/docs`. These are the forms of bodies.",
+    ]
     for module, title in (
         ("json_rows", "JSON requests"),
         ("json_answer", "JSON answers"),

@@ -113,8 +113,12 @@ def _feast(task: str, redis: str | None, **given: Any) -> dict[str, Any]:
         asked["redis"] = redis
     done = subprocess.run(
         [str(BIN / "python"), str(_TASKS)],
-        input=json.dumps(asked), capture_output=True, text=True, env=_environment(), check=False,
-    )  # fmt: skip
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"Feast, {task}:\n{done.stderr[-3000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -63,9 +63,13 @@ def define(store: FeatureStore, task: Task) -> FeatureView:
     source = FileSource(name="events", path=task["events"], timestamp_field=TIME)
     fields = [Field(name=n, dtype=types.Float64) for n in task["features"]]
     view = FeatureView(
-        name="newest", entities=[entity], ttl=timedelta(0), online=True, source=source,
+        name="newest",
+        entities=[entity],
+        ttl=timedelta(0),
+        online=True,
+        source=source,
         schema=[Field(name=KEY, dtype=types.Int64), *fields],
-    )  # fmt: skip
+    )
     plain = FeatureService(name="plain", features=[view])
     store.apply([entity, view, plain])
     return view
