@@ -17,9 +17,9 @@ from bench.result import Result
 from bench.timing import child
 
 
-def online(found: Iterable[Result]) -> Iterator[Result]:
+def online(results: Iterable[Result]) -> Iterator[Result]:
     """100 and 1,000 rows of one read."""
-    value = {r.name: r.value for r in found}
+    value = {r.name: r.value for r in results}
     for store in ("lmdb", "redis"):
         many, few = (value[f"online.{store}.{n}x50.dict"] for n in (1_000, 100))
         if many and few:
@@ -89,12 +89,12 @@ def hundred_million() -> Iterator[Result]:
         "windows": {n: (width, HOPS[n]) for n, width in WINDOWS.items()},
     }
     data.stored_files(shape)
-    found = child("bench.history_ours", task)
+    ours = child("bench.history_ours", task)
     setup = f"1 M rows × 100 M events of 1 M entities in {shape.buckets} buckets, once"
-    yield Result("historical.latest.100m", found["seconds"], "s", setup=setup)
+    yield Result("historical.latest.100m", ours["seconds"], "s", setup=setup)
     yield Result(
         "historical.latest.100m.memory",
-        found["peak"],
+        ours["peak"],
         "bytes",
         setup=f"peak resident memory; {setup}",
     )

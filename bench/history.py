@@ -120,9 +120,9 @@ def _window_first(name: str) -> tuple[int, int]:
 
 def _plain(column: pa.Array) -> np.ndarray[Any, np.dtype[Any]]:
     filled = column.fill_null(0) if column.null_count else column
-    made: np.ndarray[Any, np.dtype[Any]] = filled.to_numpy(zero_copy_only=False)
+    values: np.ndarray[Any, np.dtype[Any]] = filled.to_numpy(zero_copy_only=False)
     valid = column.is_valid().to_numpy(zero_copy_only=False)
-    return np.where(valid, made, np.nan) if column.null_count else made
+    return np.where(valid, values, np.nan) if column.null_count else values
 
 
 LIMITS: Mapping[str, Sequence[str]] = {

@@ -153,18 +153,18 @@ def _read(port: int, seconds: float) -> _Reads:
     """Ask for the user of the numbers again and again, at a steady rate."""
     body = json.dumps({"rows": {"user_id": [ENTITIES]}})
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    found, never = _Reads(), Event()
+    reads, never = _Reads(), Event()
     start = time.monotonic()
     for turn in range(round(seconds * _READS_PER_SECOND)):
         never.wait(max(0.0, start + turn / _READS_PER_SECOND - time.monotonic()))
         asked = time.monotonic()
         connection.request("POST", "/features/model", body, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
-        found.at.append(time.monotonic())
-        found.took.append(found.at[-1] - asked)
-        found.number.append(int(answer["features"]["amount_max_1h"][0] or 0))
+        reads.at.append(time.monotonic())
+        reads.took.append(reads.at[-1] - asked)
+        reads.number.append(int(answer["features"]["amount_max_1h"][0] or 0))
     connection.close()
-    return found
+    return reads
 
 
 class _Stream:

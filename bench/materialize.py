@@ -65,7 +65,7 @@ class Case:
         return median([r["peak"] for r in self.runs["noskew"]])
 
     def result(self, name: str) -> Result:
-        times = {s: [r["seconds"] for r in found] for s, found in self.runs.items()}
+        times = {s: [r["seconds"] for r in loads] for s, loads in self.runs.items()}
         return Result(
             name,
             self.seconds(),

@@ -46,7 +46,7 @@ def _functions(kind: str) -> list[OnDemand]:
 
 def _function(kind: str, i: int) -> OnDemand:
     a, b = f"f{2 * i}", f"f{2 * i + 1}"
-    made: dict[str, Callable[[], Any]] = {
+    functions: dict[str, Callable[[], Any]] = {
         "sql": lambda: ns.expressions(
             {
                 "left": f"{ASKED} - {a}",
@@ -58,7 +58,7 @@ def _function(kind: str, i: int) -> OnDemand:
     }
     return OnDemand(
         f"function_{i}",
-        made[kind](),
+        functions[kind](),
         inputs=[SHAPE.latest[a, b]],
         request={ASKED: float},
         outputs={"left": float, "share": float},
@@ -100,7 +100,7 @@ def _measure(
     }
     _check(reader, asked)
     took = take_turns(sides, batches(size), runs=runs, seconds=seconds)
-    mid = {side: median(found) for side, found in took.items()}
+    mid = {side: median(times) for side, times in took.items()}
     return Result(
         f"on_demand.{kind}.{size}x{_COUNT}",
         mid["noskew"] - mid["without"],
@@ -109,7 +109,7 @@ def _measure(
         f"{_COUNT} functions of 2 stored features and 1 request field, 2 outputs each, added to a "
         f"read of {size} rows of {FEATURES} float64 to dict; {runs} runs of {seconds} s",
         {"the read without": mid["without"]},
-        {side: spread(found) for side, found in took.items()},
+        {side: spread(times) for side, times in took.items()},
     )
 
 

@@ -52,7 +52,7 @@ def run(events: int, rows: int, runs: int) -> Iterator[Result]:
         "×",
         setup=f"time of one core ({median(took[1]):.3g} s) over that of {CORES}: a frame of "
         f"{many:,} rows × {events:,} events, windows; 3 runs",
-        noise={f"{cores} cores": spread(found) for cores, found in took.items()},
+        noise={f"{cores} cores": spread(times) for cores, times in took.items()},
     )
 
 
@@ -89,8 +89,10 @@ def _table(store: ns.FeatureStore, task: dict[str, Any]) -> Seconds:
     for _ in range(task["runs"] + 1):
         for runner, seconds in took.items():
             start = time.perf_counter()
-            made = store.get_historical_features(rows, service, event_time=TIME, runner=runner)
-            answers[runner] = made.to_arrow()
+            training_set = store.get_historical_features(
+                rows, service, event_time=TIME, runner=runner
+            )
+            answers[runner] = training_set.to_arrow()
             seconds.append(time.perf_counter() - start)
     assert differences(answers["in_process"], answers["spark"]) == {}
     return {"in process": took["in_process"][1:], "spark": took["spark"][1:]}  # the first warms up
@@ -107,8 +109,8 @@ def _frame(store: ns.FeatureStore, task: dict[str, Any]) -> Seconds:
     for _ in range(task["runs"] + 1):
         start = time.perf_counter()
         rows = session.read.parquet(task["rows"])
-        made = store.get_historical_features(rows, "windows", event_time=TIME)
-        made.to_spark().write.format("noop").mode("overwrite").save()
+        training_set = store.get_historical_features(rows, "windows", event_time=TIME)
+        training_set.to_spark().write.format("noop").mode("overwrite").save()
         took.append(time.perf_counter() - start)
     return {"spark": took[1:]}
 

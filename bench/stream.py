@@ -81,16 +81,16 @@ def run(events: int, runs: int) -> Iterator[Result]:
     )
     with ns.FeatureStore(root, project="bench", clock=clock) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
-        made = _Events(clock)
+        generator = _Events(clock)
         with store.streams.processor(source, [view]) as processor:
             # A month, a day and an hour behind: every window has tiles.
             for span, count in ((_DAY, 30), (_DAY // 24, 24), (60_000_000, 60)):
                 for _ in range(count):
-                    store.push("events", made.push(span))
+                    store.push("events", generator.push(span))
             processor.run(Event(), until_caught_up=True)
             took = {"noskew": [], "limit": []}  # type: dict[str, list[float]]
             for _ in range(runs):
-                took["noskew"].append(events / _ours(store, processor, made, events))
+                took["noskew"].append(events / _ours(store, processor, generator, events))
                 took["limit"].append(events / _limit(store, root, events))
     yield Result(
         "stream.local.lmdb",
@@ -100,14 +100,14 @@ def run(events: int, runs: int) -> Iterator[Result]:
         f"{events:,} events in pushes of {_PUSH:,}, {ENTITIES:,} entities, Zipf 1.1, 3 aggregates "
         f"× 3 windows, a month of state; with generator and log, without archive; {runs} runs",
         {},
-        {side: spread(found) for side, found in took.items()},
+        {side: spread(rates) for side, rates in took.items()},
     )
 
 
-def _ours(store: ns.FeatureStore, processor: Processor, made: _Events, events: int) -> float:
+def _ours(store: ns.FeatureStore, processor: Processor, generator: _Events, events: int) -> float:
     start = time.perf_counter()
     for _ in range(events // _PUSH):
-        store.push("events", made.push(_PUSH * 1_000_000 // _RATE))
+        store.push("events", generator.push(_PUSH * 1_000_000 // _RATE))
     processor.run(Event(), until_caught_up=True)
     return time.perf_counter() - start
 
@@ -117,10 +117,10 @@ def _limit(store: ns.FeatureStore, root: Path, events: int) -> float:
     rows = [row for _, row in zip(range(2_000), store.online.scan(), strict=False)]
     size = sum(len(row) for key, row in rows if is_entity_key(key)) // len(rows)
     rng = np.random.default_rng(3)
-    made = _Events(FixedClock(data.START))
+    generator = _Events(FixedClock(data.START))
     portions = []
     for _ in range(max(1, events // (5 * _PUSH))):
-        users = pa.concat_tables([made.push(1_000_000) for _ in range(5)]).column(KEY)
+        users = pa.concat_tables([generator.push(1_000_000) for _ in range(5)]).column(KEY)
         keys = sorted(u.to_bytes(8, "big") for u in set(users.to_pylist()))
         portions.append([(k, rng.bytes(size)) for k in keys])
     folder = root / "bare"

@@ -44,30 +44,30 @@ def run_select(rows: int, runs: int) -> Iterator[Result]:
             start = time.perf_counter()
             assert side(path) == rows
             times[name].append(time.perf_counter() - start)
-    best = {name: found[1:] for name, found in times.items()}  # the first run warms up
+    best = {name: seconds[1:] for name, seconds in times.items()}  # the first run warms up
     yield Result(
         "transform.sql",
         median(best["noskew"]),
         "s",
         median(best["limit"]),
         f"{rows:,} rows of a Parquet file, 5 columns in, 6 out; {runs} runs",
-        noise={name: spread(found) for name, found in best.items()},
+        noise={name: spread(seconds) for name, seconds in best.items()},
     )
 
 
 def run_certificate(rows: int, runs: int) -> Iterator[Result]:
     """Seconds of certifying a view of 10 features on a sample of its source."""
     view = _view(ns.Parquet(str(_file(rows))))
-    found = [_certified(view) for _ in range(runs + 1)][1:]
-    assert all(c.is_equal for c in found)
-    seconds = [c.seconds for c in found]
+    certificates = [_certified(view) for _ in range(runs + 1)][1:]
+    assert all(c.is_equal for c in certificates)
+    seconds = [c.seconds for c in certificates]
     yield Result(
         "certify.10",
         median(seconds),
         "s",
         None,
-        f"a view of 10 features, {_SAMPLE:,} rows of its source and {found[0].made_up_rows} made "
-        f"up, {len(found[0].paths)} paths; {runs} runs",
+        f"a view of 10 features, {_SAMPLE:,} rows of its source and {certificates[0].made_up_rows} "
+        f"made up, {len(certificates[0].paths)} paths; {runs} runs",
         noise={"noskew": spread(seconds)},
     )
 

@@ -59,7 +59,7 @@ _SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Notes")
 
 def pages() -> dict[str, str]:
     """Every page of the reference by file name."""
-    made = {
+    texts = {
         "definitions.md": _objects(
             "Definitions",
             "What you write into `features/*.py`. All are frozen, and checked when they are made.",
@@ -135,7 +135,7 @@ def pages() -> dict[str, str]:
         ),
         "errors.md": _errors(),
     }
-    return {name: f"{text.rstrip()}\n" for name, text in made.items()}
+    return {name: f"{text.rstrip()}\n" for name, text in texts.items()}
 
 
 def _objects(title: str, about: str, names: Iterable[str]) -> str:
@@ -159,7 +159,7 @@ def _object(item: Any) -> str:
 
 def _public(owner: type) -> list[str]:
     """Methods and properties that are documented, in the order of the code; tests left out."""
-    found = []
+    names = []
     for name in vars(owner):
         member = inspect.getattr_static(owner, name)
         shown = name == "__getitem__" or not name.startswith(("_", "test_"))
@@ -167,8 +167,8 @@ def _public(owner: type) -> list[str]:
         is_method = inspect.isfunction(member) or isinstance(member, kinds)
         is_method = is_method or hasattr(member, "func")  # cached_property
         if shown and is_method and name not in _INTERNAL and _member_doc(owner, name):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _member(owner: type, name: str) -> str:
@@ -348,7 +348,7 @@ def _options(params: Sequence[Any]) -> str:
 
 
 def _http() -> str:
-    found = [
+    parts = [
         "# HTTP",
         _NOTE,
         "The routes are listed in [Materialize and serve]"
@@ -366,8 +366,8 @@ def _http() -> str:
         ("problem", "Errors"),
     ):
         text = _doc(importlib.import_module(f"noskew.serving.http.{module}"))
-        found += [f"## {title}", markdown(text)]
-    return "\n\n".join(found)
+        parts += [f"## {title}", markdown(text)]
+    return "\n\n".join(parts)
 
 
 def _errors() -> str:
@@ -468,15 +468,15 @@ def _cell(text: str) -> str:
     return markdown(text).replace("|", "\\|")
 
 
-def write(made: Mapping[str, str], folder: Path) -> list[str]:
+def write(pages: Mapping[str, str], folder: Path) -> list[str]:
     """Write pages and remove those that are no longer made; returns the names that changed."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for old in folder.glob("*.md"):
-        if old.name not in made:
+        if old.name not in pages:
             old.unlink()
             changed.append(old.name)
-    for name, text in made.items():
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -39,8 +39,8 @@ def fill(results: Mapping[str, Result], *, quick: bool, events: int, rows: int, 
     if "materialize.redis.1m" in results:
         with redis_server() as port:
             path = str(data.events_files(loads, entities=loads)[0])
-            found = _feast("materialize", f"127.0.0.1:{port},db=0", events=path, entities=loads)
-        results["materialize.redis.1m"].peers["feast"] = found["seconds"]
+            theirs = _feast("materialize", f"127.0.0.1:{port},db=0", events=path, entities=loads)
+        results["materialize.redis.1m"].peers["feast"] = theirs["seconds"]
 
 
 def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
@@ -53,7 +53,7 @@ def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
         if name in results:
             ids = [[i % loaded for i in batch] for batch in batches(size)[:64]]
             took = _feast("online", redis, **task, batches=ids, runs=2 if quick else 5, seconds=0.5)
-            mid = {way: median(found) for way, found in took.items()}
+            mid = {way: median(times) for way, times in took.items()}
             precomputed = mid.pop("precomputed")
             results[name].peers |= {"feast": min(mid.values()), "feast precomputed": precomputed}
     if any(n.startswith("http.") for n in results):
@@ -87,20 +87,20 @@ def _serve(results: Mapping[str, Result], loaded: int, seconds: float) -> None:
                 path = bodies_file(size).with_name(f"bodies-feast-{size}.txt")
                 path.write_text("".join(json.dumps(b) + "\n" for b in bodies))
                 wrk(url, path, _CONNECTIONS, 2)
-                found = wrk(url, path, _CONNECTIONS, seconds)
-                results[name].peers[way] = found["requests"] / found["seconds"]
+                load = wrk(url, path, _CONNECTIONS, seconds)
+                results[name].peers[way] = load["requests"] / load["seconds"]
 
 
 def _history(results: Mapping[str, Result], events: int, rows: int) -> None:
     shape = Shape(rows=events)
     path = str(data.events_files(events)[0])
     asked = data.rows_file(rows)
-    found = _feast("history", None, events=path, rows=str(asked), entities=shape.entities)
-    results["historical.latest.1m"].peers["feast"] = found["seconds"]
+    theirs = _feast("history", None, events=path, rows=str(asked), entities=shape.entities)
+    results["historical.latest.1m"].peers["feast"] = theirs["seconds"]
     if "historical.latest.1m.memory" in results:
-        results["historical.latest.1m.memory"].peers["feast"] = float(found["peak"])
+        results["historical.latest.1m.memory"].peers["feast"] = float(theirs["peak"])
     ours = feather.read_table(answer_file("latest", events, rows))
-    for name, nulls, total in zip(data.names(10), found["nulls"], found["sums"], strict=True):
+    for name, nulls, total in zip(data.names(10), theirs["nulls"], theirs["sums"], strict=True):
         assert ours.column(name).null_count == nulls, f"Feast and noskew differ in {name}"
         assert abs(pc.sum(ours.column(name)).as_py() - total) < 1e-6 * total
 

@@ -158,8 +158,8 @@ def materialize(task: Task) -> dict[str, float]:
         store.materialize(first, first + timedelta(days=100))
     seconds = time.perf_counter() - start
     ids = [0, task["entities"] // 2, task["entities"] - 1]
-    found = store.get_online_features(features=references(task), entity_rows={KEY: ids}).to_dict()
-    if any(found[n].count(None) for n in task["features"]):
+    answer = store.get_online_features(features=references(task), entity_rows={KEY: ids}).to_dict()
+    if any(answer[n].count(None) for n in task["features"]):
         raise AssertionError("rows are missing after materialize")
     return {"seconds": seconds, "peak": _peak()}
 
