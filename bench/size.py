@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import data, size_commands, size_serve
 from bench.result import Result
 from bench.size_project import ENTITIES, HANDFUL, MISSION, TENTH, ProjectSize, source_name, write
-from bench.timing import child, median, spread
+from bench.timing import child, median, noise_of
 
 EVENTS = 10_000
 
@@ -54,12 +54,12 @@ def _loads(root: Path, size: ProjectSize, runs: int) -> Iterator[Result]:
         "s",
         median(took["limit"]) / views,
         f"{setup}; limit: the same events written to a Parquet file a view",
-        noise={side: spread(took[side]) for side in ("ingest", "limit")},
+        noise=noise_of({"noskew": took["ingest"], "limit": took["limit"]}),
     )
     yield Result(
         "size.materialize.view",
         median(took["materialize"]) / views,
         "s",
         setup=setup,
-        noise={"noskew": spread(took["materialize"])},
+        noise=noise_of({"noskew": took["materialize"]}),
     )

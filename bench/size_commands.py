@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench.result import Result
 from bench.size_project import KEY, ProjectSize, service_name, write_team
-from bench.timing import NOSKEW, in_turns, median, processor_of_children, spread, wall
+from bench.timing import NOSKEW, in_turns, median, noise_of, processor_of_children, wall
 
-#: Seconds for all runs of one command; a slow one is run twice.
-_PATIENCE = 8.0
+#: Seconds for all runs of one command; one that takes longer is run once.
+_PATIENCE = 6.0
 #: Certificates depend on the number of views and on what each computes: they are not timed.
 APPLY = ("apply", "--yes", "--allow-breaking", "--uncertified")
 
@@ -95,5 +95,5 @@ def _measured(name: str, command: _Command, what: str, size: ProjectSize, runs: 
         median(took["limit"]),
         f"{what}, a whole process; {size.text}; limit: SQLite and orjson read the whole registry; "
         f"{median(command.work):.2f} s of processor time; {len(took['noskew'])} runs",
-        noise={side: spread(times) for side, times in took.items()},
+        noise=noise_of(took),
     )

@@ -30,7 +30,7 @@ from bench.result import Result
 from bench.servers import free_port, process, wait_until
 from bench.size_commands import APPLY
 from bench.size_project import KEY, ProjectSize, service_name, write_team
-from bench.timing import NOSKEW, ROOT, environment, median, spread
+from bench.timing import NOSKEW, ROOT, environment, median, noise_of
 
 _READS_PER_SECOND = 100
 #: So many requests pass from one look at the server's version to the next.
@@ -62,7 +62,7 @@ def run(root: Path, size: ProjectSize, runs: int) -> Iterator[Result]:
                 "s",
                 setup=f"from the start of noskew serve, one worker, until /readyz says so; "
                 f"{size.text}; {server.processor():.1f} s of processor time; {len(starts)} runs",
-                noise={"noskew": spread(starts)},
+                noise=noise_of({"noskew": starts}),
             )
             yield from _asked(server, size)
             yield from _takeovers(server, root, size, runs)
@@ -174,7 +174,7 @@ def _takeovers(server: _Server, root: Path, size: ProjectSize, runs: int) -> Ite
         median(work),
         "s",
         setup=f"processor time of the server for {setup}",
-        noise={"noskew": spread(work)},
+        noise=noise_of({"noskew": work}),
     )
     yield Result(
         "size.serve.takeover.p99",

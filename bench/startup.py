@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.result import Result
-from bench.timing import NOSKEW, in_turns, median, spread, wall
+from bench.timing import NOSKEW, in_turns, median, noise_of, wall
 
 
 def run(runs: int) -> Iterator[Result]:
@@ -35,5 +35,5 @@ def _result(name: str, argv: Sequence[str], bare: Sequence[str], runs: int, fold
         "s",
         median(took["limit"]),
         f"{command}; limit: python -c pass; {runs} runs",
-        noise={side: spread(times) for side, times in took.items()},
+        noise=noise_of(took),
     )

@@ -29,6 +29,11 @@ def spread(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / statistics.median(values)
 
 
+def noise_of(took: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The spread of each side; nothing is known of one that was measured once."""
+    return {side: spread(times) for side, times in took.items() if len(times) > 1}
+
+
 def take_turns(
     sides: Mapping[str, Call], inputs: Sequence[Any], *, runs: int, seconds: float
 ) -> dict[str, list[float]]:
@@ -68,17 +73,17 @@ def _timed(call: Call, inputs: Sequence[Any]) -> float:
 
 
 def in_turns(
-    sides: Mapping[str, Callable[[], float]], *, runs: int, patience: float, least: int = 2
+    sides: Mapping[str, Callable[[], float]], *, runs: int, patience: float
 ) -> dict[str, list[float]]:
     """Seconds of each side, as it says them, in turns A B A B …: for what takes long.
 
-    There are fewer turns than ``runs``, yet ``least``, once they took ``patience`` seconds in all.
-    The first of three or more only warms up.
+    Once the turns took ``patience`` seconds in all there are no more, so that what takes longer is
+    measured once. The first of three turns or more only warms up.
     """
     took: dict[str, list[float]] = {name: [] for name in sides}
     start = time.perf_counter()
     for turn in range(runs + 1):
-        if turn >= least and time.perf_counter() - start > patience:
+        if turn and time.perf_counter() - start > patience:
             break
         for name, call in sides.items():
             took[name].append(call())
