@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench import machine, peers, record, result
+from bench import figure, machine, peers, record, result
 from bench.record import Run
 from bench.result import Result
 from bench.sections import FULL, LONG, QUICK, SECTIONS, Size, measure, named
@@ -37,6 +37,8 @@ def main() -> None:
     spent = time.perf_counter() - start
     described = ", ".join(f"{key} {value}" for key, value in run.machine.items())
     print(f"{described}; {spent:.0f} s; written to {path}")
+    missed = [name for name, line in figure.of_runs(record.runs()).items() if line.met() is False]
+    print(f"on record, by the median: {len(missed)} targets missed: {', '.join(missed)}")
     if skipped:
         raise SystemExit(f"not measured: {'; '.join(skipped)}")
 

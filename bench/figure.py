@@ -6,7 +6,15 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.result import Result, Target, shown_range
+from bench import record
+from bench.record import Run
+from bench.result import Result, shown_range
+from bench.targets import TARGETS
+
+
+def of_runs(runs: Sequence[Run]) -> dict[str, Figure]:
+    """The figures of runs by name, each over its last measurements."""
+    return {name: Figure(results) for name, results in record.by_figure(runs).items()}
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,14 @@ class Figure:
         """Median and range of a peer's value."""
         return self._shown(lambda result: result.peers.get(name), self.newest.unit)
 
-    def met(self, target: Target) -> bool | None:
-        """Whether the median is within a bound; None if no run measured it."""
-        figures = self._measured(target.figure)
-        return target.holds(statistics.median(figures)) if figures else None
+    def met(self) -> bool | None:
+        """Whether the median is within every bound that it has; None if there is none to judge."""
+        verdicts = [
+            target.holds(statistics.median(figures))
+            for target in TARGETS.get(self.newest.name, ())
+            if (figures := self._measured(target.figure))
+        ]
+        return all(verdicts) if verdicts else None
 
     def _shown(self, of: Callable[[Result], float | None], unit: str) -> str:
         figures = self._measured(of)

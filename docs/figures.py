@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import record
-from bench.figure import Figure
+from bench.figure import Figure, of_runs
 from bench.record import Run
 from bench.targets import TARGETS
 
@@ -105,15 +105,10 @@ def provenance(runs: Sequence[Run]) -> str:
     return f"{count}, {when}, on {' and on '.join(machines)}."
 
 
-def figures_of(runs: Sequence[Run]) -> dict[str, Figure]:
-    """The figures of runs, by name."""
-    return {name: Figure(results) for name, results in record.by_figure(runs).items()}
-
-
 def pages() -> dict[Path, str]:
     """The pages that have figures, as this checkout's record wants them."""
     runs = record.runs()
-    figures = figures_of(runs)
+    figures = of_runs(runs)
     text = f"{provenance(runs)}\n\n{table(figures)}" if runs else ABSENT
     return {
         README: with_figures(README.read_text(encoding="utf-8"), text),
@@ -140,10 +135,9 @@ def _row(title: str, figure: Figure) -> str:
 
 def _target(figure: Figure) -> str:
     targets = TARGETS.get(figure.newest.name, ())
-    verdicts = [verdict for target in targets if (verdict := figure.met(target)) is not None]
     if not targets:
         return "–"
-    met = "–" if not verdicts else "met" if all(verdicts) else "**missed**"
+    met = {True: "met", False: "**missed**", None: "–"}[figure.met()]
     return f"{'; '.join(target.text(figure.newest.unit) for target in targets)}: {met}"
 
 

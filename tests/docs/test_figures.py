@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench import record
-from bench.figure import Figure
+from bench.figure import Figure, of_runs
 from bench.record import Run
 from bench.result import Result
 from docs import figures
@@ -93,4 +93,4 @@ def test_only_what_stands_between_the_marks_changes() -> None:
 
 @pytest.mark.skipif(not record.runs(), reason="no benchmark was run in this checkout")
 def test_every_figure_on_record_is_readable() -> None:
-    assert len(figures.table(figures.figures_of(record.runs())).split("\n")) > 2
+    assert len(figures.table(of_runs(record.runs())).split("\n")) > 2
