@@ -27,10 +27,10 @@ SEEDS ?= 20000
 
 PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help demo test chaos check format bench bench-peers docs lock clean conformance setup services
+.PHONY: help demo test chaos check format bench bench-peers docs lock clean conformance setup services bench-services
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## a tour on real flights: define, plan, train, serve, prove that nothing differs
 	$(BIN)/noskew demo $(ARGS)
@@ -61,10 +61,10 @@ format: setup ## repair formatting and what the linter can repair
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: setup services ## the benchmarks of ten minutes, into bench/results/latest.json
+bench: setup bench-services ## the benchmarks of a quarter of an hour, kept in bench/results
 	$(BIN)/python -m bench $(ARGS)
 
-bench-peers: setup services $(PEERS)/.installed ## the benchmarks, with Feast beside noskew
+bench-peers: setup bench-services $(PEERS)/.installed ## the benchmarks, with Feast beside noskew
 	$(BIN)/python -m bench --peers $(ARGS)
 
 docs: setup ## build the documentation
@@ -83,6 +83,10 @@ setup: $(VENV)/.installed $(VENV)/.project ## the environment in .venv (the othe
 
 services: ## Redis, PostgreSQL, Kafka and a DynamoDB, installed if absent (likewise)
 	@scripts/system_packages.sh
+
+# Of its own, so that who runs the tests need not have what only the benchmarks use.
+bench-services: ## the same and wrk, the load of the HTTP benchmarks (likewise)
+	@scripts/system_packages.sh wrk
 
 # A stamp, so that an unchanged lock costs nothing. `--require-hashes` refuses any file but those
 # that were locked. What has no wheel is built with the locked tools, so those come first.

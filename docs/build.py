@@ -59,13 +59,25 @@ _SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Notes")
 
 def pages() -> dict[str, str]:
     """Every page of the reference by file name."""
-    made = {
+    texts = {
         "definitions.md": _objects(
             "Definitions",
             "What you write into `features/*.py`. All are frozen, and checked when they are made.",
-            ["Entity", "Source", "FeatureView", "FeatureService", "OnDemand", "expressions",
-             "per_row", "sql", "pyspark",
-             "pandas", "polars", "arrow", "noskew.types:DType"],
+            [
+                "Entity",
+                "Source",
+                "FeatureView",
+                "FeatureService",
+                "OnDemand",
+                "expressions",
+                "per_row",
+                "sql",
+                "pyspark",
+                "pandas",
+                "polars",
+                "arrow",
+                "noskew.types:DType",
+            ],
         ),
         "aggregations.md": _aggregations(),
         "dialects.md": f"# Dialects\n\n{_NOTE}\n\n{dialects.page()}",
@@ -78,26 +90,31 @@ def pages() -> dict[str, str]:
         "feature-store.md": _objects(
             "Feature store",
             "The face of a project, and what its methods give.",
-            ["FeatureStore",
-             "noskew.training.training_set:TrainingSet",
-             "noskew.training.spark.training_set:SparkTrainingSet",
-             "noskew.reading.reader:OnlineReader",
-             "noskew.reading.online_features:OnlineFeatures",
-             "noskew.intake.pushed:Pushed",
-             "noskew.training.ingest:IngestReport",
-             "noskew.training.materialize:Materialized",
-             "noskew.training.compact:Compacted",
-             "noskew.training.materializations:Pruned",
-             "noskew.certification.certificate:Certificate",
-             "noskew.certification.certificate:PathReport",
-             "noskew.certification.certificate:Difference",
-             "noskew.audit.report:SkewReport",
-             "noskew.audit.report:ServiceSkew",
-             "noskew.audit.report:FeatureSkew",
-             "noskew.audit.report:Example",
-             "noskew.registry.plan:Plan",
-             "noskew.registry.plan:Change",
-             "SystemClock", "FixedClock", "Client", "AsyncClient"],
+            [
+                "FeatureStore",
+                "noskew.training.training_set:TrainingSet",
+                "noskew.training.spark.training_set:SparkTrainingSet",
+                "noskew.reading.reader:OnlineReader",
+                "noskew.reading.online_features:OnlineFeatures",
+                "noskew.intake.pushed:Pushed",
+                "noskew.training.ingest:IngestReport",
+                "noskew.training.materialize:Materialized",
+                "noskew.training.compact:Compacted",
+                "noskew.training.materializations:Pruned",
+                "noskew.certification.certificate:Certificate",
+                "noskew.certification.certificate:PathReport",
+                "noskew.certification.certificate:PathDifference",
+                "noskew.audit.report:SkewReport",
+                "noskew.audit.report:ServiceSkew",
+                "noskew.audit.report:FeatureSkew",
+                "noskew.audit.report:Example",
+                "noskew.registry.plan:Plan",
+                "noskew.registry.plan:Change",
+                "SystemClock",
+                "FixedClock",
+                "Client",
+                "AsyncClient",
+            ],
         ),
         "configuration.md": _configuration(),
         "commands.md": _commands(),
@@ -105,22 +122,24 @@ def pages() -> dict[str, str]:
         "stores.md": _objects(
             "Stores",
             "The contracts that every store of a kind keeps, and the suites that prove it.",
-            ["noskew.stores.online:open_store",
-             "noskew.stores.online.address:StoreAddress",
-             "noskew.stores.online.base:OnlineStore",
-             "noskew.testing.online_store:OnlineStoreTests",
-             "noskew.testing.online_store.suite:OnlineStoreSuite",
-             "noskew.stores.offline.opening:open_offline_store",
-             "noskew.stores.offline.base:OfflineStore",
-             "noskew.stores.offline.iceberg:IcebergStore",
-             "noskew.testing.offline_store:OfflineStoreTests",
-             "noskew.testing.offline_store.suite:OfflineStoreSuite",
-             "noskew.stores.log:open_log",
-             "noskew.stores.sources:open_source"],
+            [
+                "noskew.stores.online:open_store",
+                "noskew.stores.online.address:StoreAddress",
+                "noskew.stores.online.base:OnlineStore",
+                "noskew.testing.online_store:OnlineStoreTests",
+                "noskew.testing.online_store.suite:OnlineStoreSuite",
+                "noskew.stores.offline.opening:open_offline_store",
+                "noskew.stores.offline.base:OfflineStore",
+                "noskew.stores.offline.iceberg:IcebergStore",
+                "noskew.testing.offline_store:OfflineStoreTests",
+                "noskew.testing.offline_store.suite:OfflineStoreSuite",
+                "noskew.stores.log:open_log",
+                "noskew.stores.sources:open_source",
+            ],
         ),
         "errors.md": _errors(),
-    }  # fmt: skip
-    return {name: f"{text.rstrip()}\n" for name, text in made.items()}
+    }
+    return {name: f"{text.rstrip()}\n" for name, text in texts.items()}
 
 
 def _objects(title: str, about: str, names: Iterable[str]) -> str:
@@ -144,7 +163,7 @@ def _object(item: Any) -> str:
 
 def _public(owner: type) -> list[str]:
     """Methods and properties that are documented, in the order of the code; tests left out."""
-    found = []
+    names = []
     for name in vars(owner):
         member = inspect.getattr_static(owner, name)
         shown = name == "__getitem__" or not name.startswith(("_", "test_"))
@@ -152,8 +171,8 @@ def _public(owner: type) -> list[str]:
         is_method = inspect.isfunction(member) or isinstance(member, kinds)
         is_method = is_method or hasattr(member, "func")  # cached_property
         if shown and is_method and name not in _INTERNAL and _member_doc(owner, name):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _member(owner: type, name: str) -> str:
@@ -333,9 +352,13 @@ def _options(params: Sequence[Any]) -> str:
 
 
 def _http() -> str:
-    found = ["# HTTP", _NOTE, "The routes are listed in [Materialize and serve]"
-             "(../how-to/serve.md#serve-over-http); a running server describes itself at "
-             "`/openapi.json` and `/docs`. These are the forms of bodies."]  # fmt: skip
+    parts = [
+        "# HTTP",
+        _NOTE,
+        "The routes are listed in [Materialize and serve]"
+        "(../how-to/serve.md#serve-over-http); a running server describes itself at "
+        "`/openapi.json` and `/docs`. These are the forms of bodies.",
+    ]
     for module, title in (
         ("json_rows", "JSON requests"),
         ("json_answer", "JSON answers"),
@@ -347,8 +370,8 @@ def _http() -> str:
         ("problem", "Errors"),
     ):
         text = _doc(importlib.import_module(f"noskew.serving.http.{module}"))
-        found += [f"## {title}", markdown(text)]
-    return "\n\n".join(found)
+        parts += [f"## {title}", markdown(text)]
+    return "\n\n".join(parts)
 
 
 def _errors() -> str:
@@ -449,15 +472,15 @@ def _cell(text: str) -> str:
     return markdown(text).replace("|", "\\|")
 
 
-def write(made: Mapping[str, str], folder: Path) -> list[str]:
+def write(pages: Mapping[str, str], folder: Path) -> list[str]:
     """Write pages and remove those that are no longer made; returns the names that changed."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for old in folder.glob("*.md"):
-        if old.name not in made:
+        if old.name not in pages:
             old.unlink()
             changed.append(old.name)
-    for name, text in made.items():
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
