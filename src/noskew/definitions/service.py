@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from noskew.definitions.identity import definition_digest
 from noskew.definitions.on_demand import OnDemand, select
@@ -77,16 +77,30 @@ class FeatureService:
     @cached_property
     def columns(self) -> tuple[ServiceColumn, ...]:
         """The features in answer order: stored ones first, then on-demand ones."""
-        found = []
-        for s in self.selections:
-            for feature in s.names:
-                name = f"{s.view.name}__{feature}" if self.full_names else feature
-                found.append(ServiceColumn(name, s.view.features[feature].dtype, s.view, feature))
-        for function in self.on_demand:
-            for feature, kind in function.outputs.items():
-                name = f"{function.name}__{feature}" if self.full_names else feature
-                found.append(ServiceColumn(name, kind, function, feature))
-        return tuple(found)
+        return (*self.stored_columns, *self.computed_columns)
+
+    @cached_property
+    def stored_columns(self) -> tuple[StoredColumn, ...]:
+        """The columns that are features of views."""
+        return tuple(
+            StoredColumn(
+                self._column_name(s.view.name, name), s.view.features[name].dtype, name, s.view
+            )
+            for s in self.selections
+            for name in s.names
+        )
+
+    @cached_property
+    def computed_columns(self) -> tuple[ComputedColumn, ...]:
+        """The columns that are outputs of on-demand functions."""
+        return tuple(
+            ComputedColumn(self._column_name(function.name, name), kind, name, function)
+            for function in self.on_demand
+            for name, kind in function.outputs.items()
+        )
+
+    def _column_name(self, origin: str, feature: str) -> str:
+        return f"{origin}__{feature}" if self.full_names else feature
 
     @cached_property
     def views(self) -> tuple[FeatureView, ...]:
@@ -170,10 +184,36 @@ class FeatureService:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceColumn:
-    """One column of a service's answer: its name there, its type, and where it comes from."""
+class StoredColumn:
+    """A column of a service's answer that is a feature of a view: its name there, and its type."""
 
     name: str
     dtype: DType
-    origin: FeatureView | OnDemand
     feature: str
+    origin: FeatureView
+    is_stored: ClassVar[Literal[True]] = True
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that it is made of."""
+        return (self.origin.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedColumn:
+    """A column of a service's answer that is an output of an on-demand function."""
+
+    name: str
+    dtype: DType
+    feature: str
+    origin: OnDemand
+    is_stored: ClassVar[Literal[False]] = False
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that it is made of."""
+        return tuple(dict.fromkeys(s.view.name for s in self.origin.inputs))
+
+
+#: Type checkers know the type of ``origin`` from ``is_stored``.
+ServiceColumn = StoredColumn | ComputedColumn
