@@ -180,7 +180,7 @@ def _example(service: FeatureService, judged: Judged, column: ServiceColumn, row
     name, rows = column.name, judged.rows
     at = int(np.searchsorted(judged.at, row))
     version = None
-    if isinstance(column.origin, FeatureView):
+    if column.is_stored:
         view = [v.name for v in service.views].index(column.origin.name)
         version = version_of_row(rows, view, row)
     return Example(

@@ -8,13 +8,12 @@ from noskew.audit.judgement import DIFFERENT, Judged
 from noskew.audit.recomputation import Served
 from noskew.clock import to_text
 from noskew.definitions.service import FeatureService, ServiceColumn
-from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differing
 
 
 def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, row: int) -> str:
     """The cause for one feature of one row, by its place among those judged."""
-    if not isinstance(column.origin, FeatureView):
+    if not column.is_stored:
         if judged.verdicts[column.name][row] == DIFFERENT:
             return (
                 f"the function {column.origin.name} gives another value now: an input is "

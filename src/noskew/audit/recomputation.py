@@ -160,20 +160,17 @@ class Recomputation:
         return list(dict.fromkeys(n for s in chosen for n in s.names))
 
     def _columns(self, stored: Stored, rows: Served) -> dict[str, pa.Array]:
-        made = on_demand.compute(self.service, stored, rows.request)
-        out = {}
+        computed = on_demand.compute(self.service, stored, rows.request)
+        columns = {}
         for c in self.service.columns:
-            held = stored if isinstance(c.origin, FeatureView) else made
-            out[c.name] = held[c.origin.name][c.feature]
-        return out
+            values = stored if c.is_stored else computed
+            columns[c.name] = values[c.origin.name][c.feature]
+        return columns
 
 
 def column_views(service: FeatureService, column: str) -> Sequence[str]:
     """The names of the views that a column is made of."""
-    (found,) = (c for c in service.columns if c.name == column)
-    if isinstance(found.origin, FeatureView):
-        return [found.origin.name]
-    return list(dict.fromkeys(s.view.name for s in found.origin.inputs))
+    return next(c.views for c in service.columns if c.name == column)
 
 
 def _put(

@@ -252,9 +252,8 @@ class Wanted(tuple[tuple[str, str], ...]):
 
 def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
     found: dict[str, list[tuple[str, str]]] = {}
-    for c in service.columns:
-        if isinstance(c.origin, FeatureView):
-            found.setdefault(c.origin.name, []).append((c.name, c.feature))
+    for c in service.stored_columns:
+        found.setdefault(c.origin.name, []).append((c.name, c.feature))
     return [(view, Wanted(wanted)) for view, wanted in found.items()]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform_column
 from noskew.kernel.on_demand import Column, to_numpy
@@ -101,7 +100,7 @@ class OnlineResponse(OnlineFeatures):
     def to_arrow(self) -> pa.Table:
         columns = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 columns[c.name] = self.answers[c.origin.name].arrow(c.feature)
             else:
                 columns[c.name] = self.computed[c.origin.name][c.feature]
@@ -110,7 +109,7 @@ class OnlineResponse(OnlineFeatures):
     def to_numpy(self) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 values = self.answers[c.origin.name].numpy(c.feature)
             else:
                 values = to_numpy(self.computed[c.origin.name][c.feature])
@@ -120,7 +119,7 @@ class OnlineResponse(OnlineFeatures):
     def status_codes(self) -> dict[str, NDArray[np.uint8]]:
         out = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 out[c.name] = self.answers[c.origin.name].statuses(c.feature)
             else:
                 valid = valid_of(self.computed[c.origin.name][c.feature])

@@ -61,7 +61,7 @@ def lineage(project: Project) -> list[Edge]:
         edges.update(Edge(origin, target) for origin in origins for target in targets)
     for service in project.services.values():
         for column in service.columns:
-            kind: NodeKind = "feature" if isinstance(column.origin, FeatureView) else "on_demand"
+            kind: NodeKind = "feature" if column.is_stored else "on_demand"
             origin = LineageNode(kind, column.origin.name, column.feature)
             edges.add(Edge(origin, LineageNode("service", service.name, column.name)))
     return sorted(edges)

@@ -129,14 +129,13 @@ def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:
 
 def _revalued(old: ServiceColumn, new: ServiceColumn, moved: Mapping[str, set[str]]) -> bool:
     """Whether two columns of one name may have different values; ``moved``: view → features."""
-    a, b = old.origin, new.origin
-    if (a.name, old.feature) != (b.name, new.feature):
+    if (old.origin.name, old.feature) != (new.origin.name, new.feature):
         return True
-    if isinstance(a, FeatureView) and isinstance(b, FeatureView):
-        return new.feature in moved[b.name]
-    if isinstance(a, OnDemand) and isinstance(b, OnDemand):
-        return _computed_differently(Difference(), a, b)
-    return True
+    if old.is_stored and new.is_stored:
+        return new.feature in moved[new.origin.name]
+    if old.is_stored or new.is_stored:
+        return True
+    return _computed_differently(Difference(), old.origin, new.origin)
 
 
 def _inputs(item: OnDemand) -> str:

@@ -134,8 +134,8 @@ def with_features(service: FeatureService, rows: pa.Table, stored: StoredFeature
     """
     computed = on_demand.compute(service, stored, rows)
     for column in service.columns:
-        held = stored if isinstance(column.origin, FeatureView) else computed
-        rows = rows.append_column(column.name, held[column.origin.name][column.feature])
+        values = stored if column.is_stored else computed
+        rows = rows.append_column(column.name, values[column.origin.name][column.feature])
     return rows
 
 

@@ -200,7 +200,7 @@ def _service_body(store: FeatureStore, item: FeatureService) -> Iterator[Rendera
         sources = sorted({n.owner if n.kind == "column" else "the request" for n in origins})
         is_what = (
             c.origin.features[c.feature].describe()
-            if isinstance(c.origin, FeatureView)
+            if c.is_stored
             else f"computed by {c.origin.title}"
         )
         made.add_row(c.name, str(c.dtype), is_what, c.origin.name, ", ".join(sources))
