@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
+from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
 from noskew.errors import FencedError, NoteMismatchError
+from noskew.kernel.log_facts import origin_of
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.archive.tables import event_batches, origin_of
+from noskew.streaming.archive.tables import event_batches
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.generation import StreamGeneration

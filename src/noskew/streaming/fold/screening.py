@@ -21,13 +21,11 @@ from noskew.kernel import values
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, SEQUENCE
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.keys import encode_columns, integers
+from noskew.kernel.log_facts import sequence_in_log
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.base import Decoded
 from noskew.streaming.fold.progress import PartitionProgress
-
-#: An event's sequence is its message's offset and then its place there, which has these bits.
-PLACE_BITS = 20
 
 
 def identities_of(events: pa.Table, keys: Sequence[str]) -> list[bytes | None]:
@@ -137,9 +135,8 @@ class Screening:
             )
         quarantined.sort(key=lambda q: (q.offset, q.place))
         offset = messages.offsets[message[made.row]]
-        events = made.events.append_column(
-            SEQUENCE, pa.array(offset << PLACE_BITS | place[made.row])
-        )
+        sequence = sequence_in_log(offset, place[made.row])
+        events = made.events.append_column(SEQUENCE, pa.array(sequence))
         time = integers(events.column(EVENT_TIME).combine_chunks())
         newest = np.maximum.accumulate(np.maximum(time, mark.newest))
         after = msgspec.structs.replace(

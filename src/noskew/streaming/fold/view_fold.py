@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import EVENT_ID, Events
 from noskew.kernel.keys import encode_columns
+from noskew.kernel.log_facts import offset_in_log
 from noskew.kernel.online_keys import part_suffix, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.ragged import concat, repeat
@@ -30,7 +31,7 @@ from noskew.kernel.rows.codec import (
 )
 from noskew.kernel.state import fold, merge
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import PLACE_BITS, Quarantined, Screened
+from noskew.streaming.fold.screening import Quarantined, Screened
 
 #: Rows are made by several threads, from so many on for each: the kernel lets go of the
 #: interpreter's lock.
@@ -162,7 +163,7 @@ class ViewFold:
         horizon = np.maximum.reduceat(events.known_time, starts)
         # A row of history may have been known later than a message of the log was appended.
         horizon = np.maximum(horizon, known_times(held))
-        offset = np.maximum.reduceat(events.sequence, starts) >> PLACE_BITS
+        offset = offset_in_log(np.maximum.reduceat(events.sequence, starts))
         at = np.arange(size)
         parts = [(fold(self._plan, events, horizon), at)]
         there = np.array([i for i, row in enumerate(held) if row is not None], np.int64)
