@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
+from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from tests.simulation.oracle import UNREADABLE, Aside
@@ -34,6 +34,7 @@ from tests.simulation.project import (
     partition_of,
 )
 from tests.simulation.world import Era, Machine, World
+from tests.streaming.history import History
 
 Rows = Mapping[bytes, bytes]
 _OFFSET = (1 << OFFSET_BITS) - 1
@@ -69,9 +70,9 @@ class Checks:
 
         ``machines``: those on which a process works.
         """
-        decoded = self._decoded()
+        every_message = self._messages()
         for view in self._world.views:
-            expected = self._expected(view, decoded)
+            expected = self._expected(view, every_message)
             held = {}
             for machine in machines.values():
                 self._marks(machine)
@@ -187,35 +188,33 @@ class Checks:
     def _ends(self) -> dict[int, int]:
         return {n: shelf.end for n, shelf in enumerate(self._world.log.shelves)}
 
-    def _decoded(self) -> list[tuple[Messages, Any]]:
-        """All messages of each partition at once, and what they hold."""
-        world, found = self._world, []
-        for number, held in enumerate(world.era.messages):
-            messages = Messages(
+    def _messages(self) -> list[Messages]:
+        """All messages of each partition at once."""
+        return [
+            Messages(
                 number,
-                np.array([m.offset for m in held], np.int64),
-                np.array([m.append_time for m in held], np.int64),
-                pa.array([m.payload for m in held], pa.large_binary()),
+                np.array([m.offset for m in messages], np.int64),
+                np.array([m.append_time for m in messages], np.int64),
+                pa.array([m.payload for m in messages], pa.large_binary()),
                 self._ends()[number],
             )
-            found.append((messages, world.setting.decode(messages.payloads)))
-        return found
+            for number, messages in enumerate(self._world.era.messages)
+        ]
 
     def _expected(
-        self, view: FeatureView, decoded: list[tuple[Messages, Any]]
+        self, view: FeatureView, every_message: list[Messages]
     ) -> dict[int, bytes] | None:
         """The rows of users as the log makes them in one go; None if history comes before it."""
         if self._world.era.number:
             return None
         fold = ViewFold(view, PROJECT, self._world.generation(view))
-        made: dict[int, bytes] = {}
-        for messages, rows in decoded:
-            out = Screening(view)(messages, rows, PartitionProgress())
-            accepted = fold.accept(out, {})
+        pipeline = EventPipeline([view], self._world.setting.decode)
+        rows: dict[int, bytes] = {}
+        for messages in every_message:
+            (accepted,) = pipeline(messages, [History()])
             keys = fold.keys(accepted, messages.partition)
-            found = fold.rows(accepted, [None] * len(keys))
-            made |= zip(map(_user, keys), found, strict=True)
-        return made
+            rows |= zip(map(_user, keys), fold.rows(accepted, [None] * len(keys)), strict=True)
+        return rows
 
     def _state(
         self, view: FeatureView, machine: Machine, expected: Mapping[int, bytes] | None

@@ -12,6 +12,7 @@ from noskew.resources import Closing
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive.archive import Archive
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
@@ -68,7 +69,8 @@ class Parts(Closing):
     def partition(self, folds: Sequence[ViewFold], number: int) -> PartitionFold:
         """A partition, taken over from whoever had it."""
         space = self.state.space(space_name(PROJECT, self._source, number))
-        return PartitionFold(folds, number, decode=self._decode, state=self.state, space=space)
+        pipeline = EventPipeline([fold.view for fold in folds], self._decode)
+        return PartitionFold(folds, number, pipeline=pipeline, state=self.state, space=space)
 
     def publishing(self, ground: FoldBase) -> Publishing:
         """What takes rows to the online store."""

@@ -103,7 +103,7 @@ class Process:
     def marks(self) -> Iterable[tuple[str, int, PartitionProgress]]:
         """How far each view is in each partition."""
         for number, partition in self.partitions.items():
-            for name, mark in partition.marks.items():
+            for name, mark in partition.progress.items():
                 yield name, number, mark
 
     def _archive_history(self) -> None:

@@ -13,9 +13,9 @@ from msgspec import convert
 
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
+from noskew.kernel.log_facts import origin_of
 from noskew.registry.state import Record
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.testing.reference import Fact

@@ -82,7 +82,7 @@ def _check_archive(store: ns.FeatureStore) -> int:
         progress = processor.progress()
     compared = 0
     for view in views:
-        marks = [p.marks[view.name] for p in progress]
+        marks = [p.progress[view.name] for p in progress]
         places = ["_origin", "_offset", "_place"]
         events = store.offline.read(table_name(view), places).to_pylist()
         aside = store.offline.read(quarantine_spec(view).name, places).to_pylist()

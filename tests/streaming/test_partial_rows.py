@@ -25,6 +25,8 @@ from noskew.kernel.online_keys import (
     rows_prefix,
 )
 from noskew.kernel.rows.codec import version_of
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from tests import servers
 from tests.kafka_admin import Broker
 from tests.servers import wait_until
@@ -164,8 +166,6 @@ def test_online_answers_equal_historical_ones_of_the_same_stream(store: ns.Featu
 
 
 def test_every_partial_row_is_the_fold_of_its_partition(store: ns.FeatureStore) -> None:
-    from noskew.streaming.decoding.arrow import ArrowDecoder
-
     push(store, 500, 1)
     store.stream("orders")
     push(store, 300, 2)
@@ -176,7 +176,7 @@ def test_every_partial_row_is_the_fold_of_its_partition(store: ns.FeatureStore) 
     for number in range(PARTITIONS):
         alone = Stream(view)
         alone.fold = type(alone.fold)(view, "p")
-        alone.decode = ArrowDecoder(source.schema, "orders")  # type: ignore[assignment]
+        alone.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
         with log.reader({number: 0}) as reader:
             for messages in reader.poll(0):
                 alone.step(messages)

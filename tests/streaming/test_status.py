@@ -69,7 +69,9 @@ def test_it_says_what_the_marks_say_without_the_state(tmp_path: Path, redis_url:
         commands.push(root, 300, seed)
     commands.append(root, "orders", b"no rows")
     stream(root, "orders", "--once")
-    wanted = {(p.partition, v): m for p in progress_of(root, "orders") for v, m in p.marks.items()}
+    wanted = {
+        (p.partition, v): m for p in progress_of(root, "orders") for v, m in p.progress.items()
+    }
     assert len(wanted) == 4
     without_state(root)
     status = stream_json(root, "status", "orders")

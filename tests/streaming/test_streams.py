@@ -28,6 +28,8 @@ from noskew.kernel.online_keys import is_entity_key
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos
@@ -50,8 +52,6 @@ def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView]]:
 
 def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     """The rows as the log alone makes them, folded message by message in plain dictionaries."""
-    from noskew.streaming.decoding.arrow import ArrowDecoder
-
     source, views = streamed(store)
     log = store.logs.of(source)
     rows: dict[bytes, bytes] = {}
@@ -59,7 +59,7 @@ def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
         for partition in range(log.partitions):
             stream = Stream(view)
             stream.fold = type(stream.fold)(view, "shop")
-            stream.decode = ArrowDecoder(source.schema, "orders")  # type: ignore[assignment]
+            stream.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
             with log.reader({partition: 0}) as reader:
                 for messages in reader.poll(0):
                     stream.step(messages)
@@ -103,7 +103,7 @@ def test_every_row_is_the_fold_of_its_log_and_every_event_is_archived_once(tmp_p
             progress = processor.progress()
         assert [p.lag for p in progress] == [0, 0]
         for name, view in views.items():
-            marks = [p.marks[name] for p in progress]
+            marks = [p.progress[name] for p in progress]
             assert sum(m.consumed for m in marks) == 3 * BATCH
             for m in marks:
                 assert m.consumed == m.folded + m.late + m.duplicate + m.quarantined
@@ -259,7 +259,7 @@ def test_a_new_view_of_an_old_stream_starts_from_the_archive(tmp_path: Path) -> 
         source, views = streamed(store)
         with store.streams.processor(source, views) as processor:
             marks = processor.progress()
-            assert all(0 < p.marks["since"].next_offset == p.end for p in marks)
+            assert all(0 < p.progress["since"].next_offset == p.end for p in marks)
         store.stream("orders")
         assert contents(store) == expected(store)
         store.push("orders", shop.orders(BATCH, 3))

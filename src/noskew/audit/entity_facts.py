@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +29,7 @@ from noskew.kernel.events import (
 )
 from noskew.kernel.history import historical
 from noskew.kernel.keys import integers
+from noskew.kernel.log_facts import LogFacts
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.state import no_events
 from noskew.kernel.values import whole
@@ -52,11 +52,8 @@ class EntityFacts:
     ----------
     events
         All of them, repetitions included.
-    origin
-        The names of the partitions of logs, and for each fact which it is of: int64, shape (n,);
-        −1 for a fact of none.
-    offset
-        int64, shape (n,): of a fact of a log, its message.
+    known, sequence
+        int64, shape (n,): the known time of each, and its sequence in the table.
     """
 
     def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
@@ -65,20 +62,13 @@ class EntityFacts:
             table = table.rename_columns(names)
         self.events = Events.from_table(table, keys)
         self.known, self.sequence = self.events.known_time, self.events.sequence
+        self._beside_log: dict[str, LogFacts] = {}
 
-    @cached_property
-    def origin(self) -> tuple[list[str], Index]:
-        found = whole(self.events.column(ORIGIN)).dictionary_encode()
-        code = found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return found.dictionary.to_pylist(), code
-
-    @cached_property
-    def offset(self) -> Index:
-        return integers(self.events.column(OFFSET))
-
-    @cached_property
-    def place(self) -> Index:
-        return integers(self.events.column(PLACE))
+    def beside_log(self, log: str) -> LogFacts:
+        """Where they stand beside the log of an identity."""
+        if log not in self._beside_log:
+            self._beside_log[log] = LogFacts.of(self.events.table, log)
+        return self._beside_log[log]
 
 
 class Folded(Protocol):

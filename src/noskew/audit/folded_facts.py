@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from noskew.audit.entity_facts import EntityFacts, Folded, Index, Mask
 from noskew.clock import MIN_TIME
 from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold.generation import StreamGeneration
-from noskew.streaming.fold.screening import PLACE_BITS
 
-#: Before every event of the log, which are numbered from 0.
-_BEFORE_LOG = 1 << 62
 _LAST = np.iinfo(np.int64).max
 _BELOW = (1 << OFFSET_BITS) - 1
 
@@ -52,25 +48,10 @@ class Streamed:
     offsets: NDArray[np.int64]
 
     def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
-        partition, of_log = self._partitions(facts)
-        number = partition[at]
-        there = (number >= 0) & (number < self.offsets.shape[1])
-        bound = self.offsets[row, np.where(there, number, 0)]
-        folded = there & (facts.offset[at] < bound)
-        return np.where(of_log[at], folded, facts.sequence[at] <= self.history)
+        return facts.beside_log(self.log).take(at).counts(self.history, self.offsets, row)
 
     def order(self, facts: EntityFacts, at: Index) -> Index:
-        of_log = self._partitions(facts)[1][at]
-        in_log = facts.offset[at] << PLACE_BITS | facts.place[at]
-        return np.where(of_log, in_log, facts.sequence[at] - _BEFORE_LOG)
-
-    def _partitions(self, facts: EntityFacts) -> tuple[Index, Mask]:
-        """The partition of each fact (−1: of none), and whether it is of this log."""
-        names, code = facts.origin
-        start = origin_of(self.log, "")
-        numbers = [int(n.removeprefix(start)) if n.startswith(start) else -1 for n in names]
-        partition = np.array([*numbers, -1], np.int64)[code]
-        return partition, partition >= 0
+        return facts.beside_log(self.log).take(at).sequence()
 
 
 @dataclass(frozen=True)

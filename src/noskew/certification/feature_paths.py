@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,8 +43,8 @@ from noskew.stores.log.base import Messages
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.training.history import historical_features
 from noskew.training.keys import positions
@@ -212,34 +212,45 @@ class FeaturePaths:
         )
 
 
+@dataclass
+class _History:
+    """What was read of one partition so far."""
+
+    progress: PartitionProgress = field(default_factory=PartitionProgress)
+    accepted: dict[bytes, int] = field(default_factory=dict)
+
+    def seen(self, identities: Sequence[bytes | None]) -> Mapping[bytes, int]:
+        del identities  # whatever was accepted
+        return self.accepted
+
+
 class _Stream:
     """A stream's rows in memory: the parts that decide, without what makes them durable."""
 
     def __init__(self, view: FeatureView) -> None:
-        self._fold, self._sorting = ViewFold(view, _PROJECT), Screening(view)
-        self._decode = ArrowDecoder(view.source.schema, "a row")
+        self._fold = ViewFold(view, _PROJECT)
+        self._pipeline = EventPipeline([view], ArrowDecoder(view.source.schema, "a row"))
         self.store = MemoryStore()
         self.archive: list[pa.Table] = []
         self._parts_key = parts_key(self._fold.prefix)
 
     def take_in(self, partition: int, rows: pa.Table, known: NDArray[np.int64]) -> None:
         """All rows of a partition, some messages at a time; ``known``: when appended, µs."""
-        mark, chance = PartitionProgress(), Random(len(rows))
-        seen: dict[bytes, int] = {}
+        history, chance = _History(), Random(len(rows))
         payloads = pa.array(
             [encode_arrow(rows.slice(i, 1)) for i in range(len(rows))], pa.large_binary()
         )
-        while mark.next_offset < len(rows) or not self.archive:
-            at = slice(mark.next_offset, min(len(rows), mark.next_offset + chance.randint(1, 64)))
+        while history.progress.next_offset < len(rows) or not self.archive:
+            start = history.progress.next_offset
+            at = slice(start, min(len(rows), start + chance.randint(1, 64)))
             messages = Messages(
                 partition, np.arange(at.start, at.stop), known[at], payloads[at], at.stop
             )
-            decoded = self._decode(messages.payloads)
-            accepted = self._fold.accept(self._sorting(messages, decoded, mark), seen)
+            (accepted,) = self._pipeline(messages, [history])
             if keys := self._fold.keys(accepted, partition):
                 self.store.write(keys, self._fold.rows(accepted, self.store.read(keys)))
-            mark = accepted.mark
-            seen |= accepted.seen
+            history.progress = accepted.progress
+            history.accepted |= accepted.seen
             self.archive.append(accepted.table)
         self.store.write([self._parts_key], [heartbeat_row(MIN_TIME, partition + 1)])
         self.store.write([heartbeat_key(self._fold.prefix)], [heartbeat_row(MIN_TIME, 0)])

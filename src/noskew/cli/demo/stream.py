@@ -43,10 +43,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A replay that is over. ``marks``: what became of the reports, by view."""
+    """A replay that is over. ``progress``: what became of the reports, by view."""
 
     held: list[Held]
-    marks: Mapping[str, PartitionProgress]
+    progress: Mapping[str, PartitionProgress]
     seconds: float
 
 
@@ -112,7 +112,7 @@ def _replayed(store: FeatureStore, clock: FixedClock, steps: Steps, entities: Ta
             else:
                 board.draw()
         seconds = perf_counter() - started
-    return Replayed(held, folding.marks(), seconds)
+    return Replayed(held, folding.progress(), seconds)
 
 
 def _entities(view: FeatureView, reports: pa.Table) -> pa.Table:
@@ -163,7 +163,7 @@ def _prove(
         values = len(served) * served.num_columns
         made.add_row(
             name,
-            *_counted(done.marks[name]),
+            *_counted(done.progress[name]),
             f"{len(entities[name]):,}",
             f"{values:,}",
             *map(_verdict, found.values()),
@@ -180,9 +180,10 @@ def _prove(
     )
 
 
-def _counted(mark: PartitionProgress) -> list[str]:
+def _counted(progress: PartitionProgress) -> list[str]:
     """What became of reports: all of them, those that count, repetitions; of the second, late."""
-    return [f"{n:,}" for n in (mark.consumed, mark.folded, mark.duplicate, mark.late_folded)]
+    counts = progress.consumed, progress.folded, progress.duplicate, progress.late_folded
+    return [f"{n:,}" for n in counts]
 
 
 def _verdict(differ: dict[str, int]) -> str:

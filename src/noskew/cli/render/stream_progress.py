@@ -85,7 +85,7 @@ class LiveView:
         made = stream_table(title, ["view"], ["lag"])
         by_view: dict[str, list[tuple[PartitionPosition, PartitionProgress]]] = {}
         for p in self._last:
-            for view, mark in p.marks.items():
+            for view, mark in p.progress.items():
                 by_view.setdefault(view, []).append((p, mark))
         for view, found in sorted(by_view.items()):
             lag = sum(max(0, p.end - mark.next_offset) for p, mark in found)
@@ -121,4 +121,4 @@ def _faults(progress: Sequence[PartitionPosition]) -> dict[str, str]:
 
 
 def _consumed(progress: PartitionPosition) -> int:
-    return max(m.consumed for m in progress.marks.values())
+    return max(m.consumed for m in progress.progress.values())

@@ -22,20 +22,17 @@ from noskew.kernel.events import (
     Events,
 )
 from noskew.kernel.keys import integers
+from noskew.kernel.log_facts import LogFacts, offset_in_log
 from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows.codec import version_array
 from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import PLACE_BITS
 from noskew.streaming.fold.view_fold import ViewFold
 
 #: Of a row that is one of several of its entity: which, as :func:`part_of` numbers them.
 _PART = "_part"
-#: Before every event of the log, which are numbered from 0.
-_BEFORE_LOG = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class ArchivedFacts:
             starts = events.offsets[:-1]
             known = np.maximum.reduceat(events.known_time, starts)
             last = np.maximum.reduceat(events.sequence, starts)
-            number = np.where(last < 0, 0, (last >> PLACE_BITS) + 1)
+            number = np.where(last < 0, 0, offset_in_log(last) + 1)
             return known, version_array(known, fold.numbered(number))
 
         horizon = self.view.source.event_id_horizon
@@ -123,27 +120,17 @@ class ArchivedFacts:
                     self.progress(len(table))
 
     def _chosen(self, table: pa.Table) -> pa.Table:
-        arrived = integers(table.column(SEQUENCE).combine_chunks())
-        origin = table.column(ORIGIN).combine_chunks().dictionary_encode()
-        names = {name: i for i, name in enumerate(origin.dictionary.to_pylist())}
-        every = origin_of(self.footing.log, "")
-        of_log = [i for name, i in names.items() if name.startswith(every)]
-        code = origin.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        offset = integers(table.column(OFFSET).combine_chunks())
-        place = integers(table.column(PLACE).combine_chunks())
-        counts = (arrived <= self.footing.history) & ~np.isin(code, of_log)
-        sequence, part = arrived - _BEFORE_LOG, np.zeros(len(table), np.int64)
+        facts = LogFacts.of(table, self.footing.log)
+        bounds = np.zeros(max(self.marks, default=0) + 1, np.int64)
         for number, mark in self.marks.items():
-            mine = code == names.get(origin_of(self.footing.log, number), -2)
-            counts = np.where(mine, offset < mark.next_offset, counts)
-            sequence = np.where(mine, offset << PLACE_BITS | place, sequence)
-            part[mine] = number + 1
+            bounds[number] = mark.next_offset
+        counts = facts.counts(self.footing.history, bounds)
         at = table.column_names.index(SEQUENCE)
-        made = table.set_column(at, SEQUENCE, pa.array(sequence))
-        made = made.drop_columns([ORIGIN, OFFSET, PLACE])
+        numbered = table.set_column(at, SEQUENCE, pa.array(facts.sequence()))
+        numbered = numbered.drop_columns([ORIGIN, OFFSET, PLACE])
         if self.view.has_partial_rows:
-            made = made.append_column(_PART, pa.array(part))
-        return made if counts.all() else made.filter(pa.array(counts))
+            numbered = numbered.append_column(_PART, pa.array(facts.partition + 1))
+        return numbered if counts.all() else numbered.filter(pa.array(counts))
 
 
 def _with_log(events: Events) -> Events:

@@ -9,14 +9,9 @@ import pyarrow as pa
 
 from noskew.kernel.events import OFFSET, ORIGIN, PLACE, SEQUENCE
 from noskew.kernel.keys import buckets_of, encode_columns, integers
+from noskew.kernel.log_facts import offset_in_log, place_in_log
 from noskew.kernel.transforms.pipeline import BUCKET
 from noskew.stores.offline.base import TableSpec
-from noskew.streaming.fold.screening import PLACE_BITS
-
-
-def origin_of(log: str, partition: int | str) -> str:
-    """How a partition of the log of an identity is called in tables, and in their notes."""
-    return f"{log}:{partition}"
 
 
 def event_batches(events: pa.Table, origin: str, spec: TableSpec) -> Iterator[pa.RecordBatch]:
@@ -27,6 +22,6 @@ def event_batches(events: pa.Table, origin: str, spec: TableSpec) -> Iterator[pa
     made = events.set_column(events.column_names.index(BUCKET), BUCKET, pa.array(bucket))
     made = made.drop_columns([SEQUENCE])
     made = made.append_column(ORIGIN, pa.array([origin] * len(events), pa.string()))
-    made = made.append_column(OFFSET, pa.array(sequence >> PLACE_BITS))
-    place = (sequence & (1 << PLACE_BITS) - 1).astype(np.int32)
+    made = made.append_column(OFFSET, pa.array(offset_in_log(sequence)))
+    place = place_in_log(sequence).astype(np.int32)
     yield from made.append_column(PLACE, pa.array(place)).to_batches()

@@ -145,7 +145,7 @@ class Remote:
         for change in changes:
             view = self._views[change.prefix]
             view.rows |= zip(change.keys, change.rows, strict=True)
-            view.progress[progress_key(change.prefix, change.partition)] = change.progress
+            view.progress[progress_key(change.prefix, change.partition)] = change.progress_row
             view.added[change.partition] = change.version
 
     def work(self, *, now: bool = False) -> bool:

@@ -75,14 +75,14 @@ class StreamMetrics(Collector, Closing):
         for p in progress:
             if p.waiting:
                 continue  # folded, and not there for readers
-            for view, mark in p.marks.items():
+            for view, mark in p.progress.items():
                 at_end = before if before is not None and mark.next_offset >= p.end else MIN_TIME
                 self._fresh[view, p.partition] = max(mark.known, at_end)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
         progress = list(self._progress)
-        each = [(v, p, mark) for p in progress for v, mark in sorted(p.marks.items())]
+        each = [(v, p, mark) for p in progress for v, mark in sorted(p.progress.items())]
         yield from self._counters(each)
         yield from self._gauges(each)
         yield from self._of_the_process(progress)

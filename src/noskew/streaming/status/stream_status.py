@@ -16,12 +16,12 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name
+from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import fresh_key, progress_key, rows_prefix
 from noskew.kernel.rows.codec import version_of
 from noskew.registry.store import SqlRegistry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.quarantine.table import QuarantineTotals, info_of, totals

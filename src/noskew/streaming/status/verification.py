@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, StoreError
 from noskew.kernel.hashing import hash_slices
+from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import VERSION_BYTES
@@ -19,7 +20,6 @@ from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError, OffsetLostError, RebuiltError
+from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
@@ -22,7 +23,6 @@ from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
 from noskew.streaming.fold.identities import Identities

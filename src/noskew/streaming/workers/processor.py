@@ -22,6 +22,7 @@ from noskew.resources import Closing
 from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.progress import PartitionProgress
@@ -54,7 +55,7 @@ class PartitionPosition:
     partition: int
     next_offset: int
     end: int
-    marks: dict[str, PartitionProgress]
+    progress: dict[str, PartitionProgress]
     waiting: int
     published_again: int = 0
     fault: StoreError | None = None
@@ -128,7 +129,7 @@ class Processor(Closing):
         self._log, self._state, self._ground = log, state, ground
         self._project, self._source = project, source.name
         self._publishing, self._freshness = publishing, freshness
-        self._decode = decoder(source)
+        self._pipeline = EventPipeline([f.view for f in ground.folds], decoder(source))
         self._assignment = assignment
         self._partitions: dict[int, PartitionFold] = {}
         self._told = self._looked = -math.inf
@@ -197,7 +198,7 @@ class Processor(Closing):
         waiting, again, fault = self._publishing.waiting, self.published_again, self.fault
         return [
             PartitionPosition(
-                p, w.next_offset, ends.get(p, w.next_offset), w.marks, waiting, again, fault
+                p, w.next_offset, ends.get(p, w.next_offset), w.progress, waiting, again, fault
             )
             for p, w in self._partitions.items()
         ]
@@ -214,7 +215,7 @@ class Processor(Closing):
             number: PartitionFold(
                 self._ground.folds,
                 number,
-                decode=self._decode,
+                pipeline=self._pipeline,
                 state=self._state,
                 space=self._state.space(space_name(self._project, self._source, number)),
             )
