@@ -33,8 +33,8 @@ def locate(
         config = Config(project=check_name(project, "project"))
     if config is not None:
         return start.resolve(), config
-    found = find_root(start)
-    return found, load(found)
+    directory = find_root(start)
+    return directory, load(directory)
 
 
 def open_registry(config: Config, root: Path) -> SqlRegistry:
@@ -58,9 +58,14 @@ def open_offline(config: Config, root: Path) -> OfflineStore:
     )
 
 
-def open_online(config: Config, root: Path) -> OnlineStore:
-    """The online store. A Redis that may lose rows is refused here."""
-    return open_store(_anchored(config.online.url, root))
+def open_online(config: Config, root: Path, *, read_only: bool = False) -> OnlineStore:
+    """The online store. A Redis that may lose rows is refused here.
+
+    ``read_only``: for reading only where that is an option of the store; it is empty if nothing
+    was ever written.
+    """
+    url = _anchored(config.online.url, root)
+    return open_store(_for_reading(url) if read_only else url)
 
 
 def open_logs(root: Path, clock: Clock) -> Logs:
@@ -72,10 +77,21 @@ def open_logs(root: Path, clock: Clock) -> Logs:
 
 def _anchored(url: str, root: Path) -> str:
     """The address with its path taken from ``root``, and the folder of that path made."""
-    made = anchor(url, root)
-    if made != url:
-        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-    return made
+    anchored = anchor(url, root)
+    if anchored != url:
+        Path(anchored.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+    return anchored
+
+
+def _for_reading(url: str) -> str:
+    """The address of a store, for reading only where that is an option of the store."""
+    if not url.startswith("lmdb:") or "readonly=" in url:
+        return url
+    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
+    if not (path / "data.mdb").exists():
+        # Nothing was written yet: an empty store is there to be read until something is.
+        open_store(url).close()
+    return url + ("&" if "?" in url else "?") + "readonly=true"
 
 
 def _namespace(project: str) -> str:

@@ -9,7 +9,6 @@ import logging
 import sys
 from pathlib import Path
 
-from noskew import config as configuration
 from noskew.answer_log.log import ServedLog
 from noskew.clock import Clock
 from noskew.config import Config
@@ -17,12 +16,12 @@ from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
+from noskew.project_stores.project_stores import ProjectStores
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.http.compiled import Snapshot, is_remote
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
-from noskew.stores.online import open_store
 from noskew.stores.online.base import OnlineStore
 
 log = logging.getLogger("noskew.serving")
@@ -43,9 +42,9 @@ class Backend:
         self._root, self._config, self._clock = root, config, clock
         self._skew = SkewMetrics()
         self.metrics = Metrics([self._skew])
+        self._stores = ProjectStores(root, config=config, clock=clock, read_only=True)
         self._registry: SqlRegistry | None = None
         self._store: OnlineStore | None = None
-        self._retired: list[OnlineStore] = []
         self._applied = Applied(0, Project())
         self._snapshot: Snapshot | None = None
         self._compiled: tuple[int, OnlineStore | None] = (0, None)
@@ -145,9 +144,7 @@ class Backend:
         self._snapshot = None
         if self.served is not None:
             self.served.close()
-        for opened in (*self._retired, self._store, self._registry):
-            if opened is not None:
-                opened.close()
+        self._stores.close()
         self._store = self._registry = None
 
     # ---------------------------------------------------------------- in the thread of refresh
@@ -165,16 +162,14 @@ class Backend:
                 return old.ping()
             except StoreUnavailableError as error:
                 log.warning("opening the online store again: %s", error)
-        self._store = open_store(_for_reading(self._config.online.url, self._root))
-        if old is not None:
-            self._retired.append(old)
+        self._store = self._stores.online if old is None else self._stores.reopen_online()
 
     def _ask_registry(self) -> None:
         """Take note of what is applied; if the registry is down, what was known stays."""
         project = self._config.project
         try:
             if self._registry is None:
-                self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
+                self._registry = self._stores.registry
             if self._registry.head(project) != self._applied.version:
                 self._applied = self._registry.current(project)
             self._skew.refresh(self._registry, project)
@@ -220,25 +215,6 @@ class Backend:
         if lacking != self._told:
             log.warning("%s", lacking)
             self._told = lacking
-
-
-def _for_reading(url: str, root: Path) -> str:
-    """The store's address, for reading only where that is an option of the store."""
-    url = _made_directory(url, root)
-    if not url.startswith("lmdb:") or "readonly=" in url:
-        return url
-    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
-    if not (path / "data.mdb").exists():
-        # Nothing was written yet: an empty store is there to be read until something is.
-        open_store(url).close()
-    return url + ("&" if "?" in url else "?") + "readonly=true"
-
-
-def _made_directory(url: str, root: Path) -> str:
-    made = configuration.anchor(url, root)
-    if made != url:
-        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-    return made
 
 
 def _forget_functions(package: str, applied: Applied) -> None:
