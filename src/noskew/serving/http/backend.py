@@ -9,7 +9,6 @@ import logging
 import sys
 from pathlib import Path
 
-from noskew import config as configuration
 from noskew.answer_log.log import ServedLog
 from noskew.clock import Clock
 from noskew.config import Config
@@ -17,12 +16,12 @@ from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
+from noskew.project_stores.project_stores import ProjectStores
 from noskew.registry.store import SqlRegistry
 from noskew.registry.versions import Applied
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from noskew.serving.http.snapshot import Snapshot
-from noskew.stores.online import open_store
 from noskew.stores.online.base import OnlineStore
 
 log = logging.getLogger("noskew.serving")
@@ -45,9 +44,9 @@ class Backend:
         self._root, self._config, self._clock = root, config, clock
         self._skew = SkewMetrics()
         self.metrics = Metrics([self._skew])
+        self._stores = ProjectStores(root, config=config, clock=clock, read_only=True)
         self._registry: SqlRegistry | None = None
         self._store: OnlineStore | None = None
-        self._retired: list[OnlineStore] = []
         self._applied = Applied(0, Project())
         self._snapshot: Snapshot | None = None
         self._compiled: tuple[int, OnlineStore | None] = (0, None)
@@ -147,9 +146,7 @@ class Backend:
         self._snapshot = None
         if self.served is not None:
             self.served.close()
-        for opened in (*self._retired, self._store, self._registry):
-            if opened is not None:
-                opened.close()
+        self._stores.close()
         self._store = self._registry = None
 
     # ---------------------------------------------------------------- in the thread of refresh
@@ -167,17 +164,14 @@ class Backend:
                 return old.ping()
             except StoreUnavailableError as error:
                 log.warning("opening the online store again: %s", error)
-        url = _made_directory(self._config.online.url, self._root)
-        self._store = open_store(url, readonly=True)
-        if old is not None:
-            self._retired.append(old)
+        self._store = self._stores.online if old is None else self._stores.reopen_online()
 
     def _ask_registry(self) -> None:
         """Take note of what is applied; if the registry is down, what was known stays."""
         project = self._config.project
         try:
             if self._registry is None:
-                self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
+                self._registry = self._stores.registry
             if self._registry.head(project) != self._applied.version:
                 self._applied = self._registry.current(project, reuse=self._applied)
             self._skew.refresh(self._registry, project)
@@ -224,13 +218,6 @@ class Backend:
         if lacking != self._told:
             log.warning("%s", lacking)
             self._told = lacking
-
-
-def _made_directory(url: str, root: Path) -> str:
-    made = configuration.anchor(url, root)
-    if made != url:
-        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-    return made
 
 
 def _forget_functions(package: str, applied: Applied) -> None:

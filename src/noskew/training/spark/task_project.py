@@ -17,8 +17,7 @@ import msgspec
 from noskew.config import Config
 from noskew.definitions.loading import make_importable
 from noskew.definitions.project import Definitions, Project
-from noskew.project_stores import factories
-from noskew.resources import Closing
+from noskew.project_stores.task_stores import task_stores
 from noskew.runners.spark.runner import SparkRunner
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
@@ -100,18 +99,12 @@ class TaskProject:
     @property
     def offline(self) -> OfflineStore:
         """The offline store; it stays open for the next task."""
-        opened = _opened(self.context["config"], self.context["root"])
-        if opened.offline is None:
-            opened.offline = factories.open_offline(self.config, self._root)
-        return opened.offline
+        return task_stores(self._root, self.config).offline
 
     @property
     def online(self) -> OnlineStore:
         """The online store; it stays open for the next task."""
-        opened = _opened(self.context["config"], self.context["root"])
-        if opened.online is None:
-            opened.online = factories.open_online(self.config, self._root)
-        return opened.online
+        return task_stores(self._root, self.config).online
 
     @property
     def _root(self) -> Path:
@@ -121,31 +114,8 @@ class TaskProject:
 # ---------------------------------------------------------------- of the process of a task
 
 
-class _Opened(Closing):
-    """The stores of one project. A process of Spark runs one task at a time."""
-
-    def __init__(self) -> None:
-        self.offline: OfflineStore | None = None
-        self.online: OnlineStore | None = None
-
-    def close(self) -> None:
-        for store in (self.offline, self.online):
-            if store is not None:
-                store.close()
-
-
-#: What the task before has opened, by its place: one at most.
-_held: dict[tuple[str, str], _Opened] = {}
 #: Where functions come from, and a digest of their code.
 _imported: dict[str, str] = {}
-
-
-def _opened(config: str, root: str) -> _Opened:
-    if (config, root) not in _held:
-        while _held:
-            _held.popitem()[1].close()
-        _held[config, root] = _Opened()
-    return _held[config, root]
 
 
 @lru_cache(maxsize=4)
