@@ -20,9 +20,9 @@ import noskew as ns
 from bench import data
 from bench.result import Result
 from bench.timing import median, spread
-from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_view
 from noskew.clock import SystemClock
+from noskew.registry.records.certificate import Certificate
 from noskew.training.ingest import BATCH_ROWS, Ingest, open_connector
 
 _USERS = 1_000_000

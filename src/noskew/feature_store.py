@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from noskew.audit.audit import Audit
 from noskew.audit.report import SkewReport
-from noskew.certification.certificate import Certificate
 from noskew.certification.certifications import SAMPLE_ROWS, Certifications, PathProgress
 from noskew.clock import to_micros
 from noskew.definitions.loading import load_project, make_importable
@@ -25,6 +24,7 @@ from noskew.project_stores.project_stores import ProjectStores
 from noskew.reading.reader import OnlineReader
 from noskew.reading.response import OnlineResponse
 from noskew.registry.plan import Plan, plan
+from noskew.registry.records.certificate import Certificate
 from noskew.registry.versions import Applied
 from noskew.streaming.streams import Streams
 from noskew.streaming.workers.processor import StreamWatcher

@@ -15,7 +15,6 @@ import pytest
 from pyarrow import orc
 
 import noskew as ns
-from noskew.certification.certificate import Certificate
 from noskew.certification.other_engines import other_engines
 from noskew.certification.outcomes import compare_outcomes, run_in_batches
 from noskew.certification.transform_paths import bulk, runner_of
@@ -24,6 +23,7 @@ from noskew.config import Config
 from noskew.errors import CertificateError, TransformError
 from noskew.intake.tables import table_name
 from noskew.kernel.bits import differences
+from noskew.registry.records.certificate import Certificate
 from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.training.spark.runners import Runners
 from tests.frontends import test_postgres, test_spark

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import noskew as ns
-from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_view
 from noskew.clock import FixedClock
+from noskew.registry.records.certificate import Certificate
 from tests.frontends.skewed import SKEWED
 from tests.frontends.test_corpus import VIEWS
 

@@ -10,7 +10,7 @@ from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.registry.lineage import lineage
 from noskew.registry.plan import plan
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql.registry import SqlRegistry
 from noskew.registry.versions import Version, decode_project, encode_project, hashes_of
 from tests.registry.strategies import projects
 

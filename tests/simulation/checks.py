@@ -16,11 +16,11 @@ from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key,
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.event_pipeline import EventPipeline
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference

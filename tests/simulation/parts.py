@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import table_name
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.resources import Closing
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.lmdb import LmdbStore
@@ -48,7 +48,7 @@ class Parts(Closing):
             else SimulatedOnline(world.online, random, calls, who)
         )
         self.seconds = world.seconds
-        registry: SqlRegistry = world.registry  # type: ignore[assignment]
+        registry: Registry = world.registry  # type: ignore[assignment]
         self.footings = StreamGenerations(PROJECT, registry, world.clock)
         self._bootstrap = Bootstrap(
             self._source, PROJECT, self.log, self.offline, self.online, self.state, self.footings

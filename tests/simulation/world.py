@@ -9,14 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from msgspec import convert
-
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
 from noskew.kernel.log_facts import origin_of
-from noskew.registry.state import Record
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import STREAM
+from noskew.registry.records.record import AnyKind, AnyRecord
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.testing.reference import Fact
 from tests.simulation.calls import Undisturbed
@@ -98,22 +98,22 @@ class Registry:
     """The calls by which processes agree on something."""
 
     def __init__(self) -> None:
-        self._records: dict[tuple[str, str], Record] = {}
-        self.past: list[Record] = []
+        self._records: dict[tuple[str, str], AnyRecord] = {}
+        self.past: list[AnyRecord] = []
 
-    def record(self, project: str, kind: str, key: str) -> Record | None:
+    def record(self, project: str, kind: AnyKind, key: str) -> AnyRecord | None:
         del project
-        return self._records.get((kind, key))
+        return self._records.get((kind.name, key))
 
-    def records(self, project: str, kind: str) -> list[Record]:
+    def records(self, project: str, kind: AnyKind) -> list[AnyRecord]:
         del project
-        return [record for (of, _), record in self._records.items() if of == kind]
+        return [record for (of, _), record in self._records.items() if of == kind.name]
 
-    def swap_record(self, project: str, record: Record, *, expected: Any | None) -> bool:
-        held = self.record(project, record.kind, record.key)
-        if (None if held is None else held.data) != expected:
+    def swap_record(self, project: str, record: AnyRecord, *, expected: Any | None) -> bool:
+        present = self.record(project, record.kind, record.key)
+        if (None if present is None else present.value) != expected:
             return False
-        self._records[record.kind, record.key] = record
+        self._records[record.kind.name, record.key] = record
         self.past.append(record)
         return True
 
@@ -221,15 +221,14 @@ class World:
 
     def footing(self, view: FeatureView, generation: int) -> StreamGeneration:
         """What rows of a view and a generation stand on."""
-        name = f"{view.name}:{view.definition_hash}"
-        held = [convert(r.data, StreamGeneration) for r in self.registry.past if r.key == name]
-        return next(f for f in held if f.generation == generation)
+        name = DefinitionKey.of(view)
+        agreed: list[StreamGeneration] = [r.value for r in self.registry.past if r.key == name]
+        return next(g for g in agreed if g.generation == generation)
 
     def generation(self, view: FeatureView) -> int:
         """How often a view's rows were made anew; −1 before it was first streamed."""
-        name = f"{view.name}:{view.definition_hash}"
-        held = self.registry.record(PROJECT, "stream", name)
-        return -1 if held is None else convert(held.data, StreamGeneration).generation
+        record = self.registry.record(PROJECT, STREAM, DefinitionKey.of(view))
+        return -1 if record is None else int(record.value.generation)
 
     def close(self) -> None:
         """Close the files."""

@@ -12,7 +12,7 @@ from typing import Any
 import noskew as ns
 from noskew.clock import FixedClock
 from noskew.config import Config, OnlineConfig
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql.registry import SqlRegistry
 from noskew.stores.offline import append as appending
 from noskew.stores.offline.iceberg import IcebergStore
 from noskew.stores.online.redis import RedisStore

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from noskew.clock import FixedClock
 from noskew.errors import RegistryError
-from noskew.registry.store import SqlRegistry
-from noskew.streaming.workers.assignment import Assignments, PartitionAssignment, share
+from noskew.registry.records.streaming import Assignments
+from noskew.registry.sql.registry import SqlRegistry
+from noskew.streaming.workers.assignment import PartitionAssignment, share
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop

@@ -25,13 +25,15 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from time import perf_counter
-from typing import Any
 
 from noskew.kernel.online_keys import heartbeat_key, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.reading.request_plan import ViewRequest
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, STREAMED, record_key
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED, STREAM
+from noskew.registry.records.streaming import StreamGeneration
+from noskew.registry.records.views import MaterializedUntil
 from noskew.stores.online.base import OnlineStore
 
 #: Looks that are remembered; there is one a second.
@@ -51,7 +53,8 @@ class Grounds:
     def __init__(self, project: str) -> None:
         self._project = project
         self._partitions: dict[bytes, int] = {}
-        self._records: dict[str, dict[str, dict[str, Any]]] = {}
+        self._runs: Mapping[DefinitionKey, MaterializedUntil] = {}
+        self._generations: Mapping[DefinitionKey, StreamGeneration] = {}
         self._before: dict[bytes, object] = {}
         self._looks: list[tuple[float, RowCoverage]] = []
 
@@ -61,16 +64,16 @@ class Grounds:
         at = bisect_right(looks, start, key=lambda look: look[0])
         return looks[at - 1][1] if at else {}
 
-    def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: SqlRegistry) -> None:
+    def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: Registry) -> None:
         """Note what is held now. Raises what the stores do, and then nothing changes."""
         chosen = {view.prefix: view for view in views}
         rows = self._read(chosen, store)
         held = {prefix: self._held(prefix, rows) for prefix in chosen}
         if self._is_new(chosen, held):
-            self._records = {
-                kind: {r.key: r.data for r in registry.records(self._project, kind)}
-                for kind in (MATERIALIZED, STREAMED)
-            }
+            runs = registry.records(self._project, MATERIALIZED)
+            generations = registry.records(self._project, STREAM)
+            self._runs = {r.key: r.value for r in runs}
+            self._generations = {r.key: r.value for r in generations}
         self._before = held
         made = {prefix: self._ground(view, rows) for prefix, view in chosen.items()}
         if not self._looks or self._looks[-1][1] != made:
@@ -88,12 +91,11 @@ class Grounds:
         """Whether the registry has to be asked: rows changed, or its record was not yet theirs."""
         if held != self._before:
             return True
-        runs = self._records.get(MATERIALIZED, {})
         return any(
             isinstance(version, tuple)
             and (
-                (run := runs.get(record_key(views[prefix].view))) is None
-                or version[0] > run["until"]
+                (run := self._runs.get(DefinitionKey.of(views[prefix].view))) is None
+                or version[0] > run.until
             )
             for prefix, version in held.items()
         )
@@ -116,14 +118,14 @@ class Grounds:
         return found
 
     def _ground(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
-        prefix, key = view.prefix, record_key(view.view)
+        prefix, key = view.prefix, DefinitionKey.of(view.view)
         count = self._partitions.get(prefix, 0)
         if count:
             marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
             numbers = [0 if mark is None else mark[1] for mark in marks]
-            return _streamed(numbers, self._records.get(STREAMED, {}).get(key))
+            return _streamed(numbers, self._generations.get(key))
         held = _version(rows.get(heartbeat_key(prefix)))
-        return _materialized(held, self._records.get(MATERIALIZED, {}).get(key))
+        return _materialized(held, self._runs.get(key))
 
 
 def _version(row: bytes | None) -> tuple[int, int] | None:
@@ -135,26 +137,26 @@ def _there(keys: list[bytes], store: OnlineStore) -> dict[bytes, bytes]:
     return {key: row for key, row in found if row is not None}
 
 
-def _materialized(held: tuple[int, int] | None, record: Mapping[str, Any] | None) -> str:
-    """``held``: the version of the heartbeat; ``record``: the last run, if it is known."""
+def _materialized(held: tuple[int, int] | None, run: MaterializedUntil | None) -> str:
+    """``held``: the version of the heartbeat; ``run``: the last one, if it is known."""
     if held is None:
         return json.dumps({"until": None})
-    if record is not None and held[0] >= record["until"]:
-        return json.dumps({name: record[name] for name in ("until", "number", "sequence")})
+    if run is not None and held[0] >= run.until:
+        return json.dumps({"until": run.until, "number": run.number, "sequence": run.sequence})
     return json.dumps({"until": held[0], "number": held[1], "sequence": None})
 
 
-def _streamed(numbers: list[int], footing: Mapping[str, Any] | None) -> str:
+def _streamed(numbers: list[int], footing: StreamGeneration | None) -> str:
     """``numbers``: of each partition's version; ``footing``: what is agreed on."""
     below = (1 << OFFSET_BITS) - 1
     if footing is None:
         generation = max(v >> OFFSET_BITS for v in numbers)
     else:
-        generation = footing["generation"]
+        generation = footing.generation
     told = {
         "generation": generation,
-        "log": None if footing is None else footing["log"],
-        "history": None if footing is None else footing["history"],
+        "log": None if footing is None else footing.log,
+        "history": None if footing is None else footing.history,
         # While rows are made anew, nothing is claimed of partitions that still have the old.
         "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
     }

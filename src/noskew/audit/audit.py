@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from noskew.answer_log.audit_records import KIND
 from noskew.answer_log.table import ServedTable
 from noskew.audit.causes import skew_cause, version_of_row
 from noskew.audit.judgement import BEHIND, DIFFERENT, UNDECIDED, VERDICTS, Judged, judge
@@ -20,12 +19,15 @@ from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
 from noskew.errors import DefinitionError, NoskewError
 from noskew.intake.logs import Logs
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, record_key
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED, SKEW_AUDIT
+from noskew.registry.records.record import Record
+from noskew.registry.records.serving import SkewAudit, SkewCounts
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
+from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.status.stream_status import archived
 from noskew.training.training_set import TrainingSet
 
@@ -45,7 +47,7 @@ class Audit:
     """
 
     project: str
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     logs: Logs
     clock: Clock
@@ -73,10 +75,10 @@ class Audit:
         """
         period = Period.of(since, until, self.clock)
         found: dict[str, ServiceSkew] = {}
-        for data in kept(self.project, self.registry, service):
-            skew = found.setdefault(data["service"], ServiceSkew(data["service"]))
+        for definition in kept(self.project, self.registry, service):
+            skew = found.setdefault(definition.service, ServiceSkew(definition.service))
             try:
-                table = served_table_of(data)
+                table = served_table_of(definition)
             except DefinitionError as error:
                 skew.faults.append(str(error))
             else:
@@ -117,10 +119,11 @@ class Audit:
 
     def _runs(self, view: FeatureView) -> frozenset[tuple[int, int, int]]:
         """The last run of ``materialize``."""
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        if held is None:
+        record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
+        if record is None:
             return frozenset()
-        return frozenset([(held.data["until"], held.data["number"], held.data["sequence"])])
+        last = record.value
+        return frozenset([(last.until, last.number, last.sequence)])
 
     def _covered(self, view: FeatureView, footing: StreamGeneration) -> int:
         """The time (µs) before which all that was appended to the log is archived."""
@@ -146,13 +149,9 @@ class Audit:
 
     def _remember(self, skew: ServiceSkew, report: SkewReport) -> None:
         now = self.clock.now()
-        data = {
-            "at": now,
-            "since": report.since,
-            "until": report.until,
-            "features": {name: found.counts() for name, found in skew.features.items()},
-        }
-        self.registry.put_record(self.project, Record(KIND, skew.service, data, now))
+        features = {n: SkewCounts(**feature.counts()) for n, feature in skew.features.items()}
+        audit = SkewAudit(now, report.since, report.until, features)
+        self.registry.put_record(self.project, Record(SKEW_AUDIT, skew.service, audit, now))
 
 
 def _cannot(service: FeatureService, rows: Served, why: str, into: ServiceSkew) -> None:

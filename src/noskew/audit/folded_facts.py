@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from noskew.audit.entity_facts import EntityFacts, Folded, Index, Mask
 from noskew.clock import MIN_TIME
 from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.registry.records.streaming import StreamGeneration
 
 _LAST = np.iinfo(np.int64).max
 _BELOW = (1 << OFFSET_BITS) - 1

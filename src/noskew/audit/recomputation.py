@@ -16,8 +16,8 @@ from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
 from noskew.kernel.values import whole
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.training.history import historical_features
 
 _TIME = pa.timestamp("us", "UTC")

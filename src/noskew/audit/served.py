@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from noskew.answer_log.table import KIND, SERIAL, SERVER, ServedTable
+from noskew.answer_log.table import SERIAL, SERVER, ServedTable
 from noskew.clock import Clock, duration_micros, to_micros
 from noskew.definitions.service import FeatureService
 from noskew.errors import DefinitionError, InputError, unknown
 from noskew.kernel.keys import integers
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.kinds import SERVED
+from noskew.registry.records.serving import ServedDefinition
 from noskew.stores.offline.base import EVENT_TIME, Filter, OfflineStore
 from noskew.training.history import DEFAULT_EVENT_TIME
 from noskew.training.training_set import TrainingSet
@@ -50,29 +52,30 @@ def _moment(value: Any, now: int) -> int:
     return to_micros(value)
 
 
-def kept(project: str, registry: SqlRegistry, service: str | None = None) -> list[dict[str, Any]]:
+def kept(project: str, registry: Registry, service: str | None = None) -> list[ServedDefinition]:
     """What was registered of the tables of served answers; of one service, or of all.
 
     Raises NotFoundError for a service of which nothing was ever kept.
     """
-    held = [record.data for record in registry.records(project, KIND)]
-    names = {data["service"] for data in held}
+    definitions = [record.value for record in registry.records(project, SERVED)]
+    names = {definition.service for definition in definitions}
     if service is not None and service not in names:
         raise unknown("served answers of the service", service, names)
-    return [data for data in held if service in (None, data["service"])]
+    return [definition for definition in definitions if service in (None, definition.service)]
 
 
-def served_table_of(data: dict[str, Any]) -> ServedTable:
+def served_table_of(definition: ServedDefinition) -> ServedTable:
     """The table of served answers that something was registered of.
 
     Raises DefinitionError for a definition that means something else by now, or nothing: another
     version of noskew, or of an engine, wrote it.
     """
-    table = ServedTable.from_dict(data)
-    if table.name != data["table"]:
+    table = ServedTable.of(definition)
+    if table.name != definition.table:
         raise DefinitionError(
-            f"answers of {data['service']!r} in {data['table']} were served by another version of "
-            f"noskew, or of an engine, whose values may differ: nothing can be said of them"
+            f"answers of {definition.service!r} in {definition.table} were served by another "
+            f"version of noskew, or of an engine, whose values may differ: nothing can be said of "
+            f"them"
         )
     return table
 

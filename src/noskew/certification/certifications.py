@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from noskew.certification.certificate import Certificate
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, unknown
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.certificate import Certificate
+from noskew.registry.records.kinds import CERTIFICATE, UNCERTIFIED
+from noskew.registry.records.record import Record
+from noskew.registry.records.views import Exemption
 from noskew.registry.versions import Applied
 from noskew.training.spark.runners import Runners
 
 #: Rows of a source's own data that a view is run on.
 SAMPLE_ROWS = 2_000
-_KIND, _UNCERTIFIED = "certificate", "uncertified"
 #: Rows of a source that a view is run on when it is applied without having been verified.
 _QUICK_ROWS = 500
 #: Told the name of a definition, and of the path that it takes.
@@ -30,7 +31,7 @@ Certified = FeatureView | OnDemand
 class Certifications:
     """Certificates, by definition hash: they hold for a definition whatever it is called."""
 
-    registry: SqlRegistry
+    registry: Registry
     clock: Clock
     runners: Runners
 
@@ -58,17 +59,16 @@ class Certifications:
 
     def of(self, item: Certified) -> Certificate | None:
         """The certificate of a definition; None if there is none."""
-        held = self.registry.record(self.project, _KIND, item.definition_hash)
-        return Certificate.from_dict(held.data) if held else None
+        record = self.registry.record(self.project, CERTIFICATE, item.definition_hash)
+        return record.value if record else None
 
     def all(self) -> dict[str, Certificate]:
         """Every certificate by definition hash."""
-        held = self.registry.records(self.project, _KIND)
-        return {record.key: Certificate.from_dict(record.data) for record in held}
+        return {r.key: r.value for r in self.registry.records(self.project, CERTIFICATE)}
 
     def exempt(self) -> dict[str, str]:
         """Who applied a definition without a certificate, by its hash."""
-        return {r.key: r.data["by"] for r in self.registry.records(self.project, _UNCERTIFIED)}
+        return {r.key: r.value.by for r in self.registry.records(self.project, UNCERTIFIED)}
 
     def admit(
         self,
@@ -104,8 +104,8 @@ class Certifications:
 
     def _exempt(self, item: Certified, by: str) -> None:
         """Record that a definition is applied without a certificate."""
-        data = {"name": item.name, "by": by}
-        record = Record(_UNCERTIFIED, item.definition_hash, data, self.clock.now())
+        exemption = Exemption(item.name, by)
+        record = Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
         self.registry.put_record(self.project, record)
 
     def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
@@ -137,7 +137,7 @@ class Certifications:
             )
         else:
             made = certify_function(item, self.clock, thorough=thorough, watch=watch)
-        record = Record(_KIND, made.definition_hash, made.to_dict(), made.made_at)
+        record = Record(CERTIFICATE, made.definition_hash, made, made.made_at)
         self.registry.put_record(self.project, record)
         return made
 

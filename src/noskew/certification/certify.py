@@ -12,7 +12,6 @@ from time import perf_counter
 import pyarrow as pa
 
 from noskew.certification.adversarial_rows import known_at, made_up_rows, ordinary_rows, requests
-from noskew.certification.certificate import Certificate
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.certification.findings import Findings, PathWatcher
 from noskew.certification.other_engines import other_engines
@@ -23,6 +22,7 @@ from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.transforms import FunctionTransform
 from noskew.definitions.view import FeatureView
+from noskew.registry.records.certificate import Certificate
 from noskew.training.spark.runners import Runners
 
 _ORDINARY = ", ordinary numbers"

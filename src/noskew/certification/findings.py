@@ -19,7 +19,6 @@ from noskew.certification.causes import (
     cause_in_features,
     difference_cause,
 )
-from noskew.certification.certificate import PathDifference, PathReport
 from noskew.certification.feature_paths import PathAnswers
 from noskew.certification.other_engines import Engine
 from noskew.certification.outcomes import (
@@ -33,6 +32,7 @@ from noskew.certification.transform_paths import BULK, bulk, ways
 from noskew.clock import to_micros, to_text
 from noskew.errors import NoskewError, TransformError
 from noskew.kernel.bits import differing
+from noskew.registry.records.certificate import PathDifference, PathReport
 
 _LONGEST = 200
 #: How many of the rows that fail are given to another engine, each alone.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from noskew.addresses import Folders, Tenant
 from noskew.config import Config, anchor, find_root, load
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.sql.registry import SqlRegistry
 from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.types import check_name
@@ -38,7 +39,7 @@ def locate(
     return directory, load(directory)
 
 
-def open_registry(config: Config, root: Path) -> SqlRegistry:
+def open_registry(config: Config, root: Path) -> Registry:
     """The registry; files of SQLite are made if absent."""
     return SqlRegistry(_anchored(config.registry.url, root))
 

@@ -10,7 +10,7 @@ from noskew.clock import Clock, SystemClock
 from noskew.config import Config
 from noskew.intake.logs import Logs
 from noskew.project_stores import factories
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 
@@ -47,7 +47,7 @@ class ProjectStores:
         self._replaced: list[OnlineStore] = []
 
     @cached_property
-    def registry(self) -> SqlRegistry:
+    def registry(self) -> Registry:
         """Where applied definitions are kept."""
         return factories.open_registry(self.config, self.root)
 

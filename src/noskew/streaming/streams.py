@@ -21,7 +21,7 @@ from noskew.errors import (
 )
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name, table_spec
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
@@ -60,7 +60,7 @@ class Streams:
     clock: Clock
     buckets: int
     logs: Logs
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     online: OnlineStore
 

@@ -16,9 +16,11 @@ from noskew.kernel.online_keys import (
     rows_prefix,
     view_prefix,
 )
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, record_key
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED
+from noskew.registry.records.record import Record
+from noskew.registry.records.views import MaterializedUntil
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import EarlierRun, Materialized, materialize
@@ -44,7 +46,7 @@ class Materializations:
     """The views of one project that were brought online, and how far."""
 
     project: str
-    registry: SqlRegistry
+    registry: Registry
     clock: Clock
 
     def run_all(
@@ -100,8 +102,8 @@ class Materializations:
 
     def until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        return int(held.data["until"]) if held else None
+        last = self._last(view)
+        return last.until if last else None
 
     def prune(
         self, views: Iterable[FeatureView], online: OnlineStore, *, dry_run: bool = False
@@ -114,26 +116,28 @@ class Materializations:
         current = {v.definition_hash for v in views}
         found = []
         for record in self.registry.records(self.project, MATERIALIZED):
-            name, _, definition_hash = record.key.partition(":")
-            if definition_hash not in current:
-                prefix = view_prefix(self.project, definition_hash)
+            if record.key.definition_hash not in current:
+                prefix = view_prefix(self.project, record.key.definition_hash)
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
                     self.registry.delete_record(self.project, MATERIALIZED, record.key)
-                found.append(Pruned(name, definition_hash, rows))
+                found.append(Pruned(record.key.name, record.key.definition_hash, rows))
         return found
 
     def _remember(self, view: FeatureView, done: Materialized) -> None:
-        data = {"until": done.until, "sequence": done.sequence, "number": done.snapshot_number}
-        self.registry.put_record(
-            self.project, Record(MATERIALIZED, record_key(view), data, self.clock.now())
-        )
+        until = MaterializedUntil(done.until, done.sequence, done.snapshot_number)
+        record = Record(MATERIALIZED, DefinitionKey.of(view), until, self.clock.now())
+        self.registry.put_record(self.project, record)
 
     def _since(self, view: FeatureView, until: int) -> EarlierRun | None:
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        if held is None or until < held.data["until"]:
+        last = self._last(view)
+        if last is None or until < last.until:
             return None  # going back in time: rows of a later version win anyway
-        return EarlierRun(held.data["until"], held.data["sequence"])
+        return EarlierRun(last.until, last.sequence)
+
+    def _last(self, view: FeatureView) -> MaterializedUntil | None:
+        record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
+        return record.value if record else None
 
 
 def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:

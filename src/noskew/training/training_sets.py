@@ -16,8 +16,8 @@ from noskew.definitions.service import FeatureService
 from noskew.errors import CorruptDataError
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.history import KnownAt
-from noskew.registry.state import SavedTrainingSet as Saved
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.training_sets import SavedTrainingSet as Saved
 from noskew.runners.spark.session import is_frame
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.training import frames
@@ -36,7 +36,7 @@ class TrainingSets:
 
     project: str
     root: Path
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     clock: Clock
 

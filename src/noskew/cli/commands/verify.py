@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def verify(
             progress=lambda name, path: status.update(f"[b]{name}[/b]: {path}"),
         )
     if as_json:
-        out.print_json(data=[c.to_dict() for c in found])
+        out.print_json(data=[asdict(c) for c in found])
     else:
         out.print(certificates.certificates_table(found))
         for part in certificates.details(found):

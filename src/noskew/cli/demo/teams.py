@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from noskew.certification.certificate import Certificate
 from noskew.cli.render.certified import certified
 from noskew.cli.render.listing import new_table
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
+from noskew.registry.records.certificate import Certificate
 
 
 def teams_table(store: FeatureStore) -> Table:

@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from noskew.certification.certificate import Certificate
 from noskew.cli.render.listing import new_table
+from noskew.registry.records.certificate import Certificate
 
 _MOST = 6
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from noskew.certification.certificate import Certificate
+from noskew.registry.records.certificate import Certificate
 
 
 def certified(held: Certificate | None, exempt: str | None) -> Text:

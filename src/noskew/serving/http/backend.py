@@ -17,7 +17,7 @@ from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
 from noskew.project_stores.project_stores import ProjectStores
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.registry.versions import Applied
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
@@ -45,7 +45,7 @@ class Backend:
         self._skew = SkewMetrics()
         self.metrics = Metrics([self._skew])
         self._stores = ProjectStores(root, config=config, clock=clock, read_only=True)
-        self._registry: SqlRegistry | None = None
+        self._registry: Registry | None = None
         self._store: OnlineStore | None = None
         self._applied = Applied(0, Project())
         self._snapshot: Snapshot | None = None
@@ -89,7 +89,7 @@ class Backend:
             raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
         return self._store
 
-    def registry(self) -> SqlRegistry:
+    def registry(self) -> Registry:
         """The registry, if it is open. Raises StoreUnavailableError if it is not."""
         if self._registry is None:
             raise StoreUnavailableError(f"this server is not ready: {self._lacking}")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from noskew.definitions.view import FeatureView
 from noskew.errors import FencedError, NoteMismatchError
 from noskew.kernel.log_facts import origin_of
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
 from noskew.stores.state.lmdb import Space, StateStore
@@ -18,7 +19,6 @@ from noskew.streaming.archive.tables import event_batches
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.fold import keys
 from noskew.streaming.fold.event_pipeline import EventPipeline
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import Quarantined

@@ -26,8 +26,8 @@ from noskew.kernel.log_facts import LogFacts, offset_in_log
 from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows.codec import version_array
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 

@@ -13,9 +13,9 @@ from itertools import islice
 
 from noskew.kernel.online_keys import has_generation
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import StreamGeneration
 
 #: Rows that are looked at in one call.
 _BATCH = 10_000

@@ -12,9 +12,9 @@ from typing import Protocol
 from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
 from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_key, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.partition import PartitionFold, ViewStep
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_lost
 

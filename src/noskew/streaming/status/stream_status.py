@@ -19,7 +19,7 @@ from noskew.intake.tables import table_name
 from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import fresh_key, progress_key, rows_prefix
 from noskew.kernel.rows.codec import version_of
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.streaming.fold.generation import StreamGenerations
@@ -107,7 +107,7 @@ class Observer:
 
     project: str
     clock: Clock
-    registry: SqlRegistry
+    registry: Registry
     logs: Logs
     offline: Callable[[], OfflineStore]
     online: Callable[[], OnlineStore]

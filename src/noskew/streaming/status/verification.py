@@ -15,13 +15,13 @@ from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import VERSION_BYTES
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_online

@@ -9,30 +9,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-import msgspec
-
 from noskew.clock import Clock
 from noskew.errors import ConflictError, NoskewError
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.kinds import ASSIGNMENTS
+from noskew.registry.records.record import Record
+from noskew.registry.records.streaming import Assignments
 from noskew.resources import Closing
 from noskew.stores.boot import boot_id
 
 #: A worker that was not heard of for so long has no claims.
 LEASE_S = 5.0
-_KIND = "stream_claims"
 _TRIES = 50
-
-
-class Assignments(msgspec.Struct, frozen=True):
-    """What is agreed: how often each worker was heard, and the owner of each partition."""
-
-    workers: dict[str, int] = {}
-    owners: dict[int, str] = {}
-
-    def of(self, worker: str) -> frozenset[int]:
-        """The partitions of a worker."""
-        return frozenset(n for n, owner in self.owners.items() if owner == worker)
 
 
 def share(
@@ -87,7 +75,7 @@ class PartitionAssignment(Closing):
     agree. While the registry cannot be reached, everybody keeps what it has.
     """
 
-    registry: SqlRegistry
+    registry: Registry
     project: str
     source: str
     partitions: Callable[[], int]
@@ -164,17 +152,12 @@ class PartitionAssignment(Closing):
     ) -> frozenset[int]:
         """Agree on a change, on top of whatever others agreed on meanwhile."""
         for _ in range(_TRIES):
-            held = self.registry.record(self.project, _KIND, self.source)
-            before = None if held is None else held.data
-            made, wanted = change(Assignments() if before is None else _agreed(before))
-            data = {"workers": made.workers, "owners": {str(n): w for n, w in made.owners.items()}}
-            record = Record(_KIND, self.source, data, self.clock.now())
-            if self.registry.swap_record(self.project, record, expected=before):
+            record = self.registry.record(self.project, ASSIGNMENTS, self.source)
+            before = None if record is None else record.value
+            agreed, wanted = change(before or Assignments())
+            changed = Record(ASSIGNMENTS, self.source, agreed, self.clock.now())
+            if self.registry.swap_record(self.project, changed, expected=before):
                 return wanted
         raise ConflictError(
             f"the claims on the source {self.source!r} changed {_TRIES} times in a row meanwhile"
         )
-
-
-def _agreed(data: Mapping[str, Mapping[str, object]]) -> Assignments:
-    return msgspec.convert(data, Assignments, strict=False)

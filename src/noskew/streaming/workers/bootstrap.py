@@ -17,14 +17,15 @@ from noskew.kernel.log_facts import origin_of
 from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
-from noskew.registry.view_records import record_key
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
 from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
+from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
@@ -127,7 +128,7 @@ class Bootstrap:
         except NoskewError:
             return
         for fold in folds:
-            footing = agreed.get(record_key(fold.view))
+            footing = agreed.get(DefinitionKey.of(fold.view))
             if footing is None or footing.generation != fold.generation:
                 raise _rebuilt(fold)
 

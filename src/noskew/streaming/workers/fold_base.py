@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noskew.intake.tables import table_name
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.workers.bootstrap import Bootstrap
 

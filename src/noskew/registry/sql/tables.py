@@ -6,8 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
-    Identity,
-    Index,
     Integer,
     MetaData,
     String,
@@ -66,24 +64,6 @@ definitions = Table(
     Column("data", Text, nullable=False),
 )
 
-materializations = Table(
-    f"{_PREFIX}materialization",
-    metadata,
-    # SQLite counts up only in a column that is exactly INTEGER PRIMARY KEY.
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
-    Column("project", String(128), nullable=False),
-    Column("view", String(128), nullable=False),
-    Column("definition_hash", String(64), nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("snapshot_number", BigInteger, nullable=False),
-    Column("row_count", BigInteger, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger),
-    Column("status", String(16), nullable=False),
-    Column("error", Text, nullable=False),
-    Index(f"{_PREFIX}materialization_of", "project", "view", "definition_hash", "id"),
-)
-
 training_sets = Table(
     f"{_PREFIX}training_set",
     metadata,
@@ -94,7 +74,7 @@ training_sets = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-#: Anything else a room must remember about a project: certificates, audits, offsets.
+#: What rooms remember of a project beside its definitions: noskew.registry.records.kinds.
 records = Table(
     f"{_PREFIX}record",
     metadata,

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     URL,
     Connection,
@@ -26,8 +27,8 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from noskew.errors import ConfigError, CorruptDataError, RegistryError, missing_extra
-from noskew.registry.faults import registry_faults
-from noskew.registry.tables import SCHEMA_VERSION, metadata, schema_table
+from noskew.registry.sql.faults import registry_faults
+from noskew.registry.sql.tables import SCHEMA_VERSION, metadata, schema_table
 
 #: How long to wait for somebody else's transaction, in seconds. Ours take milliseconds, so a
 #: longer wait means a stopped process or a broken network.
@@ -153,6 +154,19 @@ def parse_url(url: str) -> URL:
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that may say ON CONFLICT, in the dialect of the connection."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def json_of(document: str, what: str) -> Any:
+    """JSON data that a row has as text.
+
+    Raises CorruptDataError for what is no JSON.
+    """
+    try:
+        return orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise CorruptDataError(
+            f"the registry's {what} is damaged ({error}); restore the registry from a backup"
+        ) from error
 
 
 def _engine(url: URL) -> Engine:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,6 @@ class Certificate:
     def is_equal(self) -> bool:
         """Whether every path gave the same values, bit for bit."""
         return not self.differences
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Certificate:
-        """The inverse of :meth:`to_dict`."""
-        parts = dict(data)
-        parts["paths"] = tuple(PathReport(**p) for p in parts["paths"])
-        parts["differences"] = tuple(PathDifference(**d) for d in parts["differences"])
-        return cls(**parts)
 
     def __repr__(self) -> str:
         state = "equal" if self.is_equal else f"{len(self.differences)} differences"
