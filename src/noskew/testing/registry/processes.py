@@ -102,7 +102,7 @@ class Applier:
         try:
             while True:
                 versions.append(self._pipe.recv())
-        except EOFError:
+        except (EOFError, OSError):  # the end, or half of a last answer
             return versions
 
 
