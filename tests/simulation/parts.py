@@ -17,7 +17,8 @@ from noskew.streaming.footing import Footings
 from noskew.streaming.ground import Ground
 from noskew.streaming.keys import space_name
 from noskew.streaming.partition import Partition
-from noskew.streaming.publishing import Publishing, publishing
+from noskew.streaming.publishers import publishing
+from noskew.streaming.publishing import Publishing
 from noskew.streaming.verification import Verification, Verified
 from noskew.streaming.view_fold import ViewFold
 from tests.simulation.log import SimulatedLog

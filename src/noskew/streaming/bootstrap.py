@@ -233,11 +233,13 @@ class Bootstrap:
                 found = facts.identified(identities.oldest(part.mark))
             identities.restore(found, epoch=part.epoch)
         progress = progress_key(fold.prefix, part.number)
+        if self.online.embedded_at is None and not self.online.may_lose_writes:
+            self.online.delete([progress])  # it says what is published, of other rows
         row = part.mark.to_row(fold.version(part.mark))
         mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
         part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
-        if self.online.embedded_at is None:  # whatever it says it holds is of other rows
-            for turn in (0, 1):
+        if self.online.embedded_at is None and self.online.may_lose_writes:
+            for turn in (0, 1):  # whatever it says it holds is of other rows
                 self.online.delete(frontier_keys(fold.prefix, part.number, turn))
 
     def _remove_older(self, fold: ViewFold, footing: Footing, space: Space, epoch: int) -> None:

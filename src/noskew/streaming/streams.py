@@ -33,7 +33,7 @@ from noskew.streaming.footing import Footings
 from noskew.streaming.freshness import Freshness
 from noskew.streaming.ground import Ground
 from noskew.streaming.processor import Assignment, Processor, Progress, Watcher
-from noskew.streaming.publishing import publishing
+from noskew.streaming.publishers import publishing
 from noskew.streaming.verification import Verification, Verified
 
 #: Told of a view's name, and how many more of its events are done.
