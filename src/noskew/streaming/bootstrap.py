@@ -233,8 +233,6 @@ class Bootstrap:
                 found = facts.identified(identities.oldest(part.mark))
             identities.restore(found, epoch=part.epoch)
         progress = progress_key(fold.prefix, part.number)
-        if self.online.embedded_at is None and not self.online.may_lose_writes:
-            self.online.delete([progress])  # it says what is published, of other rows
         row = part.mark.to_row(fold.version(part.mark))
         mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
         part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
