@@ -17,7 +17,8 @@ from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.view_fold import ViewFold
-from noskew.streaming.publish.publisher import Publishing, publishing
+from noskew.streaming.publish.publisher import Publishing
+from noskew.streaming.publish.publishers import publishing
 from noskew.streaming.status.verification import Verification, Verified
 from noskew.streaming.workers.bootstrap import Bootstrap
 from noskew.streaming.workers.fold_base import FoldBase

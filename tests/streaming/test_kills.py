@@ -45,6 +45,13 @@ def test_killed_where_rows_are_published(
     _kill_and_compare(tmp_path, redis.url, step)
 
 
+@pytest.mark.parametrize("step", dying.LASTING)
+def test_killed_where_rows_are_published_without_frontiers(
+    tmp_path: Path, step: str, dynamodb_url: str
+) -> None:
+    _kill_and_compare(tmp_path, dynamodb_url, step)
+
+
 def _kill_and_compare(root: Path, url: str | None, step: str) -> None:
     random_ = random.Random(step)
     kills = compared = 0

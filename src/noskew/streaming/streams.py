@@ -29,7 +29,7 @@ from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.background import Archiving
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.publish.freshness import Freshness
-from noskew.streaming.publish.publisher import publishing
+from noskew.streaming.publish.publishers import publishing
 from noskew.streaming.status.verification import Verification, Verified
 from noskew.streaming.workers.assignment import PartitionAssignment
 from noskew.streaming.workers.bootstrap import Bootstrap

@@ -77,7 +77,7 @@ class Embedded:
 
 
 @dataclass
-class _View:
+class View:
     """What one view has on its way. Versions are by partition."""
 
     prefix: bytes
@@ -112,7 +112,7 @@ class Remote:
         self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
     ) -> None:
         self._online, self._state = online, state
-        self._views = {prefix: _View(prefix, footing) for prefix, footing in footings.items()}
+        self._views = {prefix: View(prefix, footing) for prefix, footing in footings.items()}
         #: What has to be there before any row is, and whether it is.
         self._first: dict[bytes, bytes] = {}
         self._is_begun = True
@@ -154,7 +154,7 @@ class Remote:
         self._tried = monotonic()
         try:
             if not self._is_begun:
-                self._put(self._first)
+                self._begin()
                 self._is_begun = True
             for view in self._views.values():
                 self._write(view)
@@ -167,7 +167,11 @@ class Remote:
         self.fault = None
         return True
 
-    def _write(self, view: _View) -> None:
+    def _begin(self) -> None:
+        """Publish what has to be there before any row is."""
+        self._put(self._first)
+
+    def _write(self, view: View) -> None:
         """Publish what waits. When it raises, everything waits on, and some may be written."""
         if view.rows:
             self._put(view.rows)
@@ -177,7 +181,7 @@ class Remote:
             view.progress.clear()
 
     def _put(self, rows: Mapping[bytes, bytes]) -> None:
-        for items in _batches(rows.items()):
+        for items in batches(rows.items()):
             self._online.write([key for key, _ in items], [row for _, row in items])
 
     def _confirm(self) -> None:
@@ -202,7 +206,7 @@ class Remote:
                 self._publish_again(view)
         self._generation = after  # not before: whatever failed until here is looked at again
 
-    def _find_lost(self, view: _View, moved: bool) -> None:
+    def _find_lost(self, view: View, moved: bool) -> None:
         """What the store lost since the last time; everything since then if it ``moved``."""
         for number, confirmed in view.confirmed.items():
             held = self._held(view, number)
@@ -210,7 +214,7 @@ class Remote:
                 since = min(*held, *confirmed)
                 view.lost = since if view.lost is None else min(view.lost, since)
 
-    def _held(self, view: _View, number: int) -> tuple[bytes, bytes]:
+    def _held(self, view: View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
         keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
         found = [
@@ -219,7 +223,7 @@ class Remote:
         ]
         return min(found[: len(found) // 2]), min(found[len(found) // 2 :])
 
-    def _publish_again(self, view: _View) -> None:
+    def _publish_again(self, view: View) -> None:
         """Publish the rows of the state that the store may lack, however many these are."""
         if view.lost is None:
             return
@@ -234,13 +238,13 @@ class Remote:
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
-        for items in _batches(newer):
+        for items in batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
         view.lost = None
         view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, view.begun))
 
-    def _tell_frontier(self, view: _View) -> None:
+    def _tell_frontier(self, view: View) -> None:
         for number, version in view.added.items():
             first, second = view.confirmed[number]
             if version > max(first, second):
@@ -248,22 +252,13 @@ class Remote:
                 self._tell(view, number, turn, version)
                 view.confirmed[number] = (first, version) if turn else (version, second)
 
-    def _tell(self, view: _View, number: int, turn: int, version: bytes) -> None:
+    def _tell(self, view: View, number: int, turn: int, version: bytes) -> None:
         keys = frontier_keys(view.prefix, number, turn)
         self._online.write(keys, [heartbeat_row(*version_of(version))] * len(keys))
 
 
-def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+def batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Keys and rows, as many at a time as a store is given in one call."""
     rest = iter(items)
     while batch := list(islice(rest, _WRITE_ROWS)):
         yield batch
-
-
-def publishing(
-    online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
-) -> Publishing:
-    """What takes rows to ``online`` from the state that is kept for it.
-
-    ``footings``: what the rows of each view stand on, by their prefix.
-    """
-    return Embedded(online) if online.embedded_at is not None else Remote(online, state, footings)

@@ -249,8 +249,8 @@ class Bootstrap:
         row = part.mark.to_row(fold.version(part.mark))
         mark = (keys.mark_key(fold.prefix), part.mark.to_bytes())
         part.space.commit([mark], rows=[(progress, row)], epoch=part.epoch)
-        if self.online.embedded_at is None:  # whatever it says it holds is of other rows
-            for turn in (0, 1):
+        if self.online.embedded_at is None and self.online.may_lose_writes:
+            for turn in (0, 1):  # whatever it says it holds is of other rows
                 self.online.delete(frontier_keys(fold.prefix, part.number, turn))
 
     def _remove_older(
