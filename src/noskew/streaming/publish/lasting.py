@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from noskew.kernel.online_keys import is_entity_key, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
-from noskew.registry.records import StreamGeneration
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.fold.partition import PartitionFold

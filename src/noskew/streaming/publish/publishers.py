@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from noskew.registry.records import StreamGeneration
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.publish.lasting import Lasting
