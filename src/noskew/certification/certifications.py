@@ -85,10 +85,11 @@ class Certifications:
 
         Raises CertificateError with what was found if values differ between paths.
         """
-        held = self.all()
-        lacking = []
-        for item in self._new(wanted, current):
-            certificate = held.get(item.definition_hash)
+        new = list(self._new(wanted, current))
+        certificates = self.all() if new else {}
+        lacking, exempt = [], []
+        for item in new:
+            certificate = certificates.get(item.definition_hash)
             if certificate is None and uncertified_by is None:
                 certificate = self._made(
                     item, sample=_QUICK_ROWS, thorough=False, progress=progress
@@ -96,17 +97,16 @@ class Certifications:
             if certificate is not None and certificate.is_equal:
                 continue
             if uncertified_by is not None:
-                self._exempt(item, uncertified_by)
+                exemption = Exemption(item.name, uncertified_by)
+                exempt.append(
+                    Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
+                )
             elif certificate is not None:
                 lacking.append(certificate)
         if lacking:
             raise CertificateError(_refusal(lacking))
-
-    def _exempt(self, item: Certified, by: str) -> None:
-        """Record that a definition is applied without a certificate."""
-        exemption = Exemption(item.name, by)
-        record = Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
-        self.registry.put_record(self.project, record)
+        if exempt:
+            self.registry.put_records(self.project, exempt)
 
     def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
         applied = {h for hashes in current.hashes.values() for h in hashes.values()}

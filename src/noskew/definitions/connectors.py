@@ -25,7 +25,12 @@ class Connector:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data that :func:`from_dict` reads back."""
-        return {"kind": self.kind, **asdict(self)}
+        options = asdict(self).items()
+        # JSON has lists only, and data is compared with what was read from it.
+        return {
+            "kind": self.kind,
+            **{name: list(v) if isinstance(v, tuple) else v for name, v in options},
+        }
 
     def shown(self) -> dict[str, Any]:
         """Its options for people, without secrets."""

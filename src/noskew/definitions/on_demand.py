@@ -163,8 +163,8 @@ class OnDemand(Described):
         return {
             **self._computed_by(),
             "inputs": [(s.view.definition_hash, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
         }
 
     def _computed_by(self) -> dict[str, Any]:
@@ -183,9 +183,9 @@ class OnDemand(Described):
         return {
             "name": self.name,
             **self._computed_by(),
-            "inputs": [(s.view.name, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
+            "inputs": [[s.view.name, list(s.names)] for s in self.inputs],
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
             **self.documentation(),
         }
 

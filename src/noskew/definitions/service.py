@@ -151,7 +151,7 @@ class FeatureService(Described):
         """Everything, as JSON data; views and functions by name."""
         return {
             "name": self.name,
-            "views": [(s.view.name, list(s.names)) for s in self.selections],
+            "views": [[s.view.name, list(s.names)] for s in self.selections],
             "on_demand": [f.name for f in self.on_demand],
             "full_names": self.full_names,
             **self.documentation(),

@@ -157,7 +157,7 @@ class FunctionTransform:
             "kind": self.kind,
             "function": self.function.path,
             "digest": self.function.digest,
-            "schema": list(self.schema.texts().items()),
+            "schema": self.schema.pairs(),
             "engine": self.engine,
         }
 
