@@ -38,7 +38,7 @@ KEYS = {
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",
     "offline.buckets": "buckets of new tables, 1 to 4096; a table keeps its number",
     "offline.properties": "settings of pyiceberg, such as `s3.endpoint` and `s3.region`",
-    "online.url": "`lmdb:///…`, `redis://…` or [another form](stores.md#open_store)",
+    "online.url": "`lmdb:///…`, `redis://…`, `dynamodb://…` or [others](stores.md#open_store)",
     "serve.host": "where to listen; other than loopback needs `noskew serve --insecure`",
     "serve.port": "the port",
     "serve.workers": "processes that answer",
@@ -125,6 +125,7 @@ def pages() -> dict[str, str]:
             [
                 "noskew.stores.online:open_store",
                 "noskew.stores.online.address:StoreAddress",
+                "noskew.stores.online.dynamodb:create_table",
                 "noskew.stores.online.base:OnlineStore",
                 "noskew.testing.online_store:OnlineStoreTests",
                 "noskew.testing.online_store.suite:OnlineStoreSuite",
