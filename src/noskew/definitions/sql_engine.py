@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from noskew.duckdb_session import isolated_session
 from noskew.errors import DefinitionError, TransformError
 from noskew.types import Schema, from_arrow
 
 if TYPE_CHECKING:
-    import duckdb
+    from duckdb import DuckDBPyConnection
 
 #: Name of the column that carries each row's position through a transform.
 ROW = "_row"
@@ -27,26 +27,14 @@ def with_row_numbers(sql: str) -> str:
     return _numbered(parse_select(sql, "transform"))
 
 
-_local = threading.local()
-
-
-def _connection() -> duckdb.DuckDBPyConnection:
-    """One a thread: opening one takes longer than everything else here."""
-    import duckdb
-
-    if not hasattr(_local, "connection"):
-        made = duckdb.connect(config={"enable_external_access": "false", "threads": 1})
-        made.execute("SET TimeZone = 'UTC'")
-        made.execute("SET python_enable_replacements = false")
-        _local.connection = made
-    held: duckdb.DuckDBPyConnection = _local.connection
-    return held
+def _session() -> DuckDBPyConnection:
+    return isolated_session(threads=1)
 
 
 @lru_cache(maxsize=4_096)
 def _call(function: str, text: str) -> str:
     cast = "::JSON" if function == "json_deserialize_sql" else ""
-    ((found,),) = _connection().execute(f"SELECT {function}(?{cast})", [text]).fetchall()
+    ((found,),) = _session().execute(f"SELECT {function}(?{cast})", [text]).fetchall()
     return str(found)
 
 
@@ -82,17 +70,17 @@ def bound_plan(sql: str, columns: Schema, what: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=4_096)
 def _bound_plan(sql: str, columns: Schema) -> str:
-    connection = _connection()
-    connection.register("_columns", columns.arrow.empty_table())
+    session = _session()
+    session.register("_columns", columns.arrow.empty_table())
     try:
         # Only a table that is in a catalog can be part of a plan that is written down.
-        connection.execute("CREATE OR REPLACE TEMP TABLE inputs AS FROM _columns")
-        ((plan,),) = connection.execute(
+        session.execute("CREATE OR REPLACE TEMP TABLE inputs AS FROM _columns")
+        ((plan,),) = session.execute(
             "SELECT json_serialize_plan(?, optimize := false)", [sql]
         ).fetchall()
     finally:
-        connection.unregister("_columns")
-        connection.execute("DROP TABLE IF EXISTS temp.inputs")
+        session.unregister("_columns")
+        session.execute("DROP TABLE IF EXISTS temp.inputs")
     # DuckDB writes NaN as no reader of JSON knows it; inside a text the quotes were escaped.
     return _NAN.sub('"value":NaN}', str(plan))
 
@@ -102,7 +90,7 @@ _NAN = re.compile('"value":-?NAN}')
 
 def one_row(sql: str, *parameters: Any) -> tuple[Any, ...]:
     """The only row of a query of constants. Raises duckdb.Error."""
-    (row,) = _connection().execute(sql, list(parameters)).fetchall()
+    (row,) = _session().execute(sql, list(parameters)).fetchall()
     return tuple(row)
 
 
@@ -167,11 +155,11 @@ def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, A
     """Names and Arrow types of the output, by running the query on no rows."""
     import pyarrow as pa
 
-    connection = _connection()
+    session = _session()
     empty = columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()
-    connection.register(source_name, empty)
+    session.register(source_name, empty)
     try:
-        found = connection.sql(sql).to_arrow_table().schema
+        found = session.sql(sql).to_arrow_table().schema
     finally:
-        connection.unregister(source_name)
+        session.unregister(source_name)
     return tuple((field.name, field.type) for field in found)
