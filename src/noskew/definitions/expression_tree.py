@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from noskew.definitions.sized_cache import SizedCache
 from noskew.definitions.sql_check import check_transform
 from noskew.definitions.sql_engine import bound_plan, one_row, parse_select
 from noskew.errors import TransformError
@@ -86,6 +87,11 @@ class Node:
         return f"{self.op}({', '.join(str(c.type) for c in self.children)})"
 
 
+#: Trees by statement and columns, and about the bytes of a node of one.
+_BOUND: SizedCache[tuple[Node, DType]] = SizedCache(4 << 20)
+_A_NODE = 400
+
+
 def statement(expression: str) -> str:
     """The SELECT that an expression becomes, in any dialect."""
     return f"SELECT (\n{expression}\n) AS made FROM {INPUTS}"
@@ -96,17 +102,26 @@ def bind(sql: str, columns: Schema, what: str) -> tuple[Node, DType]:
 
     Raises TransformError unless it is one row-wise, deterministic expression over ``columns``.
     """
+    bound = _BOUND.get((sql, columns))
+    if bound is None:
+        bound = _bound(sql, columns, what)
+        nodes = sum(1 for _ in bound[0].walk())
+        _BOUND.put((sql, columns), bound, len(sql) + _A_NODE * nodes)
+    return bound
+
+
+def _bound(sql: str, columns: Schema, what: str) -> tuple[Node, DType]:
     tree = parse_select(sql, what)
     if len(tree.get("select_list", ())) != 1:
         raise TransformError(f"{what}: expected one expression")
-    made = check_transform(sql, INPUTS, columns, what)
+    output = check_transform(sql, INPUTS, columns, what)
     if tree["where_clause"] or tree["from_table"]["type"] != "BASE_TABLE":
         raise TransformError(f"{what}: expected an expression over the inputs, not a query")
     plan = bound_plan(sql, columns, what)
     (scan,) = plan["children"]
     if plan["type"] != "LOGICAL_PROJECTION" or scan["type"] != "LOGICAL_GET":
         raise TransformError(f"{what}: expected an expression over the inputs, not a query")
-    (kind,) = made.values()
+    (kind,) = output.values()
     return _Reader(scan, what).node(plan["expressions"][0]), kind
 
 

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from noskew.definitions.sized_cache import SizedCache
 from noskew.duckdb_session import isolated_session
 from noskew.errors import DefinitionError, TransformError
 from noskew.types import Schema, from_arrow
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 #: Name of the column that carries each row's position through a transform.
@@ -24,23 +26,32 @@ def with_row_numbers(sql: str) -> str:
 
     Meant for statements that :func:`noskew.definitions.sql_check.check_transform` accepts.
     """
-    return _numbered(parse_select(sql, "transform"))
+    numbered = _NUMBERED.get(sql)
+    return numbered if numbered is not None else _numbered(sql, parse_select(sql, "transform"))
+
+
+#: SELECTs with row numbers, by the text they were made of.
+_NUMBERED: SizedCache[str] = SizedCache(4 << 20)
+#: DuckDB's trees as JSON, ten times as long as the text: for one that is soon parsed again.
+_TREES: SizedCache[str] = SizedCache(1 << 20)
 
 
 def _session() -> DuckDBPyConnection:
     return isolated_session(threads=1)
 
 
-@lru_cache(maxsize=4_096)
-def _call(function: str, text: str) -> str:
-    cast = "::JSON" if function == "json_deserialize_sql" else ""
-    ((found,),) = _session().execute(f"SELECT {function}(?{cast})", [text]).fetchall()
-    return str(found)
+def _serialized(sql: str) -> str:
+    tree = _TREES.get(sql)
+    if tree is None:
+        (tree,) = one_row("SELECT json_serialize_sql(?)", sql)
+        _TREES.put(sql, str(tree), len(sql) + len(tree))
+    return str(tree)
 
 
 def parse_select(sql: str, what: str) -> dict[str, Any]:
     """The one SELECT that a text is, as DuckDB's tree."""
-    found = json.loads(_call("json_serialize_sql", sql))
+    text = _serialized(sql)
+    found = json.loads(text)
     if found["error"]:
         message = str(found["error_message"]).splitlines()[0]
         if found["error_type"] == "not implemented":
@@ -49,7 +60,7 @@ def parse_select(sql: str, what: str) -> dict[str, Any]:
     if len(found["statements"]) != 1:
         count = len(found["statements"])
         raise TransformError(f"{what}: expected one SELECT statement, got {count}")
-    if _mentions_row(found):
+    if ROW in text.lower() and _mentions_row(found):
         raise TransformError(f"{what}: the name {ROW!r} is reserved")
     node: dict[str, Any] = found["statements"][0]["node"]
     return node
@@ -68,7 +79,6 @@ def bound_plan(sql: str, columns: Schema, what: str) -> dict[str, Any]:
     return plan
 
 
-@lru_cache(maxsize=4_096)
 def _bound_plan(sql: str, columns: Schema) -> str:
     session = _session()
     session.register("_columns", columns.arrow.empty_table())
@@ -102,10 +112,13 @@ def _mentions_row(tree: object) -> bool:
     return isinstance(tree, str) and tree.lower() == ROW
 
 
-def _numbered(tree: dict[str, Any]) -> str:
+def _numbered(sql: str, tree: dict[str, Any]) -> str:
     _add_row(tree)
     statement = {"node": tree, "named_param_map": []}
-    return _call("json_deserialize_sql", json.dumps({"error": False, "statements": [statement]}))
+    document = json.dumps({"error": False, "statements": [statement]})
+    (numbered,) = one_row("SELECT json_deserialize_sql(?::JSON)", document)
+    _NUMBERED.put(sql, str(numbered), len(sql) + len(numbered))
+    return str(numbered)
 
 
 def _add_row(node: Any) -> None:
@@ -123,12 +136,17 @@ def _add_row(node: Any) -> None:
             _add_row(value)
 
 
-def output_columns(tree: dict[str, Any], source_name: str, columns: Schema, what: str) -> Schema:
-    """Names and types of the output, of the statement as it will run."""
+def output_columns(
+    sql: str, tree: dict[str, Any], source_name: str, columns: Schema, what: str
+) -> Schema:
+    """Names and types of the output, of the statement as it will run.
+
+    ``tree``: of ``sql``, from :func:`parse_select`; it is changed.
+    """
     import duckdb
 
     try:
-        found = _describe(_numbered(tree), source_name, columns)
+        found = _describe(_numbered(sql, tree), source_name, columns)
     except duckdb.Error as error:
         message = str(error).splitlines()[0]
         raise TransformError(
@@ -150,16 +168,20 @@ def output_columns(tree: dict[str, Any], source_name: str, columns: Schema, what
     return Schema(made, where=f"{what}, column")
 
 
-@lru_cache(maxsize=4_096)
 def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, Any], ...]:
     """Names and Arrow types of the output, by running the query on no rows."""
-    import pyarrow as pa
-
     session = _session()
-    empty = columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()
-    session.register(source_name, empty)
+    session.register(source_name, _no_rows(columns))
     try:
         found = session.sql(sql).to_arrow_table().schema
     finally:
         session.unregister(source_name)
     return tuple((field.name, field.type) for field in found)
+
+
+@lru_cache(maxsize=64)
+def _no_rows(columns: Schema) -> pa.Table:
+    """A source's table without rows; its views are usually defined one after another."""
+    import pyarrow as pa
+
+    return columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()
