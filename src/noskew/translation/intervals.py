@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
@@ -19,6 +20,10 @@ _UNITS: Mapping[str, str] = {
     "MINUTE": "minute",
     "SECOND": "second",
 }
+_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_TEXT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?)?"
+)
 #: So many years from any date of noskew are still a date of DuckDB.
 _UNITS_AT_MOST = 100_000
 
@@ -50,6 +55,15 @@ def literal_time(value: str, to: DType) -> Typed:
     found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     text = exp.Literal.string(found.isoformat(sep=" "))
     return Typed(as_type(text, TIMESTAMP), TIMESTAMP)
+
+
+def written_time(value: Typed, to: DType) -> Typed:
+    """A text that is a literal, as a date or a timestamp. Raises Unfit for anything else."""
+    pattern = _DATE_TEXT if to == DATE else _TIME_TEXT
+    if not isinstance(value.constant, str) or not pattern.fullmatch(value.constant):
+        form = "'2020-01-31'" if to == DATE else "'2020-01-31 12:00:00'"
+        raise Unfit(f"a text becomes a {to} here if it is a literal like {form}")
+    return literal_time(value.constant, to)
 
 
 def interval(node: exp.Expr, sign: str) -> tuple[int, str]:

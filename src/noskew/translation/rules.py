@@ -108,6 +108,11 @@ def close(note: str, *rules: tuple[str, Meaning]) -> DialectFunction:
     return DialectFunction(tuple(Rule.of(*r) for r in rules), note, close=True)
 
 
+def special(note: str, function: Callable[..., Typed]) -> DialectFunction:
+    """A function that translates its arguments itself; see :class:`DialectFunction`."""
+    return DialectFunction((), note, special=function)
+
+
 #: Converts an argument to a type by the dialect's implicit rules; raises Unfit where it has none.
 Converter = Callable[[Typed, DType], Typed]
 #: The type that several values become when they meet; raises Unfit.

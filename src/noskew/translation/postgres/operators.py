@@ -10,7 +10,7 @@ from noskew.translation import patterns
 from noskew.translation.comparisons import between, compared, logic
 from noskew.translation.intervals import interval, moved
 from noskew.translation.postgres import conversions
-from noskew.translation.rules import DialectFunction, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same, special
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
     BOOL,
@@ -31,10 +31,6 @@ from noskew.types import DType
 _MAX_DIGITS = 38
 
 
-def _special(note: str, function: Callable[..., Typed]) -> DialectFunction:
-    return DialectFunction((), note, special=function)
-
-
 def _sides(
     translate: Translator, nodes: Sequence[exp.Expr], scope: Scope
 ) -> tuple[Typed, Typed, DType]:
@@ -42,7 +38,7 @@ def _sides(
     for side in (left, right):
         if side.type is None or not is_numeric(side.type):
             raise Unfit(f"arithmetic takes numbers, and got {side.type or 'NULL'}; cast it")
-    kind = conversions.common([left, right])
+    kind = translate.language.common([left, right])
     assert kind is not None
     return left, right, kind
 
@@ -195,27 +191,27 @@ def _like_rules(word: str) -> DialectFunction:
 
 
 OPERATORS: Mapping[str, DialectFunction] = {
-    "+": _special("", _arithmetic("+")),
-    "-": _special("", _arithmetic("-")),
-    "*": _special("", _arithmetic("*")),
-    "/": _special("integers give an integer, cut off; of numerics it is refused", _divided),
+    "+": special("", _arithmetic("+")),
+    "-": special("", _arithmetic("-")),
+    "*": special("", _arithmetic("*")),
+    "/": special("integers give an integer, cut off; of numerics it is refused", _divided),
     **dict.fromkeys(
-        ("%", "mod"), _special("of integers; the sign is that of the left side", _remainder)
+        ("%", "mod"), special("of integers; the sign is that of the left side", _remainder)
     ),
-    "negative": _special("", _negative),
-    "=": _special("", _equal),
-    "<>": _special("", compared("<>")),
-    "<": _special("", compared("<")),
-    "<=": _special("", compared("<=")),
-    ">": _special("", compared(">")),
-    ">=": _special("", compared(">=")),
-    "<=>": _special("", compared("IS NOT DISTINCT FROM")),
-    "is distinct from": _special("", compared("IS DISTINCT FROM")),
-    "between": _special("", between),
-    "and": _special("", logic("AND")),
-    "or": _special("", logic("OR")),
-    "not": _special("", logic("NOT")),
-    "[]": _special("counted from 1, by a literal; null beyond the ends", _item),
+    "negative": special("", _negative),
+    "=": special("", _equal),
+    "<>": special("", compared("<>")),
+    "<": special("", compared("<")),
+    "<=": special("", compared("<=")),
+    ">": special("", compared(">")),
+    ">=": special("", compared(">=")),
+    "<=>": special("", compared("IS NOT DISTINCT FROM")),
+    "is distinct from": special("", compared("IS DISTINCT FROM")),
+    "between": special("", between),
+    "and": special("", logic("AND")),
+    "or": special("", logic("OR")),
+    "not": special("", logic("NOT")),
+    "[]": special("counted from 1, by a literal; null beyond the ends", _item),
     "||": same(
         ("string, string -> string", "$1 || $2"),
         ("string, integer -> string", "$1 || CAST($2 AS TEXT)"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import array
-from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same, special
 from noskew.translation.spark.operators import ITEM_FROM_0
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import BOOL, INT, Typed, Unfit, as_type, fill, list_of, text
@@ -54,7 +54,7 @@ def _filtered(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
 
 
 def _holds(*, for_all: bool) -> DialectFunction:
-    def special(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def condition(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value, item = _list_argument(translate, nodes[0], scope)
         names, body = translate.with_lambda(nodes[1], [item], scope)
         test = translate.as_bool(body)
@@ -70,7 +70,7 @@ def _holds(*, for_all: bool) -> DialectFunction:
             BOOL,
         )
 
-    return DialectFunction((), "by three-valued logic", special=special)
+    return special("by three-valued logic", condition)
 
 
 def _aggregated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -157,7 +157,7 @@ def _repeated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
 
 
 ARRAYS: Mapping[str, DialectFunction] = {
-    "array": DialectFunction((), "", special=array),
+    "array": special("", array),
     **dict.fromkeys(("size", "cardinality"), _SIZE),
     "array_size": same(("list -> int", "CAST(len($1) AS INT)")),
     "array_contains": repaired(
@@ -223,7 +223,7 @@ ARRAYS: Mapping[str, DialectFunction] = {
     "slice": repaired(
         "of literal numbers; counted from 1, or from the end", ("list, int, int -> list", _slice)
     ),
-    "array_repeat": DialectFunction((), "", special=_repeated),
+    "array_repeat": special("", _repeated),
     "arrays_overlap": repaired(
         "null where none is in both and a null is in one",
         (
@@ -238,12 +238,12 @@ ARRAYS: Mapping[str, DialectFunction] = {
         ("int, int -> list<int>", f"CAST({_SEQUENCE} AS INT[])"),
         ("long, long -> list<long>", _SEQUENCE),
     ),
-    "transform": DialectFunction((), "of functions of an item", special=_transformed),
-    "filter": DialectFunction((), "of functions of an item", special=_filtered),
+    "transform": special("of functions of an item", _transformed),
+    "filter": special("of functions of an item", _filtered),
     "exists": _holds(for_all=False),
     "forall": _holds(for_all=True),
     **dict.fromkeys(
         ("aggregate", "reduce"),
-        DialectFunction((), "of functions that give the items' type", special=_aggregated),
+        special("of functions that give the items' type", _aggregated),
     ),
 }

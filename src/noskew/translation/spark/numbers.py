@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import call, coalesced
-from noskew.translation.rules import DialectFunction, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same, special
 from noskew.translation.spark import casts
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DOUBLE, INT, LONG, STRING, Typed, Unfit, as_type, decimal, fill
@@ -156,7 +156,7 @@ _POWER = close(
         "ELSE pow($1, $2) END",
     ),
 )
-_COALESCE = DialectFunction((), "", special=coalesced)
+_COALESCE = special("", coalesced)
 _SIGN = same(
     (
         "double -> double",
@@ -178,7 +178,7 @@ def _within(sign: str) -> DialectFunction:
 
 NUMBERS: Mapping[str, DialectFunction] = {
     **dict.fromkeys(("coalesce", "nvl", "ifnull"), _COALESCE),
-    "if": DialectFunction((), "", special=_chosen),
+    "if": special("", _chosen),
     "nvl2": same(("any, same, same -> same", "CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END")),
     "nullif": same(("same, same -> same", "nullif($1, $2)")),
     "nullifzero": same(("integer -> 1", "nullif($1, 0)"), ("fraction -> 1", "nullif($1, 0)")),

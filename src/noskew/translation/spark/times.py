@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlglot import exp
 
 from noskew.translation.intervals import moved, naive_timestamp, zoned
-from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same, special
 from noskew.translation.spark import casts, formats
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DATE, LONG, TIMESTAMP, Typed, Unfit, as_type, fill, text
@@ -250,13 +250,13 @@ TIMES: Mapping[str, DialectFunction] = {
     "hour": _of_time("hour($1)"),
     "minute": _of_time("minute($1)"),
     "second": _of_time("second($1)"),
-    **dict.fromkeys(("date_part", "datepart"), DialectFunction((), "", special=_part)),
+    **dict.fromkeys(("date_part", "datepart"), special("", _part)),
     "dayname": same(("date -> string", "strftime($1, '%a')")),
     "monthname": same(("date -> string", "strftime($1, '%b')")),
     "date_add": _DAYS,
     "date_sub": _DAYS_BACK,
-    "dateadd": DialectFunction((), "units, of literal numbers", special=_added),
-    "timestampadd": DialectFunction((), "units, of literal numbers", special=_added),
+    "dateadd": special("units, of literal numbers", _added),
+    "timestampadd": special("units, of literal numbers", _added),
     **dict.fromkeys(("datediff", "date_diff"), _BETWEEN_DAYS),
     "add_months": repaired("", ("date, int -> date", _months_added)),
     "months_between": repaired(
