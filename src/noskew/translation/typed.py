@@ -16,7 +16,8 @@ INT, LONG, FLOAT, DOUBLE = DType("int32"), DType("int64"), DType("float32"), DTy
 #: Integers from the narrowest to the widest.
 INTEGERS = (DType("int8"), DType("int16"), INT, LONG)
 
-_TYPES = {
+#: Types as DuckDB writes them.
+DUCKDB_TYPES = {
     "bool": "BOOLEAN",
     "int8": "TINYINT",
     "int16": "SMALLINT",
@@ -68,7 +69,7 @@ def duckdb_type(kind: DType) -> str:
     if kind.item is not None:
         size = str(kind.size) if kind.kind == "vector" else ""
         return f"{duckdb_type(kind.item)}[{size}]"
-    return _TYPES[kind.kind]
+    return DUCKDB_TYPES[kind.kind]
 
 
 def fill(template: str, *trees: exp.Expr) -> exp.Expr:

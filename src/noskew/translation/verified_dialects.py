@@ -21,7 +21,7 @@ _LANGUAGES: dict[str, type[Language]] = {
 }
 
 
-def is_judged(dialect: str) -> bool:
+def is_verified(dialect: str) -> bool:
     """Whether a dialect is translated by tables of ours."""
     return dialect in _LANGUAGES
 
