@@ -35,9 +35,9 @@ def check_engine(kind: str, engine: str, what: str) -> None:
 
     ``engine``: what it was applied with. Raises TransformError.
     """
-    found = installed_engine(kind)
-    if found != engine:
+    installed = installed_engine(kind)
+    if installed != engine:
         raise TransformError(
-            f"{what} was applied with {engine} and {found} is installed, which may "
+            f"{what} was applied with {engine} and {installed} is installed, which may "
             f"compute other values; plan and apply it again, or install {engine}"
         )

@@ -51,18 +51,18 @@ def _serialized(sql: str) -> str:
 def parse_select(sql: str, what: str) -> dict[str, Any]:
     """The one SELECT that a text is, as DuckDB's tree."""
     text = _serialized(sql)
-    found = json.loads(text)
-    if found["error"]:
-        message = str(found["error_message"]).splitlines()[0]
-        if found["error_type"] == "not implemented":
+    document = json.loads(text)
+    if document["error"]:
+        message = str(document["error_message"]).splitlines()[0]
+        if document["error_type"] == "not implemented":
             message = "expected one SELECT statement"
         raise TransformError(f"{what}: the SQL is refused: {message}")
-    if len(found["statements"]) != 1:
-        count = len(found["statements"])
+    if len(document["statements"]) != 1:
+        count = len(document["statements"])
         raise TransformError(f"{what}: expected one SELECT statement, got {count}")
-    if ROW in text.lower() and _mentions_row(found):
+    if ROW in text.lower() and _mentions_row(document):
         raise TransformError(f"{what}: the name {ROW!r} is reserved")
-    node: dict[str, Any] = found["statements"][0]["node"]
+    node: dict[str, Any] = document["statements"][0]["node"]
     return node
 
 
@@ -71,11 +71,11 @@ def bound_plan(sql: str, columns: Schema, what: str) -> dict[str, Any]:
 
     Raises TransformError for what DuckDB refuses.
     """
-    found = json.loads(_bound_plan(sql, columns))
-    if found["error"]:
-        message = str(found["error_message"]).splitlines()[0]
+    document = json.loads(_bound_plan(sql, columns))
+    if document["error"]:
+        message = str(document["error_message"]).splitlines()[0]
         raise TransformError(f"{what}: DuckDB refuses it: {message}. Inputs: {columns}")
-    plan: dict[str, Any] = found["plans"][0]
+    plan: dict[str, Any] = document["plans"][0]
     return plan
 
 
@@ -146,26 +146,26 @@ def output_columns(
     import duckdb
 
     try:
-        found = _describe(_numbered(sql, tree), source_name, columns)
+        described = _describe(_numbered(sql, tree), source_name, columns)
     except duckdb.Error as error:
         message = str(error).splitlines()[0]
         raise TransformError(
             f"{what}: DuckDB refuses it: {message}. Columns of {source_name!r}: {columns}"
         ) from error
-    names = [name for name, _ in found]
+    names = [name for name, _ in described]
     if len(set(names)) != len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
         raise TransformError(f"{what}: the output has the column {twice[0]!r} twice")
     if ROW not in names:
         raise TransformError(f"{what}: its rows cannot be traced to those of {source_name!r}")
-    made = {}
-    for name, kind in found:
+    kinds = {}
+    for name, kind in described:
         try:
-            made[name] = None if name == ROW else from_arrow(kind)
+            kinds[name] = None if name == ROW else from_arrow(kind)
         except DefinitionError as error:
             raise TransformError(f"{what}, column {name!r}: {error}") from error
-    del made[ROW]
-    return Schema(made, where=f"{what}, column")
+    del kinds[ROW]
+    return Schema(kinds, where=f"{what}, column")
 
 
 def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, Any], ...]:
@@ -173,10 +173,10 @@ def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, A
     session = _session()
     session.register(source_name, _no_rows(columns))
     try:
-        found = session.sql(sql).to_arrow_table().schema
+        output = session.sql(sql).to_arrow_table().schema
     finally:
         session.unregister(source_name)
-    return tuple((field.name, field.type) for field in found)
+    return tuple((field.name, field.type) for field in output)
 
 
 @lru_cache(maxsize=64)

@@ -74,8 +74,8 @@ def duckdb_type(kind: DType) -> str:
 
 def fill(template: str, *trees: exp.Expr) -> exp.Expr:
     """An expression in DuckDB's dialect, with trees for its places ``$1``, ``$2``, …"""
-    made = _parsed(template).copy()
-    places = list(made.find_all(exp.Placeholder))
+    filled = _parsed(template).copy()
+    places = list(filled.find_all(exp.Placeholder))
     size = 1 + sum(_size(trees[int(place.name) - 1]) for place in places)
     if size > _MAX_SIZE:
         raise Unfit(
@@ -85,11 +85,11 @@ def fill(template: str, *trees: exp.Expr) -> exp.Expr:
     for place in places:
         tree = trees[int(place.name) - 1].copy()
         tree = tree if isinstance(tree, _ATOMS) else exp.Paren(this=tree)
-        if place is made:
+        if place is filled:
             return tree
         place.replace(tree)
-    made.meta["size"] = size
-    return made
+    filled.meta["size"] = size
+    return filled
 
 
 def _size(tree: exp.Expr) -> int:
@@ -102,9 +102,9 @@ def _size(tree: exp.Expr) -> int:
 def _parsed(template: str) -> exp.Expr:
     (statement,) = PlainDuckDB().parse(f"SELECT {template}")
     assert isinstance(statement, exp.Select)
-    (made,) = statement.expressions
-    assert isinstance(made, exp.Expr)
-    return made
+    (expression,) = statement.expressions
+    assert isinstance(expression, exp.Expr)
+    return expression
 
 
 def text(value: str) -> exp.Literal:
@@ -114,8 +114,8 @@ def text(value: str) -> exp.Literal:
 
 def integer_literal(value: int) -> exp.Expr:
     """An integer literal."""
-    made = exp.Literal.number(abs(value))
-    return made if value >= 0 else exp.Paren(this=exp.Neg(this=made))
+    digits = exp.Literal.number(abs(value))
+    return digits if value >= 0 else exp.Paren(this=exp.Neg(this=digits))
 
 
 def as_type(tree: exp.Expr, kind: DType, *, safe: bool = False) -> exp.Expr:

@@ -28,10 +28,10 @@ def is_verified(dialect: str) -> bool:
 
 def parsed(text: str, dialect: str) -> exp.Expr:
     """The one statement that a text is. Raises SqlglotError, ValueError for another number."""
-    found = [s for s in _LANGUAGES[dialect].reader().parse(text) if s is not None]
-    if len(found) != 1:
-        raise ValueError(f"expected one SELECT statement, got {len(found)}")
-    return found[0]
+    statements = [s for s in _LANGUAGES[dialect].reader().parse(text) if s is not None]
+    if len(statements) != 1:
+        raise ValueError(f"expected one SELECT statement, got {len(statements)}")
+    return statements[0]
 
 
 @lru_cache(maxsize=1_024)

@@ -78,7 +78,7 @@ def _truncated_time(name: str, value: Typed) -> exp.Expr:
 
 
 def _rounded(word: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value = translate(nodes[0], scope)
         kind = value.type
         places = translate(nodes[1], scope).constant if len(nodes) == 2 else 0
@@ -100,11 +100,11 @@ def _rounded(word: str) -> Callable[..., Typed]:
         tree = value.tree if same_scale else fill(function, as_type(value.tree, wide))
         return Typed(as_type(tree, to), to)
 
-    return made
+    return meaning
 
 
 def _whole(word: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value = translate(nodes[0], scope)
         kind = value.type
         if kind is None or len(nodes) != 1:
@@ -114,7 +114,7 @@ def _whole(word: str) -> Callable[..., Typed]:
             return Typed(as_type(fill(f"{word}($1)", value.tree), to), to)
         return Typed(fill(f"{word}($1)", conversions.convert(value, DOUBLE).tree), DOUBLE)
 
-    return made
+    return meaning
 
 
 def _length(value: Typed, dimension: int) -> exp.Expr:
@@ -130,13 +130,13 @@ def _part(value: Typed, separator: str, place: int) -> exp.Expr:
 
 
 def _padded(side: str) -> Callable[..., exp.Expr]:
-    def made(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
+    def meaning(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
         size = fill("CASE WHEN $1 < 0 THEN 0 ELSE $1 END", length.tree)
         if not pad:
             return fill("left($1, $2)", value.tree, size)
         return fill(f"{side}pad($1, $2, $3)", value.tree, size, text(pad))
 
-    return made
+    return meaning
 
 
 #: Characters before the first are not there, but count.

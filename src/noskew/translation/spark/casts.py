@@ -41,8 +41,8 @@ def wrap(tree: exp.Expr, to: DType) -> exp.Expr:
     bits = _BITS[to.kind]
     mask, sign = 2**bits - 1, 2 ** (bits - 1)
     suffix = "::HUGEINT" if bits == 64 else ""
-    made = fill(f"xor($1 & {mask}{suffix}, {sign}{suffix}) - {sign}{suffix}", tree)
-    return as_type(made, to)
+    wrapped = fill(f"xor($1 & {mask}{suffix}, {sign}{suffix}) - {sign}{suffix}", tree)
+    return as_type(wrapped, to)
 
 
 def seconds_of(tree: exp.Expr) -> exp.Expr:
@@ -236,14 +236,14 @@ def _timestamp_to_text(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _timestamp_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    made = seconds_of(tree)
-    return made if to == LONG else as_type(made, to, safe=True)
+    seconds = seconds_of(tree)
+    return seconds if to == LONG else as_type(seconds, to, safe=True)
 
 
 def _timestamp_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    made = fill("CAST(epoch_us($1) AS DOUBLE) / 1000000.0::DOUBLE", tree)
-    return made if to == DOUBLE else _double_to_float(made, DOUBLE, FLOAT)
+    seconds = fill("CAST(epoch_us($1) AS DOUBLE) / 1000000.0::DOUBLE", tree)
+    return seconds if to == DOUBLE else _double_to_float(seconds, DOUBLE, FLOAT)
 
 
 #: By the group of the type that a value has and of the one that it gets.

@@ -48,7 +48,7 @@ def _sides(
 
 
 def _arithmetic(sign: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         if sign in "+-" and (moved := _moved_time(translate, nodes, scope, sign)):
             return moved
         left, right, kind = _sides(translate, nodes, scope)
@@ -60,7 +60,7 @@ def _arithmetic(sign: str) -> Callable[..., Typed]:
             return Typed(casts.wrap(fill(f"CAST($1 AS {wider}) {sign} $2", a, b), kind), kind)
         return Typed(fill(f"$1 {sign} $2", a, b), kind)
 
-    return made
+    return meaning
 
 
 def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
@@ -109,12 +109,12 @@ def _divided_whole(translate: Translator, nodes: Sequence[exp.Expr], scope: Scop
     if not kind.is_integer:
         raise Unfit(f"div is known of integers, and got {kind}")
     a, b = left.tree, right.tree
-    made = fill("CAST($1 AS HUGEINT) // nullif($2, 0)", a, b)
-    return Typed(casts.wrap(made, LONG), LONG)
+    quotient = fill("CAST($1 AS HUGEINT) // nullif($2, 0)", a, b)
+    return Typed(casts.wrap(quotient, LONG), LONG)
 
 
 def _remainder(*, positive: bool) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         left, right, kind = _sides(translate, nodes, scope)
         if kind.kind == "decimal":
             raise Unfit("the remainder of decimals is not known to be Spark's; cast to double")
@@ -131,7 +131,7 @@ def _remainder(*, positive: bool) -> Callable[..., Typed]:
             rest = fill("CASE WHEN $1 < 0 THEN $2 % $3 ELSE $1 END", rest, again, b)
         return Typed(as_type(rest, kind), kind)
 
-    return made
+    return meaning
 
 
 def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -196,10 +196,10 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
         raise Unfit("[ ] takes an array; maps and structs are no types here")
     if place.type is None or not place.type.is_integer:
         raise Unfit("[ ] takes the number of an item")
-    made = fill(ITEM_FROM_0, items.tree, place.tree)
+    tree = fill(ITEM_FROM_0, items.tree, place.tree)
     if place.constant is not None and isinstance(place.constant, int) and place.constant >= 0:
-        made = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
-    return Typed(made, items.type.item)
+        tree = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
+    return Typed(tree, items.type.item)
 
 
 OPERATORS: Mapping[str, DialectFunction] = {

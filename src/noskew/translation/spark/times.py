@@ -22,8 +22,8 @@ def _of_date(template: str) -> DialectFunction:
 
 
 def _of_time(template: str) -> DialectFunction:
-    made = template.replace("$1", _PLAIN)
-    return same(("timestamp -> int", f"CAST({made} AS INT)"))
+    plain = template.replace("$1", _PLAIN)
+    return same(("timestamp -> int", f"CAST({plain} AS INT)"))
 
 
 # ----------------------------------------------------------------------------------- truncating
@@ -117,8 +117,8 @@ def _to_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
 
 
 def _from_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
-    made = naive_timestamp(casts.timestamp_of(value.tree, 1_000_000))
-    return fill("strftime($1, $2)", made, text(formats.written(pattern)))
+    moment = naive_timestamp(casts.timestamp_of(value.tree, 1_000_000))
+    return fill("strftime($1, $2)", moment, text(formats.written(pattern)))
 
 
 # ---------------------------------------------------------------------------------------- zones
@@ -149,8 +149,8 @@ def _to_utc(value: Typed, zone: str) -> exp.Expr:
     offset = fill("epoch_us($1) - ($2 - 86400000000)", day_before, later)
     other = fill("epoch_us($1) - ($2)", local, offset)
     is_same = fill("timezone($3, make_timestamptz($1)) = $2", other, local, name)
-    made = fill("CASE WHEN $3 THEN least($1, $2) ELSE $1 END", later, other, is_same)
-    return fill("make_timestamptz($1)", made)
+    earliest = fill("CASE WHEN $3 THEN least($1, $2) ELSE $1 END", later, other, is_same)
+    return fill("make_timestamptz($1)", earliest)
 
 
 # ----------------------------------------------------------------------------------- arithmetic
