@@ -280,15 +280,15 @@ def _content(given: str | bytes | Path) -> str | bytes:
 
 def _avro_text(content: str | bytes) -> str:
     try:
-        found = json.loads(content)
+        schema = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DefinitionError(
             f"Kafka: schema= is not the JSON text of an Avro schema: {error}; for the text of a "
             f"file give a pathlib.Path"
         ) from error
-    if not isinstance(found, dict) or found.get("type") != "record":
+    if not isinstance(schema, dict) or schema.get("type") != "record":
         raise DefinitionError("Kafka: schema= must be an Avro record, with a field for each column")
-    return json.dumps(found, separators=(",", ":"))
+    return json.dumps(schema, separators=(",", ":"))
 
 
 def _descriptor_text(content: str | bytes) -> str:
