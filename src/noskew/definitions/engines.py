@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from noskew.errors import TransformError, missing_extra
@@ -15,6 +16,7 @@ _ENGINES = {
 }
 
 
+@cache  # looking up a version reads a file, and each pipeline asks for it
 def installed_engine(kind: str) -> str:
     """The library that runs transforms of a kind, and its major version: ``duckdb-2``.
 
