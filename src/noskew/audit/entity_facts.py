@@ -66,6 +66,11 @@ class EntityFacts:
         self.events = Events.from_table(table, keys)
         self.known, self.sequence = self.events.known_time, self.events.sequence
 
+    @property
+    def keys(self) -> pa.Table:
+        """The entities' keys, one row each."""
+        return self.events.keys
+
     @cached_property
     def origin(self) -> tuple[list[str], Index]:
         found = whole(self.events.column(ORIGIN)).dictionary_encode()
@@ -144,31 +149,33 @@ class _Work:
         kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
         self._answer = AnswerColumns(kinds, buckets.order)
         for bucket, first, rows in buckets:
-            asking = RowLookup(self._columns, self._names, rows)
-            for facts in self._facts(bucket, asking.keys, info.snapshot) if info else ():
-                found = asking.of(facts.events.keys)
-                for part in _portions(facts.events.offsets, found.entity):
-                    at = rows[found.rows[part]]
-                    self._put(facts, first + found.rows[part], at, found.entity[part])
-            rest = asking.rest()
+            lookup = RowLookup(self._columns, self._names, rows)
+            tables = self._tables(bucket, lookup.keys, info.snapshot) if info else ()
+            for facts, matches in lookup.sweep(tables, self._facts):
+                for part in _portions(facts.events.offsets, matches.entity):
+                    at = rows[matches.rows[part]]
+                    self._put(facts, first + matches.rows[part], at, matches.entity[part])
+                del facts
+            rest = lookup.rest()
             nothing, none = no_events(plan, 0), np.full(len(rest), -1)
             self._answer.put(first + rest, historical(plan, nothing, none, self._t[rows[rest]]))
         return FoldedValues(self._answer.finish(), self._unclear)
 
-    def _facts(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[EntityFacts]:
+    def _facts(self, table: pa.Table) -> EntityFacts:
+        return EntityFacts(table, self._names)
+
+    def _tables(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[pa.Table]:
         values = [c for c in self._plan.columns if c not in self._names]
         columns = [*self._names, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values]
         columns += [EVENT_ID] if self._view.source.event_id else []
         columns += [ORIGIN, OFFSET, PLACE] if self._view.source.stream else []
-        for table in self._offline.scan(
+        return self._offline.scan(
             table_name(self._view),
             columns,
             bucket=bucket,
             where=Filter(keys=keys),
             snapshot=snapshot,
-        ):
-            if len(table):
-                yield EntityFacts(table, self._names)
+        )
 
     def _put(self, facts: EntityFacts, places: Index, rows: Index, entity: Index) -> None:
         """Answer some rows, each from copies of the facts of its entity that count for it."""
