@@ -14,10 +14,10 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import has_table, table_name
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.events import (
     EVENT_ID,
     EVENT_TIME,
@@ -37,8 +37,6 @@ from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.row_lookup import RowBuckets, RowLookup
 
-Index = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 #: Copies of facts that are made at a time.
 _COPIES = 1_000_000
 #: The ids of events while facts are not judged by them yet; and the rows that copies are for.

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.definitions.service import FeatureService
@@ -17,6 +16,7 @@ from noskew.errors import SchemaMismatchError, nearest
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel import on_demand
 from noskew.kernel.aggregates.ordered import Ordered
+from noskew.kernel.arrays import Index
 from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import KnownAt, historical
@@ -30,7 +30,6 @@ from noskew.training.answer_columns import AnswerColumns
 from noskew.training.row_lookup import RowBuckets, RowLookup, RowMatches
 from noskew.types import DType, Schema
 
-Index = NDArray[np.int64]
 #: The column of the caller's rows that says when each asks.
 DEFAULT_EVENT_TIME = "event_timestamp"
 #: A choice of events that keeps more than this share is not worth copying them for.

@@ -12,14 +12,13 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
+from noskew.kernel.arrays import Index
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.training.keys import distinct_keys, positions
 
-Index = NDArray[np.int64]
 #: Rows whose keys are encoded at a time.
 _CHUNK = 131_072
 
