@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -34,15 +35,24 @@ _AT_ONCE = 16
 
 
 def sync_files(paths: Sequence[str]) -> None:
-    """Flush local files to disk, with their directory entries. Raises OSError."""
+    """Flush local files to disk, with their directory entries. Raises OSError.
+
+    Files that are gone by then are left out: a compaction takes those of an append under way for
+    left behind, and the append's commit notices.
+    """
     with ThreadPoolExecutor(min(_AT_ONCE, len(paths) or 1), "noskew-sync") as pool:
-        _wait(pool.map(_sync, paths))
-    _wait(map(_sync, {str(Path(path).parent) for path in paths}))
+        _wait(pool.map(_sync_if_there, paths))
+    _wait(map(_sync_if_there, {str(Path(path).parent) for path in paths}))
 
 
 def _wait(calls: Iterable[None]) -> None:
     for _ in calls:
         pass
+
+
+def _sync_if_there(path: str) -> None:
+    with suppress(FileNotFoundError):
+        _sync(path)
 
 
 def _sync(path: str) -> None:
