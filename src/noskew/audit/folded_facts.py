@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.entity_facts import EntityFacts, Folded, Index, Mask
+from noskew.audit.entity_facts import EntityFacts, Folded
 from noskew.clock import MIN_TIME
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.registry.records.streaming import StreamGeneration
 

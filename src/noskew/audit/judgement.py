@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.entity_facts import Index, Mask
 from noskew.audit.recomputation import (
     AuditedView,
     Recomputation,
@@ -19,6 +18,7 @@ from noskew.audit.recomputation import (
     column_views,
 )
 from noskew.definitions.service import FeatureService
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.bits import differing
 
 #: In the order of :data:`VERDICTS`.

@@ -10,11 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.answer_log.table import ServedTable
-from noskew.audit.entity_facts import FactsOfView, Index, Mask
+from noskew.audit.entity_facts import FactsOfView
 from noskew.audit.folded_facts import FoldedFacts
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.values import whole
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
-from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.kernel.transforms.pipeline import events_schema
 from noskew.stores.offline.base import OfflineStore, TableSpec
 
 
@@ -22,13 +22,13 @@ def table_name(view: FeatureView) -> str:
 
 def table_spec(view: FeatureView, buckets: int) -> TableSpec:
     """The table's columns: those of the view, without the event time if it is one of them."""
-    schema: pa.Schema = Pipeline(view).schema
+    schema: pa.Schema = events_schema(view)
     return TableSpec(table_name(view), schema, tuple(view.entity.keys), buckets)
 
 
 def has_table(offline: OfflineStore, view: FeatureView) -> bool:
     """Whether anything was ever ingested for the view."""
-    return table_name(view) in offline.tables()
+    return offline.has(table_name(view))
 
 
 def events_of(offline: OfflineStore, view: FeatureView) -> int:
