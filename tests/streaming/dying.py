@@ -34,7 +34,7 @@ EVERYWHERE: Mapping[str, tuple[Any, str, str]] = {
     "events are about to be archived": (IcebergStore, "append", "before"),
     "files of an archive are written": (appending, "commit", "before"),
     "events were archived": (IcebergStore, "append", "after"),
-    "what is no event was archived": (Archive, "_append_aside", "after"),
+    "what is no event was archived": (Archive, "_append_quarantined", "after"),
 }
 REMOTE: Mapping[str, tuple[Any, str, str]] = {
     "rows are about to be published": (RedisStore, "write", "before"),

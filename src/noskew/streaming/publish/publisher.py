@@ -81,7 +81,7 @@ class View:
     """What one view has on its way. Versions are by partition."""
 
     prefix: bytes
-    footing: StreamGeneration
+    generation: StreamGeneration
     rows: dict[bytes, bytes] = field(default_factory=dict)
     progress: dict[bytes, bytes] = field(default_factory=dict)
     added: dict[int, bytes] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class View:
     @property
     def begun(self) -> bytes:
         """The version of a frontier before anything was published of the rows of this log."""
-        return bytes(8) + (self.footing.log_since << OFFSET_BITS | 1).to_bytes(8, "big")
+        return bytes(8) + (self.generation.log_since << OFFSET_BITS | 1).to_bytes(8, "big")
 
 
 class Remote:
@@ -109,14 +109,14 @@ class Remote:
     """
 
     def __init__(
-        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
+        self, online: OnlineStore, state: StateStore, generations: Mapping[bytes, StreamGeneration]
     ) -> None:
         self._online, self._state = online, state
-        self._views = {prefix: View(prefix, footing) for prefix, footing in footings.items()}
+        self._views = {prefix: View(prefix, its) for prefix, its in generations.items()}
         #: What has to be there before any row is, and whether it is.
         self._first: dict[bytes, bytes] = {}
         self._is_begun = True
-        self._generation: bytes | None = None
+        self._store_generation: bytes | None = None
         self._tried = self._confirmed = -math.inf
         self.fault: StoreError | None = None
         self.published_again = 0
@@ -191,49 +191,50 @@ class Remote:
         If that happened while the frontier was written, nothing says how many: then all rows are
         published again.
         """
-        generation = self._online.generation()
-        if self._generation is None:
-            self._generation = generation
-        moved = generation != self._generation
+        store_generation = self._online.generation()
+        if self._store_generation is None:
+            self._store_generation = store_generation
+        moved = store_generation != self._store_generation
         for view in self._views.values():
             self._find_lost(view, moved)
             self._publish_again(view)
             self._tell_frontier(view)
         after = self._online.generation()
-        if after != generation:
+        if after != store_generation:
             for view in self._views.values():
                 view.lost = NOTHING
                 self._publish_again(view)
-        self._generation = after  # not before: whatever failed until here is looked at again
+        self._store_generation = after  # not before: whatever failed until here is looked at again
 
     def _find_lost(self, view: View, moved: bool) -> None:
         """What the store lost since the last time; everything since then if it ``moved``."""
         for number, confirmed in view.confirmed.items():
-            held = self._held(view, number)
-            if moved or held[0] < confirmed[0] or held[1] < confirmed[1]:
-                since = min(*held, *confirmed)
+            there = self._frontier(view, number)
+            if moved or there[0] < confirmed[0] or there[1] < confirmed[1]:
+                since = min(*there, *confirmed)
                 view.lost = since if view.lost is None else min(view.lost, since)
 
-    def _held(self, view: View, number: int) -> tuple[bytes, bytes]:
+    def _frontier(self, view: View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
         keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
-        found = [
-            NOTHING if row is None or is_of_lost_log(row, view.footing) else row[:VERSION_BYTES]
+        versions = [
+            NOTHING if row is None or is_of_lost_log(row, view.generation) else row[:VERSION_BYTES]
             for row in self._online.read(keys)
         ]
-        return min(found[: len(found) // 2]), min(found[len(found) // 2 :])
+        half = len(versions) // 2
+        return min(versions[:half]), min(versions[half:])
 
     def _publish_again(self, view: View) -> None:
         """Publish the rows of the state that the store may lack, however many these are."""
         if view.lost is None:
             return
-        if view.lost == NOTHING and view.footing.log_since:
-            replace_lost(self._online, self._state, view.prefix, view.footing)
+        if view.lost == NOTHING and view.generation.log_since:
+            replace_lost(self._online, self._state, view.prefix, view.generation)
         self._put(self._first)
         for number in view.confirmed:
             # What is emptied from now on loses this; what was until now, the other turn.
             self._tell(view, number, 1, view.begun)
-            view.lost = min(view.lost, self._held(view, number)[0])
+            view.lost = min(view.lost, self._frontier(view, number)[0])
         since = view.lost
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since

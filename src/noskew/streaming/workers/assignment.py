@@ -1,4 +1,4 @@
-"""Claims: which worker processes which partition of a source, agreed on in the registry."""
+"""Assignment: which worker processes which partition of a source, agreed on in the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from noskew.registry.records.streaming import Assignments
 from noskew.resources import Closing
 from noskew.stores.boot import boot_id
 
-#: A worker that was not heard of for so long has no claims.
+#: A worker that was not heard of for so long owns no partitions.
 LEASE_S = 5.0
 _TRIES = 50
 
@@ -67,9 +67,9 @@ def _host() -> str:
 
 @dataclass
 class PartitionAssignment(Closing):
-    """The claims of one worker on the partitions of a source.
+    """The part of one worker in the partitions of a source.
 
-    They only share out the work: two workers of one partition do no harm, for rows have
+    It only shares out the work: two workers of one partition do no harm, for rows have
     versions, states have epochs and archives have notes. A worker is taken for dead when its
     count did not change for :data:`LEASE_S`, by the watch of whoever looks: clocks need not
     agree. While the registry cannot be reached, everybody keeps what it has.
@@ -159,5 +159,6 @@ class PartitionAssignment(Closing):
             if self.registry.swap_record(self.project, changed, expected=before):
                 return wanted
         raise ConflictError(
-            f"the claims on the source {self.source!r} changed {_TRIES} times in a row meanwhile"
+            f"who works on which partition of the source {self.source!r} changed {_TRIES} times in "
+            f"a row meanwhile"
         )

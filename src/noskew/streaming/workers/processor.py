@@ -87,7 +87,7 @@ class _Turn:
 
     reader: LogReader
     ends: dict[int, int] | None
-    told: StreamWatcher | None
+    watcher: StreamWatcher | None
     watched: float = -math.inf
     paused: set[int] = field(default_factory=set)
 
@@ -101,7 +101,7 @@ class Processor(Closing):
 
     Parameters
     ----------
-    ground
+    base
         The rows of the online views of ``source``.
     state
         Where rows are kept, and how far each partition is; closed with the processor.
@@ -114,7 +114,7 @@ class Processor(Closing):
     def __init__(
         self,
         source: Source,
-        ground: FoldBase,
+        base: FoldBase,
         log: EventLog,
         *,
         project: str,
@@ -126,16 +126,16 @@ class Processor(Closing):
     ) -> None:
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream; give it stream=ns.Kafka(…)")
-        self._log, self._state, self._ground = log, state, ground
+        self._log, self._state, self._base = log, state, base
         self._project, self._source = project, source.name
         self._publishing, self._freshness = publishing, freshness
-        self._pipeline = EventPipeline([f.view for f in ground.folds], decoder(source))
+        self._pipeline = EventPipeline([f.view for f in base.folds], decoder(source))
         self._assignment = assignment
         self._partitions: dict[int, PartitionFold] = {}
-        self._told = self._looked = -math.inf
+        self._freshness_told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
         self._turn_fault: StoreError | None = None
-        self._ends_heard: dict[int, int] = {}
+        self._last_ends: dict[int, int] = {}
         #: Partitions that the reader is still to be told of.
         self._to_assign: set[int] = set()
         #: Commits that were refused, for another worker had taken the partition over.
@@ -158,7 +158,7 @@ class Processor(Closing):
         stop: Event,
         *,
         until_caught_up: bool = False,
-        told: StreamWatcher | None = None,
+        watcher: StreamWatcher | None = None,
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 
@@ -171,7 +171,7 @@ class Processor(Closing):
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         self._to_assign = set(self._partitions)
         with self._log.reader({}) as reader:
-            turn = _Turn(reader, ends if until_caught_up else None, told)
+            turn = _Turn(reader, ends if until_caught_up else None, watcher)
             while not stop.is_set():
                 try:
                     if self._turn(turn):
@@ -182,19 +182,19 @@ class Processor(Closing):
                         raise
                     self._turn_fault = error
                     self._publishing.work()  # what was folded before does not wait for the log
-                    if told:
-                        told(self._progress(self._ends_heard))
+                    if watcher:
+                        watcher(self._positions(self._last_ends))
                     stop.wait(_RETRY_S)
             self._publishing.work(now=True)
-        if told:
-            told(self.progress())
+        if watcher:
+            watcher(self.positions())
 
-    def progress(self) -> list[PartitionPosition]:
+    def positions(self) -> list[PartitionPosition]:
         """How far each partition is that is worked on. Raises what asking the log does."""
-        return self._progress(self._ends())
+        return self._positions(self._ends())
 
-    def _progress(self, ends: Mapping[int, int]) -> list[PartitionPosition]:
-        """As :meth:`progress`, by ends of the log that were heard of."""
+    def _positions(self, ends: Mapping[int, int]) -> list[PartitionPosition]:
+        """As :meth:`positions`, by ends of the log that were heard of."""
         waiting, again, fault = self._publishing.waiting, self.published_again, self.fault
         return [
             PartitionPosition(
@@ -210,10 +210,10 @@ class Processor(Closing):
     def _take(self, numbers: Sequence[int]) -> None:
         """Work on partitions: whoever did before cannot commit any more."""
         for number in numbers:
-            self._ground.prepare(number)
-        made = {
+            self._base.prepare(number)
+        taken = {
             number: PartitionFold(
-                self._ground.folds,
+                self._base.folds,
                 number,
                 pipeline=self._pipeline,
                 state=self._state,
@@ -221,9 +221,9 @@ class Processor(Closing):
             )
             for number in numbers
         }
-        self._ground.check_held()
-        self._publishing.open(made.values())
-        self._partitions |= made
+        self._base.check_state()
+        self._publishing.open(taken.values())
+        self._partitions |= taken
 
     def _turn(self, turn: _Turn) -> bool:
         """Read, fold, commit and publish once; whether everything up to the ends is done.
@@ -236,9 +236,9 @@ class Processor(Closing):
         for number in sorted(self._to_assign):
             reader.assign(number, self._partitions[number].next_offset)
             self._to_assign.remove(number)
-        if turn.told and monotonic() - turn.watched >= _WATCH_S:
+        if turn.watcher and monotonic() - turn.watched >= _WATCH_S:
             turn.watched = monotonic()
-            turn.told(self.progress())
+            turn.watcher(self.positions())
         last = ends is not None and self._caught_up(ends)
         for messages in reader.poll(0.0 if last else _POLL_S):
             self._step(messages, reader)
@@ -250,7 +250,7 @@ class Processor(Closing):
         """Take over, and give up, what the assignment says."""
         if self._assignment is None or monotonic() - self._looked < _LOOK_S:
             return
-        self._ground.check_agreed()
+        self._base.check_registry()
         wanted = self._assignment.look()
         self._looked = monotonic()
         surplus = sorted(self._partitions.keys() - wanted)
@@ -287,7 +287,7 @@ class Processor(Closing):
 
     def _tell(self, *, now: bool) -> bool:
         """Tell readers how fresh the rows are, now and then; False if the store took it not."""
-        if not now and monotonic() - self._told < _TELL_S:
+        if not now and monotonic() - self._freshness_told < _TELL_S:
             return True
         asked = self._freshness.now()
         ends = self._ends()
@@ -297,7 +297,7 @@ class Processor(Closing):
         except (StoreUnavailableError, StoreFullError) as error:
             self._tell_fault = error
             return False
-        self._told, self._tell_fault = monotonic(), None
+        self._freshness_told, self._tell_fault = monotonic(), None
         return True
 
     def _hold(self, reader: LogReader, paused: set[int]) -> None:
@@ -313,8 +313,8 @@ class Processor(Closing):
             paused.clear()
 
     def _ends(self) -> dict[int, int]:
-        self._ends_heard = {p: self._log.bounds(p)[1] for p in list(self._partitions)}
-        return self._ends_heard
+        self._last_ends = {p: self._log.bounds(p)[1] for p in list(self._partitions)}
+        return self._last_ends
 
     def _caught_up(self, ends: dict[int, int]) -> bool:
         return all(w.next_offset >= ends[p] for p, w in self._partitions.items())
