@@ -30,7 +30,7 @@ EVERYWHERE: Mapping[str, tuple[Any, str, str]] = {
     "a state was committed": (Space, "commit", "after"),
     "rows of a start were put": (Bootstrap, "_put_rows", "after"),
     "a partition of a start was put": (Bootstrap, "_put_partition", "after"),
-    "claims were swapped": (SqlRegistry, "swap_record", "after"),
+    "the assignment was swapped": (SqlRegistry, "swap_record", "after"),
     "events are about to be archived": (IcebergStore, "append", "before"),
     "files of an archive are written": (appending, "commit", "before"),
     "events were archived": (IcebergStore, "append", "after"),
