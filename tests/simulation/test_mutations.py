@@ -14,7 +14,7 @@ from noskew.kernel.online_keys import frontier_keys
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import Screened, Screening
@@ -60,13 +60,13 @@ def append_unexpected(store: SimulatedOffline, *given: Any, expected: Any, **oth
 
 
 def known_steps_back(
-    screening: Screening, messages: Messages, decoded: Decoded, progress: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
     return _screen(screening, messages, decoded, replace(progress, known=MIN_TIME))
 
 
 def read_again_is_new(
-    screening: Screening, messages: Messages, decoded: Decoded, progress: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
     return _screen(screening, messages, decoded, replace(progress, next_offset=0))
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform, conform_column
-from noskew.streaming.decoding.base import Decoded, RowDecoder, first_line
+from noskew.streaming.decoding.base import DecodedMessages, RowDecoder, first_line
 from noskew.types import DType, Schema
 
 #: How deep arrays and objects may lie in each other. How deep the parser can go depends on how
@@ -54,7 +54,7 @@ class JsonDecoder(RowDecoder):
         self._parse = msgspec.json.Decoder(record).decode
         self._values = [attrgetter(field[0]) for field in fields]
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         deep = _too_deep(payloads)
         if not deep:
             return super().__call__(payloads)

@@ -11,7 +11,7 @@ from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.publish.lost_log import replace_lost
-from noskew.streaming.publish.publisher import NOTHING, Remote, View, batches
+from noskew.streaming.publish.publisher import NOTHING, Remote, View, write_batches
 
 
 class Lasting(Remote):
@@ -76,7 +76,7 @@ class Lasting(Remote):
             for key, row in self._state.scan(view.prefix)
             if is_entity_key(key) and row[: len(since)] >= since
         )
-        for items in batches(newer):
+        for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += len(items)
         self._put({key: row for key, row in progress.items() if row is not None})

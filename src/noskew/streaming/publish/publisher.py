@@ -181,7 +181,7 @@ class Remote:
             view.progress.clear()
 
     def _put(self, rows: Mapping[bytes, bytes]) -> None:
-        for items in batches(rows.items()):
+        for items in write_batches(rows.items()):
             self._online.write([key for key, _ in items], [row for _, row in items])
 
     def _confirm(self) -> None:
@@ -239,7 +239,7 @@ class Remote:
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
-        for items in batches(newer):
+        for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
         view.lost = None
@@ -258,7 +258,7 @@ class Remote:
         self._online.write(keys, [heartbeat_row(*version_of(version))] * len(keys))
 
 
-def batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+def write_batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
     """Keys and rows, as many at a time as a store is given in one call."""
     rest = iter(items)
     while batch := list(islice(rest, _WRITE_ROWS)):
