@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ from noskew.streaming.workers.processor import (
     Processor,
     StreamWatcher,
 )
+
+_logger = logging.getLogger(__name__)
 
 #: Told of a view's name, and how many more of its events are done.
 ViewProgress = Callable[[str, int], None]
@@ -156,8 +158,10 @@ class Streams:
         mine = list(views)
         with self.assignment(source) as assignment:
             while True:
-                with suppress(RebuiltError):
+                try:
                     return self._run(source, mine, assignment, stop, progress)
+                except RebuiltError as rebuilt:
+                    _logger.info("stream %s: goes on with new rows: %s", source.name, rebuilt)
 
     def _run(
         self,

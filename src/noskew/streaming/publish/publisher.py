@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,11 @@ from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
+from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.fold.partition import PartitionFold, ViewStep
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_lost
+
+_logger = logging.getLogger(__name__)
 
 #: Rows given to the online store in one call.
 _WRITE_ROWS = 10_000
@@ -119,6 +123,7 @@ class Remote:
         self._store_generation: bytes | None = None
         self._tried = self._confirmed = -math.inf
         self.fault: StoreError | None = None
+        self._fault_log = FaultLog(_logger, "publishing to the online store")
         self.published_again = 0
 
     @property
@@ -162,10 +167,14 @@ class Remote:
                 self._confirm()
                 self._confirmed = self._tried
         except (StoreUnavailableError, StoreFullError) as error:
-            self.fault = error
+            self._note(error)
             return False
-        self.fault = None
+        self._note(None)
         return True
+
+    def _note(self, fault: StoreError | None) -> None:
+        self.fault = fault
+        self._fault_log.note(fault)
 
     def _begin(self) -> None:
         """Publish what has to be there before any row is."""
@@ -235,13 +244,17 @@ class Remote:
             # What is emptied from now on loses this; what was until now, the other turn.
             self._tell(view, number, 1, view.begun)
             view.lost = min(view.lost, self._frontier(view, number)[0])
-        since = view.lost
+        since, before = view.lost, self.published_again
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
         for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
+        _logger.warning(
+            "the online store may have lost rows: %d were published again",
+            self.published_again - before,
+        )
         view.lost = None
         view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, view.begun))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -17,6 +18,9 @@ from noskew.registry.records.record import Record
 from noskew.registry.records.streaming import Assignments
 from noskew.resources import Closing
 from noskew.stores.boot import boot_id
+from noskew.streaming.fault_log import FaultLog
+
+_logger = logging.getLogger(__name__)
 
 #: A worker that was not heard of for so long owns no partitions.
 LEASE_S = 5.0
@@ -87,6 +91,7 @@ class PartitionAssignment(Closing):
     _wanted: frozenset[int] = frozenset()
     _has_looked: bool = False
     _count: int = 0
+    _fault_log: FaultLog | None = None
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -106,11 +111,12 @@ class PartitionAssignment(Closing):
                     agreed, self.worker, self._alive(agreed.workers), size, count=self._count
                 )
             )
-            self.fault, self._has_looked = None, True
+            self._has_looked = True
+            self._note(None)
         except NoskewError as error:
             if not self._has_looked:
                 raise
-            self.fault = error
+            self._note(error)
         return self._wanted
 
     def release(self, numbers: Sequence[int]) -> None:
@@ -124,7 +130,7 @@ class PartitionAssignment(Closing):
         try:
             self._wanted = self._swap(without)
         except NoskewError as error:  # then they are worked on again
-            self.fault = error
+            self._note(error)
 
     def close(self) -> None:
         """Leave: others take over at once. What cannot be told them now, they find out."""
@@ -137,7 +143,13 @@ class PartitionAssignment(Closing):
         try:
             self._swap(left)
         except NoskewError as error:
-            self.fault = error
+            self._note(error)
+
+    def _note(self, fault: NoskewError | None) -> None:
+        self.fault = fault
+        if self._fault_log is None:
+            self._fault_log = FaultLog(_logger, f"assignment of partitions of {self.source}")
+        self._fault_log.note(fault)
 
     def _alive(self, workers: Mapping[str, int]) -> list[str]:
         now = monotonic()

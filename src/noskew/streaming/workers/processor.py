@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from noskew.resources import Closing
 from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
@@ -29,6 +31,8 @@ from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.publish.freshness import Freshness
 from noskew.streaming.publish.publisher import Publishing
 from noskew.streaming.workers.fold_base import FoldBase
+
+_logger = logging.getLogger(__name__)
 
 #: Rows that may wait for the online store before the log is read no further.
 _MOST_WAITING = 500_000
@@ -135,6 +139,7 @@ class Processor(Closing):
         self._freshness_told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
         self._turn_fault: StoreError | None = None
+        self._turn_log = FaultLog(_logger, f"stream {source.name}: reading the log")
         self._last_ends: dict[int, int] = {}
         #: Partitions that the reader is still to be told of.
         self._to_assign: set[int] = set()
@@ -170,22 +175,24 @@ class Processor(Closing):
         """
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         self._to_assign = set(self._partitions)
+        _logger.info("stream %s: started", self._source)
         with self._log.reader({}) as reader:
             turn = _Turn(reader, ends if until_caught_up else None, watcher)
             while not stop.is_set():
                 try:
                     if self._turn(turn):
                         break
-                    self._turn_fault = None
+                    self._note_turn(None)
                 except StoreUnavailableError as error:
                     if until_caught_up:
                         raise
-                    self._turn_fault = error
+                    self._note_turn(error)
                     self._publishing.work()  # what was folded before does not wait for the log
                     if watcher:
                         watcher(self._positions(self._last_ends))
                     stop.wait(_RETRY_S)
             self._publishing.work(now=True)
+        _logger.info("stream %s: stopped", self._source)
         if watcher:
             watcher(self.positions())
 
@@ -224,6 +231,17 @@ class Processor(Closing):
         self._base.check_state()
         self._publishing.open(taken.values())
         self._partitions |= taken
+        for number, partition in taken.items():
+            _logger.info(
+                "stream %s: partition %d taken over at message %d",
+                self._source,
+                number,
+                partition.next_offset,
+            )
+
+    def _note_turn(self, fault: StoreUnavailableError | None) -> None:
+        self._turn_fault = fault
+        self._turn_log.note(fault)
 
     def _turn(self, turn: _Turn) -> bool:
         """Read, fold, commit and publish once; whether everything up to the ends is done.
@@ -258,6 +276,7 @@ class Processor(Closing):
             for number in surplus:
                 self._drop(number, reader)
             self._assignment.release(surplus)
+            _logger.info("stream %s: partitions %s handed over", self._source, surplus)
         missing = sorted(wanted - self._partitions.keys())
         self._take(missing)
         self._to_assign.update(missing)
@@ -273,6 +292,11 @@ class Processor(Closing):
             self.refused += 1
             if self._assignment is None:
                 raise
+            _logger.warning(
+                "stream %s: partition %d was taken over by another worker",
+                self._source,
+                messages.partition,
+            )
             self._drop(messages.partition, reader)
         except StoreUnavailableError:
             # Of what this poll gave, the rest may be of the same partition: read all of it again.
