@@ -74,16 +74,16 @@ class Audit:
         the stores do.
         """
         period = Period.of(since, until, self.clock)
-        found: dict[str, ServiceSkew] = {}
+        by_service: dict[str, ServiceSkew] = {}
         for definition in kept(self.project, self.registry, service):
-            skew = found.setdefault(definition.service, ServiceSkew(definition.service))
+            skew = by_service.setdefault(definition.service, ServiceSkew(definition.service))
             try:
                 table = served_table_of(definition)
             except DefinitionError as error:
                 skew.faults.append(str(error))
             else:
                 self._audit(table, period, skew, progress)
-        report = SkewReport(period.since, period.until, list(found.values()))
+        report = SkewReport(period.since, period.until, list(by_service.values()))
         for skew in report.services:
             self._remember(skew, report)
         return report

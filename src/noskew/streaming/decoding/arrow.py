@@ -33,10 +33,10 @@ class ArrowDecoder:
 
     def _read(self, payload: pa.LargeBinaryScalar) -> pa.Table:
         try:
-            held = payload.as_buffer()
-            if held is None:
+            buffer = payload.as_buffer()
+            if buffer is None:
                 raise SchemaMismatchError(f"{self._what}: {NO_CONTENT}")
-            with pa.ipc.open_stream(held) as reader:
+            with pa.ipc.open_stream(buffer) as reader:
                 table = reader.read_all()
             table.validate(full=True)
             return conform(table, self._schema, self._what)

@@ -126,15 +126,15 @@ class FramedDecoder:
         self, payloads: pa.LargeBinaryArray
     ) -> tuple[dict[SchemaHeader, NDArray[np.int64] | None], dict[int, str]]:
         """Messages (by position) by their headers, and why others have none."""
-        found, bad = defaultdict(list), {}
+        by_header, bad = defaultdict(list), {}
         for number, text in enumerate(payloads.to_pylist()):
             try:
                 if text is None:
                     raise ValueError(NO_CONTENT)
-                found[self._header(text)].append(number)
+                by_header[self._header(text)].append(number)
             except ValueError as error:
                 bad[number] = f"{self._what}: {error}"
-        return {h: np.array(numbers, np.int64) for h, numbers in found.items()}, bad
+        return {h: np.array(numbers, np.int64) for h, numbers in by_header.items()}, bad
 
     def _ask(self, ids: Iterable[int]) -> None:
         asked = sorted(set(ids) - self._written.keys())

@@ -59,9 +59,9 @@ class JsonDecoder(RowDecoder):
         if not deep:
             return super().__call__(payloads)
         is_deep = np.isin(np.arange(len(payloads)), deep)
-        made = super().__call__(pc.if_else(pa.array(is_deep), None, payloads))
+        decoded = super().__call__(pc.if_else(pa.array(is_deep), None, payloads))
         why = f"{self._what}: nested more than {MOST_LEVELS} levels deep"
-        return replace(made, bad={**made.bad, **dict.fromkeys(deep, why)})
+        return replace(decoded, bad={**decoded.bad, **dict.fromkeys(deep, why)})
 
     def _why(self, error: Exception) -> str:
         """The message with columns by their own names (records number them)."""
