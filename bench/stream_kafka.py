@@ -100,13 +100,13 @@ def _ours(processor: Processor, generator: _Generator, events: int) -> float:
     start = time.perf_counter()
     generator.start("ours", events)
     done = Event()
-    goal = processor.progress()[0].next_offset + events
+    goal = processor.positions()[0].next_offset + events
 
     def look(progress: list) -> None:
         if progress[0].next_offset >= goal and not progress[0].waiting:
             done.set()
 
-    processor.run(done, told=look)
+    processor.run(done, watcher=look)
     return time.perf_counter() - start
 
 

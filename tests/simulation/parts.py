@@ -50,16 +50,16 @@ class Parts(Closing):
         )
         self.seconds = world.seconds
         registry: Registry = world.registry  # type: ignore[assignment]
-        self.footings = StreamGenerations(PROJECT, registry, world.clock)
+        self.generations = StreamGenerations(PROJECT, registry, world.clock)
         self._bootstrap = Bootstrap(
-            self._source, PROJECT, self.log, self.offline, self.online, self.state, self.footings
+            self._source, PROJECT, self.log, self.offline, self.online, self.state, self.generations
         )
 
     def ready(self, view: FeatureView) -> ViewFold:
         """The fold of a view, its rows made if they were not."""
         return self._bootstrap.ready(view, table_name(view))
 
-    def ground(self, folds: Sequence[ViewFold]) -> FoldBase:
+    def base(self, folds: Sequence[ViewFold]) -> FoldBase:
         """The rows that a process folds on."""
         return FoldBase(self._bootstrap, folds)
 
@@ -73,9 +73,9 @@ class Parts(Closing):
         pipeline = EventPipeline([fold.view for fold in folds], self._decode)
         return PartitionFold(folds, number, pipeline=pipeline, state=self.state, space=space)
 
-    def publishing(self, ground: FoldBase) -> Publishing:
+    def publishing(self, base: FoldBase) -> Publishing:
         """What takes rows to the online store."""
-        return publishing(self.online, self.state, ground.footings())
+        return publishing(self.online, self.state, base.generations())
 
     def archive(self, view: FeatureView, partitions: Iterable[int]) -> Archive:
         """What takes events to the offline store."""

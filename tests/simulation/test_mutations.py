@@ -14,7 +14,7 @@ from noskew.kernel.online_keys import frontier_keys
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import Screened, Screening
@@ -28,7 +28,7 @@ from tests.simulation.run import play
 #: Seeds within which each fault must be found: the rarest one shows in one run of sixty.
 _SEEDS = 400
 _write, _append, _commit_at = OnlineServer.write, SimulatedOffline.append, Space._commit
-_commit, _sort = Space.commit, Screening.__call__
+_commit, _screen = Space.commit, Screening.__call__
 
 
 def write_any_version(store: OnlineServer, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
@@ -60,15 +60,15 @@ def append_unexpected(store: SimulatedOffline, *given: Any, expected: Any, **oth
 
 
 def known_steps_back(
-    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
-    return _sort(sorting, messages, decoded, replace(mark, known=MIN_TIME))
+    return _screen(screening, messages, decoded, replace(progress, known=MIN_TIME))
 
 
 def read_again_is_new(
-    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
-    return _sort(sorting, messages, decoded, replace(mark, next_offset=0))
+    return _screen(screening, messages, decoded, replace(progress, next_offset=0))
 
 
 def one_frontier(prefix: bytes, partition: int, turn: int) -> list[bytes]:
@@ -84,9 +84,9 @@ def forget_what_fails(remote: Remote, view: Any) -> None:
     remote._put(progress)
 
 
-def forget_at_once(identities: Identities, mark: PartitionProgress) -> int:
+def forget_at_once(identities: Identities, progress: PartitionProgress) -> int:
     del identities
-    return mark.known
+    return progress.known
 
 
 def nothing(*given: Any) -> None:
@@ -124,7 +124,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "a store takes rows of any version": Mutation(
         OnlineServer, "write", write_any_version, ["meanwhile"]
     ),
-    "rows and marks are committed apart": Mutation(Space, "commit", commit_rows_apart, ["full"]),
+    "rows and progress are committed apart": Mutation(Space, "commit", commit_rows_apart, ["full"]),
     "who was overtaken commits on": Mutation(Space, "_commit", commit_of_any_epoch, ["take"]),
     "the archive expects nothing": Mutation(
         SimulatedOffline, "append", append_unexpected, ["meanwhile"]
@@ -153,7 +153,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         publisher, "replace_lost", nothing, ["replace the log"]
     ),
     "a stream runs through a rebuild": Mutation(
-        Bootstrap, "check_agreed", nothing, ["rebuild", "take"]
+        Bootstrap, "check_registry", nothing, ["rebuild", "take"]
     ),
 }
 

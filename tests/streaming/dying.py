@@ -30,11 +30,11 @@ EVERYWHERE: Mapping[str, tuple[Any, str, str]] = {
     "a state was committed": (Space, "commit", "after"),
     "rows of a start were put": (Bootstrap, "_put_rows", "after"),
     "a partition of a start was put": (Bootstrap, "_put_partition", "after"),
-    "claims were swapped": (SqlRegistry, "swap_record", "after"),
+    "the assignment was swapped": (SqlRegistry, "swap_record", "after"),
     "events are about to be archived": (IcebergStore, "append", "before"),
     "files of an archive are written": (appending, "commit", "before"),
     "events were archived": (IcebergStore, "append", "after"),
-    "what is no event was archived": (Archive, "_append_aside", "after"),
+    "what is no event was archived": (Archive, "_append_quarantined", "after"),
 }
 REMOTE: Mapping[str, tuple[Any, str, str]] = {
     "rows are about to be published": (RedisStore, "write", "before"),

@@ -86,16 +86,16 @@ def _check_archive(store: ns.FeatureStore) -> int:
     """Each event once, from where it stands in the log; so too what is no event. How many."""
     source, views = streamed(store)
     with store.streams.processor(source, views) as processor:
-        progress = processor.progress()
+        positions = processor.positions()
     compared = 0
     for view in views:
-        marks = [p.progress[view.name] for p in progress]
+        progress = [p.progress[view.name] for p in positions]
         places = ["_origin", "_offset", "_place"]
         events = store.offline.read(table_name(view), places).to_pylist()
-        aside = store.offline.read(quarantine_spec(view).name, places).to_pylist()
+        quarantined = store.offline.read(quarantine_spec(view).name, places).to_pylist()
         for found, count in (
-            (events, sum(m.folded for m in marks)),
-            (aside, sum(m.quarantined for m in marks)),
+            (events, sum(m.folded for m in progress)),
+            (quarantined, sum(m.quarantined for m in progress)),
         ):
             assert len({tuple(row.values()) for row in found}) == len(found) == count
             compared += count

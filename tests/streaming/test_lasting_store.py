@@ -88,8 +88,8 @@ def test_a_start_after_all_was_published_publishes_nothing(
     store.push("orders", shop.orders(100, 1))
     store.stream("orders")
     with Running(store.streams.processor(*streamed(store))) as processor:
-        wait_until(lambda: all(p.lag == 0 for p in processor.progress()), "it is caught up")
-        wait_until(lambda: all(p.waiting == 0 for p in processor.progress()), "it is published")
+        wait_until(lambda: all(p.lag == 0 for p in processor.positions()), "it is caught up")
+        wait_until(lambda: all(p.waiting == 0 for p in processor.positions()), "it is published")
         assert processor.published_again == 0
 
 

@@ -238,7 +238,7 @@ def test_a_reader_hears_of_more_partitions(store: ns.FeatureStore) -> None:
     push(store, 400, 1)
     source, views = streamed(store)
     with Running(store.streams.processor(source, views, partitions=[0])) as some:
-        wait_until(lambda: not some.progress()[0].lag, "the first partition is folded")
+        wait_until(lambda: not some.positions()[0].lag, "the first partition is folded")
         wait_until(lambda: bool(rows_of(store, "sold")), "and its rows are online")
         beats = [heartbeat_key(rows_prefix("p", view)) for view in views]
         wait_until(lambda: None not in store.online.read(beats), "and readers are told so")
@@ -271,12 +271,12 @@ def test_an_emptied_store_is_told_of_all_partitions_again(tmp_path: Path) -> Non
             push(store, 400, 1)
             taken = OneAfterTheOther()
             with Running(store.streams.processor(*streamed(store), assignment=taken)) as some:
-                wait_until(lambda: len(some.progress()) == 1, "it works on one")
+                wait_until(lambda: len(some.positions()) == 1, "it works on one")
                 taken.has_others = True
                 wait_until(
                     lambda: (
                         len(rows_of(store, "sold")) > 2 * SHOPS
-                        and not any(p.lag or p.waiting for p in some.progress())
+                        and not any(p.lag or p.waiting for p in some.positions())
                     ),
                     "on all",
                 )

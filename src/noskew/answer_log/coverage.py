@@ -146,17 +146,17 @@ def _materialized(held: tuple[int, int] | None, run: MaterializedUntil | None) -
     return json.dumps({"until": held[0], "number": held[1], "sequence": None})
 
 
-def _streamed(numbers: list[int], footing: StreamGeneration | None) -> str:
-    """``numbers``: of each partition's version; ``footing``: what is agreed on."""
+def _streamed(numbers: list[int], agreed: StreamGeneration | None) -> str:
+    """``numbers``: of each partition's version; ``agreed``: the generation that is agreed on."""
     below = (1 << OFFSET_BITS) - 1
-    if footing is None:
+    if agreed is None:
         generation = max(v >> OFFSET_BITS for v in numbers)
     else:
-        generation = footing.generation
+        generation = agreed.number
     told = {
         "generation": generation,
-        "log": None if footing is None else footing.log,
-        "history": None if footing is None else footing.history,
+        "log": None if agreed is None else agreed.log,
+        "history": None if agreed is None else agreed.history,
         # While rows are made anew, nothing is claimed of partitions that still have the old.
         "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
     }

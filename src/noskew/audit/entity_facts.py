@@ -40,7 +40,7 @@ from noskew.training.row_lookup import RowBuckets, RowLookup
 #: Copies of facts that are made at a time.
 _COPIES = 1_000_000
 #: The ids of events while facts are not judged by them yet; and the rows that copies are for.
-_HELD_ID, _ROW = "_held_id", "_row"
+_KEPT_ID, _ROW = "_kept_id", "_row"
 
 
 class EntityFacts:
@@ -56,7 +56,7 @@ class EntityFacts:
 
     def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
         if EVENT_ID in table.column_names:
-            names = [_HELD_ID if n == EVENT_ID else n for n in table.column_names]
+            names = [_KEPT_ID if n == EVENT_ID else n for n in table.column_names]
             table = table.rename_columns(names)
         self.events = Events.from_table(table, keys)
         self.known, self.sequence = self.events.known_time, self.events.sequence
@@ -177,19 +177,19 @@ class _Work:
             self._unclear[rows[owner[more]]] = True
         owner, at = owner[counts], at[counts]
         events = self._copies(facts, at, owner)
-        held = np.full(len(rows), -1, np.int64)
-        held[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
-        self._answer.put(places, historical(self._plan, events, held, self._t[rows]))
+        entity_of = np.full(len(rows), -1, np.int64)
+        entity_of[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
+        self._answer.put(places, historical(self._plan, events, entity_of, self._t[rows]))
 
     def _copies(self, facts: EntityFacts, at: Index, owner: Index) -> Events:
         table = facts.events.table.take(pa.array(at))
-        made = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
+        copies = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
         sequence = pa.array(self._folded.order(facts, at))
-        made = made.set_column(made.column_names.index(SEQUENCE), SEQUENCE, sequence)
-        if _HELD_ID in made.column_names:
-            names = [EVENT_ID if n == _HELD_ID else n for n in made.column_names]
-            made = made.rename_columns(names)
-        return Events.from_table(made, [_ROW], id_horizon=self._view.source.event_id_horizon)
+        copies = copies.set_column(copies.column_names.index(SEQUENCE), SEQUENCE, sequence)
+        if _KEPT_ID in copies.column_names:
+            names = [EVENT_ID if n == _KEPT_ID else n for n in copies.column_names]
+            copies = copies.rename_columns(names)
+        return Events.from_table(copies, [_ROW], id_horizon=self._view.source.event_id_horizon)
 
 
 def _portions(offsets: Index, entity: Index) -> Iterator[slice]:

@@ -79,8 +79,8 @@ def judge(
         codes = np.full(len(rows), EQUAL, np.uint8)
         codes[at] = _closer(service, name, rows.feature(name).take(pa.array(at)), folded, own)
         codes[~unequal[name]] = EQUAL
-        held = any_of((waiting[v] for v in column_views(service, name)), len(rows))
-        codes[held] = WAITING
+        waits = any_of((waiting[v] for v in column_views(service, name)), len(rows))
+        codes[waits] = WAITING
         verdicts[name] = codes
     return Judged(rows, verdicts, known, at, folded, own)
 

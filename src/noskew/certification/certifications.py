@@ -126,7 +126,7 @@ class Certifications:
                 progress(item.name, path)
 
         if isinstance(item, FeatureView):
-            made = certify_view(
+            certificate = certify_view(
                 item,
                 self.runners.root,
                 self.clock,
@@ -136,21 +136,21 @@ class Certifications:
                 runners=self.runners,
             )
         else:
-            made = certify_function(item, self.clock, thorough=thorough, watch=watch)
-        record = Record(CERTIFICATE, made.definition_hash, made, made.made_at)
+            certificate = certify_function(item, self.clock, thorough=thorough, watch=watch)
+        record = Record(CERTIFICATE, certificate.definition_hash, certificate, certificate.made_at)
         self.registry.put_record(self.project, record)
-        return made
+        return certificate
 
 
 def _chosen(definitions: Project, names: str | Iterable[str] | None) -> list[Certified]:
-    found: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
+    items: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
     if names is None:
-        return list(found.values())
+        return list(items.values())
     wanted = [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in found:
-            raise unknown("feature view or on-demand function", name, found)
-    return [found[name] for name in wanted]
+        if name not in items:
+            raise unknown("feature view or on-demand function", name, items)
+    return [items[name] for name in wanted]
 
 
 def _refusal(lacking: Sequence[Certificate]) -> str:

@@ -128,20 +128,22 @@ class FeaturePaths:
     def _training(self, events: pa.Table, asked: Questions) -> PathAnswers:
         """By the kernel, from the events themselves."""
         horizon = self._view.source.event_id_horizon
-        made = Events.from_table(events, self._keys, id_horizon=horizon)
-        entity = _entities(made, asked.keys, self._keys)
+        ordered = Events.from_table(events, self._keys, id_horizon=horizon)
+        entity = _entities(ordered, asked.keys, self._keys)
         t = np.full(len(asked), asked.t)
-        values = historical(compile_view(self._view), made, entity, t, asked.t)
+        values = historical(compile_view(self._view), ordered, entity, t, asked.t)
         return PathAnswers("training", pa.table({n: values[n] for n in self._view.features}))
 
     def _materialized(self, events: pa.Table, until: int) -> OnlineStore:
         """Rows of every entity, packed as ``materialize`` packs them."""
         store, layout = MemoryStore(), RowLayout(compile_view(self._view))
         prefix = rows_prefix(_PROJECT, self._view)
-        made = Events.from_table(events, self._keys, id_horizon=self._view.source.event_id_horizon)
+        ordered = Events.from_table(
+            events, self._keys, id_horizon=self._view.source.event_id_horizon
+        )
         stamp = until, version_bytes(until, 1)
         of_batch = part_suffix(0) if self._view.has_partial_rows else b""
-        for keys, rows in bulk_rows(layout, made, prefix, lambda _: stamp):
+        for keys, rows in bulk_rows(layout, ordered, prefix, lambda _: stamp):
             store.write([key + of_batch for key in keys.to_list()], rows.to_list())
         store.write([heartbeat_key(prefix)], [heartbeat_row(until, 1)])
         return store
@@ -161,10 +163,10 @@ class FeaturePaths:
         yield PathAnswers("HTTP, JSON", self._from_json(JsonAnswer(reader.plan).encode(remote)))
 
     def _from_json(self, body: bytes) -> pa.Table:
-        found = orjson.loads(body)["features"]
+        answers = orjson.loads(body)["features"]
         columns = {}
         for name, feature in self._view.features.items():
-            values: list[Any] = found[f"{self._view.name}__{name}"]
+            values: list[Any] = answers[f"{self._view.name}__{name}"]
             convert = converter(feature.dtype)
             if convert is not None:
                 values = [None if v is None else convert(v) for v in values]
@@ -203,12 +205,12 @@ class FeaturePaths:
             offline.append(spec.name, events.to_batches(), token=_PROJECT)
             when = pa.array(np.full(len(asked), asked.t)).view(pa.timestamp("us", "UTC"))
             rows = asked.keys.append_column(_EVENT_TIME, when)
-            made = historical_features(
+            answer = historical_features(
                 self._service, rows, offline, event_time=_EVENT_TIME, known_at=asked.t
             )
         names = list(self._view.features)
         return PathAnswers(
-            "offline table", made.drop_columns(rows.column_names).rename_columns(names)
+            "offline table", answer.drop_columns(rows.column_names).rename_columns(names)
         )
 
 

@@ -32,15 +32,15 @@ def online_views(project: str, source: Source, views: Iterable[FeatureView]) -> 
 
     Raises InputError if there is none, since there is nothing to wait for then.
     """
-    found = {
+    prefixes = {
         v.name: rows_prefix(project, v) for v in views if v.online and v.source.name == source.name
     }
-    if not found:
+    if not prefixes:
         raise InputError(
             f"no view is made online from the source {source.name!r}, so nothing can be waited "
             f"for; push without waiting"
         )
-    return found
+    return prefixes
 
 
 def wait_until_readable(

@@ -52,8 +52,8 @@ class Freshness:
         """Up to when every partition is fresh; None while nothing is known of one."""
         numbers = range(self._partitions)
         keys = [of(prefix, n) for of in (progress_key, fresh_key) for n in numbers]
-        found = self._online.read(keys)
-        times = [None if row is None else version_of(row)[0] for row in found]
+        rows = self._online.read(keys)
+        times = [None if row is None else version_of(row)[0] for row in rows]
         both = zip(times[: len(numbers)], times[len(numbers) :], strict=True)
         each = [max((t for t in pair if t is not None), default=None) for pair in both]
         return None if None in each else min(t for t in each if t is not None)

@@ -11,7 +11,7 @@ from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.publish.lost_log import replace_lost
-from noskew.streaming.publish.publisher import NOTHING, Remote, View, batches
+from noskew.streaming.publish.publisher import NOTHING, Remote, View, write_batches
 
 
 class Lasting(Remote):
@@ -24,9 +24,9 @@ class Lasting(Remote):
     """
 
     def __init__(
-        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
+        self, online: OnlineStore, state: StateStore, generations: Mapping[bytes, StreamGeneration]
     ) -> None:
-        super().__init__(online, state, footings)
+        super().__init__(online, state, generations)
         self._joined: set[int] = set()
 
     def open(self, partitions: Iterable[PartitionFold]) -> None:
@@ -56,7 +56,7 @@ class Lasting(Remote):
         """The version up to which the store has the rows of a partition."""
         (row,) = self._online.read([progress_key(view.prefix, number)])
         # Rows that were made anew are others, though their known times are the same.
-        if row is None or version_of(row)[1] >> OFFSET_BITS != view.footing.generation:
+        if row is None or version_of(row)[1] >> OFFSET_BITS != view.generation.number:
             return NOTHING
         return row[:VERSION_BYTES]
 
@@ -66,8 +66,8 @@ class Lasting(Remote):
         How far they are is read before the rows: it says nothing of rows that come meanwhile. And
         it is that of these partitions alone; of others the rows may be on their way elsewhere.
         """
-        if since == NOTHING and view.footing.log_since:
-            replace_lost(self._online, self._state, view.prefix, view.footing)
+        if since == NOTHING and view.generation.log_since:
+            replace_lost(self._online, self._state, view.prefix, view.generation)
             self._put(self._first)
         keys = [progress_key(view.prefix, number) for number in numbers]
         progress = dict(zip(keys, self._state.rows(keys), strict=True))
@@ -76,7 +76,7 @@ class Lasting(Remote):
             for key, row in self._state.scan(view.prefix)
             if is_entity_key(key) and row[: len(since)] >= since
         )
-        for items in batches(newer):
+        for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += len(items)
         self._put({key: row for key, row in progress.items() if row is not None})

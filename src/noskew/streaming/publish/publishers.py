@@ -12,12 +12,12 @@ from noskew.streaming.publish.publisher import Embedded, Publishing, Remote
 
 
 def publishing(
-    online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
+    online: OnlineStore, state: StateStore, generations: Mapping[bytes, StreamGeneration]
 ) -> Publishing:
     """What takes rows to ``online`` from the state that is kept for it.
 
-    ``footings``: what the rows of each view stand on, by their prefix.
+    ``generations``: that of each view's rows, by their prefix.
     """
     if online.embedded_at is not None:
         return Embedded(online)
-    return (Remote if online.may_lose_writes else Lasting)(online, state, footings)
+    return (Remote if online.may_lose_writes else Lasting)(online, state, generations)

@@ -26,7 +26,7 @@ _SCHEMA = pa.schema(
 
 
 def quarantine_spec(view: FeatureView) -> TableSpec:
-    """The table of rows that were quarantined or set aside for being late.
+    """The quarantine table of the events of a view.
 
     Each has its origin, offset and place in the message, the reason, and the payload: the
     message as it is, or of one that holds several rows the row as Arrow IPC. Both times are the

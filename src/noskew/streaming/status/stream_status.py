@@ -28,7 +28,7 @@ from noskew.streaming.quarantine.table import QuarantineTotals, info_of, totals
 
 #: The first offset of each partition that the log holds, and the one that comes next.
 _Bounds = dict[int, tuple[int, int]]
-#: Of each table of events, by log hash: how far it is in each partition, and what was set aside.
+#: Of each table of events, by log hash: how far it is in each partition, and what is in quarantine.
 _Tables = dict[str, tuple[dict[int, PartitionProgress], QuarantineTotals]]
 
 
@@ -40,7 +40,7 @@ class PartitionStatus:
     ----------
     begin, end
         The first offset that the log holds, and the one that comes next.
-    mark
+    progress
         Of a view that is online, how far its published rows are; of any other, how far its
         events are archived. None: nothing was read yet.
     fresh_until
@@ -52,14 +52,14 @@ class PartitionStatus:
     partition: int
     begin: int | None
     end: int | None
-    mark: PartitionProgress | None
+    progress: PartitionProgress | None
     fresh_until: int | None
     archived: int | None
 
     @property
     def next_offset(self) -> int | None:
         """The first message that was not read."""
-        return self.begin if self.mark is None else self.mark.next_offset
+        return self.begin if self.progress is None else self.progress.next_offset
 
     @property
     def lag(self) -> int | None:
@@ -71,7 +71,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class ViewStatus:
-    """How far a view is. ``aside``: its rows that are no events; None: not known.
+    """How far a view is. ``quarantine``: its rows there; None: not known.
 
     ``is_of_another_log``: its rows were folded from a log that was since made anew.
     """
@@ -79,7 +79,7 @@ class ViewStatus:
     name: str
     online: bool
     partitions: list[PartitionStatus]
-    aside: QuarantineTotals | None = None
+    quarantine: QuarantineTotals | None = None
     is_of_another_log: bool = False
 
 
@@ -120,23 +120,23 @@ class Observer:
         bounds: _Bounds = {}
         tables: _Tables = {}
         rows: dict[bytes, bytes] = {}
-        footings = StreamGenerations(self.project, self.registry, self.clock)
-        logs = {v.name: footing.log for v in mine if (footing := footings.of(v))}
+        generations = StreamGenerations(self.project, self.registry, self.clock)
+        logs = {v.name: its.log for v in mine if (its := generations.of(v))}
         with _noting(faults, "log"):
             log, bounds = self._bounds(source)
         known = log or next(iter(logs.values()), None)
         with _noting(faults, "offline store"):
             tables = self._tables(mine, known)
-        numbers = sorted({*bounds, *(n for marks, _ in tables.values() for n in marks)})
+        numbers = sorted({*bounds, *(n for archive, _ in tables.values() for n in archive)})
         with _noting(faults, "online store"):
             rows = self._rows(mine, numbers)
-        made = []
+        statuses = []
         for view in mine:
-            marks, aside = tables.get(view.log_hash, ({}, None))
-            parts = [self._part(view, n, bounds.get(n), marks.get(n), rows) for n in numbers]
+            archive, quarantine = tables.get(view.log_hash, ({}, None))
+            parts = [self._part(view, n, bounds.get(n), archive.get(n), rows) for n in numbers]
             is_other = log is not None and logs.get(view.name, log) != log
-            made.append(ViewStatus(view.name, view.online, parts, aside, is_other))
-        return SourceStatus(source.name, at, log, made, faults)
+            statuses.append(ViewStatus(view.name, view.online, parts, quarantine, is_other))
+        return SourceStatus(source.name, at, log, statuses, faults)
 
     def _bounds(self, source: Source) -> tuple[str, _Bounds]:
         log = self.logs.of(source)
@@ -159,8 +159,8 @@ class Observer:
             for key_of in (progress_key, fresh_key)
             if view.online
         ]
-        found = self.online().read(keys)
-        return {key: row for key, row in zip(keys, found, strict=True) if row is not None}
+        rows = self.online().read(keys)
+        return {key: row for key, row in zip(keys, rows, strict=True) if row is not None}
 
     def _part(
         self,
@@ -175,12 +175,10 @@ class Observer:
         if not view.online:
             return PartitionStatus(number, begin, end, archive, None, done)
         prefix = self._prefix(view)
-        progress, fresh = (
-            rows.get(progress_key(prefix, number)),
-            rows.get(fresh_key(prefix, number)),
-        )
-        mark = PartitionProgress.from_row(progress) if progress else None
-        return PartitionStatus(number, begin, end, mark, _latest(progress, fresh), done)
+        progress_row = rows.get(progress_key(prefix, number))
+        fresh_until = _latest(progress_row, rows.get(fresh_key(prefix, number)))
+        progress = PartitionProgress.from_row(progress_row) if progress_row else None
+        return PartitionStatus(number, begin, end, progress, fresh_until, done)
 
     def _prefix(self, view: FeatureView) -> bytes:
         return rows_prefix(self.project, view)

@@ -44,15 +44,15 @@ def verify(
         chosen = _online(store, source, views)
         from_source = store.applied.project.source(source)
         with Bars({v.name: _events(store, v) for v in chosen}, transient=True) as bars:
-            found = store.streams.verify(from_source, chosen, repair=repair, progress=bars)
-    out.print(verified_table(found))
-    rows = sum(v.rows for v in found)
-    bars.summary(f"[b]verify[/b] {rows:,} rows of {len(found)} view{'s' * (len(found) != 1)}")
-    for view, verified in zip(chosen, found, strict=True):
+            every = store.streams.verify(from_source, chosen, repair=repair, progress=bars)
+    out.print(verified_table(every))
+    rows = sum(v.rows for v in every)
+    bars.summary(f"[b]verify[/b] {rows:,} rows of {len(chosen)} view{'s' * (len(chosen) != 1)}")
+    for view, verified in zip(chosen, every, strict=True):
         for line in examples(verified, view.entity.keys):
             out.print(line, markup=False, soft_wrap=True)
-    if any(not v.is_equal for v in found):
-        _advise(source, found, repair=repair)
+    if any(not v.is_equal for v in every):
+        _advise(source, every, repair=repair)
         raise typer.Exit(1)
     out.print("[green]Every row is as its log says.[/green]")
 
@@ -95,8 +95,8 @@ def _online(store: FeatureStore, source: str, names: Sequence[str] | None) -> li
     from noskew.errors import InputError, nearest
 
     project = store.applied.project
-    found = project.source(source)
-    if found.stream is None:
+    streamed = project.source(source)
+    if streamed.stream is None:
         raise InputError(f"source {source!r} has no stream")
     mine = {v.name: v for v in project.views.values() if v.source.name == source and v.online}
     wrong = [name for name in names or () if name not in mine]
@@ -116,9 +116,9 @@ def _events(store: FeatureStore, view: FeatureView) -> int:
     return count_events(store, view)
 
 
-def _advise(source: str, found: Sequence[Verified], *, repair: bool) -> None:
+def _advise(source: str, verified: Sequence[Verified], *, repair: bool) -> None:
     """What to do about rows that differ."""
-    if any(v.different or v.missing or v.foreign for v in found):
+    if any(v.different or v.missing or v.foreign for v in verified):
         err.print(
             f"Next: [b]noskew stream rebuild {source}[/b] makes the rows anew from the archived "
             f"events."

@@ -49,7 +49,7 @@ def quarantine(
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
-    """Show rows that are no events, and late ones set aside: why, where, and what they hold.
+    """Show quarantined rows, which are no events or came late: why, where, and what they hold.
 
     They are in the offline store as soon as they are archived, within a minute.
     """
@@ -59,27 +59,27 @@ def quarantine(
     selection, asked = _selection(reason, since, until), reason or since or until
     with session(ctx).store() as store:
         counts: list[ReasonCount] = []
-        tables, data = [], []
-        for aside in quarantine_tables(store.offline, _views(store, source, view)):
-            rows = [row for row in aside.rows()[0] if row in selection]
-            counts += count_reasons(aside, rows)
+        shown_tables, data = [], []
+        for table in quarantine_tables(store.offline, _views(store, source, view)):
+            rows = [row for row in table.rows()[0] if row in selection]
+            counts += count_reasons(table, rows)
             shown = _newest(rows, limit)
-            payloads = aside.payloads(shown)
+            payloads = table.payloads(shown)
             if as_json:
-                data += rows_data(aside, shown, payloads)
+                data += rows_data(table, shown, payloads)
             elif shown:
-                tables.append(rows_table(aside, shown, payloads, len(rows)))
+                shown_tables.append(rows_table(table, shown, payloads, len(rows)))
     if as_json:
         from noskew.cli.render.stream_json import to_json
 
-        made = {"reasons": [asdict(c) for c in counts], "rows": data}
-        out.print(to_json(made), soft_wrap=True, markup=False)
+        shown_data = {"reasons": [asdict(c) for c in counts], "rows": data}
+        out.print(to_json(shown_data), soft_wrap=True, markup=False)
     elif counts:
         out.print(reasons_table(source, counts))
-        for table in tables:
-            out.print(table)
+        for shown_table in shown_tables:
+            out.print(shown_table)
     else:
-        err.print(f"No row of {source} is set aside{' that is asked for' * bool(asked)}.")
+        err.print(f"No row of {source} is in quarantine{' that is asked for' * bool(asked)}.")
 
 
 def replay(
@@ -98,7 +98,7 @@ def replay(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Append messages that were set aside to the log again, once what was wrong is put right.
+    """Append quarantined messages to the log again, once what was wrong is put right.
 
     They are new messages, known from now on, and judged anew by every view of the source. Left
     out are late rows, which would be late again, and those that another view has counted, unless
@@ -115,11 +115,15 @@ def replay(
     with session(ctx).store() as store:
         _views(store, source, view)
         project = store.applied.project
-        found = project.source(source)
-        made = Replay(
-            found, project.views.values(), store.logs.of(found), store.offline, store.clock
+        from_source = project.source(source)
+        replaying = Replay(
+            from_source,
+            project.views.values(),
+            store.logs.of(from_source),
+            store.offline,
+            store.clock,
         )
-        plan = made.plan(selection, view=view, again=again)
+        plan = replaying.plan(selection, view=view, again=again)
         out.print(plan_table(source, plan))
         if dry_run or not (plan.rows or plan.left_out):
             return
@@ -130,7 +134,7 @@ def replay(
             err.print("Nothing was appended.")
             raise typer.Exit(1)
         with Bars({source: len(plan.rows)}) as bars:
-            done = made.run(plan, lambda messages: bars(source, messages))
+            done = replaying.run(plan, lambda messages: bars(source, messages))
     bars.summary(f"[b]replay[/b] {done:,} messages")
     out.print(
         f"[green]Appended.[/green] What becomes of them: [b]noskew stream status {source}[/b]"

@@ -58,11 +58,11 @@ def run(
             raise
         with _metrics(store, source, metrics_host, metrics_port) as count, LiveView(source) as view:
 
-            def told(progress: Sequence[PartitionPosition]) -> None:
-                view(progress)
-                count(progress)
+            def watch(positions: Sequence[PartitionPosition]) -> None:
+                view(positions)
+                count(positions)
 
-            store.stream(source, stop=stop, progress=told)
+            store.stream(source, stop=stop, progress=watch)
     view.summary()
 
 
@@ -85,7 +85,7 @@ def _metrics(
 ) -> Iterator[Callable[[Sequence[PartitionPosition]], None]]:
     """A watcher that serves metrics; without a port one that does nothing."""
     if port is None:
-        yield lambda progress: None
+        yield lambda positions: None
         return
     from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
     from noskew.streaming.status.stream_status import archived
@@ -95,8 +95,11 @@ def _metrics(
     views = [v for v in project.views.values() if v.source.name == name]
 
     def offsets() -> dict[tuple[str, int], int]:
-        found = ((v.name, archived(offline, v, log)) for v in views)
-        return {(view, n): mark.next_offset for view, marks in found for n, mark in marks.items()}
+        return {
+            (view.name, number): progress.next_offset
+            for view in views
+            for number, progress in archived(offline, view, log).items()
+        }
 
     with (
         StreamMetrics(name, store.clock, offsets) as metrics,

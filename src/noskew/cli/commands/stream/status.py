@@ -76,12 +76,12 @@ def _chosen(store: FeatureStore, name: str | None) -> list[Source]:
     project = store.applied.project
     if name is None:
         return [s for s in project.sources.values() if s.stream is not None]
-    found = project.source(name)
-    if found.stream is None:
+    chosen = project.source(name)
+    if chosen.stream is None:
         raise InputError(
             f"source {name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
         )
-    return [found]
+    return [chosen]
 
 
 def _drawn(statuses: Sequence[SourceStatus], store: FeatureStore) -> RenderableType:
