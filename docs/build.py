@@ -328,7 +328,8 @@ def _commands() -> str:
 
 def every_command(group: Any, start: str) -> Iterator[tuple[str, Any]]:
     """The commands of a group by their whole names, each followed by those that it groups."""
-    for name, command in group.commands.items():
+    for name, lazy in group.commands.items():
+        command = lazy.load()
         yield f"{start} {name}", command
         if hasattr(command, "commands"):
             yield from every_command(command, f"{start} {name}")

@@ -27,11 +27,6 @@ def has_table(offline: OfflineStore, view: FeatureView) -> bool:
     return table_name(view) in offline.tables()
 
 
-def events_of(offline: OfflineStore, view: FeatureView) -> int:
-    """Events in the view's table; 0 if there is none."""
-    return offline.info(table_name(view)).rows if has_table(offline, view) else 0
-
-
 def one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
     """One view for each offline table: those that share their events share the table."""
     found: dict[str, FeatureView] = {}
