@@ -18,7 +18,7 @@ from noskew.registry.base import Registry
 from noskew.registry.records.kinds import SERVED
 from noskew.registry.records.serving import ServedDefinition
 from noskew.stores.offline.base import EVENT_TIME, Filter, OfflineStore
-from noskew.training.history import DEFAULT_EVENT_TIME
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.training_set import TrainingSet
 
 #: Rows that are given at a time, at least as long as there are so many.

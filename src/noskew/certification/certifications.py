@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from noskew.certification.samples import SAMPLE_ROWS
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
@@ -18,8 +19,6 @@ from noskew.registry.records.views import Exemption
 from noskew.registry.versions import Applied
 from noskew.training.spark.runners import Runners
 
-#: Rows of a source's own data that a view is run on.
-SAMPLE_ROWS = 2_000
 #: Rows of a source that a view is run on when it is applied without having been verified.
 _QUICK_ROWS = 500
 #: Told the name of a definition, and of the path that it takes.

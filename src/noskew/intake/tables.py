@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable
 
 import pyarrow as pa
 
-from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.kernel.transforms.pipeline import events_schema
 from noskew.stores.offline.base import OfflineStore, TableSpec
@@ -29,35 +25,6 @@ def table_spec(view: FeatureView, buckets: int) -> TableSpec:
 def has_table(offline: OfflineStore, view: FeatureView) -> bool:
     """Whether anything was ever ingested for the view."""
     return offline.has(table_name(view))
-
-
-def events_of(offline: OfflineStore, view: FeatureView) -> int:
-    """Events in the view's table; 0 if there is none."""
-    return offline.info(table_name(view)).rows if has_table(offline, view) else 0
-
-
-@dataclass(frozen=True)
-class SourceSizes:
-    """How many events sources have: as many as the largest table of their views.
-
-    What a plan asks of it is looked up then, since a project may have thousands of tables.
-    """
-
-    offline: OfflineStore
-    project: Project
-
-    def get(self, source: str, /) -> int | None:
-        """Events of a source by name; None where no view of it has a table."""
-        names = [n for n in self.project.views if self._data(n)["source"] == source]
-        tables = {table_name(self.project.views[n]) for n in names} & self._tables
-        return max((self.offline.info(t).rows for t in tables), default=None)
-
-    def _data(self, view: str) -> Mapping[str, Any]:
-        return self.project.data("views", view)
-
-    @cached_property
-    def _tables(self) -> frozenset[str]:
-        return frozenset(self.offline.tables())
 
 
 def one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:

@@ -27,11 +27,10 @@ from noskew.kernel.values import whole
 from noskew.runners.in_process import THREADS, each
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
 from noskew.training.answer_columns import AnswerColumns
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.row_lookup import RowBuckets, RowLookup, RowMatches
 from noskew.types import DType, Schema
 
-#: The column of the caller's rows that says when each asks.
-DEFAULT_EVENT_TIME = "event_timestamp"
 #: A choice of events that keeps more than this share is not worth copying them for.
 _WORTH_SELECTING = 0.5
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, NotMaterializedError
+from noskew.errors import InputError
 from noskew.kernel.online_keys import (
     heartbeat_key,
     is_entity_key,
@@ -100,11 +100,6 @@ class Materializations:
         first = progress_key(rows_prefix(self.project, view), 0)
         return online.read([first]) != [None]
 
-    def until(self, view: FeatureView) -> int | None:
-        """The known time (µs) up to which a view's facts are online; None before the first run."""
-        last = self._last(view)
-        return last.until if last else None
-
     def prune(
         self, views: Iterable[FeatureView], online: OnlineStore, *, dry_run: bool = False
     ) -> list[Pruned]:
@@ -138,30 +133,6 @@ class Materializations:
     def _last(self, view: FeatureView) -> MaterializedUntil | None:
         record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
         return record.value if record else None
-
-
-def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:
-    """Return if the online store holds every view; one round trip, for before the first read.
-
-    A store that was never filled would answer that every entity is unknown, which nobody can
-    tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
-    """
-    chosen = list(views)
-    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
-    absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
-    if not absent:
-        return
-    if off := [v.name for v in absent if not v.online]:
-        raise NotMaterializedError(
-            f"{', '.join(off)} cannot be read online: defined with online=False. Define it "
-            f"with online=True, apply and materialize; or read it with get_historical_features"
-        )
-    names = [v.name for v in absent]
-    raise NotMaterializedError(
-        f"the online store does not hold {', '.join(names)} as defined now, so every answer "
-        f"would be empty; run 'noskew materialize {' '.join(names)}', or in Python "
-        f"store.materialize({names!r})"
-    )
 
 
 def _count(prefix: bytes, online: OnlineStore) -> int:

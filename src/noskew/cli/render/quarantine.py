@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from noskew.cli.render.listing import new_table
 from noskew.cli.render.payloads import payload_data, payload_text
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_text
 from noskew.streaming.quarantine.replay import ReplayPlan
 from noskew.streaming.quarantine.table import QuarantinedRow, QuarantineTable, RowOrigin

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.cli.render.entity_keys import key_text
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.streaming.status.verification import Verified
 from noskew.types import DType
 

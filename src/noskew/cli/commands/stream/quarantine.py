@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noskew.cli.console import confirm, err, out, session
-
-if TYPE_CHECKING:
-    from noskew.cli.render.quarantine import ReasonCount
-    from noskew.definitions.view import FeatureView
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.quarantine.selection import QuarantineSelection
-    from noskew.streaming.quarantine.table import QuarantinedRow
+from noskew.cli.progress import Bars
+from noskew.cli.render.quarantine import (
+    ReasonCount,
+    count_reasons,
+    plan_table,
+    reasons_table,
+    rows_data,
+    rows_table,
+)
+from noskew.cli.render.stream_json import to_json
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError, unknown
+from noskew.feature_store import FeatureStore
+from noskew.streaming.quarantine.replay import Replay
+from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
+from noskew.streaming.quarantine.table import QuarantinedRow, quarantine_tables
 
 SourceArgument = Annotated[str, typer.Argument(help="A source that has a stream.")]
 View = Annotated[str | None, typer.Option("--view", metavar="NAME", help="Only of this view.")]
@@ -53,9 +62,6 @@ def quarantine(
 
     They are in the offline store as soon as they are archived, within a minute.
     """
-    from noskew.cli.render.quarantine import count_reasons, reasons_table, rows_data, rows_table
-    from noskew.streaming.quarantine.table import quarantine_tables
-
     selection, asked = _selection(reason, since, until), reason or since or until
     with session(ctx).store() as store:
         counts: list[ReasonCount] = []
@@ -70,8 +76,6 @@ def quarantine(
             elif shown:
                 shown_tables.append(rows_table(table, shown, payloads, len(rows)))
     if as_json:
-        from noskew.cli.render.stream_json import to_json
-
         shown_data = {"reasons": [asdict(c) for c in counts], "rows": data}
         out.print(to_json(shown_data), soft_wrap=True, markup=False)
     elif counts:
@@ -107,10 +111,6 @@ def replay(
     What was replayed is remembered, and left out the next time. Killed in between, a replay may
     append some twice when it is repeated: an event_id protects from counting them twice.
     """
-    from noskew.cli.progress import Bars
-    from noskew.cli.render.quarantine import plan_table
-    from noskew.streaming.quarantine.replay import Replay
-
     selection = _selection(reason, since, until)
     with session(ctx).store() as store:
         _views(store, source, view)
@@ -144,16 +144,12 @@ def replay(
 def _selection(
     reason: str | None = None, since: str | None = None, until: str | None = None
 ) -> QuarantineSelection:
-    from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
-
     bounds = [None if text is None else Bound.of(text) for text in (since, until)]
     return QuarantineSelection(reason, *bounds)
 
 
 def _views(store: FeatureStore, source: str, view: str | None) -> list[FeatureView]:
     """The views of a source, or one of them."""
-    from noskew.errors import InputError, unknown
-
     project = store.applied.project
     if project.source(source).stream is None:
         raise InputError(f"source {source!r} has no stream")

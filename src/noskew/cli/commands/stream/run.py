@@ -6,15 +6,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from noskew.cli.console import err, session
-
-if TYPE_CHECKING:
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.workers.processor import PartitionPosition
+from noskew.cli.render.stream_progress import LiveView
+from noskew.cli.warmth import tell_if_cold
+from noskew.errors import NotFoundError
+from noskew.feature_store import FeatureStore
+from noskew.streaming.status.stream_status import archived
+from noskew.streaming.workers.processor import PartitionPosition
 
 
 def run(
@@ -44,10 +46,6 @@ def run(
     stream goes on where it was, nothing is lost and nothing counts twice. Start it as often as
     you like, here and elsewhere: the processes share the partitions.
     """
-    from noskew.cli.render.stream_progress import LiveView
-    from noskew.cli.warmth import tell_if_cold
-    from noskew.errors import NotFoundError
-
     stop = None if once else _stop_at_signals()
     tell_if_cold()
     with session(ctx).store() as store:
@@ -87,8 +85,8 @@ def _metrics(
     if port is None:
         yield lambda positions: None
         return
+    # Which needs prometheus_client.
     from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
-    from noskew.streaming.status.stream_status import archived
 
     project = store.applied.project
     log, offline = store.logs.of(project.source(name)).identity, store.offline
