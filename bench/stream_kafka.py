@@ -27,8 +27,8 @@ from bench.data import KEY, TIME
 from bench.result import Result
 from bench.servers import redis_server
 from bench.timing import ROOT, environment, median, spread
+from noskew.addresses import is_entity_key
 from noskew.config import Config, OnlineConfig
-from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.log.kafka import KafkaLog
 from noskew.stores.online.redis import RedisStore
 from noskew.streaming.workers.processor import Processor

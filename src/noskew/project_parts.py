@@ -6,8 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from noskew._lazy import lazy_module
-from noskew.addresses import events_table
-from noskew.project_stores import factories
+from noskew.addresses import Folders, events_table
 from noskew.project_stores.project_stores import ProjectStores
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class ProjectParts(ProjectStores):
     def _streams(self) -> streams.Streams:
         return streams.Streams(
             self.config.project,
-            self.root / factories.STREAMS,
+            Folders(self.root),
             self.clock,
             self.config.offline.buckets,
             self.logs,
@@ -73,4 +72,4 @@ class ProjectParts(ProjectStores):
     def count_events(self, view: FeatureView) -> int | None:
         """Events in a view's offline table; None if it has none."""
         table = events_table(view.log_hash)
-        return self.offline.info(table).rows if table in self.offline.tables() else None
+        return self.offline.info(table).rows if self.offline.has(table) else None

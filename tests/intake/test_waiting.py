@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import noskew as ns
+from noskew.addresses import OnlineRows
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
 from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.kernel.online_keys import heartbeat_row, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.project_stores.factories import STREAMS
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
@@ -51,7 +52,7 @@ def progress(
     generation: int = 0,
 ) -> None:
     row = heartbeat_row(known, (generation << OFFSET_BITS) | offset)
-    store.write([progress_key(VIEWS[view], partition)], [row])
+    store.write([OnlineRows(VIEWS[view]).progress(partition)], [row])
 
 
 @pytest.mark.parametrize("generation", [0, 3])
@@ -152,7 +153,7 @@ def test_any_number_of_waiters_share_the_looks_and_each_goes_on_at_its_own_offse
         return gone
 
     assert len(asyncio.run(wait())) == count
-    keys = [progress_key(VIEWS[v], 0) for v in ("a", "b")]
+    keys = [OnlineRows(VIEWS[v]).progress(0) for v in ("a", "b")]
     assert all(len(asked) == len(set(asked)) <= 2 for asked in store.reads)
     assert {key for asked in store.reads for key in asked} == set(keys)
     assert len(store.reads) < count

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from noskew.addresses import PREFIX_BYTES, OnlineRows, StateKeys, Tenant, is_entity_key, origin_of
 from noskew.definitions.view import FeatureView
-from noskew.kernel.log_facts import origin_of
-from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
@@ -134,9 +132,9 @@ class Checks:
                 continue
             told = world.era_of(generation.log).told[view.log_hash]
             for number in range(world.partitions):
-                name = keys.space_name(PROJECT, world.setting.source.name, number)
+                name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
                 space = machine.rows.space(name)
-                (held,) = space.read([keys.mark_key(_prefix(view))])
+                (held,) = space.read([StateKeys(_prefix(view)).progress])
                 if held:
                     progress = PartitionProgress.from_bytes(held)
                     _same(
@@ -147,15 +145,15 @@ class Checks:
 
     def _generation_of_state(self, view: FeatureView, machine: Machine) -> StreamGeneration | None:
         """What the rows of a machine stand on; None while they are not whole."""
-        space = keys.view_space(PROJECT, self._world.setting.source.name)
-        (held,) = machine.rows.space(space).read([keys.footing_key(_prefix(view))])
+        space = Tenant(PROJECT).views_space(self._world.setting.source.name)
+        (held,) = machine.rows.space(space).read([StateKeys(_prefix(view)).generation])
         return StreamGeneration.from_bytes(held) if held else None
 
     def _progress(self, view: FeatureView, machine: Machine | None) -> None:
         """As :meth:`_state_counts`, of what readers are told."""
         world = self._world
         for number in range(world.partitions):
-            key = progress_key(_prefix(view), number)
+            key = OnlineRows(_prefix(view)).progress(number)
             (row,) = world.online.rows.read([key]) if machine is None else machine.rows.rows([key])
             if row is not None:
                 progress, version = PartitionProgress.from_row(row), version_of(row)
@@ -245,20 +243,20 @@ class Checks:
     def unfinished(self, machine: Machine) -> list[int]:
         """Partitions that somebody was bringing forward on a machine when he ended."""
         world = self._world
-        wanted = [keys.mark_key(_prefix(view)) for view in world.views]
+        wanted = [StateKeys(_prefix(view)).progress for view in world.views]
         source = world.setting.source.name
         return [
             number
             for number in range(world.partitions)
-            if b"" in machine.rows.space(keys.space_name(PROJECT, source, number)).read(wanted)
+            if b"" in machine.rows.space(Tenant(PROJECT).stream_space(source, number)).read(wanted)
         ]
 
     def _state_progress(self, view: FeatureView, machine: Machine) -> dict[int, int]:
         world = self._world
         found = {}
         for number in range(world.partitions):
-            name = keys.space_name(PROJECT, world.setting.source.name, number)
-            (held,) = machine.rows.space(name).read([keys.mark_key(_prefix(view))])
+            name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
+            (held,) = machine.rows.space(name).read([StateKeys(_prefix(view)).progress])
             assert held, f"{view.name}: partition {number} was never begun"
             found[number] = PartitionProgress.from_bytes(held).next_offset
         return found
@@ -269,7 +267,7 @@ class Checks:
         where = world.machines[0].rows.rows if world.is_embedded else world.online.rows.read
         ends = self._ends()
         for number, row in enumerate(
-            where([progress_key(_prefix(view), n) for n in range(world.partitions)])
+            where([OnlineRows(_prefix(view)).progress(n) for n in range(world.partitions)])
         ):
             assert row is not None, f"{view.name}: readers know nothing of partition {number}"
             told = self._era(view).told[view.log_hash]
@@ -346,7 +344,7 @@ def _compiled(view: FeatureView) -> tuple[ViewPlan, RowLayout]:
 
 @cache
 def _prefix(view: FeatureView) -> bytes:
-    return view_prefix(PROJECT, view.definition_hash)
+    return Tenant(PROJECT).rows_of(view.definition_hash).prefix
 
 
 def _user(key: bytes) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from zlib import crc32
 
+from noskew.addresses import is_entity_key
 from noskew.errors import StoreUnavailableError
-from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from tests.simulation.calls import Calls

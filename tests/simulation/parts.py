@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from noskew.addresses import Tenant
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import table_name
 from noskew.registry.base import Registry
@@ -14,7 +15,6 @@ from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive.archive import Archive
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.generation import StreamGenerations
-from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.publisher import Publishing
@@ -69,7 +69,7 @@ class Parts(Closing):
 
     def partition(self, folds: Sequence[ViewFold], number: int) -> PartitionFold:
         """A partition, taken over from whoever had it."""
-        space = self.state.space(space_name(PROJECT, self._source, number))
+        space = self.state.space(Tenant(PROJECT).stream_space(self._source, number))
         pipeline = EventPipeline([fold.view for fold in folds], self._decode)
         return PartitionFold(folds, number, pipeline=pipeline, state=self.state, space=space)
 

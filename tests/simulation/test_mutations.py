@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
+from noskew.addresses import OnlineRows
 from noskew.clock import MIN_TIME
-from noskew.kernel.online_keys import frontier_keys
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
@@ -71,9 +71,9 @@ def read_again_is_new(
     return _screen(screening, messages, decoded, replace(progress, next_offset=0))
 
 
-def one_frontier(prefix: bytes, partition: int, turn: int) -> list[bytes]:
+def one_frontier(rows: OnlineRows, partition: int, turn: int) -> list[bytes]:
     del turn
-    return frontier_keys(prefix, partition)
+    return _frontier(rows, partition)
 
 
 def forget_what_fails(remote: Remote, view: Any) -> None:
@@ -108,7 +108,7 @@ def make_without_claim(bootstrap: Bootstrap, number: int, info: Any) -> Any:
         return _claimed(bootstrap, number, info)
 
 
-_claimed = Bootstrap._claimed
+_claimed, _frontier = Bootstrap._claimed, OnlineRows.frontier
 
 
 class Mutation(NamedTuple):
@@ -144,7 +144,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Remote, "_write", forget_what_fails, ["outage"]
     ),
     "there is one frontier only": Mutation(
-        publisher, "frontier_keys", one_frontier, ["empty at a call"]
+        OnlineRows, "frontier", one_frontier, ["empty at a call"]
     ),
     "rows are made without a claim": Mutation(
         Bootstrap, "_claimed", make_without_claim, ["rebuild", "meanwhile"]

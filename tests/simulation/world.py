@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from noskew.addresses import origin_of
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
-from noskew.kernel.log_facts import origin_of
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import STREAM
 from noskew.registry.records.record import AnyKind, AnyRecord

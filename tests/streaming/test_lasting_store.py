@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import noskew as ns
+from noskew.addresses import PREFIX_BYTES, OnlineRows, is_entity_key
 from noskew.config import Config, OnlineConfig
 from noskew.errors import StoreUnavailableError
-from noskew.kernel.online_keys import PREFIX_BYTES, frontier_keys, is_entity_key
 from noskew.stores.online.dynamodb import DynamoDbStore
 from tests import dynamodb_server as servers
 from tests.servers import wait_until
@@ -56,7 +56,7 @@ def test_there_are_no_frontier_keys(store: ns.FeatureStore) -> None:
     keys = keys_of(store)
     prefixes = {key[:PREFIX_BYTES] for key in keys if is_entity_key(key)}
     turns = [(prefix, n, turn) for prefix in prefixes for n in range(8) for turn in (0, 1)]
-    frontiers = {key for turn in turns for key in frontier_keys(*turn)}
+    frontiers = {key for turn in turns for key in OnlineRows(*turn).frontier()}
     assert not keys & frontiers
     assert len([k for k in keys if not is_entity_key(k)]) < 50
 

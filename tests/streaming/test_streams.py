@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import is_entity_key
 from noskew.errors import (
     ConfigError,
     DefinitionError,
@@ -24,7 +25,6 @@ from noskew.errors import (
     SchemaMismatchError,
 )
 from noskew.intake.tables import table_name
-from noskew.kernel.online_keys import is_entity_key
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore

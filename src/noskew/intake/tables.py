@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from noskew.addresses import events_table
 from noskew.definitions.view import FeatureView
 from noskew.kernel.transforms.pipeline import events_schema
 from noskew.stores.offline.base import OfflineStore, TableSpec
 
 
 def table_name(view: FeatureView) -> str:
-    """``log_`` and 24 digits of the log hash: views that share their events share the table."""
-    return f"log_{view.log_hash[:24]}"
+    """Views that share their events share the table."""
+    return events_table(view.log_hash)
 
 
 def table_spec(view: FeatureView, buckets: int) -> TableSpec:

@@ -24,9 +24,6 @@ else:
     logs = lazy_module("noskew.intake.logs")
     registry = lazy_module("noskew.registry.sql.registry")
 
-#: Where a project keeps what belongs to its streams.
-STREAMS = Path(".noskew/streams")
-
 
 def locate(
     root: str | Path | None, *, project: str | None = None, config: Config | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from noskew.addresses import Tenant
 from noskew.definitions.view import FeatureView
 from noskew.errors import NotMaterializedError
-from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.stores.online.base import OnlineStore
 
 
@@ -17,7 +17,7 @@ def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore
     tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
     """
     chosen = list(views)
-    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
+    beats = online.read([Tenant(project).rows(v).heartbeat for v in chosen])
     absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
     if not absent:
         return

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from threading import Event
 
+from noskew.addresses import Folders
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
@@ -55,10 +55,10 @@ _KEEP_SNAPSHOTS = 7 * 86_400_000_000
 
 @dataclass(frozen=True)
 class Streams:
-    """The streams of a project. ``directory``: what this machine keeps of them."""
+    """The streams of a project. ``folders``: where this machine keeps what belongs to them."""
 
     project: str
-    directory: Path
+    folders: Folders
     clock: Clock
     buckets: int
     logs: Logs
@@ -135,7 +135,7 @@ class Streams:
             views_of_source(source, views),
             self.logs.of(source),
             self.offline,
-            directory=self.directory / "archive" / source.name,
+            directory=self.folders.archive_state(source.name),
             spec_of=self._spec_of,
             expire=self._expire,
             partitions=partitions,
@@ -247,7 +247,7 @@ class Streams:
         raise AssertionError("unreachable")
 
     def _state(self, source: Source) -> StateStore:
-        return StateStore(self.online.embedded_at or self.directory / "state" / source.name)
+        return StateStore(self.online.embedded_at or self.folders.stream_state(source.name))
 
     def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
         return Bootstrap(

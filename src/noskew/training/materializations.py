@@ -6,16 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from noskew.addresses import OnlineRows, Tenant, is_entity_key
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError
-from noskew.kernel.online_keys import (
-    heartbeat_key,
-    is_entity_key,
-    progress_key,
-    rows_prefix,
-    view_prefix,
-)
 from noskew.registry.base import Registry
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import MATERIALIZED
@@ -97,7 +91,7 @@ class Materializations:
             return False
         if view.has_partial_rows:  # there is no row for what is of no partition and of all
             return True
-        first = progress_key(rows_prefix(self.project, view), 0)
+        first = Tenant(self.project).rows(view).progress(0)
         return online.read([first]) != [None]
 
     def prune(
@@ -112,7 +106,7 @@ class Materializations:
         found = []
         for record in self.registry.records(self.project, MATERIALIZED):
             if record.key.definition_hash not in current:
-                prefix = view_prefix(self.project, record.key.definition_hash)
+                prefix = Tenant(self.project).rows_of(record.key.definition_hash).prefix
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
                     self.registry.delete_record(self.project, MATERIALIZED, record.key)
@@ -145,7 +139,7 @@ def _remove(prefix: bytes, online: OnlineStore) -> int:
     The heartbeat goes first, and again at the end: whatever dies half way, or runs at the same
     time, the next materialize finds no heartbeat and writes every row again.
     """
-    beat = [heartbeat_key(prefix)]
+    beat = [OnlineRows(prefix).heartbeat]
     online.delete(beat)
     rows = 0
     keys = (key for key, _ in online.scan(prefix))

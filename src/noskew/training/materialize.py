@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import OnlineRows, Tenant
 from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.keys import integers
-from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, version_bytes, version_of
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
@@ -88,7 +89,7 @@ def materialize(
     ``fill`` does the writing; :func:`fill_here` by default. The store is said to hold the view
     once it has returned.
     """
-    prefix = rows_prefix(project, view)
+    prefix = Tenant(project).rows(view).prefix
     if since is not None and not _covers(online, prefix, since):
         since = None
     number, done = 0, Filled(0, 0, since.sequence if since else -1)
@@ -97,7 +98,7 @@ def materialize(
         job = MaterializeJob(view, project, info, until, since)
         done = (fill or fill_here)(job, offline, online, progress)
         number = info.snapshot_number
-    online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
+    online.write([OnlineRows(prefix).heartbeat], [heartbeat_row(until, number)])
     online.sync()
     return Materialized(view.name, until, number, done.sequence, done.entities, done.changed)
 
@@ -128,7 +129,7 @@ def _parts(table: TableInfo) -> Iterable[int | None]:
 
 def _covers(online: OnlineStore, prefix: bytes, since: EarlierRun) -> bool:
     """Whether this very store holds an earlier run: its heartbeat is as late as ``since``."""
-    (row,) = online.read([heartbeat_key(prefix)])
+    (row,) = online.read([OnlineRows(prefix).heartbeat])
     return row is not None and version_of(row)[0] >= since.until
 
 
@@ -169,7 +170,7 @@ class _Filling:
         self.scanned, self.entities = 0, 0
         self.sequence = since.sequence if since else -1
         self._snapshot = job.table.snapshot
-        self._prefix = rows_prefix(job.project, view)
+        self._prefix = Tenant(job.project).rows(view).prefix
         self._version = version_bytes(job.until, job.table.snapshot_number)
         self._keys = list(view.entity.keys)
         self._plan = compile_view(view)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import part_suffix
 from noskew.definitions.view import FeatureView
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import (
@@ -23,7 +24,6 @@ from noskew.kernel.events import (
 )
 from noskew.kernel.keys import integers
 from noskew.kernel.log_facts import LogFacts, offset_in_log
-from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows.codec import version_array
 from noskew.registry.records.streaming import StreamGeneration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from noskew.kernel.online_keys import is_entity_key, progress_key
+from noskew.addresses import OnlineRows, is_entity_key
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
@@ -54,7 +54,7 @@ class Lasting(Remote):
 
     def _published(self, view: View, number: int) -> bytes:
         """The version up to which the store has the rows of a partition."""
-        (row,) = self._online.read([progress_key(view.prefix, number)])
+        (row,) = self._online.read([OnlineRows(view.prefix).progress(number)])
         # Rows that were made anew are others, though their known times are the same.
         if row is None or version_of(row)[1] >> OFFSET_BITS != view.generation.number:
             return NOTHING
@@ -69,7 +69,7 @@ class Lasting(Remote):
         if since == NOTHING and view.generation.log_since:
             replace_lost(self._online, self._state, view.prefix, view.generation)
             self._put(self._first)
-        keys = [progress_key(view.prefix, number) for number in numbers]
+        keys = [OnlineRows(view.prefix).progress(number) for number in numbers]
         progress = dict(zip(keys, self._state.rows(keys), strict=True))
         newer = (
             (key, row)

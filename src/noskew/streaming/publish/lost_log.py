@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from noskew.kernel.online_keys import has_generation
+from noskew.addresses import has_generation
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore

@@ -10,9 +10,10 @@ from itertools import islice
 from time import monotonic
 from typing import Protocol
 
+from noskew.addresses import OnlineRows, is_entity_key
 from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
-from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_key, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
@@ -150,7 +151,9 @@ class Remote:
         for change in changes:
             view = self._views[change.prefix]
             view.rows |= zip(change.keys, change.rows, strict=True)
-            view.progress[progress_key(change.prefix, change.partition)] = change.progress_row
+            view.progress[OnlineRows(change.prefix).progress(change.partition)] = (
+                change.progress_row
+            )
             view.added[change.partition] = change.version
 
     def work(self, *, now: bool = False) -> bool:
@@ -225,7 +228,7 @@ class Remote:
 
     def _frontier(self, view: View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
-        keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
+        keys = [k for turn in _TURNS for k in OnlineRows(view.prefix).frontier(number, turn)]
         versions = [
             NOTHING if row is None or is_of_lost_log(row, view.generation) else row[:VERSION_BYTES]
             for row in self._online.read(keys)
@@ -267,7 +270,7 @@ class Remote:
                 view.confirmed[number] = (first, version) if turn else (version, second)
 
     def _tell(self, view: View, number: int, turn: int, version: bytes) -> None:
-        keys = frontier_keys(view.prefix, number, turn)
+        keys = OnlineRows(view.prefix).frontier(number, turn)
         self._online.write(keys, [heartbeat_row(*version_of(version))] * len(keys))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from noskew.addresses import quarantine_table
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, OFFSET, ORIGIN, PLACE
 from noskew.kernel.transforms.pipeline import BUCKET
@@ -32,7 +33,7 @@ def quarantine_spec(view: FeatureView) -> TableSpec:
     message as it is, or of one that holds several rows the row as Arrow IPC. Both times are the
     known time.
     """
-    return TableSpec(f"aside_{view.log_hash[:24]}", _SCHEMA, (ORIGIN,), 1)
+    return TableSpec(quarantine_table(view.log_hash), _SCHEMA, (ORIGIN,), 1)
 
 
 def quarantine_batch(rows: Sequence[Quarantined], origin: str) -> pa.RecordBatch:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from noskew.addresses import OnlineRows, Tenant, origin_of
 from noskew.clock import MIN_TIME, Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name
-from noskew.kernel.log_facts import origin_of
-from noskew.kernel.online_keys import fresh_key, progress_key, rows_prefix
 from noskew.kernel.rows.codec import version_of
 from noskew.registry.base import Registry
 from noskew.stores.offline.base import OfflineStore
@@ -152,13 +151,9 @@ class Observer:
 
     def _rows(self, views: Sequence[FeatureView], numbers: Sequence[int]) -> dict[bytes, bytes]:
         """What the online store says of partitions, by key."""
-        keys = [
-            key_of(self._prefix(view), number)
-            for view in views
-            for number in numbers
-            for key_of in (progress_key, fresh_key)
-            if view.online
-        ]
+        keys = []
+        for of in (self._addresses(view) for view in views if view.online):
+            keys += [*map(of.progress, numbers), *map(of.fresh, numbers)]
         rows = self.online().read(keys)
         return {key: row for key, row in zip(keys, rows, strict=True) if row is not None}
 
@@ -174,14 +169,14 @@ class Observer:
         done = archive.next_offset if archive else None
         if not view.online:
             return PartitionStatus(number, begin, end, archive, None, done)
-        prefix = self._prefix(view)
-        progress_row = rows.get(progress_key(prefix, number))
-        fresh_until = _latest(progress_row, rows.get(fresh_key(prefix, number)))
+        of = self._addresses(view)
+        progress_row = rows.get(of.progress(number))
+        fresh_until = _latest(progress_row, rows.get(of.fresh(number)))
         progress = PartitionProgress.from_row(progress_row) if progress_row else None
         return PartitionStatus(number, begin, end, progress, fresh_until, done)
 
-    def _prefix(self, view: FeatureView) -> bytes:
-        return rows_prefix(self.project, view)
+    def _addresses(self, view: FeatureView) -> OnlineRows:
+        return Tenant(self.project).rows(view)
 
 
 def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, PartitionProgress]:

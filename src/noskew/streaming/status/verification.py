@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from noskew.addresses import PREFIX_BYTES, StateKeys, Tenant, is_entity_key, origin_of
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConflictError, StoreError
 from noskew.kernel.hashing import hash_slices
-from noskew.kernel.log_facts import origin_of
-from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, rows_prefix
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import VERSION_BYTES
 from noskew.registry.records.streaming import StreamGeneration
@@ -21,7 +20,6 @@ from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_online
@@ -99,7 +97,7 @@ class Verification:
         Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
         ``progress`` is told of events. Raises ConflictError while the archive is behind the rows.
         """
-        prefix = rows_prefix(self.project, view)
+        prefix = Tenant(self.project).rows(view).prefix
         state_rows = self._state_rows(view, prefix)
         info = self.offline.info(table)
         for number, bound in state_rows.bounds.items():
@@ -130,13 +128,13 @@ class Verification:
             pieces.append(_hashes([k for k, _ in mine], [r for _, r in mine]))
 
         spaces = [
-            self.state.space(keys.space_name(self.project, self.source, number))
+            self.state.space(Tenant(self.project).stream_space(self.source, number))
             for number in range(self.log.partitions)
         ]
-        view_space = self.state.space(keys.view_space(self.project, self.source))
-        progress_key = keys.mark_key(prefix)
+        view_space = self.state.space(Tenant(self.project).views_space(self.source))
+        progress_key = StateKeys(prefix).progress
         wanted = [
-            view_space.key(keys.footing_key(prefix)),
+            view_space.key(StateKeys(prefix).generation),
             *(space.key(progress_key) for space in spaces),
         ]
         generation, *progress = self.state.at_once(wanted, prefix, take)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from noskew.addresses import OnlineRows, StateKeys, Tenant, origin_of
 from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError, OffsetLostError, RebuiltError
-from noskew.kernel.log_facts import origin_of
-from noskew.kernel.online_keys import frontier_keys, progress_key
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.registry.records.keys import DefinitionKey
@@ -24,7 +23,6 @@ from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
@@ -84,8 +82,8 @@ class Bootstrap:
         """
         generation = self._agreed(view, table)
         fold = ViewFold(view, self.project, generation.number)
-        space = self.state.space(keys.view_space(self.project, self.source))
-        key = keys.footing_key(fold.prefix)
+        space = self.state.space(Tenant(self.project).views_space(self.source))
+        key = StateKeys(fold.prefix).generation
         with _alone(self.state.path):
             (stored,) = space.read([key])
             if stored != generation.to_bytes():
@@ -98,8 +96,8 @@ class Bootstrap:
         Another machine may have worked on it for long: then reading the log again takes longer
         than folding its archived events in bulk, and the log may not hold them any more.
         """
-        space = self.state.space(keys.space_name(self.project, self.source, number))
-        key = keys.mark_key(fold.prefix)
+        space = self.state.space(Tenant(self.project).stream_space(self.source, number))
+        key = StateKeys(fold.prefix).progress
         (stored,) = space.read([key])
         here = PartitionProgress.from_bytes(stored).next_offset if stored else -1
         info = self._info(table)
@@ -141,8 +139,8 @@ class Bootstrap:
         partition and is then given one need not look again: rows that are made anew take the
         partition away.
         """
-        space = self.state.space(keys.view_space(self.project, self.source))
-        (stored,) = space.read([keys.footing_key(fold.prefix)])
+        space = self.state.space(Tenant(self.project).views_space(self.source))
+        (stored,) = space.read([StateKeys(fold.prefix).generation])
         if stored:
             generation = StreamGeneration.from_bytes(stored)
             if generation.number == fold.generation:
@@ -194,7 +192,7 @@ class Bootstrap:
         progress: RowProgress | None,
     ) -> None:
         epoch = space.claim()
-        key = keys.footing_key(fold.prefix)
+        key = StateKeys(fold.prefix).generation
         (stored,) = space.read([key])
         # Rows that were put there by another way than a stream are none of ours.
         clear = [fold.prefix] if stored is None else []
@@ -212,7 +210,7 @@ class Bootstrap:
         space.commit([(key, generation.to_bytes())], epoch=epoch)  # 5
 
     def _claimed(self, number: int, info: TableInfo | None) -> _Part:
-        space = self.state.space(keys.space_name(self.project, self.source, number))
+        space = self.state.space(Tenant(self.project).stream_space(self.source, number))
         epoch = space.claim()
         return _Part(number, self._archived(number, info), space, epoch)
 
@@ -248,13 +246,13 @@ class Bootstrap:
                 identified = facts.identified(identities.oldest(part.archived))
             identities.restore(identified, epoch=part.epoch)
         row = part.archived.to_row(fold.version(part.archived))
-        stored = (keys.mark_key(fold.prefix), part.archived.to_bytes())
+        stored = (StateKeys(fold.prefix).progress, part.archived.to_bytes())
         part.space.commit(
-            [stored], rows=[(progress_key(fold.prefix, part.number), row)], epoch=part.epoch
+            [stored], rows=[(OnlineRows(fold.prefix).progress(part.number), row)], epoch=part.epoch
         )
         if self.online.embedded_at is None and self.online.may_lose_writes:
             for turn in (0, 1):  # whatever it says it holds is of other rows
-                self.online.delete(frontier_keys(fold.prefix, part.number, turn))
+                self.online.delete(OnlineRows(fold.prefix).frontier(part.number, turn))
 
     def _remove_older(
         self, fold: ViewFold, generation: StreamGeneration, space: Space, epoch: int

@@ -10,6 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Protocol
 
+from noskew.addresses import Tenant
 from noskew.definitions.source import Source
 from noskew.errors import (
     ConfigError,
@@ -25,7 +26,6 @@ from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
 from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.fold.event_pipeline import EventPipeline
-from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.publish.freshness import Freshness
@@ -224,7 +224,7 @@ class Processor(Closing):
                 number,
                 pipeline=self._pipeline,
                 state=self._state,
-                space=self._state.space(space_name(self._project, self._source, number)),
+                space=self._state.space(Tenant(self._project).stream_space(self._source, number)),
             )
             for number in numbers
         }
