@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import noskew as ns
-from noskew.addresses import OnlineRows
+from noskew.addresses import Folders, OnlineRows
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
 from noskew.intake.pushed import Pushed
@@ -18,7 +18,6 @@ from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.kernel.rows.codec import OFFSET_BITS
 from noskew.kernel.rows.heartbeat import heartbeat_row
-from noskew.project_stores.factories import STREAMS
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from tests.streaming import shop
@@ -82,7 +81,7 @@ def test_progress_in_a_log_that_was_there_before_does_not_count(tmp_path: Path):
             store.push("orders", shop.orders(50, 1))
         store.stream("orders")
         assert store.push("orders", shop.orders(0, 1), wait=0.0).readable
-    shutil.rmtree(tmp_path / STREAMS / "log")
+    shutil.rmtree(Folders(tmp_path).logs)
     with shop.store(tmp_path, shop.NOW + 1) as store:
         pushed = store.push("orders", shop.orders(50, 1), wait=0.05)
         assert (pushed, pushed.readable) == ({0: 1, 1: 1}, False)
