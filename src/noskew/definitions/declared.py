@@ -91,7 +91,7 @@ class Declared:
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, init=False, eq=False, repr=False, kw_only=True)(cls)
         cls._form = _Form(cls)
-        # What type checkers make of the fields, help() and inspect are told here.
+        # help() and inspect show the constructor that type checkers derive from the fields.
         cls.__signature__ = cls._form.signature
 
     def __init__(self, /, *args: Any, **options: Any) -> None:

@@ -1,8 +1,8 @@
 """What expressions may be made of: the functions of DuckDB that noskew computes itself.
 
-A request has no time for a call of DuckDB, so the kernel computes what DuckDB says an expression
-means. It does so for these functions alone, each of which is tested against DuckDB; whatever is not
-here is refused when it is defined.
+A call of DuckDB takes too long for a request, so the kernel computes expressions itself. It has
+the functions listed here, each tested against DuckDB; an expression with any other function is
+refused when it is defined.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Expressions as trees: what DuckDB makes of them, with every type and every cast written out.
 
-DuckDB binds the text: it finds names, chooses overloads, widens numbers and expands macros. What
-comes of that is the meaning of the text, and all that is left to do is to compute it.
+DuckDB binds the text: it finds names, chooses overloads, widens numbers and expands macros. The
+bound plan is the meaning of the text, and the kernel computes it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Push-down: the SELECT of a view, as the engine of its dialect is asked to run it.
 
-The statement has four steps. The rows as they are; those with the types that the source declares,
-and its clocks, keys and ids under names of their own; the author's SELECT, which passes these on;
-and what comes of it, with the types that the view declares.
+The statement has four steps: the rows as they are; the rows with the types that the source
+declares, and its clocks, keys and ids under names of their own; the author's SELECT, which passes
+these columns on; and its output, with the types that the view declares.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PushDown:
 def push_down(view: FeatureView, *, numbered: bool = False) -> PushDown:
     """The statement of a view whose transform is native.
 
-    ``numbered``: rows have a column ``noskew_number`` (int64), and so has what comes of them.
+    ``numbered``: rows have a column ``noskew_number`` (int64), and so has the output.
     """
     transform = view.transform
     assert isinstance(transform, SqlTransform)

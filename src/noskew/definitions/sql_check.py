@@ -1,8 +1,7 @@
 """Checks that SQL is row-wise and deterministic, so that batching cannot change a value.
 
-What is judged is DuckDB's own parse of the statement, and what runs is written from that same
-parse, so nothing can mean one thing to the check and another to the engine. The lists say what
-is allowed, not what is refused: a construct nobody thought of is refused.
+The check reads DuckDB's own parse tree of the statement, and the statement that runs is written
+from the same tree, so both mean the same. The lists say what is allowed: anything else is refused.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: 
     """The SELECT over a source in DuckDB's dialect; the same text if it is in that already.
 
     Spark's dialect and PostgreSQL's are translated by tables that were compared with their own
-    engines, and what is not in them is refused; others by sqlglot, as it sees fit.
+    engines, and anything else in them is refused; other dialects are translated by sqlglot.
     Types matter to the translation (``7 / 2`` is 3 in PostgreSQL and 3.5 in MySQL), so the
     columns of the source are needed.
 

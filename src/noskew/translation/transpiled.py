@@ -1,4 +1,4 @@
-"""Dialects that sqlglot translates as it sees fit: nobody compared them with their engines."""
+"""Dialects that sqlglot translates; the results were not compared with their own engines."""
 
 from __future__ import annotations
 

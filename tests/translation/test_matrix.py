@@ -15,8 +15,8 @@ from noskew.config import Config, OfflineConfig, OnlineConfig
 from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.testing import reference
 from noskew.testing.reference import Fact
-from tests.frontends import matrix
-from tests.frontends.engines import bits
+from tests.translation import matrix
+from tests.translation.engines import bits
 
 ROWS = matrix.rows()
 BATCH = pa.Table.from_pylist(ROWS, schema=matrix.SOURCE.schema.arrow)

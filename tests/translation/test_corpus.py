@@ -11,9 +11,9 @@ import pytest
 
 import noskew as ns
 from noskew.errors import TransformError
-from tests.frontends import corpus
-from tests.frontends.engines import bits, is_close, kind_of, run, select, sql_view, view_of
-from tests.frontends.rows import SOURCE, table
+from tests.translation import corpus
+from tests.translation.engines import bits, is_close, kind_of, run, select, sql_view, view_of
+from tests.translation.rows import SOURCE, table
 
 NAMES = list(corpus.SPARK_SQL)
 SPARK_TEXT = "SELECT {} FROM events".format(

@@ -15,9 +15,9 @@ import noskew as ns
 from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.translation.spark.language import SparkLanguage
-from tests.frontends.engines import bits, is_close, kind_of, met, run, select, sql_view
-from tests.frontends.rows import SOURCE, table
-from tests.frontends.spark_expressions import EXPRESSIONS, PATTERNS, REFUSED, REFUSED_PATTERNS
+from tests.translation.engines import bits, is_close, kind_of, met, run, select, sql_view
+from tests.translation.rows import SOURCE, table
+from tests.translation.spark_expressions import EXPRESSIONS, PATTERNS, REFUSED, REFUSED_PATTERNS
 
 ALL = [line for line in EXPRESSIONS.splitlines() if line]
 MATCHES = [f"s RLIKE r'{p}'" for p in PATTERNS.splitlines() if p]

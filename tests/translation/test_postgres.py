@@ -14,9 +14,9 @@ import pytest
 
 from noskew.errors import TransformError
 from noskew.translation.postgres.language import PostgresLanguage
-from tests.frontends.engines import met, run, select, sql_view
-from tests.frontends.postgres_expressions import EXPRESSIONS, FAILING, REFUSED
-from tests.frontends.rows import SCHEMA, SOURCE, table
+from tests.translation.engines import met, run, select, sql_view
+from tests.translation.postgres_expressions import EXPRESSIONS, FAILING, REFUSED
+from tests.translation.rows import SCHEMA, SOURCE, table
 
 ALL = [line for line in EXPRESSIONS.splitlines() if line]
 CLOSE = {name for name, known in PostgresLanguage.functions.items() if known.close} | {" ^"}

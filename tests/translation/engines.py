@@ -16,7 +16,7 @@ from noskew.translation.language import Language
 from noskew.translation.selects import Selects
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import Typed
-from tests.frontends.rows import SOURCE, USER
+from tests.translation.rows import SOURCE, USER
 
 
 def select(expressions: Sequence[str]) -> str:

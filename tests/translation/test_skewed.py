@@ -11,8 +11,8 @@ import noskew as ns
 from noskew.certification.certify import certify_view
 from noskew.clock import FixedClock
 from noskew.registry.records.certificate import Certificate
-from tests.frontends.skewed import SKEWED
-from tests.frontends.test_corpus import VIEWS
+from tests.translation.skewed import SKEWED
+from tests.translation.test_corpus import VIEWS
 
 SCHEMA: dict[str, Any] = {"user_id": int, "at": "timestamp", "x": float, "n": int, "s": str}
 SOURCE = ns.Source("events", SCHEMA, event_time="at")

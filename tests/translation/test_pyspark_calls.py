@@ -11,10 +11,10 @@ import noskew as ns
 from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
 from noskew.translation.spark.language import SparkLanguage
-from tests.frontends import pyspark_expressions as calls
-from tests.frontends import pyspark_refused as refused
-from tests.frontends.engines import bits, is_close, kind_of, run, view_of
-from tests.frontends.rows import SOURCE, table
+from tests.translation import pyspark_expressions as calls
+from tests.translation import pyspark_refused as refused
+from tests.translation.engines import bits, is_close, kind_of, run, view_of
+from tests.translation.rows import SOURCE, table
 
 CLOSE = {name for name, known in SparkLanguage.functions.items() if known.close}
 STEPS = ["one_more", "b", "e", "f", "g", "h"]

@@ -26,9 +26,9 @@ from noskew.kernel.bits import differences
 from noskew.registry.records.certificate import Certificate
 from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.training.spark.runners import Runners
-from tests.frontends import test_postgres, test_spark
-from tests.frontends.engines import select
-from tests.frontends.rows import SOURCE, USER, table
+from tests.translation import test_postgres, test_spark
+from tests.translation.engines import select
+from tests.translation.rows import SOURCE, USER, table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
