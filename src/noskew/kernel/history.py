@@ -59,10 +59,10 @@ def historical(
 def _answer(
     plan: ViewPlan, events: Events, entity: Index, t: Index, known_by_row: bool
 ) -> dict[str, pa.Array]:
-    found = entity >= 0
-    lo = np.where(found, events.offsets[np.maximum(entity, 0)], 0) if len(events) else 0 * entity
+    known = entity >= 0
+    lo = np.where(known, events.offsets[np.maximum(entity, 0)], 0) if len(events) else 0 * entity
     end = (
-        np.where(found, events.offsets[np.maximum(entity, 0) + 1], 0) if len(events) else 0 * entity
+        np.where(known, events.offsets[np.maximum(entity, 0) + 1], 0) if len(events) else 0 * entity
     )
     hi = as_of.upper_bounds(events.event_time, lo, end, t)
     out: dict[str, pa.Array] = {}

@@ -216,10 +216,10 @@ class Wanted(tuple[tuple[str, str], ...]):
 
 
 def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
-    found: dict[str, list[tuple[str, str]]] = {}
+    by_view: dict[str, list[tuple[str, str]]] = {}
     for c in service.stored_columns:
-        found.setdefault(c.origin.name, []).append((c.name, c.feature))
-    return [(view, Wanted(wanted)) for view, wanted in found.items()]
+        by_view.setdefault(c.origin.name, []).append((c.name, c.feature))
+    return [(view, Wanted(wanted)) for view, wanted in by_view.items()]
 
 
 def _view_request(view: FeatureView, project: str) -> ViewRequest:

@@ -70,7 +70,9 @@ class OnlineResponse(OnlineFeatures):
     @cached_property
     def computed(self) -> dict[str, dict[str, pa.Array]]:
         """As :attr:`outputs`, in Arrow."""
-        return {f: {n: c.arrow() for n, c in made.items()} for f, made in self.outputs.items()}
+        return {
+            f: {n: c.arrow() for n, c in columns.items()} for f, columns in self.outputs.items()
+        }
 
     def _stored(self, view: str, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
         return self.answers[view].columns(wanted)
@@ -136,10 +138,10 @@ class OnlineResponse(OnlineFeatures):
 def _request_array(values: Sequence[Any], kind: DType) -> pa.Array:
     """Request fields as Arrow; empty and all-null columns are left to be typed later."""
     try:
-        made = pa.array(values)
-        if pa.types.is_list(made.type) and pa.types.is_null(made.type.value_type):
+        column = pa.array(values)
+        if pa.types.is_list(column.type) and pa.types.is_null(column.type.value_type):
             return pa.array(values, kind.to_arrow())  # lists without an item have no type
-        return made
+        return column
     # Arrow raises Python's own for integers of more than 64 bits and for lone surrogates.
     except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0][:200]

@@ -113,17 +113,17 @@ def stored_features(
     """The features of some of the service's views, those that it needs; see
     :func:`historical_features`.
     """
-    found: StoredFeatures = {}
+    features: StoredFeatures = {}
     for view in views:
         plan = compile_view(view).restrict(features_of(service, view))
         pinned = None if snapshots is None else snapshots.get(table_name(view))
         is_empty = not has_table(offline, view) if snapshots is None else pinned is None
-        question = _Question(view, plan, asked, known_at)
+        query = _ViewQuery(view, plan, asked, known_at)
         if is_empty:
-            found[view.name] = question.of_nothing()
+            features[view.name] = query.of_nothing()
         else:
-            found[view.name] = question.of(offline, pinned, progress, threads)
-    return found
+            features[view.name] = query.of(offline, pinned, progress, threads)
+    return features
 
 
 def with_features(service: FeatureService, rows: pa.Table, stored: StoredFeatures) -> pa.Table:
@@ -145,7 +145,7 @@ def features_of(service: FeatureService, view: FeatureView) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Question:
+class _ViewQuery:
     """What rows ask of one view."""
 
     view: FeatureView
@@ -208,7 +208,7 @@ class _Question:
 
 @dataclass(frozen=True)
 class _Work:
-    """One view's question, answered a bucket at a time, and in each a slice at a time."""
+    """One view's query, answered a bucket at a time, and in each a slice at a time."""
 
     view: FeatureView
     plan: ViewPlan

@@ -94,8 +94,8 @@ def ingest(
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
     source = open_connector(chosen, view.source.schema.arrow)
-    table, made = open_table(view, offline, buckets)
-    run = Ingest(view, source, made, clock.now(), pushed)
+    table, table_buckets = open_table(view, offline, buckets)
+    run = Ingest(view, source, table_buckets, clock.now(), pushed)
     report = IngestReport(view.name)
     for part in source.parts():
         commit = offline.append(table, run.events(part, progress), token=token_of(part))

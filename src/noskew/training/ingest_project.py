@@ -44,18 +44,24 @@ def ingest_all(
     connector = None
     if data is not None and of_spark is None:
         connector = _connector_of(data, f"data for {source!r}")
-    found = []
+    reports = []
     for view in views:
         own = view.source.batch.rooted(root) if view.source.batch else None
-        chosen, told = connector or own, of_one(progress, view.name)
+        chosen, rows_done = connector or own, of_one(progress, view.name)
         if of_spark is not None:
-            made = ingest_frame(view, of_spark, offline, clock, buckets=buckets, progress=told)
+            report = ingest_frame(
+                view, of_spark, offline, clock, buckets=buckets, progress=rows_done
+            )
         elif spark is not None and not isinstance(chosen, connectors.Frame):
-            made = ingest_parts(spark, view, chosen, offline, clock, buckets=buckets, progress=told)
+            report = ingest_parts(
+                spark, view, chosen, offline, clock, buckets=buckets, progress=rows_done
+            )
         else:
-            made = ingest(view, offline, clock, buckets=buckets, connector=chosen, progress=told)
-        found.append(made)
-    return found
+            report = ingest(
+                view, offline, clock, buckets=buckets, connector=chosen, progress=rows_done
+            )
+        reports.append(report)
+    return reports
 
 
 def _connector_of(data: Any, what: str) -> connectors.Connector:

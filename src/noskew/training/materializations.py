@@ -68,7 +68,7 @@ class Materializations:
                 f"a stream keeps {', '.join(sorted(streamed))} online, and is ahead of the offline "
                 f"store; run 'noskew stream' for the source to bring them up to date"
             )
-        found = []
+        runs = []
         for view in chosen:
             if view.name not in streamed:
                 since = None if full else self._since(view, until)
@@ -83,8 +83,8 @@ class Materializations:
                     fill=filled_by(spark) if spark else None,
                 )
                 self._remember(view, done)
-                found.append(done)
-        return found
+                runs.append(done)
+        return runs
 
     def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
         if view.source.stream is None:
@@ -103,15 +103,15 @@ class Materializations:
         """
         # Rows belong to a hash, not to a name: a view that was renamed has them still.
         current = {v.definition_hash for v in views}
-        found = []
+        pruned = []
         for record in self.registry.records(self.project, MATERIALIZED):
             if record.key.definition_hash not in current:
                 prefix = Tenant(self.project).rows_of(record.key.definition_hash).prefix
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
                     self.registry.delete_record(self.project, MATERIALIZED, record.key)
-                found.append(Pruned(record.key.name, record.key.definition_hash, rows))
-        return found
+                pruned.append(Pruned(record.key.name, record.key.definition_hash, rows))
+        return pruned
 
     def _remember(self, view: FeatureView, done: Materialized) -> None:
         until = MaterializedUntil(done.until, done.sequence, done.snapshot_number)

@@ -135,12 +135,12 @@ def _covers(online: OnlineStore, prefix: bytes, since: EarlierRun) -> bool:
 
 def _told(filling: _Filling, batches: _Batches, progress: RowProgress) -> _Batches:
     """The batches; the events looked at for each are reported when its rows were taken."""
-    told = 0
+    reported = 0
     for batch in batches:
         yield batch
-        progress(filling.scanned - told)
-        told = filling.scanned
-    progress(filling.scanned - told)
+        progress(filling.scanned - reported)
+        reported = filling.scanned
+    progress(filling.scanned - reported)
 
 
 @dataclass(frozen=True)
@@ -212,14 +212,14 @@ class _Filling:
 
     def _changed_keys(self, bucket: int | None, since: EarlierRun) -> pa.Table:
         """The distinct keys that have facts the earlier run did not see."""
-        found = []
+        changed = []
         for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE]):
             self._look(table)
             known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
             new = (known > since.until) | (sequence > since.sequence)
             keys = table.filter(pa.array(new)).select(self._keys)
-            found.append(keys.group_by(self._keys).aggregate([]))
-        return pa.concat_tables(found) if found else pa.table({})
+            changed.append(keys.group_by(self._keys).aggregate([]))
+        return pa.concat_tables(changed) if changed else pa.table({})
 
     def _scan(
         self, bucket: int | None, columns: list[str], keys: pa.Table | None = None

@@ -34,8 +34,8 @@ class RowBuckets:
         numbers = np.empty(len(columns[0]), np.uint16 if buckets < 2**16 else np.int32)
         for start in range(0, len(numbers), _CHUNK):
             keys, valid = encode_columns([c.slice(start, _CHUNK) for c in columns])
-            found = np.where(valid, buckets_of(keys, buckets), buckets)
-            numbers[start : start + _CHUNK] = found
+            bucket = np.where(valid, buckets_of(keys, buckets), buckets)
+            numbers[start : start + _CHUNK] = bucket
         # Small numbers take a radix sort.
         self.order: Index = np.argsort(numbers, kind="stable")
         self._ends = np.cumsum(np.bincount(numbers, minlength=buckets + 1))
@@ -146,10 +146,10 @@ def _members(starts: Index, members: Index, group: Index, label: Index) -> tuple
     n = 0
     for g in group:
         n += starts[g + 1] - starts[g]
-    found, labels = np.empty(n, np.int64), np.empty(n, np.int64)
+    rows, labels = np.empty(n, np.int64), np.empty(n, np.int64)
     at = 0
     for i in range(len(group)):
         for k in range(starts[group[i]], starts[group[i] + 1]):
-            found[at], labels[at] = members[k], label[i]
+            rows[at], labels[at] = members[k], label[i]
             at += 1
-    return found, labels
+    return rows, labels

@@ -155,8 +155,8 @@ class OrderedOf(Aggregate):
             there = np.diff(items.offsets) > 0
             at = pa.array(items.offsets[:-1], mask=None if there.all() else ~there)
             return decoded.take(at)
-        made = pa.ListArray.from_arrays(pa.array(items.offsets.astype(np.int32)), decoded)
-        return made.cast(pa.list_(self.kind))
+        lists = pa.ListArray.from_arrays(pa.array(items.offsets.astype(np.int32)), decoded)
+        return lists.cast(pa.list_(self.kind))
 
 
 @kernel

@@ -85,10 +85,10 @@ def _bytes_of(array: pa.Array) -> Ragged:
 def _from_bytes(pieces: Ragged, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
         require((pieces.lengths == 16).all())
-        made = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
+        column = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
         with arrow_values():
-            made.validate(full=True)  # no more digits than the type has
-        return made
+            column.validate(full=True)  # no more digits than the type has
+        return column
     require(len(pieces.data) < 1 << 31)
     buffers = [None, pa.py_buffer(pieces.offsets.astype(np.int32)), pa.py_buffer(pieces.data)]
     with arrow_values():  # this cast refuses text that is not UTF-8

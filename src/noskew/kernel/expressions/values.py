@@ -138,13 +138,13 @@ def checked(
 
     def run(env: list[Any]) -> Pair:
         values, valid = arguments(env, parts)
-        made, bad, why = function(*values)
+        results, bad, why = function(*values)
         if bad is None:
-            return made, valid
+            return results, valid
         if nulls:
-            return made, both(valid, ~bad)
+            return results, both(valid, ~bad)
         refuse(env, bad, valid, why)
-        return made, valid
+        return results, valid
 
     return run
 

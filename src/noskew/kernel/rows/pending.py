@@ -108,9 +108,9 @@ def list_array(
 ) -> pa.Array:
     """Lists, or vectors, of items: list i is ``items[ends[i]:ends[i + 1]]``, or null."""
     mask = None if valid.all() else pa.array(~valid)
-    made = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), items, mask=mask)
+    lists = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), items, mask=mask)
     with arrow_values():  # a vector must have its length
-        return made.cast(kind)
+        return lists.cast(kind)
 
 
 def _nested(kind: pa.DataType) -> bool:

@@ -53,8 +53,8 @@ class _Origin:
     row: pa.ChunkedArray | None
 
     def column(self, name: str) -> pa.ChunkedArray:
-        found = self.rows.column(name)
-        return found if self.row is None else found.take(self.row)
+        column = self.rows.column(name)
+        return column if self.row is None else column.take(self.row)
 
 
 def events_schema(view: FeatureView) -> pa.Schema:
@@ -110,11 +110,11 @@ class Pipeline:
         kept = self._filter(rows) if self._filter else None
         if kept is not None:
             rows = rows.take(kept)
-        made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
-        row = made.column(ROW)
+        output = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
+        row = output.column(ROW)
         # Row numbers ascend: if there are as many as rows, they are all of them.
-        origin = _Origin(self._named(rows), None if len(made) == len(rows) else row)
-        columns = {c: self._column(c, made, origin) for c in self._view.columns}
+        origin = _Origin(self._named(rows), None if len(output) == len(rows) else row)
+        columns = {c: self._column(c, output, origin) for c in self._view.columns}
         events = pa.table(columns)
         clock = source.event_time
         when = columns[clock] if clock in columns else origin.column(clock)
@@ -137,10 +137,10 @@ class Pipeline:
             return rows
         return rows.select(list(carried)).rename_columns(list(carried.values()))
 
-    def _column(self, name: str, made: pa.Table, origin: _Origin) -> pa.ChunkedArray:
-        found = made.column(name) if name in made.column_names else origin.column(name)
+    def _column(self, name: str, output: pa.Table, origin: _Origin) -> pa.ChunkedArray:
+        column = output.column(name) if name in output.column_names else origin.column(name)
         what = f"feature view {self._view.name!r}, column {name!r}"
-        return conform_column(found, self._view.columns[name], what)
+        return conform_column(column, self._view.columns[name], what)
 
     def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Transformed:
         """Leave out rows without a time or a key, and those dated too far in the future."""

@@ -29,5 +29,5 @@ class Case(NamedTuple):
 def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8) -> Case:
     """A view with facts and rows that meet at the edges of its windows."""
     view = draw(views())
-    found = draw(facts(view, max_size=max_facts))
-    return Case(view, found, draw(rows(view, found, max_size=max_rows)))
+    drawn = draw(facts(view, max_size=max_facts))
+    return Case(view, drawn, draw(rows(view, drawn, max_size=max_rows)))

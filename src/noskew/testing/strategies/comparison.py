@@ -41,10 +41,10 @@ def assert_same(
             raise AssertionError(f"{name!r} ({feature.describe()}): {column.type} is not {arrow}")
         for i, got in enumerate(column):
             wanted = _comparable(expected[i][name], feature.dtype)
-            if wanted != (found := _comparable_scalar(got, feature.dtype)):
+            if wanted != (shown := _comparable_scalar(got, feature.dtype)):
                 raise AssertionError(
                     f"row {i}, feature {name!r} ({feature.describe()}): expected "
-                    f"{expected[i][name]!r}, got {_shown(found)}{_context(view, i, rows, facts)}"
+                    f"{expected[i][name]!r}, got {_shown(shown)}{_context(view, i, rows, facts)}"
                 )
 
 

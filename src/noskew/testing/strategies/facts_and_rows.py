@@ -43,7 +43,7 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
     if view.source.event_id is not None:
         palettes[view.source.event_id] = st.sampled_from([None, None, "e1", "e2", "e3"])
     size = draw(st.sampled_from(range(min_size, max_size + 1)))
-    found = []
+    drawn_facts = []
     for sequence in draw(st.permutations(range(size))):
         event_time = draw(st.sampled_from(instants)) + draw(st.sampled_from([0, 0, 0, -1, 1]))
         known_time = event_time + draw(delays)
@@ -52,8 +52,8 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
             known_time = loaded_at
         drawn = {name: draw(palette) for name, palette in palettes.items()}
         key = draw(st.sampled_from(keys))
-        found.append(Fact(key, event_time, known_time, sequence, drawn))
-    return found
+        drawn_facts.append(Fact(key, event_time, known_time, sequence, drawn))
+    return drawn_facts
 
 
 @st.composite
@@ -72,7 +72,7 @@ def rows(
     """
     known_keys = [fact.key for fact in about]
     spans = [0, 0, *_spans(view)]
-    found: list[Row] = []
+    drawn_rows: list[Row] = []
     for _ in range(draw(st.sampled_from(range(min_size, max_size + 1)))):
         stranger = st.one_of(keys_of(view), keys_of(view, null=True))
         asks_known: int = draw(st.integers(0, 5))
@@ -86,9 +86,9 @@ def rows(
             hop = draw(st.sampled_from(_spans(view)))
             base = base // hop * hop
         t = base + draw(st.sampled_from(spans)) + draw(st.sampled_from([0, 0, -1, 1]))
-        found.append((key, t))
+        drawn_rows.append((key, t))
     repeats: bool = draw(st.booleans())
-    return found + found[:1] if repeats else found
+    return drawn_rows + drawn_rows[:1] if repeats else drawn_rows
 
 
 def known_ats(about: Sequence[Fact]) -> SearchStrategy[Any]:
@@ -107,10 +107,10 @@ def _used_columns(view: FeatureView) -> set[str]:
 
 def _spans(view: FeatureView) -> list[int]:
     """Every length that a feature of the view knows: hops, windows, ages."""
-    found = {1}
+    lengths = {1}
     for feature in view.features.values():
-        found |= {span for span in (feature.window, feature.hop, feature.max_age) if span}
-    return sorted(found)
+        lengths |= {span for span in (feature.window, feature.hop, feature.max_age) if span}
+    return sorted(lengths)
 
 
 @st.composite

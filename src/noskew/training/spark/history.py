@@ -104,13 +104,13 @@ class HistoryQuery:
         }
         answer = AnswerColumns(kinds, buckets.order)
         at = [start for start, _ in pieces]  # where what comes next of each piece goes
-        for number, made in spark.runner.scatter(sent, _answer_some, context):
-            values = {n: whole(made.column(n)) for n in made.column_names}
-            answer.put(np.arange(at[number], at[number] + len(made)), values)
-            at[number] += len(made)
-        found = answer.finish()
+        for number, answers in spark.runner.scatter(sent, _answer_some, context):
+            values = {n: whole(answers.column(n)) for n in answers.column_names}
+            answer.put(np.arange(at[number], at[number] + len(answers)), values)
+            at[number] += len(answers)
+        rows = answer.finish()
         return {
-            v.name: {n: found[f"{v.name}.{n}"] for n in features_of(self.service, v)}
+            v.name: {n: rows[f"{v.name}.{n}"] for n in features_of(self.service, v)}
             for v in group.views
         }
 
@@ -127,11 +127,11 @@ class HistoryQuery:
         CallerRows.of(self.service, nothing, self.event_time)
         wanted = Schema({**self.service.join_keys, **self.service.request})
         conform(nothing, wanted, f"rows for {self.service.name!r}")
-        made = appended(frame.schema, struct_of(pa.schema(self._features())))
+        schema = appended(frame.schema, struct_of(pa.schema(self._features())))
         groups, empty = self._groups(offline)
         if not groups:
             context = self._context(spark, views=[v.name for v in empty], earlier=[], next=None)
-            return spark.runner.map(frame, _answer, context, made=made)
+            return spark.runner.map(frame, _answer, context, made=schema)
         moves = [
             {
                 "keys": g.keys.texts(),
@@ -150,7 +150,7 @@ class HistoryQuery:
                 spark, views=names, earlier=earlier, next=None if is_last else moves[i + 1]
             )
             packs = spark.runner.map(
-                packs, _answer, context, made=made if is_last else None, takes_packs=True
+                packs, _answer, context, made=schema if is_last else None, takes_packs=True
             )
             earlier = [*earlier, *names]
         return packs
@@ -158,8 +158,8 @@ class HistoryQuery:
     def earliest(self, spark: SparkProject, frame: DataFrame) -> int | None:
         """The least time of a frame's rows; None if there are none. The rows are looked at."""
         times = spark.runner.select(frame, [self.event_time]).toDF(_TIME)
-        found = spark.runner.gather(spark.runner.map(times, _least_time, {}))
-        return min((int(table.column(0)[0].as_py()) for _, table in found), default=None)
+        times_found = spark.runner.gather(spark.runner.map(times, _least_time, {}))
+        return min((int(table.column(0)[0].as_py()) for _, table in times_found), default=None)
 
     def collected(self, columns: pa.Schema) -> pa.Schema:
         """The types of an answer in this process; ``columns``: those of the rows, of Spark."""
@@ -242,7 +242,9 @@ def _answer_some(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
     for number, table in pieces:
         asked = CallerRows.of(service, table, _TIME)
         stored = _stored(place, service, views, asked, context)
-        columns = {f"{v}.{n}": array for v, found in stored.items() for n, array in found.items()}
+        columns = {
+            f"{v}.{n}": array for v, features in stored.items() for n, array in features.items()
+        }
         yield Piece(number, pa.table(columns))
 
 
@@ -304,11 +306,11 @@ def _taken(
     service: FeatureService, rows: pa.Table, views: Sequence[str]
 ) -> tuple[pa.Table, StoredFeatures]:
     """The rows, and the features of ``views`` that wait in them."""
-    found: StoredFeatures = {}
+    features: StoredFeatures = {}
     names: list[str] = []
     for view in service.views:
         if view.name in views:
             waiting = {n: _waiting(view.name, n) for n in features_of(service, view)}
-            found[view.name] = {n: whole(rows.column(c)) for n, c in waiting.items()}
+            features[view.name] = {n: whole(rows.column(c)) for n, c in waiting.items()}
             names += waiting.values()
-    return rows.drop_columns(names), found
+    return rows.drop_columns(names), features

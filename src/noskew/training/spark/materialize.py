@@ -51,13 +51,13 @@ def filled_by(spark: SparkProject) -> Fill:
             np.arange(job.table.spec.buckets), spark.runner.parts_of(job.table.spec.buckets)
         )
         tables = [pa.table({_BUCKET: numbers}) for numbers in cut]
-        made = [t.to_pylist()[0] for _, t in spark.runner.scatter(tables, _fill, context)]
+        reports = [t.to_pylist()[0] for _, t in spark.runner.scatter(tables, _fill, context)]
         if progress:
-            progress(sum(m["scanned"] for m in made))
+            progress(sum(m["scanned"] for m in reports))
         return Filled(
-            sum(m["entities"] for m in made),
-            sum(m["changed"] for m in made),
-            max(m["sequence"] for m in made),
+            sum(m["entities"] for m in reports),
+            sum(m["changed"] for m in reports),
+            max(m["sequence"] for m in reports),
         )
 
     return fill

@@ -71,21 +71,21 @@ def _hashes(column: pa.Array) -> Words:
         lists = column.cast(pa.list_(kind.value_type)) if at.is_fixed_size_list(kind) else column
         items = _hashes(lists.values)
         ends = lists.offsets.to_numpy().astype(np.int64)
-        found = _of_words(items, ends)
+        hashes = _of_words(items, ends)
     elif at.is_floating(kind):
         plain = column.fill_null(0.0) if column.null_count else column
         bits = plain.to_numpy(zero_copy_only=False).view(f"u{kind.bit_width // 8}")
-        found = hash_words(bits.astype(np.uint64))
+        hashes = hash_words(bits.astype(np.uint64))
     elif at.is_decimal(kind):
         raw = np.frombuffer(column.buffers()[1] or b"", np.uint8)
         raw = raw[16 * column.offset : 16 * (column.offset + len(column))]
-        found = hash_slices(raw, np.arange(0, 16 * len(column) + 1, 16))
+        hashes = hash_slices(raw, np.arange(0, 16 * len(column) + 1, 16))
     elif at.is_string(kind) or at.is_binary(kind):
         pieces = Ragged.from_arrow(column)
-        found = hash_slices(pieces.data, pieces.offsets)
+        hashes = hash_slices(pieces.data, pieces.offsets)
     else:
-        found = hash_words(integers(column).view(np.uint64))
-    return np.where(valid_of(column), found, _NULL) if column.null_count else found
+        hashes = hash_words(integers(column).view(np.uint64))
+    return np.where(valid_of(column), hashes, _NULL) if column.null_count else hashes
 
 
 def _of_words(words: Words, ends: NDArray[np.int64]) -> Words:

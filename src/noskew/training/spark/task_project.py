@@ -53,11 +53,11 @@ class SparkProject:
     def _code(self) -> str:
         """A digest of the feature files; empty if there are none."""
         files = self._files()
-        found = hashlib.blake2b(digest_size=12)
+        digest = hashlib.blake2b(digest_size=12)
         for path in files:
-            found.update(f"{path.relative_to(self.root)}\0".encode())
-            found.update(path.read_bytes() + b"\0")
-        return found.hexdigest() if files else ""
+            digest.update(f"{path.relative_to(self.root)}\0".encode())
+            digest.update(path.read_bytes() + b"\0")
+        return digest.hexdigest() if files else ""
 
     def _archive(self, code: str) -> Path:
         """The feature files as a zip that Python imports from, named for what is in it."""
