@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ TO_RENAME: dict[str, str] = {
     "Client": "stores",
     "Frame": "stores",
     "archive_space": "streaming, once addresses gives it",
+    "carry": "stores",
     "check_name": "stores",
     "conform": "stores",
     "encode": "stores, serving",
@@ -54,9 +56,12 @@ BANNED = {
 STILL_BANNED = {"footing_key", "Grounds", "grounds"}
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(SOURCE.rglob("*.py"))
+    ]
 
 
 def room_of(path: str) -> str:

@@ -76,7 +76,7 @@ def test_what_was_committed_and_never_published_is_at_the_next_start(
         patched.setattr(DynamoDbStore, "write", down)
         processor = store.streams.processor(*streamed(store))
         with Running(processor) as running:
-            wait_until(lambda: all(p.lag == 0 for p in running.progress()), "all is folded")
+            wait_until(lambda: all(p.lag == 0 for p in running.positions()), "all is folded")
     assert contents(store) == before
     store.stream("orders")  # the log has nothing more for it
     assert contents(store) == expected(store) != before

@@ -187,7 +187,7 @@ def test_a_second_signal_ends_it_at_once(project: Path) -> None:
     """Where the end takes long, as it does while the offline store does not answer."""
     code = (
         "import signal, os, sys\n"
-        "from noskew.streaming.archive.background import Archiving\n"
+        "from noskew.streaming.archive.archiving import Archiving\n"
         "def waits(self):\n"
         "    os.write(1, b'archiving\\n')\n"
         "    signal.pause()\n"

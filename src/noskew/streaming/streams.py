@@ -26,7 +26,7 @@ from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.background import Archiving
+from noskew.streaming.archive.archiving import Archiving
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.publish.freshness import Freshness
 from noskew.streaming.publish.publishers import publishing

@@ -14,8 +14,8 @@ from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.archive.tables import event_batches
+from noskew.streaming.archive.archived_facts import ArchivedFacts
+from noskew.streaming.archive.event_batches import event_batches
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.identities import Identities

@@ -19,7 +19,7 @@ from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.facts import ArchivedFacts
+from noskew.streaming.archive.archived_facts import ArchivedFacts
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_online

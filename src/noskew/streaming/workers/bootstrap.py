@@ -22,7 +22,7 @@ from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.archive.facts import ArchivedFacts
+from noskew.streaming.archive.archived_facts import ArchivedFacts
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
