@@ -169,6 +169,7 @@ def test_show_a_view(filled: Path) -> None:
         assert store.applied.project.view("customer_orders").definition_hash in out
     assert re.search(r"orders_7d +\(━+\] +7d, in steps of 6h", out)
     assert re.search(r"last_amount +\[┄+●\] +newest, at most 14d old", out)
+    assert "made of" in out
     assert re.search(r"returns .*order_id, returned", out)  # lineage
     assert "5,000 offline" not in out
     assert "5,000 offline" in ok("-C", filled, "show", "customer_orders", "--events").out

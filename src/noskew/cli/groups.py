@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -69,6 +70,7 @@ class LazyGroup(TyperGroup):
         super().__init__(**{**usual, **attributes, "commands": commands})
 
 
+@cache
 def _docstring(home: str) -> str:
     """The docstring of a function, ``module:function``, without importing its module."""
     module, _, name = home.partition(":")

@@ -22,7 +22,7 @@ def doctor(
     bad = 0
     for finding in checks(session(ctx), warm=warm):
         out.print(f"{_MARKS[finding.state]} [b]{finding.what}[/b]  ", end="")
-        out.print(finding.found, markup=False)
+        out.print(finding.text, markup=False)
         if finding.advice:
             out.print(f"    → {finding.advice}", markup=False, style="cyan")
         bad += finding.state == "bad"

@@ -115,11 +115,11 @@ def _define(stage: Stage) -> None:
 
 def _end(stage: Stage, directory: Path, at: int, total: float) -> None:
     with stage.chapter("That was all of it"):
-        made = new_table("", "part", "time", numbers=("time",))
+        table = new_table("", "part", "time", numbers=("time",))
         for title, seconds in stage.seconds.items():
-            made.add_row(title, f"{seconds:.1f} s")
-        made.add_row("[b]in all[/b]", f"[b]{total:.1f} s[/b]")
-        show(made)
+            table.add_row(title, f"{seconds:.1f} s")
+        table.add_row("[b]in all[/b]", f"[b]{total:.1f} s[/b]")
+        show(table)
     now = to_text(at)
     flight = "origin=JFK dest=LAX carrier=DL tailnum=N701TW runway_heading=134"
     commands = [
