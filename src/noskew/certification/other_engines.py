@@ -24,7 +24,7 @@ from noskew.definitions.push_down import NUMBER, PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, NoskewError
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
-from noskew.runners.spark.tasks import Piece
+from noskew.runners.base import Piece
 from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.runners import Runners
@@ -148,7 +148,7 @@ def _by_tasks(
     context = spark.context([view], view=view.name, now=known_time)
     events: list[pa.Table] = []
     refused: dict[int, str] = {}
-    for _number, table in spark.runner.scatter(pieces, _events_of_rows, context):
+    for _number, table in spark.runner.run(pieces, _events_of_rows, context):
         if _REFUSED in table.column_names:
             refused |= {row: why for why, row in _told(table)}
         else:

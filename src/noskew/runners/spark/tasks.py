@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.runners.base import Piece, Task
 from noskew.runners.spark.border import enter
 
 NUMBER, PACK = "number", "pack"
@@ -26,18 +27,6 @@ PACKS = pa.schema([(NUMBER, pa.int32()), (PACK, pa.binary())])
 _PACK_BYTES = 8 << 20
 #: Rows that go back to Spark at a time.
 _BATCH_ROWS = 65_536
-
-
-class Piece(NamedTuple):
-    """Some rows, and the number that says what becomes of them; 0 where nobody asks."""
-
-    number: int
-    table: pa.Table
-
-
-#: A task: from pieces, which come one by one, and a context to pieces. It stands at the top of a
-#: module, by whose name and its own it is found again.
-Task = Callable[[Iterable[Piece], Mapping[str, Any]], Iterator[Piece]]
 
 
 def shipped(task: Task, context: Mapping[str, Any], *, takes: bool, gives: bool) -> Any:

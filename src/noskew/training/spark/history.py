@@ -25,8 +25,9 @@ from noskew.kernel.conform import conform
 from noskew.kernel.history import KnownAt
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.kernel.values import whole
+from noskew.runners.base import Piece
 from noskew.runners.spark.border import appended, struct_of
-from noskew.runners.spark.tasks import Piece, dealt, together
+from noskew.runners.spark.tasks import dealt, together
 from noskew.stores.offline.base import OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.history import (
@@ -104,7 +105,7 @@ class HistoryQuery:
         }
         answer = AnswerColumns(kinds, buckets.order)
         at = [start for start, _ in pieces]  # where what comes next of each piece goes
-        for number, made in spark.runner.scatter(sent, _answer_some, context):
+        for number, made in spark.runner.run(sent, _answer_some, context):
             values = {n: whole(made.column(n)) for n in made.column_names}
             answer.put(np.arange(at[number], at[number] + len(made)), values)
             at[number] += len(made)

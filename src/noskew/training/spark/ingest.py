@@ -34,7 +34,8 @@ from noskew.errors import ConflictError
 from noskew.kernel.conform import conform
 from noskew.kernel.events import SEQUENCE
 from noskew.kernel.transforms.pipeline import BUCKET, Pipeline
-from noskew.runners.spark.tasks import Piece, dealt, partition, together
+from noskew.runners.base import Piece
+from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import Commit, OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.ingest import (
@@ -148,7 +149,7 @@ class _Parts:
             now=self.now,
         )
         found = {}
-        for at, made in self.spark.runner.scatter(tables, _ingest_part, context):
+        for at, made in self.spark.runner.run(tables, _ingest_part, context):
             files, refused = _told(made)
             found[parts[at].token] = ([files], refused)
         return found
