@@ -176,7 +176,7 @@ class FeatureStore(ProjectStores):
             data=data,
             source=source,
             progress=progress,
-            spark=self._runners.spark(runner, data),
+            spark=self._runners.project(runner, data),
         )
 
     def compact(
@@ -234,7 +234,7 @@ class FeatureStore(ProjectStores):
             until=bound,
             full=full,
             progress=progress,
-            spark=self._runners.spark(runner),
+            spark=self._runners.project(runner),
         )
 
     def materialized_until(self, view: FeatureView) -> int | None:
@@ -291,7 +291,7 @@ class FeatureStore(ProjectStores):
             event_time=event_time,
             known_at=bound,
             progress=of_one(progress, chosen.name),
-            spark=self._runners.spark(runner, rows),
+            spark=self._runners.project(runner, rows),
         )
 
     def training_set(self, name: str) -> TrainingSet:

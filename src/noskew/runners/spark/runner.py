@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from noskew.config import Config
 from noskew.errors import RunnerError
 from noskew.runners.base import Piece, Runner, Task
 from noskew.runners.spark import border
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 #: Partitions for each task that runs at a time: enough to even out what differs in size. Each
 #: costs some tens of milliseconds to start.
 _PER_TASK = 4
+
+
+def open_runner(config: Config) -> SparkRunner:
+    """The runner on the session that is active, else on one that the configuration describes."""
+    return SparkRunner.open(config.spark.master, config.spark.conf)
 
 
 class SparkRunner(Runner):

@@ -39,7 +39,7 @@ from noskew.training.history import (
 )
 from noskew.training.load_time_warning import earliest
 from noskew.training.row_lookup import RowBuckets
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class HistoryQuery:
 
     # ------------------------------------------------------------ rows of this process
 
-    def of_table(self, spark: SparkProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
+    def of_table(self, spark: RunnerProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
         """The answer for rows of this process, in their order.
 
         Only keys and times leave, and only features come back.
@@ -91,7 +91,7 @@ class HistoryQuery:
             stored |= self._scattered(spark, group, asked)
         return with_features(self.service, rows, stored)
 
-    def _scattered(self, spark: SparkProject, group: _Group, asked: CallerRows) -> StoredFeatures:
+    def _scattered(self, spark: RunnerProject, group: _Group, asked: CallerRows) -> StoredFeatures:
         table = conform(asked.table, group.keys, "rows")
         buckets = RowBuckets([whole(table.column(k)) for k in group.keys], group.buckets)
         table = table.append_column(_TIME, pa.array(asked.t).view(_UTC))
@@ -171,7 +171,7 @@ class HistoryQuery:
     def _features(self) -> list[pa.Field]:
         return [pa.field(c.name, c.dtype.to_arrow()) for c in self.service.columns]
 
-    def _context(self, spark: SparkProject, **more: Any) -> dict[str, Any]:
+    def _context(self, spark: RunnerProject, **more: Any) -> dict[str, Any]:
         return spark.context(
             [self.service],
             service=self.service.name,

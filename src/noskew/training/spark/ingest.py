@@ -51,7 +51,7 @@ from noskew.training.ingest import (
 )
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ _WRITTEN, _REFUSED, _READ = "written", "refused", "read"
 
 
 def ingest_parts(
-    spark: SparkProject,
+    spark: RunnerProject,
     view: FeatureView,
     connector: connectors.Connector | None,
     offline: OfflineStore,
@@ -98,7 +98,7 @@ def ingest_parts(
 
 @dataclass(frozen=True)
 class _Parts:
-    spark: SparkProject
+    spark: RunnerProject
     view: FeatureView
     connector: connectors.Connector
     is_pushed: bool

@@ -15,12 +15,12 @@ from noskew.runners.base import Piece
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import EarlierRun, Fill, Filled, MaterializeJob, fill_here
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, TaskProject
 
 _BUCKET = "bucket"
 
 
-def filled_by(spark: SparkProject) -> Fill:
+def filled_by(spark: RunnerProject) -> Fill:
     """What writes the rows of a job by tasks of Spark.
 
     Raises InputError for an embedded online store whose files other machines do not have.
