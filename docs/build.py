@@ -32,7 +32,8 @@ _INTERNAL = frozenset({"identity", "log_identity", "to_dict", "from_dict", "of",
 KEYS = {
     "project": "the project's name: letters, digits and underscores",
     "features": "the directory of the feature files, which is also the name of their package",
-    "runner": "what makes training sets, ingests and materializes: `in_process`, `spark` or [another](runners.md#open_runner)",
+    "runner": "what makes training sets, ingests and materializes: `in_process`, `spark` or "
+    "[another](runners.md#open_runner)",
     "registry.url": "SQLAlchemy URL: `sqlite:///…` or `postgresql://…`",
     "offline.catalog": "SQLAlchemy URL of the Iceberg catalog: as for the registry",
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",

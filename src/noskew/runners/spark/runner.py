@@ -50,9 +50,9 @@ class SparkRunner(Runner):
         ``master`` and ``settings`` are for a session of its own only. Raises MissingExtraError
         without pyspark, RunnerError if Spark cannot be started.
         """
-        found = active_session()
-        if found is not None:
-            return cls(found)
+        session = active_session()
+        if session is not None:
+            return cls(session)
         return cls(make_session(master, settings), owned=True)
 
     @property
@@ -106,15 +106,15 @@ class SparkRunner(Runner):
         task: Task,
         context: Mapping[str, Any],
         *,
-        made: StructType | None = None,
+        columns: StructType | None = None,
         takes_packs: bool = False,
     ) -> DataFrame:
         """What a task makes of each partition; nothing runs before somebody asks for it.
 
-        ``made``: the columns of the rows that come out; None for packs.
+        ``columns``: those of the rows that come out; None for packs.
         """
-        struct = border.struct_of(PACKS) if made is None else made
-        work = shipped(task, context, takes=takes_packs, gives=made is None)
+        struct = border.struct_of(PACKS) if columns is None else columns
+        work = shipped(task, context, takes=takes_packs, gives=columns is None)
         with spark_faults("planning"), no_pandas_advice():
             try:
                 return frame.mapInArrow(work, struct)

@@ -59,16 +59,16 @@ def unpacked(batches: Iterable[pa.RecordBatch]) -> Iterator[Piece]:
 
 def together(pieces: Iterable[Piece], most: int) -> Iterator[pa.Table]:
     """The tables of pieces put together up to about ``most`` rows, each column in one chunk."""
-    held: list[pa.Table] = []
+    waiting: list[pa.Table] = []
     rows = 0
     for _, table in pieces:
-        held.append(table)
+        waiting.append(table)
         rows += len(table)
         if rows >= most:
-            yield pa.concat_tables(held).combine_chunks()
-            held, rows = [], 0
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, rows = [], 0
     if rows:
-        yield pa.concat_tables(held).combine_chunks()
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def dealt(table: pa.Table, part: NDArray[np.integer], parts: int) -> Iterator[Piece]:
@@ -103,11 +103,11 @@ def _run(
     module, _, name = path.partition(":")
     task: Task = getattr(importlib.import_module(module), name)
     pieces = unpacked(batches) if takes else _rows(batches)
-    made = task(pieces, json.loads(context))
+    results = task(pieces, json.loads(context))
     if gives:
-        yield from packed(made)
+        yield from packed(results)
     else:
-        for piece in made:
+        for piece in results:
             yield from enter(piece.table).to_batches(max_chunksize=_BATCH_ROWS)
 
 

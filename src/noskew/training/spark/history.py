@@ -132,7 +132,7 @@ class HistoryQuery:
         groups, empty = self._groups(offline)
         if not groups:
             context = self._context(spark, views=[v.name for v in empty], earlier=[], next=None)
-            return spark.runner.map(frame, _answer, context, made=made)
+            return spark.runner.map(frame, _answer, context, columns=made)
         moves = [
             {
                 "keys": g.keys.texts(),
@@ -151,7 +151,7 @@ class HistoryQuery:
                 spark, views=names, earlier=earlier, next=None if is_last else moves[i + 1]
             )
             packs = spark.runner.map(
-                packs, _answer, context, made=made if is_last else None, takes_packs=True
+                packs, _answer, context, columns=made if is_last else None, takes_packs=True
             )
             earlier = [*earlier, *names]
         return packs
