@@ -23,11 +23,12 @@ PROFILE ?=
 STORE ?=
 UPGRADE ?=
 KILLS ?= 20
-SEEDS ?= 20000
+SEEDS ?=
+SEED ?=
 
 PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help demo test chaos check format bench bench-peers docs lock clean conformance setup services bench-services
+.PHONY: help demo test random chaos check format bench bench-peers docs lock clean conformance setup services bench-services
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +41,13 @@ test: setup services ## all tests, in random order (ARGS="-k name -x", WORKERS=0
 	$(BIN)/python -m scripts.compile_kernel
 	$(PYTEST) $(ARGS)
 
+random: setup services ## the property tests with new examples (SEEDS=20; SEED=7 repeats one; ARGS=tests/kernel)
+	$(BIN)/python -m scripts.random_seeds --seeds $(or $(SEEDS),20) $(if $(SEED),--seed $(SEED)) -- -n $(WORKERS) $(ARGS)
+
 # Seeds and kills are those of an hour; the report goes into the page that states the promise.
 chaos: setup services ## faults at full count, and their report in docs/reliability.md
 	rm -f bench/results/chaos.jsonl
-	started=$$SECONDS; CI=1 CHAOS_REPORT=$(CURDIR)/bench/results/chaos.jsonl CHAOS_KILLS=$(KILLS) SIMULATION_SEEDS=$(SEEDS) \
+	started=$$SECONDS; CI=1 CHAOS_REPORT=$(CURDIR)/bench/results/chaos.jsonl CHAOS_KILLS=$(KILLS) SIMULATION_SEEDS=$(or $(SEEDS),20000) \
 		$(PYTEST) --timeout=1800 -m chaos $(ARGS); \
 	$(BIN)/python scripts/chaos_report.py bench/results/chaos.jsonl $$((SECONDS - started))
 

@@ -140,9 +140,10 @@ def _asked(server: _Server, size: ProjectSize) -> Iterator[Result]:
 
 @dataclass
 class _Reads:
-    """Latencies of requests, and what the server worked for them."""
+    """Latencies of requests that were due; how many were sent, and the server's work for these."""
 
     latencies: list[float] = field(default_factory=list)
+    sent: int = 0
     work: float = 0.0
 
     def p99(self) -> float:
@@ -158,11 +159,10 @@ def _takeovers(server: _Server, root: Path, size: ProjectSize, runs: int) -> Ite
             version = server.version()
             gc.disable()  # the client's own pauses are not the server's
             _read(server, quiet, version, _QUIET_S)
-            before = len(during.latencies)
+            before = during.sent
             with _applying(store, root, version + 1, server) as at_commit:
                 _read(server, during, version + 1, _AFTER_S)
-                requests = len(during.latencies) - before
-                expected = quiet.work / len(quiet.latencies) * requests
+                expected = quiet.work / quiet.sent * (during.sent - before)
                 work.append(server.processor() - at_commit - expected)
             gc.enable()
     setup = (
@@ -209,20 +209,28 @@ def _applying(store: ns.FeatureStore, root: Path, version: int, server: _Server)
 
 
 def _read(server: _Server, reads: _Reads, version: int, seconds: float) -> None:
-    """Ask at a steady rate until the server serves a version, and some seconds more."""
+    """Ask at a steady rate until the server serves a version, and some seconds more.
+
+    Requests that are due by then and were not sent count with the time that they waited.
+    """
     server.connect()
     never, service = threading.Event(), service_name(0)
     start, worked = time.monotonic(), server.processor()
-    served_since: float | None = None
+    end: float | None = None
     for turn in count():
         due = start + turn / _READS_PER_SECOND
-        if served_since is None and turn % _LOOKS == 0 and server.version() == version:
-            served_since = time.monotonic()
-        if served_since is not None and due > served_since + seconds:
+        if end is None and turn % _LOOKS == 0 and server.version() == version:
+            end = time.monotonic() + seconds
+        now = time.monotonic()
+        if now > (end or start + _TIMEOUT_S):
             break
-        if due > start + _TIMEOUT_S:
-            raise TimeoutError(f"the server does not serve version {version}")
-        never.wait(max(0.0, due - time.monotonic()))
+        never.wait(max(0.0, due - now))
         server.ask(service)
         reads.latencies.append(time.monotonic() - due)
+    if end is None:
+        raise TimeoutError(f"the server does not serve version {version}")
+    reads.sent += turn
     reads.work += server.processor() - worked
+    while due < now:
+        reads.latencies.append(now - due)
+        due += 1 / _READS_PER_SECOND

@@ -22,8 +22,8 @@ from bench import data
 from bench.data import KEY, TIME, UTC
 from bench.result import Result
 from bench.timing import median, spread
+from noskew.addresses import is_entity_key
 from noskew.clock import FixedClock
-from noskew.kernel.online_keys import is_entity_key
 from noskew.streaming.workers.processor import Processor
 
 ENTITIES = 1_000_000

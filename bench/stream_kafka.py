@@ -27,8 +27,8 @@ from bench.data import KEY, TIME
 from bench.result import Result
 from bench.servers import redis_server
 from bench.timing import ROOT, environment, median, spread
+from noskew.addresses import is_entity_key
 from noskew.config import Config, OnlineConfig
-from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.log.kafka import KafkaLog
 from noskew.stores.online.redis import RedisStore
 from noskew.streaming.workers.processor import Processor
@@ -100,13 +100,13 @@ def _ours(processor: Processor, generator: _Generator, events: int) -> float:
     start = time.perf_counter()
     generator.start("ours", events)
     done = Event()
-    goal = processor.progress()[0].next_offset + events
+    goal = processor.positions()[0].next_offset + events
 
     def look(progress: list) -> None:
         if progress[0].next_offset >= goal and not progress[0].waiting:
             done.set()
 
-    processor.run(done, told=look)
+    processor.run(done, watcher=look)
     return time.perf_counter() - start
 
 

@@ -14,6 +14,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 import noskew
 from docs import dialects, figures
 from noskew import config, errors
+from noskew.project_definitions import ProjectDefinitions
 
 REFERENCE = figures.ROOT / "docs" / "reference"
 _NOTE = "<!-- made by docs/build.py from the code; edit the docstrings and run `make docs` -->"
@@ -39,7 +41,7 @@ KEYS = {
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",
     "offline.buckets": "buckets of new tables, 1 to 4096; a table keeps its number",
     "offline.properties": "settings of pyiceberg, such as `s3.endpoint` and `s3.region`",
-    "online.url": "`lmdb:///…`, `redis://…` or [another form](stores.md#open_store)",
+    "online.url": "`lmdb:///…`, `redis://…`, `dynamodb://…` or [others](stores.md#open_store)",
     "serve.host": "where to listen; other than loopback needs `noskew serve --insecure`",
     "serve.port": "the port",
     "serve.workers": "processes that answer",
@@ -126,6 +128,7 @@ def pages() -> dict[str, str]:
             [
                 "noskew.stores.online:open_store",
                 "noskew.stores.online.address:StoreAddress",
+                "noskew.stores.online.dynamodb:create_table",
                 "noskew.stores.online.base:OnlineStore",
                 "noskew.testing.online_store:OnlineStoreTests",
                 "noskew.testing.online_store.suite:OnlineStoreSuite",
@@ -199,7 +202,9 @@ def _object(item: Any) -> str:
 def _public(owner: type) -> list[str]:
     """Methods and properties that are documented, in the order of the code; tests left out."""
     names = []
-    for name in vars(owner):
+    # What a project's definitions can do is a part of its face.
+    parts = [kind for kind in owner.__mro__ if kind in (owner, ProjectDefinitions)]
+    for name in chain.from_iterable(vars(part) for part in reversed(parts)):
         member = inspect.getattr_static(owner, name)
         shown = name == "__getitem__" or not name.startswith(("_", "test_"))
         kinds = (property, classmethod, staticmethod)
@@ -359,7 +364,8 @@ def _commands() -> str:
 
 def every_command(group: Any, start: str) -> Iterator[tuple[str, Any]]:
     """The commands of a group by their whole names, each followed by those that it groups."""
-    for name, command in group.commands.items():
+    for name, lazy in group.commands.items():
+        command = lazy.load()
         yield f"{start} {name}", command
         if hasattr(command, "commands"):
             yield from every_command(command, f"{start} {name}")

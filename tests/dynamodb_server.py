@@ -34,6 +34,11 @@ def _dynoxide() -> Path:
     return cache / "noskew-dynamodb" / _VERSION / "bin" / "dynoxide"
 
 
+def is_moto() -> bool:
+    """Whether tests run against moto's server, for want of the other."""
+    return not _dynoxide().exists()
+
+
 class DynamoDbServer(_Process):
     """A DynamoDB that keeps its tables in memory."""
 
@@ -47,9 +52,8 @@ class DynamoDbServer(_Process):
 
     def start(self) -> None:
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        if _dynoxide().exists():
-            command = [str(_dynoxide()), "serve", "--log", "quiet", *where]
-        else:
+        command = [str(_dynoxide()), "serve", "--log", "quiet", *where]
+        if is_moto():
             command = [sys.executable, "-m", "moto.server", *where]
         self._launch(command)
         self._await(self._answers)

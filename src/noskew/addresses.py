@@ -176,14 +176,12 @@ def answers_table(digest: str) -> str:
     return f"served_{digest[:_TABLE_DIGITS]}"
 
 
-def origin(log: str, partition: int) -> str:
-    """How tables call a partition of the log of an identity."""
-    return origins(log) + str(partition)
+def origin_of(log: str, partition: int | str) -> str:
+    """How a partition of the log of an identity is called in tables, and in their notes.
 
-
-def origins(log: str) -> str:
-    """What every :func:`origin` of a log begins with."""
-    return f"{log}:"
+    With an empty text for the partition: what the origins of a log begin with.
+    """
+    return f"{log}:{partition}"
 
 
 # ---------------------------------------------------------------- the registry

@@ -18,9 +18,9 @@ import yaml
 from typer.testing import CliRunner
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.cli.app import app
 from noskew.clock import FixedClock, to_datetime, to_micros
-from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import SERVED
 from noskew.training.materialize import materialize
@@ -111,7 +111,7 @@ def test_a_view_that_was_never_materialized_is_behind(
 
 def unfinished(store: ns.FeatureStore) -> None:
     """A run that wrote its rows, and was killed before it said so anywhere."""
-    beat = heartbeat_key(rows_prefix("shop", VIEW))
+    beat = Tenant("shop").rows(VIEW).heartbeat
     (before,) = store.online.read([beat])
     until = store.clock.now()
     materialize(VIEW, store.offline, store.online, project="shop", until=until)

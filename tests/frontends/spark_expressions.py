@@ -734,6 +734,8 @@ a{1001}
 #: What is refused, and why.
 REFUSED = [
     ("made_up(n)", "not among the functions that were compared with Spark's; write it in DuckDB's"),
+    ("price + NULL", "NULL has no digits"),
+    ("NULL * cost", "NULL has no digits"),
     ("element_at(items, 0)", "counts from 1"),
     ("element_at(items, i)", "must be a literal"),
     ("slice(items, 0, 1)", "counts from 1"),

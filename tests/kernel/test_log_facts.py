@@ -7,10 +7,10 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from noskew.addresses import origin_of
 from noskew.kernel.log_facts import (
     LogFacts,
     offset_in_log,
-    origin_of,
     place_in_log,
     sequence_in_log,
 )

@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from noskew.addresses import origin_of
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
-from noskew.kernel.log_facts import origin_of
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import STREAM
 from noskew.registry.records.record import AnyKind, AnyRecord
@@ -81,7 +81,7 @@ class Era:
     history: dict[str, list[Folded]]
     #: How far each table of events, and of rows that are none, was when the log went.
     archived: dict[str, dict[int, int]] = field(default_factory=dict)
-    set_aside: dict[str, dict[int, int]] = field(default_factory=dict)
+    quarantined: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def facts(self, log_hash: str, user: int, before: int) -> list[Fact]:
         """What a user's row stands on: history, and the messages of the log before an offset."""
@@ -200,9 +200,9 @@ class World:
         """The log is gone, with what was not archived of it. Another one takes its place."""
         for log_hash in self.era.told:
             self.era.archived[log_hash] = {
-                n: mark.next_offset for n, mark in enumerate(self.archived(log_hash))
+                n: progress.next_offset for n, progress in enumerate(self.archived(log_hash))
             }
-            self.era.set_aside[log_hash] = self.set_aside(log_hash)
+            self.era.quarantined[log_hash] = self.quarantined(log_hash)
         self.log = self._new_log()
 
     def archived(self, log_hash: str) -> list[PartitionProgress]:
@@ -213,22 +213,24 @@ class World:
             for note in found
         ]
 
-    def set_aside(self, log_hash: str) -> dict[int, int]:
+    def quarantined(self, log_hash: str) -> dict[int, int]:
         """As :meth:`archived`, of the rows that are no events: they come first."""
         found = self._notes(aside_name(log_hash))
         both = zip(found, self.archived(log_hash), strict=True)
-        return {n: max(int(note or 0), mark.next_offset) for n, (note, mark) in enumerate(both)}
+        return {
+            n: max(int(note or 0), progress.next_offset) for n, (note, progress) in enumerate(both)
+        }
 
-    def footing(self, view: FeatureView, generation: int) -> StreamGeneration:
-        """What rows of a view and a generation stand on."""
+    def stream_generation(self, view: FeatureView, generation: int) -> StreamGeneration:
+        """The generation of a number of a view's rows."""
         name = DefinitionKey.of(view)
         agreed: list[StreamGeneration] = [r.value for r in self.registry.past if r.key == name]
-        return next(g for g in agreed if g.generation == generation)
+        return next(g for g in agreed if g.number == generation)
 
     def generation(self, view: FeatureView) -> int:
         """How often a view's rows were made anew; −1 before it was first streamed."""
         record = self.registry.record(PROJECT, STREAM, DefinitionKey.of(view))
-        return -1 if record is None else int(record.value.generation)
+        return -1 if record is None else int(record.value.number)
 
     def close(self) -> None:
         """Close the files."""

@@ -39,6 +39,16 @@ from tests import dynamodb_server as servers
 from tests.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("dynamodb_credentials")
+#: What of these tests moto's server fails: it compares binary attributes, and measures items, by
+#: their text in base64.
+_NOT_BY_MOTO = ("scan_gives_the_keys", "namespaces_are_apart", "behaves_as_a_dict", "large_rows",
+                "more_than_a_page", "up_to_the_longest", "bound_is_that_of")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def known_gaps(request: pytest.FixtureRequest) -> None:
+    if servers.is_moto() and any(name in request.node.name for name in _NOT_BY_MOTO):
+        pytest.skip("moto's server takes the base64 text of binary attributes for what they are")
 
 
 def place_of(url: str) -> Place:

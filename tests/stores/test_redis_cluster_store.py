@@ -179,13 +179,13 @@ class TestRouting:
         move.finish()
         assert store.read(KEYS) == [row(1, key) for key in KEYS]
         # Learnt once: the next request goes to the right node at once.
-        assert store._server._owners[move.slot][1] == move.target.port
+        assert store._server._cluster.owners[move.slot][1] == move.target.port
         back = Move(cluster, move.slot)
         back.open()
         back.carry(moved)
         back.finish()
         assert asyncio.run(store.read_async(KEYS)) == [row(1, key) for key in KEYS]
-        assert store._server._owners[move.slot][1] == back.target.port
+        assert store._server._cluster.owners[move.slot][1] == back.target.port
         assert store.write(KEYS, [row(2, key) for key in KEYS]) == len(KEYS)
 
     def test_a_scan_during_a_move_gives_every_row_once(self, store, cluster):
@@ -461,7 +461,7 @@ class TestSilentNode:
 
     def test_others_are_read_and_written_meanwhile(self, cluster, frozen):
         with RedisStore(cluster.url, timeout_s=self.TIMEOUT_S) as store, asyncio.Runner() as loop:
-            keys = [k for k in KEYS if store._server._owners[key_slot(k)][1] != frozen.port]
+            keys = [k for k in KEYS if store._server._cluster.owners[key_slot(k)][1] != frozen.port]
             freeze(frozen)
             with pytest.raises(StoreUnavailableError):
                 store.read(KEYS)
@@ -481,7 +481,7 @@ class TestSilentNode:
 class TestOutage:
     def test_a_slot_that_is_served_again_is_read_again(self, store, cluster):
         slot = key_slot(KEYS[7])
-        owner = next(n for n in cluster.nodes if n.port == store._server._owners[slot][1])
+        owner = next(n for n in cluster.nodes if n.port == store._server._cluster.owners[slot][1])
         for node in cluster.nodes:
             with node.client() as client:
                 client.execute_command("CLUSTER DELSLOTS", slot)
@@ -531,10 +531,10 @@ class TestOpening:
     def test_any_node_will_do(self, redis_cluster, client):
         for node in redis_cluster.nodes:
             with RedisStore(node.url, cluster=True) as store:
-                assert set(store._server._owners) == {
+                assert set(store._server._cluster.owners) == {
                     ("127.0.0.1", n.port) for n in redis_cluster.nodes
                 }
-                assert len(store._server._owners) == SLOTS
+                assert len(store._server._cluster.owners) == SLOTS
 
     def test_every_node_must_not_evict(self, redis_cluster):
         with redis_cluster.nodes[2].client() as client:

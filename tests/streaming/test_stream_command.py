@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import PREFIX_BYTES
 from noskew.cli.render.entity_keys import key_text
 from noskew.kernel.keys import encode_columns
-from noskew.kernel.online_keys import PREFIX_BYTES
 from noskew.stores.online import open_store
 from noskew.types import Schema
 from tests import servers

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
+from noskew.addresses import PREFIX_BYTES, part_of
 from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
 from noskew.kernel.history import historical
-from noskew.kernel.online_keys import PREFIX_BYTES, part_of
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, unpack_rows, version_of
 from noskew.kernel.rows.merging import merge_rows

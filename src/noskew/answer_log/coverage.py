@@ -26,7 +26,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 
-from noskew.kernel.online_keys import heartbeat_key, progress_key
+from noskew.addresses import OnlineRows
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.reading.request_plan import ViewRequest
 from noskew.registry.base import Registry
@@ -83,8 +83,8 @@ class Grounds:
         """What cannot change without a change in the registry's records of the view."""
         count = self._partitions.get(prefix, 0)
         if not count:
-            return _version(rows.get(heartbeat_key(prefix)))
-        marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+            return _version(rows.get(OnlineRows(prefix).heartbeat))
+        marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
         return {0 if mark is None else mark[1] >> OFFSET_BITS for mark in marks}
 
     def _is_new(self, views: Mapping[bytes, ViewRequest], held: Mapping[bytes, object]) -> bool:
@@ -102,18 +102,18 @@ class Grounds:
 
     def _read(self, views: Mapping[bytes, ViewRequest], store: OnlineStore) -> dict[bytes, bytes]:
         """Heartbeats, and how far each partition is, by key."""
-        keys = [heartbeat_key(prefix) for prefix in views]
+        keys = [OnlineRows(prefix).heartbeat for prefix in views]
         for prefix, view in views.items():
             if view.view.source.stream is not None:
                 known = self._partitions.get(prefix, 0)
-                keys += [progress_key(prefix, n) for n in range(known + 1)]
+                keys += [OnlineRows(prefix).progress(n) for n in range(known + 1)]
         found = _there(keys, store)
         for prefix in views:
             # One more than were there the last time: as long as that is there, too, go on.
             count = self._partitions.get(prefix, 0)
-            while progress_key(prefix, count) in found:
+            while OnlineRows(prefix).progress(count) in found:
                 count += 1
-                found |= _there([progress_key(prefix, count)], store)
+                found |= _there([OnlineRows(prefix).progress(count)], store)
             self._partitions[prefix] = count
         return found
 
@@ -121,10 +121,10 @@ class Grounds:
         prefix, key = view.prefix, DefinitionKey.of(view.view)
         count = self._partitions.get(prefix, 0)
         if count:
-            marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+            marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
             numbers = [0 if mark is None else mark[1] for mark in marks]
             return _streamed(numbers, self._generations.get(key))
-        held = _version(rows.get(heartbeat_key(prefix)))
+        held = _version(rows.get(OnlineRows(prefix).heartbeat))
         return _materialized(held, self._runs.get(key))
 
 
@@ -146,17 +146,17 @@ def _materialized(held: tuple[int, int] | None, run: MaterializedUntil | None) -
     return json.dumps({"until": held[0], "number": held[1], "sequence": None})
 
 
-def _streamed(numbers: list[int], footing: StreamGeneration | None) -> str:
-    """``numbers``: of each partition's version; ``footing``: what is agreed on."""
+def _streamed(numbers: list[int], agreed: StreamGeneration | None) -> str:
+    """``numbers``: of each partition's version; ``agreed``: the generation that is agreed on."""
     below = (1 << OFFSET_BITS) - 1
-    if footing is None:
+    if agreed is None:
         generation = max(v >> OFFSET_BITS for v in numbers)
     else:
-        generation = footing.generation
+        generation = agreed.number
     told = {
         "generation": generation,
-        "log": None if footing is None else footing.log,
-        "history": None if footing is None else footing.history,
+        "log": None if agreed is None else agreed.log,
+        "history": None if agreed is None else agreed.history,
         # While rows are made anew, nothing is claimed of partitions that still have the old.
         "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
     }

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from noskew.addresses import answers_table
 from noskew.definitions.identity import digest
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
@@ -45,8 +46,8 @@ class ServedTable:
 
     @cached_property
     def name(self) -> str:
-        """``served_`` and 24 digits: rows of different definitions, or services, never mix."""
-        return f"served_{digest([self.service.name, self.service.definition_hash])[:24]}"
+        """Rows of different definitions, or services, never mix."""
+        return answers_table(digest([self.service.name, self.service.definition_hash]))
 
     @property
     def key(self) -> DefinitionKey:

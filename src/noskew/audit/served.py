@@ -18,7 +18,7 @@ from noskew.registry.base import Registry
 from noskew.registry.records.kinds import SERVED
 from noskew.registry.records.serving import ServedDefinition
 from noskew.stores.offline.base import EVENT_TIME, Filter, OfflineStore
-from noskew.training.history import DEFAULT_EVENT_TIME
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.training_set import TrainingSet
 
 #: Rows that are given at a time, at least as long as there are so many.
@@ -87,13 +87,13 @@ def portions(offline: OfflineStore, table: ServedTable, period: Period) -> Itera
     info = offline.info(table.name)
     columns = [*table.spec.schema.names, EVENT_TIME]
     where = Filter(event_from=period.since, event_to=period.until)
-    held: list[pa.Table] = []
-    for found in offline.scan(table.name, columns, bucket=0, where=where, snapshot=info.snapshot):
-        held.append(_distinct(_within(found.select(columns), period)))
-        if sum(map(len, held)) >= PORTION:
-            yield pa.concat_tables(held)
-            held = []
-    rest = pa.concat_tables(held) if held else None
+    portion: list[pa.Table] = []
+    for batch in offline.scan(table.name, columns, bucket=0, where=where, snapshot=info.snapshot):
+        portion.append(_distinct(_within(batch.select(columns), period)))
+        if sum(map(len, portion)) >= PORTION:
+            yield pa.concat_tables(portion)
+            portion = []
+    rest = pa.concat_tables(portion) if portion else None
     if rest is not None and len(rest):
         yield rest
 
@@ -113,13 +113,13 @@ def get_served(
             f"{service.name!r} has a column {event_time!r} of its own; name that of the times with "
             f"event_time='…'"
         )
-    found = list(portions(offline, table, period))
+    parts = list(portions(offline, table, period))
     schema = table.spec.schema.append(pa.field(EVENT_TIME, pa.timestamp("us", "UTC")))
-    rows = pa.concat_tables(found) if found else schema.empty_table()
+    rows = pa.concat_tables(parts) if parts else schema.empty_table()
     rows = rows.sort_by([(EVENT_TIME, "ascending"), (SERVER, "ascending"), (SERIAL, "ascending")])
     columns = {**table.keys, **table.request, event_time: EVENT_TIME, **table.features}
-    made = {n: rows.column(c).cast(schema.field(c).type) for n, c in columns.items()}
-    return TrainingSet(pa.table(made).combine_chunks())
+    named = {n: rows.column(c).cast(schema.field(c).type) for n, c in columns.items()}
+    return TrainingSet(pa.table(named).combine_chunks())
 
 
 def _within(rows: pa.Table, period: Period) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from noskew.certification.samples import SAMPLE_ROWS
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
@@ -18,8 +19,6 @@ from noskew.registry.records.views import Exemption
 from noskew.registry.versions import Applied
 from noskew.training.spark.runners import Runners
 
-#: Rows of a source's own data that a view is run on.
-SAMPLE_ROWS = 2_000
 #: Rows of a source that a view is run on when it is applied without having been verified.
 _QUICK_ROWS = 500
 #: Told the name of a definition, and of the path that it takes.
@@ -85,10 +84,11 @@ class Certifications:
 
         Raises CertificateError with what was found if values differ between paths.
         """
-        held = self.all()
-        lacking = []
-        for item in self._new(wanted, current):
-            certificate = held.get(item.definition_hash)
+        new = list(self._new(wanted, current))
+        certificates = self.all() if new else {}
+        lacking, exempt = [], []
+        for item in new:
+            certificate = certificates.get(item.definition_hash)
             if certificate is None and uncertified_by is None:
                 certificate = self._made(
                     item, sample=_QUICK_ROWS, thorough=False, progress=progress
@@ -96,17 +96,16 @@ class Certifications:
             if certificate is not None and certificate.is_equal:
                 continue
             if uncertified_by is not None:
-                self._exempt(item, uncertified_by)
+                exemption = Exemption(item.name, uncertified_by)
+                exempt.append(
+                    Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
+                )
             elif certificate is not None:
                 lacking.append(certificate)
         if lacking:
             raise CertificateError(_refusal(lacking))
-
-    def _exempt(self, item: Certified, by: str) -> None:
-        """Record that a definition is applied without a certificate."""
-        exemption = Exemption(item.name, by)
-        record = Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
-        self.registry.put_record(self.project, record)
+        if exempt:
+            self.registry.put_records(self.project, exempt)
 
     def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
         applied = {h for hashes in current.hashes.values() for h in hashes.values()}
@@ -126,7 +125,7 @@ class Certifications:
                 progress(item.name, path)
 
         if isinstance(item, FeatureView):
-            made = certify_view(
+            certificate = certify_view(
                 item,
                 self.runners.root,
                 self.clock,
@@ -136,21 +135,21 @@ class Certifications:
                 runners=self.runners,
             )
         else:
-            made = certify_function(item, self.clock, thorough=thorough, watch=watch)
-        record = Record(CERTIFICATE, made.definition_hash, made, made.made_at)
+            certificate = certify_function(item, self.clock, thorough=thorough, watch=watch)
+        record = Record(CERTIFICATE, certificate.definition_hash, certificate, certificate.made_at)
         self.registry.put_record(self.project, record)
-        return made
+        return certificate
 
 
 def _chosen(definitions: Project, names: str | Iterable[str] | None) -> list[Certified]:
-    found: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
+    items: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
     if names is None:
-        return list(found.values())
+        return list(items.values())
     wanted = [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in found:
-            raise unknown("feature view or on-demand function", name, found)
-    return [found[name] for name in wanted]
+        if name not in items:
+            raise unknown("feature view or on-demand function", name, items)
+    return [items[name] for name in wanted]
 
 
 def _refusal(lacking: Sequence[Certificate]) -> str:

@@ -105,12 +105,12 @@ def _native(view: FeatureView, known_time: int, runners: Runners | None) -> Engi
     pipeline = Pipeline(view, pushed=pushed)
 
     def run(rows: pa.Table, _: NDArray[np.int64]) -> Transformed:
-        made = ask(rows.append_column(NUMBER, pa.array(np.arange(len(rows)))), pushed)
-        made = made.sort_by(NUMBER)
-        found = pipeline(made, known_time=known_time, buckets=1)
-        number = made.column(NUMBER).to_numpy()
-        refused = {why: number[at] for why, at in found.refused.items()}
-        return Transformed(found.events, number[found.row], refused)
+        answer = ask(rows.append_column(NUMBER, pa.array(np.arange(len(rows)))), pushed)
+        answer = answer.sort_by(NUMBER)
+        transformed = pipeline(answer, known_time=known_time, buckets=1)
+        number = answer.column(NUMBER).to_numpy()
+        refused = {why: number[at] for why, at in transformed.refused.items()}
+        return Transformed(transformed.events, number[transformed.row], refused)
 
     return Engine(path, run, cause, library, version, can_take)
 
@@ -152,15 +152,15 @@ def _by_tasks(
     refused: dict[int, str] = {}
     for _number, table in spark.runner.run(pieces, _events_of_rows, context):
         if _REFUSED in table.column_names:
-            refused |= {row: why for why, row in _told(table)}
+            refused |= {row: why for why, row in _refusals(table)}
         else:
             events.append(table)
-    made = pa.concat_tables(events).sort_by(_ROW)
+    joined = pa.concat_tables(events).sort_by(_ROW)
     by_reason = {
         why: np.array(sorted(row for row in refused if refused[row] == why))
         for why in set(refused.values())
     }
-    return Transformed(made.drop_columns([_ROW]), made.column(_ROW).to_numpy(), by_reason)
+    return Transformed(joined.drop_columns([_ROW]), joined.column(_ROW).to_numpy(), by_reason)
 
 
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
@@ -174,6 +174,6 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
         yield Piece(number, pa.table({_REFUSED: [json.dumps(refused)]}))
 
 
-def _told(table: pa.Table) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = json.loads(table.column(_REFUSED)[0].as_py())
-    return found
+def _refusals(table: pa.Table) -> list[tuple[str, int]]:
+    rows: list[tuple[str, int]] = json.loads(table.column(_REFUSED)[0].as_py())
+    return rows

@@ -14,8 +14,11 @@ from typing import Literal
 import noskew
 from noskew import config as configuration
 from noskew.cli.console import Session
+from noskew.cli.warm_up import warm_up
+from noskew.cli.warmth import cache_folder, compiled_functions
 from noskew.errors import NoskewError
 from noskew.feature_store import FeatureStore
+from noskew.intake.tables import table_name
 
 _BASE = ("numpy", "pyarrow", "duckdb", "numba", "pyiceberg", "lmdb", "sqlalchemy", "sqlglot")
 #: Extra of the installation → a library that it brings.
@@ -117,8 +120,6 @@ def _registry(store: FeatureStore) -> Iterator[Finding]:
 
 
 def _offline(store: FeatureStore) -> Iterator[Finding]:
-    from noskew.intake.tables import table_name
-
     there = set(store.offline.tables())
     views = store.applied.project.views.values()
     rows = sum(store.offline.info(t).rows for t in there)
@@ -143,8 +144,6 @@ def _online(store: FeatureStore) -> Iterator[Finding]:
 
 
 def _kernel(*, warm: bool) -> Iterator[Finding]:
-    from noskew.cli.warmth import cache_folder, compiled_functions, warm_up
-
     folder = cache_folder()
     if not os.access(folder, os.W_OK):
         yield Finding(

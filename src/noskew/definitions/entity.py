@@ -54,7 +54,7 @@ class Entity(Described):
 
     def identity(self) -> dict[str, Any]:
         """What can change a value: the keys, in order."""
-        return {"name": self.name, "keys": list(self.keys.texts().items())}
+        return {"name": self.name, "keys": self.keys.pairs()}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON data."""

@@ -44,7 +44,7 @@ _DATE_PARTS = "year month day quarter week dayofweek weekday isodow dayofyear"
 
 def _table() -> dict[str, str]:
     """For each function its signatures: a letter an argument; ``*``: any number of the last."""
-    found = {
+    signatures = {
         "+": "ii ff dd nn tv vt Dv vD Di iD",
         "-": "i f d n ii ff dd nn tv Dv tt Di DD",
         "*": "ii ff dd nn",
@@ -93,7 +93,7 @@ def _table() -> dict[str, str]:
         **dict.fromkeys(("date_trunc", "datetrunc"), "st sD"),
         **dict.fromkeys(("to_days", "to_hours", "to_minutes"), "i"),
     }
-    return found
+    return signatures
 
 
 SIGNATURES: Mapping[str, str] = _table()

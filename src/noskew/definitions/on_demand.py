@@ -31,8 +31,8 @@ def per_row(function: Callable[..., Any]) -> PerRow:
     None for null. It returns a mapping of output name to such a value, or, if there is one output,
     the value itself. Python's cost is paid for each row: some µs, so seconds for a million.
     """
-    made = function_ref(function, "ns.per_row")
-    return PerRow(made.path, made.digest)
+    reference = function_ref(function, "ns.per_row")
+    return PerRow(reference.path, reference.digest)
 
 
 def _function(
@@ -163,8 +163,8 @@ class OnDemand(Described):
         return {
             **self._computed_by(),
             "inputs": [(s.view.definition_hash, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
         }
 
     def _computed_by(self) -> dict[str, Any]:
@@ -183,9 +183,9 @@ class OnDemand(Described):
         return {
             "name": self.name,
             **self._computed_by(),
-            "inputs": [(s.view.name, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
+            "inputs": [[s.view.name, list(s.names)] for s in self.inputs],
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
             **self.documentation(),
         }
 
@@ -210,8 +210,8 @@ def _computed_by(data: Mapping[str, Any]) -> FunctionRef | Expressions:
     kind = data.get("kind")
     if kind == "expressions":
         return Expressions.from_dict(data)
-    made = PerRow if kind == "per_row" else FunctionRef
-    return made(data["function"], data["digest"])
+    reference = PerRow if kind == "per_row" else FunctionRef
+    return reference(data["function"], data["digest"])
 
 
 def select(item: object, what: str) -> Selection:

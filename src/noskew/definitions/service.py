@@ -106,11 +106,11 @@ class FeatureService(Described):
     @cached_property
     def views(self) -> tuple[FeatureView, ...]:
         """Every view that a read touches, those of on-demand inputs included, each once."""
-        found: dict[str, FeatureView] = {}
+        by_name: dict[str, FeatureView] = {}
         for s in (*self.selections, *(i for f in self.on_demand for i in f.inputs)):
-            if found.setdefault(s.view.name, s.view).definition_hash != s.view.definition_hash:
+            if by_name.setdefault(s.view.name, s.view).definition_hash != s.view.definition_hash:
                 raise DefinitionError(f"{self.what}: two different views named {s.view.name!r}")
-        return tuple(found.values())
+        return tuple(by_name.values())
 
     @cached_property
     def join_keys(self) -> Schema:
@@ -151,7 +151,7 @@ class FeatureService(Described):
         """Everything, as JSON data; views and functions by name."""
         return {
             "name": self.name,
-            "views": [(s.view.name, list(s.names)) for s in self.selections],
+            "views": [[s.view.name, list(s.names)] for s in self.selections],
             "on_demand": [f.name for f in self.on_demand],
             "full_names": self.full_names,
             **self.documentation(),

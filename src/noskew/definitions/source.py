@@ -140,7 +140,7 @@ class Source(Described):
         streamed = {"streamed": True} if self.stream else {}
         return {
             "name": self.name,
-            "schema": list(self.schema.texts().items()),
+            "schema": self.schema.pairs(),
             "event_time": self.event_time,
             "created": self.created,
             "event_id": self.event_id,

@@ -165,16 +165,16 @@ class FeatureView(Described):
         if not self.specs:
             raise DefinitionError(f"{what}: features must not be empty")
         for key, kind in self.entity.keys.items():
-            found = self.columns.get(key)
-            if found is None:
+            column_kind = self.columns.get(key)
+            if column_kind is None:
                 raise DefinitionError(
                     f"{what}: the join key {key!r} of entity {self.entity.name!r} is not among "
                     f"the columns; {nearest(key, self.columns)}"
                 )
-            if found != kind:
+            if column_kind != kind:
                 raise DefinitionError(
                     f"{what}: the join key {key!r} is {kind} in entity {self.entity.name!r} "
-                    f"and {found} here"
+                    f"and {column_kind} here"
                 )
         clash = self.columns.get(self.source.event_time)
         if clash is not None and clash.kind != "timestamp":
@@ -200,27 +200,27 @@ class FeatureView(Described):
         """What features can be made of: the transform's output, and the keys it left out."""
         if self.transform is None:
             return self.source.schema
-        made = self.transform.output_schema(self.source, f"feature view {self.name!r}")
+        output = self.transform.output_schema(self.source, f"feature view {self.name!r}")
         carried = {k: t for k, t in self.source.schema.items() if k in self.entity.keys}
-        return Schema({**carried, **made})
+        return Schema({**carried, **output})
 
     @cached_property
     def features(self) -> Mapping[str, Feature]:
         """The features by name, in the order of the definition."""
-        found: dict[str, Feature] = {}
+        features: dict[str, Feature] = {}
         for spec in self.specs:
             if isinstance(spec, Latest):
                 age = spec.max_age if spec.max_age is not None else self.max_age
                 kind = self.columns[spec.column]
-                found[spec.feature_name] = Feature(spec.feature_name, kind, spec, max_age=age)
+                features[spec.feature_name] = Feature(spec.feature_name, kind, spec, max_age=age)
                 continue
             kind = spec.output_dtype(self.columns)
             windows = zip(spec.feature_names(), spec.windows, spec.hops or (), strict=True)
             for name, window, hop in windows:
-                found[check_name(name, f"feature view {self.name!r}, feature")] = Feature(
+                features[check_name(name, f"feature view {self.name!r}, feature")] = Feature(
                     name, kind, spec, window, hop
                 )
-        return found
+        return features
 
     @property
     def schema(self) -> Schema:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from noskew.definitions.windows import EXACT_HOP
 from noskew.kernel import as_of
 from noskew.kernel.aggregates.base import Accumulator, Lifted, State
+from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import window_starts
 from noskew.kernel.events import Events
 from noskew.kernel.plan import LatestFeature, ViewPlan, WindowFeature
 
-Index = NDArray[np.int64]
 #: None: all facts; "row": facts known by each row's own time; an int: facts known by then.
 KnownAt = Literal["row"] | int | None
 #: Rows answered at a time when facts must be picked one by one.

@@ -27,11 +27,6 @@ _BEFORE_LOG = 1 << 62
 Int64s = NDArray[np.int64]
 
 
-def origin_of(log: str, partition: int | str) -> str:
-    """How a partition of the log of an identity is called in tables, and in their notes."""
-    return f"{log}:{partition}"
-
-
 def sequence_in_log(offset: Int64s, place: Int64s) -> Int64s:
     """The numbers of events that order them as their log does; never negative."""
     return offset << _PLACE_BITS | place

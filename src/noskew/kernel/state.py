@@ -20,13 +20,12 @@ from noskew.definitions.windows import EXACT_HOP
 from noskew.kernel import as_of
 from noskew.kernel.aggregates.base import State
 from noskew.kernel.aggregates.count import count_values
+from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import first_tile, tile_of
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import null_where
 from noskew.kernel.jit import kernel
 from noskew.kernel.plan import EVERY_EVENT, Group, ViewPlan
-
-Index = NDArray[np.int64]
 
 
 @dataclass

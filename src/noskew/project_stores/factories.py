@@ -5,22 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noskew._lazy import lazy_module
 from noskew.addresses import Folders, Tenant
+from noskew.clock import Clock
 from noskew.config import Config, anchor, find_root, load
-from noskew.registry.base import Registry
-from noskew.registry.sql.registry import SqlRegistry
 from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.types import check_name
 
 if TYPE_CHECKING:
-    from noskew.clock import Clock
+    from noskew.intake import logs
     from noskew.intake.logs import Logs
+    from noskew.registry.base import Registry
+    from noskew.registry.sql import registry
     from noskew.stores.offline.base import OfflineStore
     from noskew.stores.online.base import OnlineStore
-
-#: Where a project keeps what belongs to its streams.
-STREAMS = Path(".noskew/streams")
+else:
+    logs = lazy_module("noskew.intake.logs")
+    registry = lazy_module("noskew.registry.sql.registry")
 
 
 def locate(
@@ -41,7 +43,7 @@ def locate(
 
 def open_registry(config: Config, root: Path) -> Registry:
     """The registry; files of SQLite are made if absent."""
-    return SqlRegistry(_anchored(config.registry.url, root))
+    return registry.SqlRegistry(_anchored(config.registry.url, root))
 
 
 def open_offline(config: Config, root: Path) -> OfflineStore:
@@ -69,9 +71,7 @@ def open_online(config: Config, root: Path, *, read_only: bool = False) -> Onlin
 
 def open_logs(root: Path, clock: Clock) -> Logs:
     """The logs of streaming sources, each opened when it is asked for."""
-    from noskew.intake.logs import Logs
-
-    return Logs(Folders(root).logs, clock)
+    return logs.Logs(Folders(root).logs, clock)
 
 
 def _anchored(url: str, root: Path) -> str:

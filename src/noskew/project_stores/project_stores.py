@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from noskew.clock import Clock, SystemClock
 from noskew.config import Config
-from noskew.intake.logs import Logs
 from noskew.project_stores import factories
-from noskew.registry.base import Registry
-from noskew.stores.offline.base import OfflineStore
-from noskew.stores.online.base import OnlineStore
+
+if TYPE_CHECKING:
+    from noskew.intake.logs import Logs
+    from noskew.registry.base import Registry
+    from noskew.stores.offline.base import OfflineStore
+    from noskew.stores.online.base import OnlineStore
 
 
 class ProjectStores:

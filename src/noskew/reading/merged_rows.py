@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from noskew.kernel.online_keys import PREFIX_BYTES, part_suffix, parts_key
+from noskew.addresses import PREFIX_BYTES, OnlineRows, part_suffix
 from noskew.kernel.rows.codec import VERSION_BYTES, version_of
 from noskew.kernel.rows.merging import merge_rows
 from noskew.reading.request_plan import ViewRequest
@@ -99,7 +99,7 @@ class _Request:
 
     def __init__(self, asked: Sequence[bytes], suffixes: dict[bytes, list[bytes]]) -> None:
         self.suffixes = suffixes
-        self.keys = [parts_key(prefix) for prefix in suffixes]
+        self.keys = [OnlineRows(prefix).parts for prefix in suffixes]
         self.entities: dict[bytes, list[int]] = {}
         self.starts: dict[bytes, int] = {}
         self.at = [0] * len(asked)

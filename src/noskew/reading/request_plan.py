@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from noskew.addresses import OnlineRows, Tenant
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.on_demand import OnDemandFunctions
-from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows.codec import RowLayout
 from noskew.kernel.rows.head import PlainRows, is_number, plain_rows
@@ -224,8 +224,8 @@ def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
 
 def _view_request(view: FeatureView, project: str) -> ViewRequest:
     plan = compile_view(view)
-    prefix = rows_prefix(project, view)
-    beat = heartbeat_key(prefix) if view.freshness is not None else None
+    prefix = Tenant(project).rows(view).prefix
+    beat = OnlineRows(prefix).heartbeat if view.freshness is not None else None
     return ViewRequest(view, plan, RowLayout(plan), prefix, tuple(view.entity.keys), beat)
 
 

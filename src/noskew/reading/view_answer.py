@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Mask
 from noskew.kernel.history import null_where
 from noskew.kernel.on_demand import Column, to_numpy
 from noskew.kernel.plan import LatestFeature
@@ -23,7 +24,6 @@ from noskew.reading.request_plan import ViewRequest, Wanted
 from noskew.types import DType
 
 StatusCodes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 #: One time for all rows of an answer, or one for each of them.
 Times = int | NDArray[np.int64]
 #: Up to so many rows are unpacked one by one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TypeVar
 
 from noskew.definitions.project import Project
@@ -137,11 +138,16 @@ class Registry(Closing, ABC):
     def records(self, project: str, kind: RecordKind[_Key, _Value]) -> list[Record[_Key, _Value]]:
         """Every record of a kind, by key in the order of code points. Errors: as :meth:`record`."""
 
-    @abstractmethod
     def put_record(self, project: str, record: Record[_Key, _Value]) -> None:
-        """Keep a record in place of the one of the same kind and key, whatever that is.
+        """As :meth:`put_records`, of one."""
+        self.put_records(project, [record])
 
-        Raises InputError for a key or a value that cannot be stored.
+    @abstractmethod
+    def put_records(self, project: str, new: Iterable[Record[_Key, _Value]]) -> None:
+        """Keep each record in place of the one of the same kind and key, whatever that is.
+
+        All of them or, where it raises, none. Raises InputError for a key or a value that cannot
+        be stored.
         """
 
     @abstractmethod

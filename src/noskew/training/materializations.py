@@ -6,16 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from noskew.addresses import OnlineRows, Tenant, is_entity_key
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, NotMaterializedError
-from noskew.kernel.online_keys import (
-    heartbeat_key,
-    is_entity_key,
-    progress_key,
-    rows_prefix,
-    view_prefix,
-)
+from noskew.errors import InputError
 from noskew.registry.base import Registry
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import MATERIALIZED
@@ -97,13 +91,8 @@ class Materializations:
             return False
         if view.has_partial_rows:  # there is no row for what is of no partition and of all
             return True
-        first = progress_key(rows_prefix(self.project, view), 0)
+        first = Tenant(self.project).rows(view).progress(0)
         return online.read([first]) != [None]
-
-    def until(self, view: FeatureView) -> int | None:
-        """The known time (µs) up to which a view's facts are online; None before the first run."""
-        last = self._last(view)
-        return last.until if last else None
 
     def prune(
         self, views: Iterable[FeatureView], online: OnlineStore, *, dry_run: bool = False
@@ -117,7 +106,7 @@ class Materializations:
         found = []
         for record in self.registry.records(self.project, MATERIALIZED):
             if record.key.definition_hash not in current:
-                prefix = view_prefix(self.project, record.key.definition_hash)
+                prefix = Tenant(self.project).rows_of(record.key.definition_hash).prefix
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
                     self.registry.delete_record(self.project, MATERIALIZED, record.key)
@@ -140,30 +129,6 @@ class Materializations:
         return record.value if record else None
 
 
-def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:
-    """Return if the online store holds every view; one round trip, for before the first read.
-
-    A store that was never filled would answer that every entity is unknown, which nobody can
-    tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
-    """
-    chosen = list(views)
-    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
-    absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
-    if not absent:
-        return
-    if off := [v.name for v in absent if not v.online]:
-        raise NotMaterializedError(
-            f"{', '.join(off)} cannot be read online: defined with online=False. Define it "
-            f"with online=True, apply and materialize; or read it with get_historical_features"
-        )
-    names = [v.name for v in absent]
-    raise NotMaterializedError(
-        f"the online store does not hold {', '.join(names)} as defined now, so every answer "
-        f"would be empty; run 'noskew materialize {' '.join(names)}', or in Python "
-        f"store.materialize({names!r})"
-    )
-
-
 def _count(prefix: bytes, online: OnlineStore) -> int:
     return sum(is_entity_key(key) for key, _ in online.scan(prefix))
 
@@ -174,7 +139,7 @@ def _remove(prefix: bytes, online: OnlineStore) -> int:
     The heartbeat goes first, and again at the end: whatever dies half way, or runs at the same
     time, the next materialize finds no heartbeat and writes every row again.
     """
-    beat = [heartbeat_key(prefix)]
+    beat = [OnlineRows(prefix).heartbeat]
     online.delete(beat)
     rows = 0
     keys = (key for key, _ in online.scan(prefix))

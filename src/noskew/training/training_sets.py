@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noskew.addresses import Folders
 from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
@@ -27,7 +28,6 @@ from noskew.training.spark.history import HistoryQuery
 from noskew.training.spark.task_project import RunnerProject, SparkProject
 from noskew.training.spark.training_set import SparkTrainingSet
 from noskew.training.training_set import TrainingSet, table_digest
-from noskew.types import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,7 @@ class TrainingSets:
         return TrainingSet(table, held.spec, self)
 
     def _path(self, name: str, digest: str) -> Path:
-        folder = self.root / ".noskew" / "training_sets" / check_name(self.project, "project")
-        return folder / f"{check_name(name, 'training set')}-{digest}.parquet"
+        return Folders(self.root).training_set(self.project, name, digest)
 
 
 def _spec_of(

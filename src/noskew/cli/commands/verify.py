@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from noskew.cli.console import err, out, session
+from noskew.cli.render import certificates
+from noskew.cli.warmth import tell_if_cold
 
 
 def verify(
@@ -30,9 +32,6 @@ def verify(
     at a time, shuffled, in another process; then as training sets, online rows, HTTP answers and
     streams. The certificates are kept, and apply asks for them. Exit code 1 if values differ.
     """
-    from noskew.cli.render import certificates
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold()
     with session(ctx).store() as store, err.status("reading the definitions") as status:
         found = store.verify(

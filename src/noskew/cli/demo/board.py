@@ -13,7 +13,8 @@ from rich.text import Text
 
 from noskew.cli.console import out
 from noskew.cli.demo.folding import Folding, Lag
-from noskew.cli.render.listing import minute, new_table
+from noskew.cli.render.listing import minute
+from noskew.cli.render.styled_table import new_table
 from noskew.feature_store import FeatureStore
 
 SERVICE = "delay_board"

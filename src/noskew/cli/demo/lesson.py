@@ -8,7 +8,8 @@ from typing import Any
 from noskew.cli.console import out
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
+from noskew.training.frames import to_arrow
 
 #: Features whose presence differs most between the two sets, to be shown.
 _SHOWN = 3
@@ -26,8 +27,6 @@ def teach(stage: Stage, train: ModuleType, questions: Any) -> None:
 
 
 def _build(stage: Stage, train: ModuleType, questions: Any, name: str, *, known_at: Any) -> Any:
-    from noskew.training.frames import to_arrow
-
     rows = to_arrow(questions)
     views = stage.store.applied.project.service(train.SERVICE).views
     with Bars({name: len(rows) * len(views)}, console=out) as bars:

@@ -16,7 +16,7 @@ from noskew.cli.demo.bits import require_equal
 from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import duration_micros, to_micros, to_text
 from noskew.kernel.bits import differences
 
@@ -113,7 +113,7 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
     """Start ``noskew serve``, ask it about the same rows, and compare again."""
     import httpx
 
-    from noskew.serving.client import Client
+    from noskew.serving.client import Client  # which needs httpx
 
     at = to_text(moment.t)
     say(f"[dim]$ noskew serve --at {at}[/dim]")

@@ -16,7 +16,7 @@ from noskew.cli.demo.board import Board
 from noskew.cli.demo.folding import Folding
 from noskew.cli.demo.stage import say, show
 from noskew.cli.demo.twin import made_in_batch
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import FixedClock
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.cli.render.certified import certified
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.definitions.view import FeatureView
 from noskew.feature_store import FeatureStore
 from noskew.registry.records.certificate import Certificate

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.registry.records.certificate import Certificate
 
 _MOST = 6
@@ -43,7 +43,7 @@ def details(found: Sequence[Certificate]) -> Iterator[RenderableType]:
                 ("note ", "yellow"),
                 (c.name, "bold"),
                 f": {c.failing_rows} of {c.sample_rows + c.made_up_rows} rows make it fail, on "
-                f"every path; an ingest stops at such a row, a stream sets it aside. {c.failure}",
+                f"every path; an ingest stops at such a row, a stream quarantines it. {c.failure}",
             )
         if c.kind == "feature_view" and not c.sample_rows:
             yield Text.assemble(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.audit.report import Example, FeatureSkew, ServiceSkew, SkewReport
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_text
 
 _LOOK = {

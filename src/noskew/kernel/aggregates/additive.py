@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Lifted, Mask
+from noskew.kernel.aggregates.base import Accumulator, Lifted
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive, unpack_additive
 from noskew.kernel.aggregates.prefix_sums import Counted, Running
+from noskew.kernel.arrays import Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.exact import sums

@@ -19,7 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, State
+from noskew.kernel.arrays import Index
 from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel

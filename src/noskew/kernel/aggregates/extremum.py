@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel

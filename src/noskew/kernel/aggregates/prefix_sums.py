@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.base import Index, Lifted, Mask
+from noskew.kernel.aggregates.base import Lifted
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive
+from noskew.kernel.arrays import Index, Mask, Words
 from noskew.kernel.exact import sums
 from noskew.kernel.jit import kernel
-
-Words = NDArray[np.uint64]
 
 
 @dataclass

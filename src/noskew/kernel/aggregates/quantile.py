@@ -17,8 +17,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, nullable
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
 from noskew.kernel.aggregates.value_counts import UNBOUNDED, Tally, lift_tally, unpack_tally
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel

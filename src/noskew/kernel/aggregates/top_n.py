@@ -9,8 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index
+from noskew.kernel.aggregates.base import Accumulator, Aggregate
 from noskew.kernel.aggregates.value_counts import Tally, lift_tally, unpack_tally
+from noskew.kernel.arrays import Index
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel

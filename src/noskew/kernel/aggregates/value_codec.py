@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Index, Mask
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader, arrow_values, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat

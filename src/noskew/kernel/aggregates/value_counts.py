@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Index, Mask, State
+from noskew.kernel.aggregates.base import State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat

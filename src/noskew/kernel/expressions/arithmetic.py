@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from noskew.definitions.expression_tree import Node
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.times import add_days, days_between, difference, shift
 from noskew.kernel.expressions.values import (
     FLOATS,
@@ -16,7 +17,6 @@ from noskew.kernel.expressions.values import (
     Array,
     Checked,
     ExpressionFunction,
-    Mask,
     Strict,
     bad_or_none,
     dtype_of,

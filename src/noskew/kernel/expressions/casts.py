@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from noskew.definitions.expression_tree import Node, SqlType
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.arithmetic import beyond, to_unit
 from noskew.kernel.expressions.times import DAY
 from noskew.kernel.expressions.values import (
@@ -16,7 +17,6 @@ from noskew.kernel.expressions.values import (
     Array,
     Checked,
     ExpressionFunction,
-    Mask,
     Strict,
     bad_or_none,
     dtype_of,

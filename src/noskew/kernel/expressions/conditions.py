@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from noskew.definitions.expression_tree import Node
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.values import (
     ACTIVE,
     ROWS,
     Array,
     Evaluate,
     ExpressionFunction,
-    Mask,
     Pair,
     Special,
     Strict,

@@ -11,12 +11,12 @@ import numpy as np
 
 from noskew.definitions.expression_tree import Node
 from noskew.definitions.sql_engine import one_row
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.values import (
     Array,
     Checked,
     Evaluate,
     ExpressionFunction,
-    Mask,
     Pair,
     Special,
     Strict,

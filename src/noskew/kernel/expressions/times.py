@@ -8,14 +8,8 @@ import numpy as np
 
 from noskew.definitions.expression_functions import UNITS
 from noskew.definitions.expression_tree import Node
-from noskew.kernel.expressions.values import (
-    Array,
-    Checked,
-    ExpressionFunction,
-    Mask,
-    Strict,
-    bad_or_none,
-)
+from noskew.kernel.arrays import Mask
+from noskew.kernel.expressions.values import Array, Checked, ExpressionFunction, Strict, bad_or_none
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from noskew.definitions.expression_tree import SqlType
 from noskew.errors import TransformError
+from noskew.kernel.arrays import Mask
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
 Pair = tuple[Array, Mask | None]
 #: Places of what a run of a program starts with; its inputs and what parts share come after.
 ROWS, ACTIVE = 0, 1

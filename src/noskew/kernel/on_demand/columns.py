@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.clock import to_datetime
+from noskew.kernel.arrays import Mask
 from noskew.kernel.values import valid_of
 from noskew.types import DType
 
-Mask = NDArray[np.bool_]
 #: NumPy's types of numbers and bools.
 NUMBERS: dict[str, type[np.generic]] = {
     "bool": np.bool_,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
+from noskew.kernel.arrays import Mask
 from noskew.kernel.cursors import require
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.rows.codec import (
@@ -31,7 +32,6 @@ from noskew.kernel.rows.codec import (
 )
 from noskew.kernel.rows.fixed_width import fixed_array
 
-Mask = NDArray[np.bool_]
 _CODES = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "<i2": "h", "|i1": "b"}
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
-from noskew.kernel.cursors import Index, Reader, arrow_values, read_counts, require
+from noskew.kernel.arrays import Index
+from noskew.kernel.cursors import Reader, arrow_values, read_counts, require
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.kernel.plan import ViewPlan
 from noskew.kernel.ragged import Ragged, concat

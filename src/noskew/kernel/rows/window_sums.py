@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.definitions.windows import EXACT_HOP
 from noskew.errors import CorruptDataError
 from noskew.kernel.aggregates.additive import Count, Squares, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive
+from noskew.kernel.arrays import Bytes, Index
 from noskew.kernel.bounds import first_tile
 from noskew.kernel.cursors import DAMAGED, Reader, need
 from noskew.kernel.exact import fixed_point
@@ -23,8 +23,6 @@ from noskew.kernel.jit import inline, kernel
 from noskew.kernel.plan import ViewPlan, WindowFeature
 from noskew.kernel.rows.tile_numbers import count_tiles, read_integer, read_tile_numbers
 
-Index = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 _first_tile = inline(first_tile)
 
 

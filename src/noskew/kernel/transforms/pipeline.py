@@ -57,6 +57,12 @@ class _Origin:
         return found if self.row is None else found.take(self.row)
 
 
+def events_schema(view: FeatureView) -> pa.Schema:
+    """The columns of a view's events, without the clocks and the bucket."""
+    ids = [pa.field(EVENT_ID, pa.int64())] if view.source.event_id else []
+    return pa.schema([*view.columns.arrow, *ids, *(_PLACES if view.source.stream else ())])
+
+
 class Pipeline:
     """The transform of a view, ready to run on batches. Safe to share by threads.
 
@@ -76,22 +82,12 @@ class Pipeline:
         self.takes: Schema = pushed.schema if pushed else view.source.schema
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
-        for kind, engine in _engines(view):
-            check_engine(kind, engine, what)
+        check_engines(view)
         transform = None if pushed else view.transform
         if isinstance(transform, SqlTransform):
             self._engine = SqlEngine(transform.statement, view.source.name, what)
         elif transform is not None:
             self._engine = FunctionEngine(transform, what)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of events, without the clocks and the bucket."""
-        made = self._view.columns.arrow
-        if self._source.event_id:
-            made = made.append(pa.field(EVENT_ID, pa.int64()))
-        places = _PLACES if self._source.stream else ()
-        return pa.schema([*made, *places])
 
     def __call__(
         self, batch: pa.Table, *, known_time: int | NDArray[np.int64], buckets: int
@@ -171,6 +167,15 @@ class Pipeline:
         return Transformed(
             kept, row[keep], {why: row[at] for why, at in refused.items() if at.any()}
         )
+
+
+def check_engines(view: FeatureView) -> None:
+    """Refuse a view that was made with other engines than those that are installed.
+
+    Raises TransformError, and MissingExtraError for one that is not there.
+    """
+    for kind, engine in _engines(view):
+        check_engine(kind, engine, f"feature view {view.name!r}")
 
 
 def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:

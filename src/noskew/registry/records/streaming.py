@@ -12,7 +12,7 @@ class StreamGeneration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes
     ----------
-    generation
+    number
         How often the rows were made anew; of two rows known at the same time the one of the
         later generation counts.
     log
@@ -25,7 +25,7 @@ class StreamGeneration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         archived and are gone with their log.
     """
 
-    generation: int
+    number: int = msgspec.field(name="generation")
     log: str
     history: int
     log_since: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
@@ -38,15 +39,16 @@ def records(
     return [kind.decode(row.key, row.data, row.recorded_at) for row in rows]
 
 
-def put(connection: Connection, project: str, new: Record[_Key, _Value]) -> None:
-    """Keep a record in place of the one of the same kind and key."""
+def put(connection: Connection, project: str, new: Iterable[Record[_Key, _Value]]) -> None:
+    """Keep records in place of those of the same kind and key."""
     t = _RECORDS
-    place, content = _row_of(project, new)
-    connection.execute(
-        insert_into(connection, t)
-        .values(**place, **content)
-        .on_conflict_do_update(index_elements=[t.c.project, t.c.kind, t.c.key], set_=content)
-    )
+    rows = [place | content for place, content in (_row_of(project, record) for record in new)]
+    if not rows:
+        return
+    statement = insert_into(connection, t)
+    content = {name: statement.excluded[name] for name in ("data", "recorded_at")}
+    place = [t.c.project, t.c.kind, t.c.key]
+    connection.execute(statement.on_conflict_do_update(index_elements=place, set_=content), rows)
 
 
 def swap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace as replaced
 from typing import TypeVar
@@ -155,9 +155,9 @@ class SqlRegistry(Registry):
         with self._reading(project) as connection:
             return records.records(connection, project, kind)
 
-    def put_record(self, project: str, record: Record[_Key, _Value]) -> None:
+    def put_records(self, project: str, new: Iterable[Record[_Key, _Value]]) -> None:
         with self._writing(project) as connection:
-            records.put(connection, project, record)
+            records.put(connection, project, new)
 
     def swap_record(
         self, project: str, record: Record[_Key, _Value], *, expected: _Value | None

@@ -95,6 +95,11 @@ class IcebergStore(OfflineStore):
         with self._faults("listing the tables"):
             return self._catalog.names()
 
+    def has(self, table: str) -> bool:
+        layouts.check_table_name(table)
+        with self._faults(f"looking up the table {table!r}"):
+            return self._catalog.has(table)
+
     def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
         from noskew.stores.offline.catalog import NEXT_SEQUENCE, summary_of
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from noskew.addresses import StateKeys, archive_space, origin_of
 from noskew.definitions.view import FeatureView
 from noskew.errors import FencedError, NoteMismatchError
-from noskew.kernel.log_facts import origin_of
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
@@ -17,7 +17,6 @@ from noskew.stores.state.lmdb import Space, StateStore
 from noskew.streaming.archive.facts import ArchivedFacts
 from noskew.streaming.archive.tables import event_batches
 from noskew.streaming.decoding.base import Decoder
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
@@ -49,7 +48,7 @@ class _Part:
 
     def known_by(self, note: str | None) -> tuple[bytes, bytes]:
         """What says in the space of which events the identities are: of this log, up to a note."""
-        return keys.mark_key(b""), f"{self.origin}\n{note or ''}".encode()
+        return StateKeys(b"").progress, f"{self.origin}\n{note or ''}".encode()
 
     def advance(self, note: str) -> None:
         """The table has what was read, and this note; keep the identities.
@@ -135,7 +134,7 @@ class Archive:
 
     def _opened(self, number: int) -> _Part:
         origin = origin_of(self._log.identity, number)
-        name = keys.archive_space(self._view.log_hash, number)
+        name = archive_space(self._view.log_hash, number)
         space = self._state.space(name)
         info = self._offline.info(self._spec.name)
         note = (info.notes or {}).get(origin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -21,7 +22,10 @@ from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.archive.archive import Archive
 from noskew.streaming.decoding.factory import decoder
+from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.quarantine.schema import quarantine_spec
+
+_logger = logging.getLogger(__name__)
 
 #: How often events are taken to the offline store. Training sees an event within a minute.
 EVERY_S = 20.0
@@ -64,6 +68,8 @@ class Archiving(Closing):
         self._state = StateStore(directory)
         self._archives = {v.log_hash: self._opened(v) for v in self._views}
         self.fault: NoskewError | None = None
+        self._name = f"archive of {source.name}"
+        self._fault_log = FaultLog(_logger, self._name)
         self._stop = Event()
         self._turn = Lock()
         self._thread = Thread(target=self._work, name=f"archive {source.name}", daemon=True)
@@ -101,6 +107,7 @@ class Archiving(Closing):
 
     def _work(self) -> None:
         _give_way()
+        _logger.info("%s: started", self._name)
         while not self._stop.wait(EVERY_S):
             try:
                 with self._turn:
@@ -108,9 +115,14 @@ class Archiving(Closing):
                         self._turn_of(view)
                     self._turns += 1
                 _release_memory()
-                self.fault = None
+                self._note(None)
             except NoskewError as error:
-                self.fault = error
+                self._note(error)
+        _logger.info("%s: stopped", self._name)
+
+    def _note(self, fault: NoskewError | None) -> None:
+        self.fault = fault
+        self._fault_log.note(fault)
 
     def _turn_of(self, view: FeatureView) -> None:
         if self._step(view):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import part_suffix
 from noskew.definitions.view import FeatureView
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import (
@@ -23,7 +24,6 @@ from noskew.kernel.events import (
 )
 from noskew.kernel.keys import integers
 from noskew.kernel.log_facts import LogFacts, offset_in_log
-from noskew.kernel.online_keys import part_suffix
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows.codec import version_array
 from noskew.registry.records.streaming import StreamGeneration
@@ -37,17 +37,18 @@ _PART = "_part"
 
 @dataclass(frozen=True)
 class ArchivedFacts:
-    """Those of one snapshot of a view's table that its rows stand on.
+    """Those of one snapshot of a view's table that its rows are folded from.
 
-    ``marks``: of the log's events, those before the mark of their partition count. ``progress`` is
+    ``bounds``: of the log's events, those count that were read by this progress of their partition;
+    of partitions that are not there, none do. ``progress`` is
     told of the events that were looked at, each time rows of theirs were taken.
     """
 
     view: FeatureView
     offline: OfflineStore
     info: TableInfo
-    footing: StreamGeneration
-    marks: dict[int, PartitionProgress]
+    generation: StreamGeneration
+    bounds: Mapping[int, PartitionProgress]
     progress: RowProgress | None = None
 
     def rows(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
@@ -59,7 +60,7 @@ class ArchivedFacts:
         yield from self._rows(fold, lambda events: events)
 
     def rows_of_log(self, fold: ViewFold) -> Iterator[tuple[Ragged, Ragged]]:
-        """As :meth:`rows`, of the entities that have events in the log before the marks."""
+        """As :meth:`rows`, of the entities that have events in the log within the bounds."""
         yield from self._rows(fold, _with_log)
 
     def _rows(
@@ -79,8 +80,8 @@ class ArchivedFacts:
         for table in self._tables([c for c in layout.plan.columns if c not in keys]):
             events = Events.from_table(table, keys, id_horizon=horizon)
             for mine, suffix in self._parts(events):
-                for found, rows in bulk_rows(layout, choose(mine), fold.prefix, stamp):
-                    yield concat([found, repeat(suffix, len(found))]) if suffix else found, rows
+                for start, rows in bulk_rows(layout, choose(mine), fold.prefix, stamp):
+                    yield concat([start, repeat(suffix, len(start))]) if suffix else start, rows
 
     def _parts(self, events: Events) -> Iterator[tuple[Events, bytes]]:
         """The events of each row, and what its key ends with."""
@@ -120,11 +121,11 @@ class ArchivedFacts:
                     self.progress(len(table))
 
     def _chosen(self, table: pa.Table) -> pa.Table:
-        facts = LogFacts.of(table, self.footing.log)
-        bounds = np.zeros(max(self.marks, default=0) + 1, np.int64)
-        for number, mark in self.marks.items():
-            bounds[number] = mark.next_offset
-        counts = facts.counts(self.footing.history, bounds)
+        facts = LogFacts.of(table, self.generation.log)
+        offsets = np.zeros(max(self.bounds, default=0) + 1, np.int64)
+        for number, bound in self.bounds.items():
+            offsets[number] = bound.next_offset
+        counts = facts.counts(self.generation.history, offsets)
         at = table.column_names.index(SEQUENCE)
         numbered = table.set_column(at, SEQUENCE, pa.array(facts.sequence()))
         numbered = numbered.drop_columns([ORIGIN, OFFSET, PLACE])

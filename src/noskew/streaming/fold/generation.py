@@ -1,4 +1,4 @@
-"""StreamGenerations: what the rows of streamed views stand on, the same on every machine."""
+"""Generations: which facts the rows of streamed views are folded from, on every machine."""
 
 from __future__ import annotations
 

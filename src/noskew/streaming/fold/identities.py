@@ -7,11 +7,11 @@ from itertools import islice
 
 import pyarrow as pa
 
+from noskew.addresses import StateKeys, time_bytes, time_of
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import KNOWN_TIME
 from noskew.kernel.keys import integers
 from noskew.stores.state.lmdb import Space
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import identities_of
 
@@ -36,30 +36,30 @@ class Identities:
         wanted = list({i for i in identities if i is not None})
         if not wanted:
             return {}
-        times = self._space.read([keys.seen_key(self._prefix, i) for i in wanted])
-        stored = {i: keys.time_of(v) for i, v in zip(wanted, times, strict=True) if v is not None}
+        times = self._space.read([StateKeys(self._prefix).seen(i) for i in wanted])
+        stored = {i: time_of(v) for i, v in zip(wanted, times, strict=True) if v is not None}
         return stored | {i: also[i] for i in wanted if i in also} if also else stored
 
     def puts(self, new: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
         """What to store for identities that were accepted."""
         items = []
         for identity, known in new.items():
-            items.append((keys.seen_key(self._prefix, identity), keys.time_bytes(known)))
-            items.append((keys.expiry_key(self._prefix, known, identity), b""))
+            items.append((StateKeys(self._prefix).seen(identity), time_bytes(known)))
+            items.append((StateKeys(self._prefix).expiry(known, identity), b""))
         return items
 
     def forgotten(self, progress: PartitionProgress) -> list[bytes]:
         """The keys of identities that are older than the horizon, the oldest first."""
         if self._horizon is None:
             return []
-        start = keys.expiry_prefix(self._prefix)
+        start = StateKeys(self._prefix).expiries
         oldest = self.oldest(progress)
         gone: list[tuple[bytes, bytes, bytes]] = []
         for key, _ in self._space.scan(start):
             known, identity = key[len(start) : len(start) + 8], key[len(start) + 8 :]
-            if keys.time_of(known) >= oldest or len(gone) >= _FORGET:
+            if time_of(known) >= oldest or len(gone) >= _FORGET:
                 break
-            gone.append((key, known, keys.seen_key(self._prefix, identity)))
+            gone.append((key, known, StateKeys(self._prefix).seen(identity)))
         times = self._space.read([seen for _, _, seen in gone])
         # An identity may have been accepted again since; then its entry is not this one.
         over = [g[2] for g, now in zip(gone, times, strict=True) if now == g[1]]
@@ -82,7 +82,7 @@ class Identities:
             self._space.commit(self.puts(newest), epoch=epoch)
 
     def _clear(self, epoch: int) -> None:
-        for start in (keys.expiry_prefix(self._prefix), keys.seen_key(self._prefix, b"")):
+        for start in (StateKeys(self._prefix).expiries, StateKeys(self._prefix).seen(b"")):
             stored = (key for key, _ in self._space.scan(start))
             while batch := list(islice(stored, _FORGET)):
                 self._space.commit(deletes=batch, epoch=epoch)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from noskew.addresses import OnlineRows, StateKeys
 from noskew.clock import MIN_TIME
-from noskew.kernel.online_keys import heartbeat_row, parts_key, progress_key
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.fold import keys
 from noskew.streaming.fold.acceptance import Accepted
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.identities import Identities
@@ -81,7 +81,11 @@ class PartitionFold:
     def parts(self) -> dict[bytes, bytes]:
         """What must be online before rows are: that there are those of this partition, too."""
         row = heartbeat_row(MIN_TIME, self.number + 1)
-        return {parts_key(v.fold.prefix): row for v in self._views if v.fold.view.has_partial_rows}
+        return {
+            OnlineRows(v.fold.prefix).parts: row
+            for v in self._views
+            if v.fold.view.has_partial_rows
+        }
 
     def step(self, messages: Messages) -> list[ViewStep]:
         """Fold messages and commit; what changed, for a store that the state is not part of.
@@ -96,8 +100,8 @@ class PartitionFold:
         for view, accepted in zip(self._views, pipelined, strict=True):
             change = self._changed(view.fold, accepted)
             rows += zip(change.keys, change.rows, strict=True)
-            rows.append((progress_key(change.prefix, self.number), change.progress_row))
-            puts.append((keys.mark_key(change.prefix), accepted.progress.to_bytes()))
+            rows.append((OnlineRows(change.prefix).progress(self.number), change.progress_row))
+            puts.append((StateKeys(change.prefix).progress, accepted.progress.to_bytes()))
             puts += view.identities.puts(accepted.seen)
             deletes += view.identities.forgotten(accepted.progress)
             changes.append((view, accepted.progress, change))
@@ -107,7 +111,7 @@ class PartitionFold:
         return [change for _, _, change in changes]
 
     def _opened(self, fold: ViewFold) -> _View:
-        (stored,) = self._space.read([keys.mark_key(fold.prefix)])
+        (stored,) = self._space.read([StateKeys(fold.prefix).progress])
         progress = PartitionProgress.from_bytes(stored) if stored else PartitionProgress()
         return _View(fold, Identities(fold.view, self._space, fold.prefix), progress)
 

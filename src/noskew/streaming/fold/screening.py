@@ -24,7 +24,7 @@ from noskew.kernel.keys import encode_columns, integers
 from noskew.kernel.log_facts import sequence_in_log
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 from noskew.stores.log.base import Messages
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.fold.progress import PartitionProgress
 
 
@@ -95,7 +95,7 @@ class Screening:
         self._pipeline = Pipeline(view, streamed=True)
 
     def __call__(
-        self, messages: Messages, decoded: Decoded, progress: PartitionProgress
+        self, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
     ) -> Screened:
         """The events of the messages that were not read yet."""
         new = messages.offsets >= progress.next_offset

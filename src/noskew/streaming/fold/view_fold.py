@@ -10,11 +10,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from noskew.addresses import Tenant, part_suffix
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.kernel.keys import encode_columns
 from noskew.kernel.log_facts import offset_in_log
-from noskew.kernel.online_keys import part_suffix, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.ragged import concat, repeat
 from noskew.kernel.rows.codec import (
@@ -56,7 +56,7 @@ class ViewFold:
     def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
         self.view, self.generation = view, generation
         self._number = generation << OFFSET_BITS
-        self.prefix = rows_prefix(project, view)
+        self.prefix = Tenant(project).rows(view).prefix
         self._plan = compile_view(view)
         self.layout = RowLayout(self._plan)
         self._keys = list(view.entity.keys)

@@ -1,6 +1,6 @@
 """Quarantine: rows of a stream that were not taken in, kept with their origin.
 
-Rows that could not be, and those that came late to a view that sets them aside (``late="table"``);
+Rows that could not be, and those that came late to a view that keeps them there (``late="table"``);
 the reason of these is "late".
 """
 

@@ -1,7 +1,8 @@
-"""Claims: which worker processes which partition of a source, agreed on in the registry."""
+"""Assignment: which worker processes which partition of a source, agreed on in the registry."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -17,8 +18,11 @@ from noskew.registry.records.record import Record
 from noskew.registry.records.streaming import Assignments
 from noskew.resources import Closing
 from noskew.stores.boot import boot_id
+from noskew.streaming.fault_log import FaultLog
 
-#: A worker that was not heard of for so long has no claims.
+_logger = logging.getLogger(__name__)
+
+#: A worker that was not heard of for so long owns no partitions.
 LEASE_S = 5.0
 _TRIES = 50
 
@@ -67,9 +71,9 @@ def _host() -> str:
 
 @dataclass
 class PartitionAssignment(Closing):
-    """The claims of one worker on the partitions of a source.
+    """The part of one worker in the partitions of a source.
 
-    They only share out the work: two workers of one partition do no harm, for rows have
+    It only shares out the work: two workers of one partition do no harm, for rows have
     versions, states have epochs and archives have notes. A worker is taken for dead when its
     count did not change for :data:`LEASE_S`, by the watch of whoever looks: clocks need not
     agree. While the registry cannot be reached, everybody keeps what it has.
@@ -87,6 +91,7 @@ class PartitionAssignment(Closing):
     _wanted: frozenset[int] = frozenset()
     _has_looked: bool = False
     _count: int = 0
+    _fault_log: FaultLog | None = None
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -106,11 +111,12 @@ class PartitionAssignment(Closing):
                     agreed, self.worker, self._alive(agreed.workers), size, count=self._count
                 )
             )
-            self.fault, self._has_looked = None, True
+            self._has_looked = True
+            self._note(None)
         except NoskewError as error:
             if not self._has_looked:
                 raise
-            self.fault = error
+            self._note(error)
         return self._wanted
 
     def release(self, numbers: Sequence[int]) -> None:
@@ -124,7 +130,7 @@ class PartitionAssignment(Closing):
         try:
             self._wanted = self._swap(without)
         except NoskewError as error:  # then they are worked on again
-            self.fault = error
+            self._note(error)
 
     def close(self) -> None:
         """Leave: others take over at once. What cannot be told them now, they find out."""
@@ -137,7 +143,13 @@ class PartitionAssignment(Closing):
         try:
             self._swap(left)
         except NoskewError as error:
-            self.fault = error
+            self._note(error)
+
+    def _note(self, fault: NoskewError | None) -> None:
+        self.fault = fault
+        if self._fault_log is None:
+            self._fault_log = FaultLog(_logger, f"assignment of partitions of {self.source}")
+        self._fault_log.note(fault)
 
     def _alive(self, workers: Mapping[str, int]) -> list[str]:
         now = monotonic()
@@ -159,5 +171,6 @@ class PartitionAssignment(Closing):
             if self.registry.swap_record(self.project, changed, expected=before):
                 return wanted
         raise ConflictError(
-            f"the claims on the source {self.source!r} changed {_TRIES} times in a row meanwhile"
+            f"who works on which partition of the source {self.source!r} changed {_TRIES} times in "
+            f"a row meanwhile"
         )

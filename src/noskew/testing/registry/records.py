@@ -55,6 +55,17 @@ class RecordTests(RegistrySuite):
         assert registry.records("flights", UNCERTIFIED) == [_exemption("h0"), latest]
         assert registry.record("flights", UNCERTIFIED, "h2") is None
 
+    def test_several_records_are_kept_together_or_not_at_all(self, registry: Registry) -> None:
+        registry.put_record("flights", _exemption("h0"))
+        several = [_exemption("h0", "ben"), _exemption("h1"), _exemption("h2")]
+        bad = Record(UNCERTIFIED, "h3", Exemption("delays", "\ud800"), AT)
+        with pytest.raises(InputError, match=r"the record uncertified 'h3'"):
+            registry.put_records("flights", [*several, bad])
+        assert registry.records("flights", UNCERTIFIED) == [_exemption("h0")]
+        registry.put_records("flights", several)
+        assert registry.records("flights", UNCERTIFIED) == several
+        registry.put_records("flights", [])
+
     def test_records_come_in_the_order_of_their_keys(self, registry: Registry) -> None:
         keys = ["b", "A", "a", "ä", "B", "a:1", "a_1", "\U0001f600"]
         for key in keys:

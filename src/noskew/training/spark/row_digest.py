@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.types as at
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Words
 from noskew.kernel.hashing import hash_slices, hash_words
 from noskew.kernel.keys import integers
 from noskew.kernel.ragged import Ragged
@@ -19,8 +20,6 @@ from noskew.kernel.values import valid_of, whole
 _NULL = np.uint64(0x6E75_6C6C_6E75_6C6C)
 #: Two numbers of 64 bits a row, each summed over all rows.
 _SEEDS = (0, 1)
-
-Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from noskew.addresses import Folders
 from noskew.config import Config
 from noskew.definitions.loading import make_importable
 from noskew.definitions.project import Definitions, Project
@@ -62,7 +63,7 @@ class RunnerProject:
 
     def _archive(self, code: str) -> Path:
         """The feature files as a zip that Python imports from, named for what is in it."""
-        path = self.root / ".noskew" / "spark" / f"features_{code}.zip"
+        path = Folders(self.root).shared_code(code)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(".partial")

@@ -85,7 +85,7 @@ class Fault:
         if self.code in _DENIED:
             return StoreConfigError(
                 f"{place} refused this user ({self.text or self.code}); it needs the rights "
-                f"dynamodb:DescribeTable, BatchGetItem, GetItem, PutItem, DeleteItem and Scan"
+                f"dynamodb:DescribeTable, BatchGetItem, PutItem, DeleteItem and Scan"
             )
         if not self.code:
             return StoreError(

@@ -1,21 +1,12 @@
-"""Where a Redis is, how to greet it, and what its errors mean."""
+"""Where a Redis is, and how to greet it."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
-from noskew.errors import (
-    ConfigError,
-    CorruptDataError,
-    StoreConfigError,
-    StoreError,
-    StoreFullError,
-    StoreUnavailableError,
-    missing_extra,
-)
+from noskew.errors import ConfigError, missing_extra
 
 try:
     import hiredis
@@ -26,11 +17,6 @@ DEFAULT_PORT = 6379
 #: What hiredis gives while a reply is incomplete; no reply is equal to it.
 MORE = object()
 _SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
-#: First words of errors of a server that will answer again without a change by anyone.
-_PASSING = frozenset(
-    "LOADING MASTERDOWN CLUSTERDOWN READONLY BUSY MISCONF TRYAGAIN NOREPLICAS UNKILLABLE".split()
-)
-_REFUSED = frozenset("NOAUTH WRONGPASS NOPERM".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,61 +92,3 @@ def pack(*words: bytes | str | int) -> bytes:
     """One command as it goes over the wire."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
     return packed
-
-
-def reply_error(error: hiredis.ReplyError, place: object) -> StoreError:
-    """Our error for an error that the server gave as its reply."""
-    text = str(error)
-    word = text.partition(" ")[0]
-    # A script repeats the error of the command inside it, under either spelling.
-    if word == "OOM" or "OOM command not allowed" in text:
-        return StoreFullError(
-            f"{place} has reached its maxmemory ({text}); raise maxmemory or delete rows and "
-            f"repeat, nothing was lost"
-        )
-    if word in {"WRONGTYPE", "SHORTROW"} or "WRONGTYPE" in text:
-        return CorruptDataError(
-            f"{place} holds a value that noskew did not write ({text}); give noskew a Redis "
-            f"database of its own, or delete that key and materialize again"
-        )
-    if word in _REFUSED:
-        return StoreConfigError(
-            f"{place} refused this user ({text}); check the user and password of the address "
-            f"and the rights of the user"
-        )
-    if "DB index" in text:
-        return StoreConfigError(f"{place} has no such database ({text}); use a smaller number")
-    if word in _PASSING or "max number of clients" in text:
-        return StoreUnavailableError(f"{place} cannot serve now ({text}); try again")
-    return StoreError(f"{place} refused a command: {text}")
-
-
-def raise_errors(replies: Sequence[object], place: object) -> None:
-    """Raise for the first reply that is an error."""
-    for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
-            raise reply_error(reply, place) from reply
-
-
-def unreachable(place: object, error: BaseException | None) -> StoreUnavailableError:
-    """The error for a connection that cannot be made or was lost."""
-    why = f": {error}" if error is not None and str(error) else ""
-    return StoreUnavailableError(
-        f"{place} cannot be reached{why}; check that it runs and that the address is right"
-    )
-
-
-def too_late(address: Address) -> StoreUnavailableError:
-    """The error for a reply that did not come in time."""
-    return StoreUnavailableError(
-        f"{address} did not answer within {address.timeout_s} s; raise timeout_s, or find what "
-        f"keeps it busy"
-    )
-
-
-def silent(address: Address) -> StoreUnavailableError:
-    """The error for a server that is not asked, as its last reply did not come in time."""
-    return StoreUnavailableError(
-        f"{address} did not answer within {address.timeout_s} s a moment ago, and is left alone; "
-        f"find out whether it is there, and try again"
-    )

@@ -12,28 +12,17 @@ from weakref import WeakSet
 
 import hiredis
 
-from noskew.stores.online.redis.address import (
-    MORE,
-    Address,
+from noskew.stores.online.redis.address import MORE, Address
+from noskew.stores.online.redis.faults import (
+    ConnectionLostError,
+    LateAnswerError,
     raise_errors,
-    too_late,
+    unavailable,
     unreachable,
 )
 
 _RECEIVE_BYTES = 1 << 16
 _MAX_IDLE = 64
-
-
-class ConnectionLostError(Exception):
-    """The server closed the connection; inside this package only."""
-
-
-class LateAnswerError(Exception):
-    """A server did not answer in time; inside this package only."""
-
-    def __init__(self, address: Address) -> None:
-        super().__init__(f"{address} did not answer within {address.timeout_s} s")
-        self.address = address
 
 
 class Connection:
@@ -138,10 +127,8 @@ class Pool:
         """As ``attempt``, for a server that no other can replace: raises StoreUnavailableError."""
         try:
             return self.attempt(commands, count)
-        except ConnectionLostError as error:
-            raise unreachable(self.address, error) from error
-        except LateAnswerError as error:
-            raise too_late(self.address) from error
+        except (ConnectionLostError, LateAnswerError) as error:
+            raise unavailable(error, self.address) from error
 
     def call(self, *commands: bytes) -> list[object]:
         """As ``exchange``, and raises the first error among the replies."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TypeAlias, cast
 
-from noskew.stores.online.redis.address import Address, pack, unreachable
+from noskew.stores.online.redis.address import Address, pack
+from noskew.stores.online.redis.faults import unreachable
 from noskew.stores.online.redis.routing import NOBODY, SLOTS, Endpoint
 from noskew.stores.online.redis.silence import Silence
 

@@ -12,14 +12,14 @@ from collections.abc import AsyncGenerator, Callable
 
 import hiredis
 
-from noskew.stores.online.redis.address import (
-    MORE,
-    Address,
+from noskew.stores.online.redis.address import MORE, Address
+from noskew.stores.online.redis.faults import (
+    ConnectionLostError,
+    LateAnswerError,
     raise_errors,
-    too_late,
+    unavailable,
     unreachable,
 )
-from noskew.stores.online.redis.connections import ConnectionLostError, LateAnswerError
 
 Replies = list[object]
 
@@ -177,10 +177,8 @@ class AsyncNode:
         """As ``attempt``, for a server that no other can replace: raises StoreUnavailableError."""
         try:
             return await self.attempt(commands, count)
-        except ConnectionLostError as error:
-            raise unreachable(self.address, error) from error
-        except LateAnswerError as error:
-            raise too_late(self.address) from error
+        except (ConnectionLostError, LateAnswerError) as error:
+            raise unavailable(error, self.address) from error
 
     def close(self) -> None:
         """Close the links of all loops, from any thread."""

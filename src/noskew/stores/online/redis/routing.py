@@ -11,8 +11,8 @@ from typing import TypeAlias
 import hiredis
 
 from noskew.errors import StoreUnavailableError
-from noskew.stores.online.redis.address import Address, pack, unreachable
-from noskew.stores.online.redis.connections import ConnectionLostError
+from noskew.stores.online.redis.address import Address, pack
+from noskew.stores.online.redis.faults import ConnectionLostError, unreachable
 
 Endpoint: TypeAlias = tuple[str, int]
 
@@ -30,9 +30,12 @@ class Part:
     positions: list[int]
     commands: bytes
     asking: bool = False
+    #: How long to wait for the answer, connection included; None: for each the usual time.
+    within_s: float | None = None
 
     @property
     def count(self) -> int:
+        """How many replies there will be."""
         return len(self.positions) * (2 if self.asking else 1)
 
 

@@ -8,8 +8,9 @@ from typing import Protocol, cast
 import hiredis
 
 from noskew.errors import StoreConfigError
-from noskew.stores.online.redis.address import Address, pack, raise_errors
+from noskew.stores.online.redis.address import Address, pack
 from noskew.stores.online.redis.connections import Pool
+from noskew.stores.online.redis.faults import raise_errors
 
 #: Keys that a scan asks for at once.
 _SCAN_COUNT = 250

@@ -8,8 +8,9 @@ from typing import cast
 import hiredis
 
 from noskew.stores.online.limits import check_stored
-from noskew.stores.online.redis.address import Address, pack, raise_errors
+from noskew.stores.online.redis.address import Address, pack
 from noskew.stores.online.redis.connections import Pool
+from noskew.stores.online.redis.faults import raise_errors
 from noskew.stores.online.redis.links import AsyncNode
 from noskew.stores.online.redis.script import LOAD_MANY, batches, pack_batch, pack_new
 from noskew.stores.online.redis.server import ASK_RUN, check_server, run_of, scan_keys

@@ -54,7 +54,7 @@ def test_whoever_comes_and_goes_all_partitions_find_one_owner(
         assert set(agreed.workers) == set(alive)
 
 
-def test_claims_move_with_those_who_leave_and_with_the_silent(tmp_path: Path) -> None:
+def test_partitions_move_with_those_who_leave_and_with_the_silent(tmp_path: Path) -> None:
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
 
         def worker(name: str) -> PartitionAssignment:
@@ -109,16 +109,16 @@ def test_a_dead_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) -> N
 
 def test_a_registry_that_is_away_changes_nothing_once_it_was_reached(tmp_path: Path) -> None:
     registry = SqlRegistry(f"sqlite:///{tmp_path}/registry.db")
-    claims = PartitionAssignment(registry, "p", "s", lambda: 2, FixedClock(0))
-    assert claims.look() == {0, 1}
+    assignment = PartitionAssignment(registry, "p", "s", lambda: 2, FixedClock(0))
+    assert assignment.look() == {0, 1}
 
     def fail(*_: object, **__: object) -> bool:
         raise RegistryError("away")
 
     registry.swap_record = fail  # type: ignore[method-assign]
-    assert claims.look() == {0, 1}
-    claims.release([1])
-    assert isinstance(claims.fault, RegistryError)
+    assert assignment.look() == {0, 1}
+    assignment.release([1])
+    assert isinstance(assignment.fault, RegistryError)
     registry.close()
 
 

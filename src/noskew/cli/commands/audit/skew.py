@@ -1,24 +1,18 @@
-"""audit: is what was served what the facts say, and who is told if it is not."""
+"""audit skew: is what was served what the facts say?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from noskew.audit.report import SkewReport
 from noskew.cli.console import err, out, session
-
-if TYPE_CHECKING:
-    from noskew.audit.report import SkewReport
-
-app = typer.Typer(
-    help="Compare what servers gave with the facts, computed again.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+from noskew.cli.progress import Bars
+from noskew.cli.render.skew import as_text, examples, skew_tables
+from noskew.cli.warmth import tell_if_cold
 
 
-@app.command()
 def skew(
     ctx: typer.Context,
     services: Annotated[
@@ -39,16 +33,13 @@ def skew(
     value is [i]equal[/i], [i]behind[/i] (right for the facts that the online store had by then) or
     [i]different[/i]. Exit code 1 if any is different.
     """
-    from noskew.audit.report import SkewReport
-    from noskew.cli.progress import Bars
-    from noskew.cli.render.skew import as_text, examples, skew_tables
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold()
     with session(ctx).store() as store, Bars({}, transient=True) as bars:
         chosen: list[str | None] = [None] if not services else [*services]
-        found = [store.audit_skew(name, since, until, progress=bars) for name in chosen]
-    report = SkewReport(found[0].since, found[0].until, [s for r in found for s in r.services])
+        reports = [store.audit_skew(name, since, until, progress=bars) for name in chosen]
+    report = SkewReport(
+        reports[0].since, reports[0].until, [s for r in reports for s in r.services]
+    )
     if as_json:
         out.print(as_text(report), soft_wrap=True, markup=False)
     else:
@@ -60,15 +51,6 @@ def skew(
         _advise(report)
     if not report.is_equal:
         raise typer.Exit(1)
-
-
-@app.command()
-def alerts() -> None:
-    """Print alert rules for Prometheus: skew, audits that stopped, answers that are not kept."""
-    from importlib.resources import files
-
-    text = files("noskew.audit").joinpath("alerts.yaml").read_text(encoding="utf-8")
-    out.print(text, end="", soft_wrap=True, markup=False)
 
 
 def _advise(report: SkewReport) -> None:

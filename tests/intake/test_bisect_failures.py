@@ -1,4 +1,4 @@
-"""Salvage finds the rows at fault, and no others."""
+"""Halving finds the rows at fault, and no others."""
 
 from __future__ import annotations
 
