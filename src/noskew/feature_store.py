@@ -88,7 +88,7 @@ class FeatureStore(ProjectDefinitions):
             data=data,
             source=source,
             progress=progress,
-            spark=self._runners.spark(runner, data),
+            spark=self._runners.project(runner, data),
         )
 
     def compact(
@@ -148,7 +148,7 @@ class FeatureStore(ProjectDefinitions):
             until=bound,
             full=full,
             progress=progress,
-            spark=self._runners.spark(runner),
+            spark=self._runners.project(runner),
         )
 
     def materialized_until(self, view: FeatureView) -> int | None:
@@ -206,7 +206,7 @@ class FeatureStore(ProjectDefinitions):
             event_time=event_time,
             known_at=bound,
             progress=of_one(progress, chosen.name),
-            spark=self._runners.spark(runner, rows),
+            spark=self._runners.project(runner, rows),
         )
 
     def training_set(self, name: str) -> TrainingSet:

@@ -23,7 +23,7 @@ from noskew.errors import (
 )
 from noskew.registry.sql import database
 from noskew.registry.sql.registry import SqlRegistry
-from noskew.testing.registry.examples import numbered, whole
+from noskew.testing.registry.examples import numbered, text_of, whole
 from tests import servers
 
 Raw = Callable[[str], list[tuple[object, ...]]]
@@ -58,7 +58,7 @@ def test_a_server_that_stops() -> None:
             registry.apply("flights", numbered(2), base_version=1, applied_at=1)
         server.start()
         held = registry.current("flights")
-        assert held.project.to_dict() == whole().to_dict()
+        assert text_of(held.project) == text_of(whole())
         assert registry.apply("flights", numbered(2), base_version=1, applied_at=1).version == 2
 
 
@@ -146,7 +146,7 @@ def test_no_space_left(tmp_path: Path) -> None:
         with pytest.raises(StoreFullError, match="free space and repeat") as error:
             registry.apply("flights", _large(), base_version=1, applied_at=1)
         assert error.value.retryable
-        assert registry.current("flights").project.to_dict() == whole().to_dict()
+        assert text_of(registry.current("flights").project) == text_of(whole())
         event.remove(engine, "connect", _limit)
         assert registry.apply("flights", _large(), base_version=1, applied_at=1).version == 2
 
@@ -187,7 +187,7 @@ def test_a_registry_that_may_only_be_read(registry_url: str, raw: Raw) -> None:
     else:
         url = f"{registry_url}?options=-cdefault_transaction_read_only%3Don"
     with SqlRegistry(url) as registry:
-        assert registry.current("flights").project.to_dict() == whole().to_dict()
+        assert text_of(registry.current("flights").project) == text_of(whole())
         with pytest.raises(StoreUnavailableError):
             registry.apply("flights", whole(), base_version=1, applied_at=1)
 

@@ -24,7 +24,7 @@ from noskew.definitions.push_down import NUMBER, PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, NoskewError
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
-from noskew.runners.spark.tasks import Piece
+from noskew.runners.base import Piece
 from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.runners import Runners
@@ -72,7 +72,9 @@ def other_engines(
     ``thorough``: Spark's tasks, too, where the configuration names Spark as the runner. Raises
     CertificateError if the engine of a native view cannot be reached.
     """
-    if thorough and runners is not None and (spark := runners.spark(None)):
+    usual = runners.project(None) if thorough and runners is not None else None
+    if isinstance(usual, SparkProject):
+        spark = usual
         run = partial(_by_tasks, spark, view, known_time)
         version = spark.runner.version
         yield Engine("Spark's tasks", run, of_runner(), "pyspark", version, _all, can_fail=False)
@@ -96,8 +98,8 @@ def _native(view: FeatureView, known_time: int, runners: Runners | None) -> Engi
         version = _answer(replace(connector, sql=_VERSION)).column(0)[0].as_py()
         ask, can_take, library = partial(_by_postgres, connector), can_hold, "postgresql"
     else:
-        spark = runners.spark("spark") if runners else None
-        assert spark is not None
+        assert runners is not None, "a definition is certified in a project"
+        spark = runners.spark()
         version, library = spark.runner.version, "pyspark"
         ask, can_take = partial(_by_spark, spark, f"feature view {view.name!r}"), _all
     pipeline = Pipeline(view, pushed=pushed)
@@ -148,7 +150,7 @@ def _by_tasks(
     context = spark.context([view], view=view.name, now=known_time)
     events: list[pa.Table] = []
     refused: dict[int, str] = {}
-    for _number, table in spark.runner.scatter(pieces, _events_of_rows, context):
+    for _number, table in spark.runner.run(pieces, _events_of_rows, context):
         if _REFUSED in table.column_names:
             refused |= {row: why for why, row in _refusals(table)}
         else:

@@ -54,7 +54,7 @@ class Readers:
 
     @classmethod
     def of(cls, project: Project) -> Readers:
-        found: dict[tuple[str, str, str], list[str]] = {}
+        readers: dict[tuple[str, str, str], list[str]] = {}
         # From data: of thousands of services a plan makes those that differ.
         for name in project.services:
             data = project.data("services", name)
@@ -63,13 +63,13 @@ class Readers:
                 outputs = project.data("on_demand", function)["outputs"]
                 columns += [("on_demand", function, output) for output, _ in outputs]
             for column in columns:
-                found.setdefault(column, []).append(f"the service {name}")
+                readers.setdefault(column, []).append(f"the service {name}")
         for name in project.on_demand:
             for view, names in project.data("on_demand", name)["inputs"]:
                 for feature in names:
                     key = ("feature_view", view, feature)
-                    found.setdefault(key, []).append(f"the on-demand {name}")
-        return cls({key: tuple(sorted(set(names))) for key, names in found.items()})
+                    readers.setdefault(key, []).append(f"the on-demand {name}")
+        return cls({key: tuple(sorted(set(names))) for key, names in readers.items()})
 
     def clause(self, kind: str, owner: str, feature: str) -> str:
         """``", which the service delay_model reads"``, or nothing."""

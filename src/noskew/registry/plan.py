@@ -180,11 +180,11 @@ def _with_backfill(
     sizes: Sizes,
 ) -> Change:
     """What must be rebuilt for an added or changed view. Other kinds hold no rows."""
-    held = isinstance(old, FeatureView) and old.online and not stale
+    was_online = isinstance(old, FeatureView) and old.online and not stale
     backfill: Backfill = "none"
     if new.log_hash not in logs:
         backfill = "log"
-    elif new.online and not (held and old is not None and hash_of(old) == hash_of(new)):
+    elif new.online and not (was_online and old is not None and hash_of(old) == hash_of(new)):
         backfill = "online"
     rows = sizes.get(new.source.name) if backfill != "none" else None
     return replace(change, backfill=backfill, rows=rows)

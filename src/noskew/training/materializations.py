@@ -20,7 +20,7 @@ from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import EarlierRun, Materialized, materialize
 from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.materialize import filled_by
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject
 
 #: Rows of an earlier definition that are removed in one call.
 _DELETE_ROWS = 1_000
@@ -52,7 +52,7 @@ class Materializations:
         until: int,
         full: bool,
         progress: ViewProgress | None = None,
-        spark: SparkProject | None = None,
+        spark: RunnerProject | None = None,
     ) -> list[Materialized]:
         """Write what was learned since the last run (all, if ``full``) of views that are online.
 

@@ -25,7 +25,7 @@ from noskew.training import frames
 from noskew.training.history import historical_features
 from noskew.training.load_time_warning import earliest, warn_of_load_time
 from noskew.training.spark.history import HistoryQuery
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject
 from noskew.training.spark.training_set import SparkTrainingSet
 from noskew.training.training_set import TrainingSet, table_digest
 
@@ -48,7 +48,7 @@ class TrainingSets:
         event_time: str,
         known_at: KnownAt,
         progress: RowProgress | None = None,
-        spark: SparkProject | None = None,
+        spark: RunnerProject | None = None,
     ) -> TrainingSet:
         """The features of a service as of each row's time, from the latest snapshots.
 
@@ -62,7 +62,7 @@ class TrainingSets:
         }
         spec = _spec_of(service, event_time, known_at, snapshots)
         query = HistoryQuery(service, event_time, known_at, snapshots)
-        if spark is not None and is_frame(rows):
+        if isinstance(spark, SparkProject) and is_frame(rows):
             answered = query.of_frame(spark, self.offline, rows)
             if known_at == "row":
                 warn_of_load_time(service, lambda: query.earliest(spark, rows), self.offline)

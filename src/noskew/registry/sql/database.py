@@ -94,33 +94,33 @@ class Database:
     def _prepare(self) -> None:
         """Make the tables unless they are there; two processes may do so at once."""
         with self.reading() as connection:
-            found = self._schema_version(connection)
-        if found is None:
+            version = self._schema_version(connection)
+        if version is None:
             with self.writing() as connection:
                 if not self.is_sqlite:
                     # CREATE TABLE IF NOT EXISTS fails when two run at the same moment.
                     connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
-                found = self._schema_version(connection)
-                if found is None:
+                version = self._schema_version(connection)
+                if version is None:
                     metadata.create_all(connection)
                     connection.execute(insert(schema_table).values(version=SCHEMA_VERSION))
-                    found = SCHEMA_VERSION
-        if found > SCHEMA_VERSION:
+                    version = SCHEMA_VERSION
+        if version > SCHEMA_VERSION:
             raise RegistryError(
-                f"the registry at {self.place} has schema version {found}, made by a newer "
+                f"the registry at {self.place} has schema version {version}, made by a newer "
                 f"noskew; this one reads up to {SCHEMA_VERSION}: upgrade noskew"
             )
 
     def _schema_version(self, connection: Connection) -> int | None:
         if not inspect(connection).has_table(schema_table.name):
             return None
-        found = connection.execute(select(schema_table.c.version)).scalars().all()
-        if len(found) != 1:
+        versions = connection.execute(select(schema_table.c.version)).scalars().all()
+        if len(versions) != 1:
             raise CorruptDataError(
-                f"the registry at {self.place} has {len(found)} schema versions instead of one; "
+                f"the registry at {self.place} has {len(versions)} schema versions instead of one; "
                 f"restore it from a backup"
             )
-        return int(found[0])
+        return int(versions[0])
 
 
 def parse_url(url: str) -> URL:
@@ -130,25 +130,25 @@ def parse_url(url: str) -> URL:
     """
     advice = "write sqlite:///path/registry.db or postgresql://user:password@host:5432/database"
     try:
-        found = make_url(url)
-        backend = found.get_backend_name()
+        address = make_url(url)
+        backend = address.get_backend_name()
     except (ArgumentError, ValueError, AttributeError):
         raise ConfigError(f"the registry's address cannot be read; {advice}") from None
     if backend in ("postgresql", "postgres"):
-        if "@" in f"{found.host}{found.database}":
+        if "@" in f"{address.host}{address.database}":
             raise ConfigError(
                 "the registry's address has a second '@'; write %40 for one in a password"
             )
         if find_spec("psycopg") is None:
             raise missing_extra("psycopg", "postgres", "a registry on PostgreSQL")
-        return found.set(drivername="postgresql+psycopg")
+        return address.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise ConfigError(f"no registry on {backend!r}; {advice}")
-    path = found.database or ":memory:"
-    if path.startswith((":memory:", "file:")) or found.host or found.query:
+    path = address.database or ":memory:"
+    if path.startswith((":memory:", "file:")) or address.host or address.query:
         raise ConfigError(f"a registry on SQLite is one file, without options; {advice}")
     # The working directory may change before the next connection is made.
-    return found.set(drivername="sqlite", database=str(Path(path).absolute()))
+    return address.set(drivername="sqlite", database=str(Path(path).absolute()))
 
 
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

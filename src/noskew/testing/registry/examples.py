@@ -7,6 +7,7 @@ from typing import Any
 
 import noskew as ns
 from noskew.definitions.functions import FunctionRef
+from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.definitions.transforms import FunctionTransform
 from noskew.registry.records.certificate import Certificate, PathDifference, PathReport
@@ -94,6 +95,11 @@ def in_python(path: str = "nowhere.at_all:clean", digest: str = "cd" * 16) -> Fu
     """A transform by a function that no module here has."""
     schema = Schema({"origin": str, "departed_at": "timestamp", "dep_delay": float, "late": bool})
     return FunctionTransform("arrow", FunctionRef(path, digest), schema)
+
+
+def text_of(project: Project) -> bytes:
+    """A project as canonical JSON: equal for equal projects, decoded or not."""
+    return canonical_json(project.to_dict())
 
 
 def numbered(version: int) -> Project:

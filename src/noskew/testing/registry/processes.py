@@ -17,7 +17,7 @@ from noskew.definitions.identity import canonical_json
 from noskew.errors import ConflictError
 from noskew.registry.base import Registry
 from noskew.registry.versions import encode_project, items_of
-from noskew.testing.registry.examples import numbered
+from noskew.testing.registry.examples import numbered, text_of
 from noskew.testing.registry.suite import RegistrySuite
 
 Opener = Callable[[], Registry]
@@ -166,7 +166,7 @@ def _check(registry: Registry, version: int) -> None:
     assert current.version == version
     assert current.made is not None
     assert current.made.digest == encode_project(desired)[1]
-    assert current.project.to_dict() == desired.to_dict()
+    assert text_of(current.project) == text_of(desired)
     stored = {(d.kind, d.name): canonical_json(d.data) for d in registry.definitions(_PROJECT)}
     assert stored == {
         (kind, name): canonical_json(item.to_dict()) for kind, name, item in items_of(desired)

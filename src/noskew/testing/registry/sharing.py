@@ -13,7 +13,7 @@ from noskew.registry.records.record import Record
 from noskew.registry.records.streaming import Assignments
 from noskew.registry.records.views import Exemption
 from noskew.registry.training_sets import SavedTrainingSet
-from noskew.testing.registry.examples import delays, departures, numbered, whole
+from noskew.testing.registry.examples import delays, departures, numbered, text_of, whole
 from noskew.testing.registry.suite import AT, RegistrySuite
 
 _ROUNDS, _CALLERS = 6, 4
@@ -103,7 +103,7 @@ class SharingTests(RegistrySuite):
                 assert current.version >= last
                 last = current.version
                 if last:
-                    assert current.project.to_dict() == numbered(last).to_dict()
+                    assert text_of(current.project) == text_of(numbered(last))
             writing.result()
         assert registry.head("flights") == 3 * _ROUNDS
 
@@ -111,7 +111,7 @@ class SharingTests(RegistrySuite):
         registry.apply("flights", whole(), base_version=0, applied_at=AT)
         first = registry.current("flights")
         registry.apply("flights", whole(delays(owner="ana")), base_version=1, applied_at=AT)
-        assert first.project.to_dict() == whole().to_dict()
+        assert text_of(first.project) == text_of(whole())
         assert registry.current("flights").project.views["delays"].owner == "ana"
 
 

@@ -24,7 +24,7 @@ from noskew.registry.plan import plan
 from noskew.registry.records.kinds import CERTIFICATE
 from noskew.registry.training_sets import SavedTrainingSet
 from noskew.registry.versions import encode_project
-from noskew.testing.registry.examples import delays, departures, in_python, whole
+from noskew.testing.registry.examples import delays, departures, in_python, text_of, whole
 from noskew.testing.registry.suite import AT, RegistrySuite
 
 
@@ -50,9 +50,9 @@ class VersionTests(RegistrySuite):
         assert applied.version == 2
         with self.opener(registry)() as other:
             assert other.head("flights") == 2
-            assert other.current("flights").project.to_dict() == second.to_dict()
+            assert text_of(other.current("flights").project) == text_of(second)
             assert other.current("flights").hashes == applied.hashes
-            assert other.version("flights", 1).project.to_dict() == first.to_dict()
+            assert text_of(other.version("flights", 1).project) == text_of(first)
             newest, oldest = other.history("flights")
             assert newest == other.current("flights").made
             assert (oldest.version, oldest.applied_at) == (1, AT)
@@ -80,7 +80,7 @@ class VersionTests(RegistrySuite):
         desired = whole(delays(transform=in_python()))
         registry.apply("flights", desired, base_version=0, applied_at=AT)
         project = registry.current("flights").project
-        assert project.to_dict() == desired.to_dict()
+        assert text_of(project) == text_of(desired)
         assert "nowhere" not in sys.modules
         with pytest.raises(DefinitionError, match=r"nowhere\.at_all:headwind"):
             _ = project.on_demand["headwind"].call
@@ -133,7 +133,7 @@ class VersionTests(RegistrySuite):
                 f"(first), and this plan was made from version {base}; nothing was changed: plan "
                 "again"
             )
-        assert registry.current("flights").project.to_dict() == whole().to_dict()
+        assert text_of(registry.current("flights").project) == text_of(whole())
         assert len(registry.history("flights")) == 1
         assert not issubclass(ConflictError, RegistryError)  # stores raise it, too
         with pytest.raises(ConflictError, match="'other' has no version"):

@@ -25,8 +25,9 @@ from noskew.kernel.conform import conform
 from noskew.kernel.history import KnownAt
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.kernel.values import whole
+from noskew.runners.base import Piece
 from noskew.runners.spark.border import appended, struct_of
-from noskew.runners.spark.tasks import Piece, dealt, together
+from noskew.runners.spark.tasks import dealt, together
 from noskew.stores.offline.base import OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.history import (
@@ -38,7 +39,7 @@ from noskew.training.history import (
 )
 from noskew.training.load_time_warning import earliest
 from noskew.training.row_lookup import RowBuckets
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class HistoryQuery:
 
     # ------------------------------------------------------------ rows of this process
 
-    def of_table(self, spark: SparkProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
+    def of_table(self, spark: RunnerProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
         """The answer for rows of this process, in their order.
 
         Only keys and times leave, and only features come back.
@@ -90,7 +91,7 @@ class HistoryQuery:
             stored |= self._scattered(spark, group, asked)
         return with_features(self.service, rows, stored)
 
-    def _scattered(self, spark: SparkProject, group: _Group, asked: CallerRows) -> StoredFeatures:
+    def _scattered(self, spark: RunnerProject, group: _Group, asked: CallerRows) -> StoredFeatures:
         table = conform(asked.table, group.keys, "rows")
         buckets = RowBuckets([whole(table.column(k)) for k in group.keys], group.buckets)
         table = table.append_column(_TIME, pa.array(asked.t).view(_UTC))
@@ -104,7 +105,7 @@ class HistoryQuery:
         }
         answer = AnswerColumns(kinds, buckets.order)
         at = [start for start, _ in pieces]  # where what comes next of each piece goes
-        for number, answers in spark.runner.scatter(sent, _answer_some, context):
+        for number, answers in spark.runner.run(sent, _answer_some, context):
             values = {n: whole(answers.column(n)) for n in answers.column_names}
             answer.put(np.arange(at[number], at[number] + len(answers)), values)
             at[number] += len(answers)
@@ -131,7 +132,7 @@ class HistoryQuery:
         groups, empty = self._groups(offline)
         if not groups:
             context = self._context(spark, views=[v.name for v in empty], earlier=[], next=None)
-            return spark.runner.map(frame, _answer, context, made=schema)
+            return spark.runner.map(frame, _answer, context, columns=schema)
         moves = [
             {
                 "keys": g.keys.texts(),
@@ -150,7 +151,7 @@ class HistoryQuery:
                 spark, views=names, earlier=earlier, next=None if is_last else moves[i + 1]
             )
             packs = spark.runner.map(
-                packs, _answer, context, made=schema if is_last else None, takes_packs=True
+                packs, _answer, context, columns=schema if is_last else None, takes_packs=True
             )
             earlier = [*earlier, *names]
         return packs
@@ -170,7 +171,7 @@ class HistoryQuery:
     def _features(self) -> list[pa.Field]:
         return [pa.field(c.name, c.dtype.to_arrow()) for c in self.service.columns]
 
-    def _context(self, spark: SparkProject, **more: Any) -> dict[str, Any]:
+    def _context(self, spark: RunnerProject, **more: Any) -> dict[str, Any]:
         return spark.context(
             [self.service],
             service=self.service.name,

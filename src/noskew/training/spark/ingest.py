@@ -34,7 +34,8 @@ from noskew.errors import ConflictError
 from noskew.kernel.conform import conform
 from noskew.kernel.events import SEQUENCE
 from noskew.kernel.transforms.pipeline import BUCKET, Pipeline
-from noskew.runners.spark.tasks import Piece, dealt, partition, together
+from noskew.runners.base import Piece
+from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import Commit, OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.ingest import (
@@ -50,7 +51,7 @@ from noskew.training.ingest import (
 )
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ _WRITTEN, _REFUSED, _READ = "written", "refused", "read"
 
 
 def ingest_parts(
-    spark: SparkProject,
+    spark: RunnerProject,
     view: FeatureView,
     connector: connectors.Connector | None,
     offline: OfflineStore,
@@ -97,7 +98,7 @@ def ingest_parts(
 
 @dataclass(frozen=True)
 class _Parts:
-    spark: SparkProject
+    spark: RunnerProject
     view: FeatureView
     connector: connectors.Connector
     is_pushed: bool
@@ -148,7 +149,7 @@ class _Parts:
             now=self.now,
         )
         written = {}
-        for at, report in self.spark.runner.scatter(tables, _ingest_part, context):
+        for at, report in self.spark.runner.run(tables, _ingest_part, context):
             files, refused = _told(report)
             written[parts[at].token] = ([files], refused)
         return written

@@ -18,17 +18,19 @@ from noskew.addresses import Folders
 from noskew.config import Config
 from noskew.definitions.loading import make_importable
 from noskew.definitions.project import Definitions, Project
+from noskew.errors import RunnerError
 from noskew.project_stores.task_stores import task_stores
+from noskew.runners.base import Runner
 from noskew.runners.spark.runner import SparkRunner
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 
 
 @dataclass(frozen=True)
-class SparkProject:
-    """A project on Spark: what runs tasks, and what they are told of the project."""
+class RunnerProject:
+    """A project on a runner: what runs tasks, and what they are told of the project."""
 
-    runner: SparkRunner
+    runner: Runner
     config: Config
     root: Path
 
@@ -77,6 +79,13 @@ class SparkProject:
 
     def _files(self) -> list[Path]:
         return sorted((self.root / self.config.features).rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class SparkProject(RunnerProject):
+    """A project on Spark, which also takes frames of its own."""
+
+    runner: SparkRunner
 
 
 @dataclass(frozen=True)
@@ -130,12 +139,18 @@ def _make_importable(root: Path, package: str, context: Mapping[str, Any]) -> No
     if not code:
         return
     if context["archive"] and not (root / package).is_dir():
-        from pyspark import SparkFiles
-
-        folder = Path(SparkFiles.get(context["archive"]))
+        folder = _shared(context["archive"])
     if _imported != {str(folder): code}:
         # Anything imported so far may be of other code, even from the same place.
         sys.path[:] = [p for p in sys.path if p != str(folder)]
         _imported.clear()
         _imported[str(folder)] = code
     make_importable(folder, package)
+
+
+def _shared(archive: str) -> Path:
+    """Where a runner has put what was shared: tasks import from it."""
+    for place in sys.path:
+        if Path(place).name == archive:
+            return Path(place)
+    raise RunnerError(f"the runner did not share {archive!r} with its tasks")
