@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from noskew.addresses import OnlineRows
 from noskew.clock import MIN_TIME
+from noskew.kernel.rows.codec import VERSION_BYTES
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
@@ -19,7 +20,8 @@ from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import Screened, Screening
 from noskew.streaming.publish import publisher
-from noskew.streaming.publish.publisher import Remote
+from noskew.streaming.publish.lasting import Lasting
+from noskew.streaming.publish.publisher import Remote, View
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import OnlineServer, SimulatedOnline
@@ -158,6 +160,30 @@ MUTATIONS: Mapping[str, Mutation] = {
 }
 
 
+def nothing_is_lacking(publishing: Lasting) -> None:
+    Remote._begin(publishing)
+    publishing._joined.clear()
+
+
+def published_of_any_generation(publishing: Lasting, view: View, number: int) -> bytes:
+    (row,) = publishing._online.read([OnlineRows(view.prefix).progress(number)])
+    return b"" if row is None else row[:VERSION_BYTES]
+
+
+#: Where the store loses nothing.
+LASTING: Mapping[str, tuple[str, Any]] = {
+    "what was never published is not looked for": ("_begin", nothing_is_lacking),
+    "what is published of rows before counts": ("_published", published_of_any_generation),
+}
+
+
+@pytest.mark.parametrize("fault", list(LASTING))
+def test_a_seed_finds_where_the_store_loses_nothing(fault: str) -> None:
+    name, broken = LASTING[fault]
+    with patch.object(Lasting, name, broken), pytest.raises(AssertionError):
+        play_all((), is_lasting=True)
+
+
 @pytest.mark.parametrize("fault", list(MUTATIONS))
 def test_a_seed_finds(fault: str) -> None:
     where, name, broken, focus = MUTATIONS[fault]
@@ -165,7 +191,7 @@ def test_a_seed_finds(fault: str) -> None:
         play_all(focus)
 
 
-def play_all(focus: Sequence[str]) -> None:
+def play_all(focus: Sequence[str], *, is_lasting: bool = False) -> None:
     """Runs in which that goes wrong which uncovers the fault soonest."""
     for seed in range(_SEEDS):
-        play(seed, focus=focus)
+        play(seed, focus=focus, is_lasting=is_lasting)

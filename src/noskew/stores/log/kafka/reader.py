@@ -260,8 +260,11 @@ class KafkaReader(LogReader):
             raise OffsetLostError(
                 f"{self._name}, partition {partition}: it no longer holds what was read up to "
                 f"{offset} ({error.str()}); it was emptied, replaced or cut since",
-                partition=partition, offset=offset, begin=begin, end=end,
-            )  # fmt: skip
+                partition=partition,
+                offset=offset,
+                begin=begin,
+                end=end,
+            )
 
     def _note(self, error: KafkaError) -> None:
         """Keep an error for a poll that ends in vain; one broker of several may come back."""

@@ -77,11 +77,14 @@ class LocalLog(EventLog):
             for number in range(self._settings.partitions):
                 self._open.append(
                     Partition(
-                        self.path / str(number), clock or SystemClock(), durable=durable,
-                        segment_bytes=segment_bytes, retain_bytes=retain_bytes,
+                        self.path / str(number),
+                        clock or SystemClock(),
+                        durable=durable,
+                        segment_bytes=segment_bytes,
+                        retain_bytes=retain_bytes,
                         retain_micros=retain_micros,
                     )
-                )  # fmt: skip
+                )
             if read(self.path) != self._settings:
                 raise StoreUnavailableError(
                     f"the log {self.path} was replaced while it was opened; open it again"

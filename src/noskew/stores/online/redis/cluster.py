@@ -10,7 +10,7 @@ redirected, and several managed services refuse it. Commands of one key are redi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -41,7 +41,9 @@ class ClusterRedis:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._pools: dict[tuple[Endpoint, float], Pool] = {}
+        self._pools: dict[Endpoint, Pool] = {}
+        #: For questions that wait a part of the time-out only.
+        self._quick_pools: dict[Endpoint, Pool] = {}
         self._nodes: dict[Endpoint, AsyncNode] = {}
         self._cluster = Conversations(address)
         seed = self._pool(self._cluster.seed)
@@ -115,7 +117,7 @@ class ClusterRedis:
         return b" ".join(runs)
 
     def close(self) -> None:
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._quick_pools.values()):
             pool.drop_idle()
         for node in self._nodes.values():
             node.close()
@@ -158,17 +160,12 @@ class ClusterRedis:
         """As ``_exchange``."""
         if len(parts) == 1:
             return [await self._ask(parts[0])]
-        return list(await asyncio.gather(*map(self._ask, parts)))
+        return await asyncio.gather(*map(self._ask, parts))
 
-    async def _ask(self, part: Part) -> Replies:
+    def _ask(self, part: Part) -> Coroutine[None, None, Replies]:
         node = self._node(part.endpoint)
-        if part.within_s is None:
-            return await node.attempt(part.commands, part.count)
-        try:
-            async with asyncio.timeout(part.within_s):
-                return await node.attempt(part.commands, part.count)
-        except TimeoutError as error:
-            raise LateAnswerError(node.address) from error
+        asking = node.attempt(part.commands, part.count)
+        return asking if part.within_s is None else _within(asking, part.within_s, node.address)
 
     def _rows(self, replies: list[object]) -> list[bytes | None]:
         raise_errors(replies, self._address)
@@ -186,16 +183,30 @@ class ClusterRedis:
         return layout
 
     def _pool(self, endpoint: Endpoint, within_s: float | None = None) -> Pool:
-        wait_s = within_s or self._address.timeout_s
-        pool = self._pools.get((endpoint, wait_s))
-        if pool is None:
-            address = replace(self._address.at(*endpoint), timeout_s=wait_s)
-            pool = self._pools.setdefault((endpoint, wait_s), Pool(address))
-        return pool
+        if within_s is not None and within_s != self._address.timeout_s:
+            return self._quick_pool(endpoint, within_s)
+        pool = self._pools.get(endpoint)
+        return pool or self._pools.setdefault(endpoint, Pool(self._address.at(*endpoint)))
+
+    def _quick_pool(self, endpoint: Endpoint, within_s: float) -> Pool:
+        pool = self._quick_pools.get(endpoint)
+        address = replace(self._address.at(*endpoint), timeout_s=within_s)
+        return pool or self._quick_pools.setdefault(endpoint, Pool(address))
 
     def _node(self, endpoint: Endpoint) -> AsyncNode:
         node = self._nodes.get(endpoint)
         return node or self._nodes.setdefault(endpoint, AsyncNode(self._address.at(*endpoint)))
+
+
+async def _within(
+    asking: Coroutine[None, None, Replies], within_s: float, address: Address
+) -> Replies:
+    """Raises LateAnswerError if the replies are not there in so many seconds."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await asking
+    except TimeoutError as error:
+        raise LateAnswerError(address) from error
 
 
 def _pack_gets(keys: Sequence[bytes]) -> list[bytes]:

@@ -7,8 +7,7 @@ are the same conversation, and differ in who carries the bytes (:func:`carry`, :
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
@@ -71,9 +70,7 @@ class Conversations:
             if not parts:
                 return job.replies
             try:
-                with self._waiting_for([part.endpoint for part in parts]):
-                    answers = yield parts
-                job.absorb(parts, answers)
+                job.absorb(parts, (yield from self._sent(parts)))
                 for endpoint in job.take_unloaded():
                     yield from self.call(endpoint, LOAD_ONE)
             except ConnectionLostError as error:
@@ -90,8 +87,7 @@ class Conversations:
         """The reply of one node, in a list. Raises StoreUnavailableError without one."""
         address = self.address.at(*endpoint)
         try:
-            with self._waiting_for([endpoint]):
-                (replies,) = yield [Part(endpoint, [0], command)]
+            (replies,) = yield from self._sent([Part(endpoint, [0], command)])
         except ConnectionLostError as error:
             raise unreachable(address, error) from error
         raise_errors(replies, address)
@@ -113,17 +109,17 @@ class Conversations:
                 survey.take(endpoint, replies)
         self._learn(survey)
 
-    @contextmanager
-    def _waiting_for(self, endpoints: Collection[Endpoint]) -> Iterator[None]:
-        """Take note of which of some nodes answer.
+    def _sent(self, parts: list[Part]) -> Conversation[Answers]:
+        """The replies to parts; takes note of which of their nodes answer.
 
         Raises StoreUnavailableError when one does not, and at once when it did not a moment ago.
         """
+        endpoints = [part.endpoint for part in parts]
         resting = self._silence.admit(endpoints)
         if resting is not None:
             raise silent(self.address.at(*resting))
         try:
-            yield
+            answers = yield parts
         except LateAnswerError as error:
             self._silence.begin((error.address.host, error.address.port))
             raise too_late(error.address) from error
@@ -131,6 +127,7 @@ class Conversations:
             self._silence.end(endpoints)
             raise
         self._silence.end(endpoints)
+        return answers
 
     def _is_to_look(self, job: Job) -> bool:
         """Whether another node may have taken the place of one that is needed and silent."""
