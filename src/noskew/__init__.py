@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from noskew.client import AsyncClient, Client
     from noskew.clock import FixedClock, SystemClock
     from noskew.definitions.aggregation import (
         count,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from noskew.definitions.view import FeatureView
     from noskew.errors import NoskewError
     from noskew.feature_store import FeatureStore
-    from noskew.serving.client import AsyncClient, Client
 
 __version__ = "0.1.0"
 
@@ -85,7 +85,7 @@ _HOMES = {
     "noskew.definitions.view": ("FeatureView",),
     "noskew.errors": ("NoskewError",),
     "noskew.feature_store": ("FeatureStore",),
-    "noskew.serving.client": ("AsyncClient", "Client"),
+    "noskew.client": ("AsyncClient", "Client"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -17,7 +17,6 @@ from noskew.definitions.loading import load_project, make_importable
 from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.intake.pushed import Pushed
 from noskew.intake.tables import sizes
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.project_stores import factories
@@ -39,6 +38,7 @@ from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.runners import Runners
 from noskew.training.training_set import TrainingSet
 from noskew.training.training_sets import TrainingSets
+from noskew.wire.pushed import Pushed
 
 
 class FeatureStore(ProjectStores):

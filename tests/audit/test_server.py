@@ -17,10 +17,10 @@ import yaml
 
 import noskew as ns
 from noskew.answer_log.table import ServedTable
+from noskew.client import Client
 from noskew.clock import FixedClock, to_micros
 from noskew.kernel.keys import encode_key
 from noskew.kernel.online_keys import rows_prefix
-from noskew.serving.client import Client
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from tests.audit.keeping import same

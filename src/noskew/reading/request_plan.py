@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, KeyTypeError, LimitError, nearest
+from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.on_demand import OnDemandFunctions
 from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows.codec import FORMAT, HAS_NEWEST, RowLayout
 from noskew.types import DType
+from noskew.wire.rows import as_columns, as_list
 
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
 
@@ -302,41 +303,3 @@ def _encoder(kind: DType, name: str) -> Encoder:
         return encode_integers(numbers, prefix)  # type: ignore[return-value]
 
     return in_bulk
-
-
-def as_columns(rows: Any) -> dict[str, Any]:
-    """Rows in any form that a read takes, as columns. Raises InputError for other forms."""
-    if isinstance(rows, Mapping):
-        return dict(rows)
-    if isinstance(rows, (list, tuple)):
-        names = {name: None for row in rows for name in row} if _are_mappings(rows) else {}
-        if rows and not names:
-            raise InputError("rows must be mappings such as {'origin': 'JFK'}")
-        return {name: [row.get(name) for row in rows] for name in names}
-    if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.Table):
-        return pa.table(rows).to_pydict()
-    if hasattr(rows, "to_dict"):
-        return pa.Table.from_pandas(rows, preserve_index=False).to_pydict()
-    raise InputError(
-        f"expected columns such as {{'origin': ['JFK', 'EWR']}}, a list of rows, or a frame; "
-        f"got {type(rows).__name__}"
-    )
-
-
-def shown(name: object) -> str:
-    """A caller's name for a message: quoted, and never longer than a line."""
-    text = repr(name)
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _are_mappings(rows: Sequence[Any]) -> bool:
-    return all(isinstance(row, Mapping) for row in rows)
-
-
-def as_list(name: str, values: Any) -> list[Any]:
-    """A column of any form as a list. Raises InputError for what is not a sequence."""
-    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
-        raise InputError(f"{name!r} must be a list of values, got {values!r:.60}")
-    if hasattr(values, "to_pylist"):
-        return values.to_pylist()
-    return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -10,16 +10,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.arrays import nan_for_null, to_numpy
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform_column
-from noskew.kernel.on_demand import Column, to_numpy
+from noskew.kernel.on_demand import Column
 from noskew.kernel.values import valid_of
-from noskew.reading import status
-from noskew.reading.online_features import OnlineFeatures, nan_for_null
 from noskew.reading.request_plan import RequestPlan
 from noskew.reading.view_answer import ViewAnswer
 from noskew.types import DType
+from noskew.wire import status
+from noskew.wire.online_features import OnlineFeatures
 
 
 class OnlineResponse(OnlineFeatures):

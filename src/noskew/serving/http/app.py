@@ -13,17 +13,17 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from noskew.config import ServeConfig
-from noskew.errors import InputError, NoskewError, NotFoundError, StoreError
-from noskew.reading.request_plan import shown
-from noskew.serving.http import arrow_answer, arrow_rows, feast, json_rows, metrics
+from noskew.errors import InputError, NoskewError, NotFoundError, StoreError, shown
+from noskew.serving.http import arrow_rows, feast, json_rows, metrics
 from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.description import description, summary
-from noskew.serving.http.negotiation import FORM, body_kind, expect_method, wants_arrow
+from noskew.serving.http.negotiation import body_kind, expect_method, wants_arrow
 from noskew.serving.http.openapi import openapi
-from noskew.serving.http.problem import JSON, Answer, Refusal, problem
+from noskew.serving.http.problem import Answer, Refusal, problem
 from noskew.serving.http.push import Pushes, pushable
+from noskew.wire.media_types import ARROW, FORM, JSON
 
 log = logging.getLogger("noskew.serving")
 
@@ -33,7 +33,7 @@ _FEATURES: Final = "/features/"
 _SERVICES: Final = "/services/"
 _PUSH: Final = "/push"
 _JSON_HEADERS: Final = [("content-type", JSON)]
-_ARROW_HEADERS: Final = [("content-type", arrow_answer.MEDIA_TYPE)]
+_ARROW_HEADERS: Final = [("content-type", ARROW)]
 _TEXT_HEADERS: Final = [("content-type", "text/plain; charset=utf-8")]
 _HTML_HEADERS: Final = [
     ("content-type", "text/html; charset=utf-8"),
@@ -43,7 +43,7 @@ _HTML_HEADERS: Final = [
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 ]
-_NATIVE: Final = (JSON, arrow_answer.MEDIA_TYPE)
+_NATIVE: Final = (JSON, ARROW)
 
 
 class App:
@@ -143,7 +143,7 @@ class App:
 
     def _rows(self, kind: str, body: bytes, service: CompiledService) -> Any:
         """The rows of a request to the native route, in a form that a reader takes."""
-        if kind == arrow_answer.MEDIA_TYPE:
+        if kind == ARROW:
             return arrow_rows.parse(body, self._limits.max_rows).to_pydict()
         data = json_rows.parse(body)
         if len(data) != 1 or "rows" not in data:

@@ -12,8 +12,8 @@ from noskew.definitions.source import Source
 from noskew.errors import StoreError
 from noskew.intake.group_commit import GroupCommit
 from noskew.intake.logs import Logs, partly
-from noskew.intake.pushed import Pushed
 from noskew.resources import Closing
+from noskew.wire.pushed import Pushed
 
 PartitionMessages = Mapping[int, list[bytes]]
 #: Bodies of up to so many bytes are made messages where they arrive: it takes less than a

@@ -14,20 +14,7 @@ import pyarrow.types as at
 
 from noskew.errors import LimitError
 from noskew.serving.http.problem import Refusal
-
-_SCALARS = (
-    at.is_boolean,
-    at.is_integer,
-    at.is_floating,
-    at.is_decimal,
-    at.is_timestamp,
-    at.is_date,
-    at.is_string,
-    at.is_large_string,
-    at.is_binary,
-    at.is_large_binary,
-)
-_LISTS = (at.is_list, at.is_large_list, at.is_fixed_size_list)
+from noskew.wire.arrow_types import is_accepted, is_list
 
 
 def parse(body: bytes, max_rows: int) -> pa.Table:
@@ -52,13 +39,6 @@ def parse(body: bytes, max_rows: int) -> pa.Table:
     return table
 
 
-def is_accepted(kind: pa.DataType) -> bool:
-    """Whether columns of an Arrow type are taken: scalars and lists of them."""
-    if any(is_list(kind) for is_list in _LISTS):
-        kind = kind.value_type
-    return at.is_null(kind) or any(is_kind(kind) for is_kind in _SCALARS)
-
-
 def _check_type(field: pa.Field) -> None:
     if not is_accepted(field.type):
         raise Refusal(
@@ -71,7 +51,7 @@ def _check_type(field: pa.Field) -> None:
 def _check_nulls(table: pa.Table, most: int) -> None:
     """Refuse lists of nulls, which take no bytes, with more items than the body has bytes."""
     for column in table.columns:
-        if any(is_list(column.type) for is_list in _LISTS) and at.is_null(column.type.value_type):
+        if is_list(column.type) and at.is_null(column.type.value_type):
             items = pc.sum(pc.list_value_length(column)).as_py() or 0
             if items > most:
                 raise Refusal(400, f"a column of the body stands for {items} nulls")

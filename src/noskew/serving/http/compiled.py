@@ -14,11 +14,10 @@ from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
-from noskew.errors import DefinitionError, InputError, NoskewError, TransformError, unknown
+from noskew.errors import DefinitionError, InputError, NoskewError, TransformError, shown, unknown
 from noskew.kernel.rows.codec import pack_rows, version_bytes
 from noskew.kernel.state import empty
 from noskew.reading.reader import OnlineReader
-from noskew.reading.request_plan import shown
 from noskew.reading.view_answer import answer
 from noskew.registry.versions import Applied
 from noskew.serving.http.arrow_answer import ArrowAnswer

@@ -11,7 +11,7 @@ name, join keys first::
 As there, what has no event time of its own (join keys, on-demand features, rows not found) has
 that of the epoch, and request fields are not given back. Unlike there, a null has the status
 ``NULL_VALUE`` and a value older than its ``max_age`` ``OUTSIDE_MAX_AGE``; values have the forms of
-:mod:`noskew.serving.http.json_answer`, so timestamps are ISO 8601 and NaN is a string. Source:
+:mod:`noskew.wire.json_values`, so timestamps are ISO 8601 and NaN is a string. Source:
 Feast's ``feature_server.py``, ``utils.py`` and ``ServingService.proto``.
 """
 
@@ -28,13 +28,12 @@ from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView, Selection
-from noskew.errors import DefinitionError, InputError, nearest, unknown
-from noskew.reading import status
-from noskew.reading.request_plan import shown
+from noskew.errors import DefinitionError, InputError, nearest, shown, unknown
 from noskew.reading.response import OnlineResponse
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.json_answer import dumps_values
 from noskew.serving.http.problem import Refusal
+from noskew.wire import status
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _STATUSES = {

@@ -1,7 +1,7 @@
 """``POST /push``: the request of Feast's Python feature server.
 
 Takes ``{"push_source_name": "orders", "df": {"user": [1], …}}``: the name of a source, and a list
-for each of its columns, in the forms of :mod:`noskew.serving.http.json_rows`. Answers 200 and the
+for each of its columns, in the forms of :mod:`noskew.wire.json_values`. Answers 200 and the
 body of ``POST /push/{source}``, where Feast's server answers ``null``.
 
 What is pushed goes online and offline alike, whatever ``to`` says, so ``"offline"`` is refused;
@@ -17,8 +17,7 @@ from typing import Any
 
 import msgspec
 
-from noskew.errors import InputError
-from noskew.reading.request_plan import shown
+from noskew.errors import InputError, shown
 from noskew.serving.http.problem import Refusal
 
 _TO = ("online", "online_and_offline")

@@ -11,7 +11,7 @@ The items of every list stand for the rows of the request, in its order. A featu
 all have one status has that instead of a list of it. ``?metadata=full`` adds ``"versions"``: for
 each view and row ``{"known_time": "…", "number": 3}`` or null.
 
-Values have the forms of :mod:`noskew.serving.http.json_rows`. ``null`` is null and nothing else:
+Values have the forms of :mod:`noskew.wire.json_values`. ``null`` is null and nothing else:
 NaN and the infinities are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``. Numbers are
 the shortest that read back as the same float64 (float32 values are given as the float64 they
 equal, integers in full), so -0.0 and the last bit survive any parser that reads doubles.
@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 
 from noskew.clock import MICROS_PER_SECOND, to_text
 from noskew.definitions.view import FeatureView
-from noskew.reading import status
 from noskew.reading.request_plan import RequestPlan, Wanted
 from noskew.reading.response import OnlineResponse
 from noskew.reading.view_answer import ViewAnswer
+from noskew.wire import status
 
 #: From so many rows on, a column goes to the encoder as an array.
 _MANY = 9

@@ -1,45 +1,18 @@
-"""JSON rows: what a caller sends as JSON, as columns of the types that a service takes.
-
-=========  ============================================================================
-type       in JSON
-=========  ============================================================================
-bool       ``true``, ``false``
-integers   numbers without a fraction
-floats     numbers, or ``"NaN"``, ``"Infinity"``, ``"-Infinity"``
-string     strings
-bytes      strings of base64
-timestamp  strings of ISO 8601 with an offset or ``Z``
-date       strings ``"2013-06-01"``
-decimal    strings ``"12.50"``, or integers
-list,      arrays
-vector
-null       ``null``
-=========  ============================================================================
-
-The answers use the same forms (:mod:`noskew.serving.http.json_answer`).
-"""
+"""JSON rows: what a caller sends as JSON, as columns of the types that a service takes."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from decimal import InvalidOperation
 from typing import Any
 
 import orjson
 
-from noskew.clock import to_datetime, to_micros
-from noskew.errors import InputError, KeyTypeError, SchemaMismatchError
-from noskew.reading.request_plan import RequestPlan, shown
+from noskew.errors import InputError, KeyTypeError, SchemaMismatchError, shown
+from noskew.reading.request_plan import RequestPlan
 from noskew.serving.http.problem import Refusal
 from noskew.types import DType
-
-#: Numbers that JSON has no literal for, by the strings that stand for them.
-SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-
-Convert = Callable[[Any], Any]
+from noskew.wire.json_values import converter
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -98,54 +71,3 @@ class JsonRows:
             raise kind(
                 f"the {what} {name!r} must be {self._kinds[name]}, got {shown(value)}: {error}"
             ) from error
-
-
-def converter(kind: DType) -> Convert | None:
-    """What turns a JSON value into one of a type; None where they are the same."""
-    if kind.item is not None:
-        item = converter(kind.item)
-        return None if item is None else lambda v: _each(item, v)
-    return _CONVERTERS.get(kind.kind)
-
-
-def _each(convert: Convert, values: Any) -> Any:
-    if not isinstance(values, list):
-        return values
-    return [None if v is None else convert(v) for v in values]
-
-
-def _bytes(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"not base64: {error}") from error
-
-
-def _decimal(value: Any) -> Any:
-    if isinstance(value, float):
-        raise ValueError("a number with a fraction is not exact; send it as a string")
-    return Decimal(value) if type(value) in (str, int) else value
-
-
-def _timestamp(value: Any) -> Any:
-    return to_datetime(to_micros(value)) if isinstance(value, str) else value
-
-
-def _date(value: Any) -> Any:
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
-def _float(value: Any) -> Any:
-    return SPECIAL.get(value, value) if isinstance(value, str) else value
-
-
-_CONVERTERS: dict[str, Convert] = {
-    "bytes": _bytes,
-    "decimal": _decimal,
-    "date": _date,
-    "timestamp": _timestamp,
-    "float32": _float,
-    "float64": _float,
-}

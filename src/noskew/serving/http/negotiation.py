@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from noskew.reading.request_plan import shown
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
-from noskew.serving.http.problem import JSON, Refusal
-
-#: Feast's own examples send no media type, which curl turns into that of a form.
-FORM = "application/x-www-form-urlencoded"
+from noskew.errors import shown
+from noskew.serving.http.problem import Refusal
+from noskew.wire.media_types import ARROW, JSON
 
 
 def expect_method(scope: Any, method: str) -> None:
@@ -50,11 +47,11 @@ def wants_arrow(accept: str) -> bool:
         return False
     offered = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for kind in offered:
-        if kind == MEDIA_TYPE:
+        if kind == ARROW:
             return True
         if kind in (JSON, "*/*", "application/*"):
             return False
-    raise Refusal(406, f"no answer of {shown(accept)} can be given", valid=[JSON, MEDIA_TYPE])
+    raise Refusal(406, f"no answer of {shown(accept)} can be given", valid=[JSON, ARROW])
 
 
 def refuse_other_sites(headers: Any) -> None:

@@ -1,7 +1,7 @@
 """``POST /push/{source}``: append events to the log of a streaming source.
 
 Takes ``{"rows": …}``, as columns or as a list of rows in the forms of
-:mod:`noskew.serving.http.json_rows`, or an Arrow IPC stream; with every column of the source's
+:mod:`noskew.wire.json_values`, or an Arrow IPC stream; with every column of the source's
 schema (other columns are left out). Answers ``202`` as soon as the events are durable::
 
     {"appended": 2, "offsets": {"0": 17}}
@@ -26,26 +26,24 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 import pyarrow as pa
 
 from noskew.config import ServeConfig
 from noskew.definitions import connectors
 from noskew.definitions.project import Project
 from noskew.definitions.source import Source
-from noskew.errors import InputError, NoskewError, NotFoundError, StoreError, unknown
+from noskew.errors import InputError, NoskewError, NotFoundError, StoreError, shown, unknown
 from noskew.intake.logs import local_log
-from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views
-from noskew.reading.request_plan import shown
 from noskew.serving.http import arrow_rows, feast_push, json_rows, source_rows
 from noskew.serving.http.appends import Appends
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.backend import Backend
 from noskew.serving.http.body import Bodies
-from noskew.serving.http.negotiation import FORM, body_kind, expect_method, refuse_other_sites
-from noskew.serving.http.problem import JSON, Answer, Refusal, problem
+from noskew.serving.http.negotiation import body_kind, expect_method, refuse_other_sites
+from noskew.serving.http.problem import Answer, Refusal, problem
+from noskew.wire.media_types import ARROW, FORM, JSON
+from noskew.wire.pushed import pushed_body
 
 PushedRows = Callable[[], pa.Table]
 #: Reads a body of a media type: the source it is for, and what makes its rows.
@@ -72,7 +70,7 @@ class Pushes:
             source = _source(project, name)
             return source, partial(self._rows, kind, body, source)
 
-        return await self._answer(scope, proto, start, (JSON, MEDIA_TYPE), parse)
+        return await self._answer(scope, proto, start, (JSON, ARROW), parse)
 
     async def feast(self, scope: Any, proto: Any, start: float) -> Answer:
         """``POST /push``, as Feast has it."""
@@ -116,7 +114,7 @@ class Pushes:
             if wait_s is not None and views is not None:
                 pushed = await self._poll.until_readable(views, pushed, wait_s)
             status = 200 if pushed.readable else accepted
-            answer: Answer = (status, [("content-type", JSON)], encode(count, pushed))
+            answer: Answer = (status, [("content-type", JSON)], pushed_body(count, pushed))
         except NoskewError as error:
             answer = self._problem(error, source)
         self._metrics.answered(route, "", answer[0], start)
@@ -126,7 +124,7 @@ class Pushes:
         return online_views(self._backend.project, source, project.views.values())
 
     def _rows(self, kind: str, body: bytes, source: Source) -> pa.Table:
-        if kind == MEDIA_TYPE:
+        if kind == ARROW:
             return arrow_rows.parse(body, self._limits.max_rows)
         data = json_rows.parse(body)
         if len(data) != 1 or "rows" not in data:
@@ -179,18 +177,6 @@ def waiting(query: str) -> float | None:
             f"{shown(asked['wait_s'])}",
         )
     return seconds
-
-
-def encode(count: int, pushed: Pushed) -> bytes:
-    """The body of the answer to a push of ``count`` rows."""
-    told: dict[str, Any] = {
-        "appended": count,
-        "offsets": {str(partition): offset for partition, offset in pushed.items()},
-    }
-    if pushed.readable is not None:
-        told["readable"] = pushed.readable
-        told["behind"] = pushed.behind
-    return orjson.dumps(told)
 
 
 def _unknown(query: str) -> Refusal:

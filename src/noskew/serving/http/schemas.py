@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from noskew.serving.http.problem import JSON
 from noskew.types import DType
+from noskew.wire.media_types import JSON
 
 JsonSchema = dict[str, Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from noskew.definitions.source import Source
-from noskew.errors import InputError, LimitError, SchemaMismatchError
-from noskew.reading.request_plan import as_columns, as_list, shown
-from noskew.serving.http.json_rows import Convert, converter
+from noskew.errors import InputError, LimitError, SchemaMismatchError, shown
+from noskew.wire.json_values import Convert, converter
+from noskew.wire.rows import as_columns, as_list
 
 
 def table(source: Source, rows: Any, max_rows: int) -> pa.Table:
