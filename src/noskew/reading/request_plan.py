@@ -152,18 +152,18 @@ class RequestPlan:
         Takes a mapping of columns, a list of mappings, or a frame. Raises InputError,
         KeyTypeError or LimitError.
         """
-        columns = rows if type(rows) is dict else as_columns(rows)
+        if isinstance(rows, (list, tuple)):
+            self._check_count(len(rows))
+        columns = rows if type(rows) is dict else as_columns(rows, self.takes)
         if not columns and isinstance(rows, (list, tuple)):
             columns = {n: [] for n in (*self.keys, *self.request_fields)}  # no rows, no names
         sizes = set()
         for name in columns:
-            if name not in self.accepted:
-                raise InputError(
-                    f"feature service {self.service.name!r} takes no {shown(name)}; "
-                    f"{nearest(str(name)[:128], self.accepted)}"
-                )
+            self.takes(name)
             values = columns[name]
             if type(values) is not list:
+                if columns is rows:  # which is the caller's, and stays what it is
+                    columns = dict(rows)
                 values = columns[name] = as_list(name, values)
             sizes.add(len(values))
         if len(columns) != len(self.accepted):
@@ -179,9 +179,21 @@ class RequestPlan:
                 + ", ".join(f"{n!r} has {len(v)}" for n, v in columns.items())
             )
         n = sizes.pop() if sizes else 0
+        self._check_count(n)
+        return columns, n
+
+    def takes(self, name: str) -> bool:
+        """True for a join key or a request field. Raises InputError for other names."""
+        if name not in self.accepted:
+            raise InputError(
+                f"feature service {self.service.name!r} takes no {shown(name)}; "
+                f"{nearest(str(name)[:128], self.accepted)}"
+            )
+        return True
+
+    def _check_count(self, n: int) -> None:
         if n > self.max_rows:
             raise LimitError(f"{n} rows in one request; at most {self.max_rows} are answered")
-        return columns, n
 
     def store_keys(self, columns: Mapping[str, Sequence[Any]]) -> list[bytes | None]:
         """Store keys of all views' rows, view after view; None for a row with a null key."""
