@@ -7,21 +7,26 @@ columns without buffers. Only layouts whose values are about as large as their b
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as at
 
-from noskew.errors import LimitError
+from noskew.errors import LimitError, NoskewError
 from noskew.serving.http.problem import Refusal
 from noskew.wire.arrow_types import is_accepted, is_list
 
 
-def parse(body: bytes, max_rows: int) -> pa.Table:
-    """A body as a table. Raises Refusal (400) for other bytes, LimitError for too many rows."""
+def parse(body: bytes, max_rows: int, takes: Callable[[str], bool] = lambda name: True) -> pa.Table:
+    """A body as a table. Raises Refusal (400) for other bytes, LimitError for too many rows.
+
+    ``takes`` raises for a column's name that is not taken, before any column is read.
+    """
     try:
         with pa.ipc.open_stream(body) as reader:
             for field in reader.schema:
+                takes(field.name)
                 _check_type(field)
             _refuse_compression(body)
             table = reader.read_all()
@@ -30,7 +35,7 @@ def parse(body: bytes, max_rows: int) -> pa.Table:
         table.validate(full=True)
         _check_nulls(table, len(body))
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, (Refusal, LimitError)):
+        if isinstance(error, NoskewError):
             raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise Refusal(400, f"the body is not an Arrow IPC stream: {reason}") from error

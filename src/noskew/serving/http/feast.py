@@ -29,6 +29,7 @@ from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView, Selection
 from noskew.errors import DefinitionError, InputError, nearest, shown, unknown
+from noskew.reading.request_plan import RequestPlan
 from noskew.reading.response import OnlineResponse
 from noskew.serving.http.compiled import CompiledService, Snapshot
 from noskew.serving.http.json_answer import dumps_values
@@ -85,12 +86,10 @@ def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
     return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _made(chosen, full, p))
 
 
-def encode(
-    response: OnlineResponse, service: CompiledService, chosen: Sequence[str] | None
-) -> bytes:
+def encode(response: OnlineResponse, plan: RequestPlan, chosen: Sequence[str] | None) -> bytes:
     """The body of the answer; ``chosen``: the features that were asked for, if by name."""
-    keys = list(service.plan.keys)
-    columns = service.service.columns
+    keys = list(plan.keys)
+    columns = plan.service.columns
     if chosen is not None:
         wanted = set(chosen)
         columns = tuple(c for c in columns if f"{c.origin.name}:{c.feature}" in wanted)
@@ -115,8 +114,8 @@ def encode(
 
 
 def _values(response: OnlineResponse) -> dict[str, list[Any]]:
-    made = response.to_dict()
-    return {name: made[name] for name in response.feature_names}
+    columns = response.to_dict()
+    return {name: columns[name] for name in response.feature_names}
 
 
 def _times(response: OnlineResponse) -> Mapping[str, list[str]]:

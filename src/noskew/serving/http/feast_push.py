@@ -23,7 +23,7 @@ from noskew.serving.http.problem import Refusal
 _TO = ("online", "online_and_offline")
 
 
-class FeastPush(msgspec.Struct, forbid_unknown_fields=True):
+class FeastPushBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request."""
 
     push_source_name: str
@@ -33,10 +33,10 @@ class FeastPush(msgspec.Struct, forbid_unknown_fields=True):
     transform_on_write: bool = True
 
 
-def parse(body: bytes) -> FeastPush:
+def parse(body: bytes) -> FeastPushBody:
     """Read a body. Raises Refusal (400) if it is not JSON, InputError for what is not taken."""
     try:
-        request = msgspec.json.decode(body, type=FeastPush)
+        request = msgspec.json.decode(body, type=FeastPushBody)
     except msgspec.ValidationError as error:
         raise InputError(f"push: {str(error)[:300]}") from error
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:

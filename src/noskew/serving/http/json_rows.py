@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import InvalidOperation
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -15,28 +16,40 @@ from noskew.types import DType
 from noskew.wire.json_values import converter
 
 
-def parse(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object. Raises Refusal (400) for other JSON, or for what is none."""
+def rows_of(body: bytes, names: Iterable[str]) -> Any:
+    """The member ``rows`` of a body. ``names``: of columns, as an example for who errs.
+
+    Raises Refusal (400) for what is no JSON, InputError for JSON of another form.
+    """
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from error
+    if type(data) is dict and len(data) == 1 and "rows" in data:
+        return data["rows"]
+    example = ", ".join(f'"{name}": […]' for name in sorted(names))
     if type(data) is not dict:
         raise InputError(
-            f"the body must be a JSON object such as "
-            f'{{"rows": {{"origin": ["JFK"]}}}}, got {type(data).__name__}'
+            f'the body must be a JSON object such as {{"rows": {{{example}}}}}, got '
+            f"{type(data).__name__}"
         )
-    return data
+    raise InputError(
+        f"the body must have the one member 'rows', such as {{\"rows\": {{{example}}}}}; got "
+        f"{', '.join(shown(n) for n in islice(data, 5)) or 'none'}"
+    )
 
 
 class JsonRows:
     """Turns the columns of a JSON request into what a reader of one service takes.
 
-    Raises KeyTypeError or SchemaMismatchError for strings that are not what they stand for.
-    Values of other types pass: the reader judges them, as it does in process.
+    Names and counts are those of the plan before any value is looked at. Raises what
+    :meth:`RequestPlan.columns_of` does, and KeyTypeError or SchemaMismatchError for strings that
+    are not what they stand for. Values of other types pass: the reader judges them, as it does in
+    process.
     """
 
     def __init__(self, plan: RequestPlan) -> None:
+        self._plan = plan
         keys = {n: k for n, k in plan.keys.items() if k.kind == "bytes"}
         self._keys = {n: converter(k) for n, k in keys.items()}
         fields = {n: converter(k) for n, k in plan.request_fields.items()}
@@ -47,14 +60,11 @@ class JsonRows:
     def columns(self, rows: Any) -> Any:
         """``rows`` (columns, or a list of rows) with strings turned into what they stand for."""
         if not self._converts:
-            return rows
-        if isinstance(rows, dict):
-            return {n: self._column(n, v) if isinstance(v, list) else v for n, v in rows.items()}
-        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
-            return [{n: self._value(n, v) for n, v in row.items()} for row in rows]
-        return rows
+            return rows  # the reader looks at names and counts first, too
+        columns, _ = self._plan.columns_of(rows)
+        return {name: self._column(name, values) for name, values in columns.items()}
 
-    def _column(self, name: str, values: list[Any]) -> list[Any]:
+    def _column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         if name not in self._keys and name not in self._fields:
             return values
         return [self._value(name, v) for v in values]

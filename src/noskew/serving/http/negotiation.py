@@ -10,15 +10,14 @@ from noskew.serving.http.problem import Refusal
 from noskew.wire.media_types import ARROW, JSON
 
 
-def expect_method(scope: Any, method: str) -> None:
-    """Raise Refusal (405) for another method than the one that a route takes."""
-    asked = scope.method
-    if asked == method or (asked == "HEAD" and method == "GET"):
+def expect_method(method: str, taken: str | None) -> None:
+    """Raise Refusal (405) for another method than the one that a route takes; None: any."""
+    if taken is None or method == taken or (method == "HEAD" and taken == "GET"):
         return
-    allowed = "GET, HEAD" if method == "GET" else method
+    allowed = "GET, HEAD" if taken == "GET" else taken
     raise Refusal(
         405,
-        f"this route takes {allowed}, not {shown(asked)}",
+        f"this route takes {allowed}, not {shown(method)}",
         valid=allowed.split(", "),
         headers=[("allow", allowed)],
     )
