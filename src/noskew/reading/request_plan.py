@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown
+from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown, unknown
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.on_demand import OnDemandFunctions
 from noskew.kernel.online_keys import heartbeat_key, rows_prefix
@@ -124,6 +125,21 @@ class RequestPlan:
         self._lone = _lone_key(self._alone, self.keys) if len(self.accepted) == 1 else None
         if max_rows < 1:
             self._lone = None
+        #: For each view the masked features, and for each on-demand function the masked outputs.
+        self.masked: Mapping[str, Mapping[str, DType]] = {}
+
+    def masking(self, names: Set[str]) -> RequestPlan:
+        """The same plan with some of its columns masked. Raises NotFoundError for other names."""
+        masked: dict[str, dict[str, DType]] = {}
+        for name in names:
+            if name not in self.names:
+                raise unknown("feature", name, self.names, where=f"service {self.service.name!r}")
+        for c in self.service.columns:
+            if c.name in names:
+                masked.setdefault(c.origin.name, {})[c.feature] = c.dtype
+        plan = copy(self)
+        plan.masked = masked
+        return plan
 
     def lone_key(self, rows: Any) -> bytes | None:
         """The store key of one row, for a service of one view and one key; else None.
