@@ -67,12 +67,12 @@ class RemoteResponse(OnlineFeatures):
         try:
             with pa.ipc.open_stream(body) as reader:
                 self._table = reader.read_all().combine_chunks()
-            told = {k.decode(): v.decode() for k, v in self._table.schema.metadata.items()}
-            self._service, self.t = told["noskew.service"], int(told["noskew.t"])
-            self._features = int(told["noskew.features"])
-            self._views: list[str] = orjson.loads(told["noskew.views"])
-            inputs: list[str] = orjson.loads(told["noskew.inputs"])
-            self._names: list[str] = orjson.loads(told["noskew.statuses"])
+            metadata = {k.decode(): v.decode() for k, v in self._table.schema.metadata.items()}
+            self._service, self.t = metadata["noskew.service"], int(metadata["noskew.t"])
+            self._features = int(metadata["noskew.features"])
+            self._views: list[str] = orjson.loads(metadata["noskew.views"])
+            inputs: list[str] = orjson.loads(metadata["noskew.inputs"])
+            self._names: list[str] = orjson.loads(metadata["noskew.statuses"])
         except (
             pa.ArrowInvalid,
             pa.ArrowException,

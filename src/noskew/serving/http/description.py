@@ -40,11 +40,11 @@ def description(service: FeatureService) -> dict[str, Any]:
 
 def _feature(column: ServiceColumn) -> dict[str, Any]:
     origin = column.origin
-    told = {"name": column.name, "type": str(column.dtype)}
+    members = {"name": column.name, "type": str(column.dtype)}
     if isinstance(origin, FeatureView):
         feature = origin.features[column.feature]
-        return {**told, "view": origin.name, "description": feature.describe()}
-    return {**told, "on_demand": origin.name, "description": f"computed by {origin.name}"}
+        return {**members, "view": origin.name, "description": feature.describe()}
+    return {**members, "on_demand": origin.name, "description": f"computed by {origin.name}"}
 
 
 def _view(view: FeatureView) -> dict[str, Any]:

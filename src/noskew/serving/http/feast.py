@@ -76,14 +76,14 @@ def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
     """The compiled service that answers a request. Raises NotFoundError or InputError."""
     full = request.full_feature_names
     if request.feature_service is not None:
-        found = snapshot.service(request.feature_service)
-        if full == found.service.full_names:
-            return found
+        service = snapshot.service(request.feature_service)
+        if full == service.service.full_names:
+            return service
         return snapshot.ad_hoc(
-            (request.feature_service, str(full)), lambda _: _renamed(found.service, full)
+            (request.feature_service, str(full)), lambda _: _renamed(service.service, full)
         )
     chosen = tuple(request.features or ())
-    return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _made(chosen, full, p))
+    return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _selected(chosen, full, p))
 
 
 def encode(response: OnlineResponse, plan: RequestPlan, chosen: Sequence[str] | None) -> bytes:
@@ -137,7 +137,7 @@ def _renamed(service: FeatureService, full: bool) -> FeatureService:
     return _service(service.name, [*service.selections, *service.on_demand], full)
 
 
-def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService:
+def _selected(chosen: Sequence[str], full: bool, project: Project) -> FeatureService:
     """A service of ``view:feature`` references; on-demand functions are taken whole."""
     by_origin: dict[str, list[str]] = {}
     for reference in dict.fromkeys(chosen):
@@ -148,7 +148,7 @@ def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService
                 f"{nearest(reference[:128], project.views)}"
             )
         by_origin.setdefault(origin, []).append(feature)
-    found: list[Selection | OnDemand] = []
+    selected: list[Selection | OnDemand] = []
     for origin, features in by_origin.items():
         owner = project.views.get(origin) or project.on_demand.get(origin)
         if owner is None:
@@ -159,8 +159,8 @@ def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService
             if feature not in offered:
                 name = feature if len(feature) <= 128 else shown(feature)
                 raise unknown("feature", name, offered, where=f"{origin!r}")
-        found.append(owner[tuple(features)] if isinstance(owner, FeatureView) else owner)
-    return _service("get_online_features", found, full)
+        selected.append(owner[tuple(features)] if isinstance(owner, FeatureView) else owner)
+    return _service("get_online_features", selected, full)
 
 
 def _service(name: str, features: Sequence[Any], full: bool) -> FeatureService:

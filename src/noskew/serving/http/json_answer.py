@@ -83,7 +83,7 @@ class JsonAnswer:
         return b"".join(parts)
 
     def _features(self, response: OnlineResponse, complete: bool) -> bytes:
-        found: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         many = len(response) >= _MANY
         sure = many and not self._computes
         for view, wanted in self._stored:
@@ -91,20 +91,20 @@ class JsonAnswer:
             finite = answer.finite_arrays(wanted) if many else None
             sure = sure and finite is not None
             if finite is not None:
-                found.update(finite)
+                columns.update(finite)
             elif many:
-                found.update(_arrays(answer, wanted))
+                columns.update(_arrays(answer, wanted))
             else:
-                answer.fill(found, wanted)
+                answer.fill(columns, wanted)
         if self._computes:
             for c in self._plan.service.columns:
                 if not isinstance(c.origin, FeatureView):
-                    found[c.name] = response.outputs[c.origin.name][c.feature].items()
+                    columns[c.name] = response.outputs[c.origin.name][c.feature].items()
         if not self._plan.in_order:
-            found = {n: found[n] for n in self._plan.names}
+            columns = {n: columns[n] for n in self._plan.names}
         if sure:
-            return orjson.dumps(found, option=_OPTIONS)
-        return dumps_values(found, nulls=0 if complete else None)
+            return orjson.dumps(columns, option=_OPTIONS)
+        return dumps_values(columns, nulls=0 if complete else None)
 
     def _one_row(self, response: OnlineResponse, parts: list[bytes]) -> bytes | None:
         """The answer for one row of finite numbers, all of them present; None for another.
@@ -155,14 +155,14 @@ def _whole_row(plan: RequestPlan) -> list[bytes] | None:
     if plan.computes or not plan.in_order or views != [v.view.name for v in plan.views]:
         return None
     mark = "\0"  # in no name
-    told = {
+    example = {
         "service": plan.service.name,
         "t": mark,
         "features": {name: [mark] for name in plan.names},
         "statuses": dict.fromkeys(plan.names, status.NAMES[status.PRESENT]),
         "event_times": {view: [mark] for view in views},
     }
-    pieces = orjson.dumps(told).split(orjson.dumps(mark))
+    pieces = orjson.dumps(example).split(orjson.dumps(mark))
     return [part for piece in pieces for part in (piece, b"")][:-1]
 
 

@@ -107,7 +107,7 @@ def _request_schema(service: FeatureService, limits: ServeConfig) -> JsonSchema:
 
 
 def _answer_schema(service: FeatureService) -> JsonSchema:
-    told = {f["name"]: f["description"] for f in description(service)["features"]}
+    meanings = {f["name"]: f["description"] for f in description(service)["features"]}
     name_or_list = {
         "oneOf": [
             {"$ref": "#/components/schemas/Status"},
@@ -115,7 +115,7 @@ def _answer_schema(service: FeatureService) -> JsonSchema:
         ]
     }
     features = {
-        c.name: {"type": "array", "items": value_schema(c.dtype), "description": told[c.name]}
+        c.name: {"type": "array", "items": value_schema(c.dtype), "description": meanings[c.name]}
         for c in service.columns
     }
     moment = {"type": ["string", "null"], "format": "date-time"}

@@ -129,7 +129,7 @@ def _path(name: str, summary: str, content: JsonSchema, answers: JsonSchema) -> 
             "summary": summary,
             "parameters": _PARAMETERS,
             "requestBody": {"required": True, "content": content},
-            "responses": {**answers, **problems(*sorted(codes), told=_PROBLEMS)},
+            "responses": {**answers, **problems(*sorted(codes), meanings=_PROBLEMS)},
         }
     }
 

@@ -170,7 +170,7 @@ def _source(project: Project, name: str) -> Source:
     """The source to push to. Raises NotFoundError, or InputError for one that takes no pushes."""
     source = project.sources.get(name)
     if source is None:
-        told = name if len(name) <= 128 else shown(name)
-        raise unknown("source to push to", told, pushable(project))
+        quoted = name if len(name) <= 128 else shown(name)
+        raise unknown("source to push to", quoted, pushable(project))
     local_log(source)
     return source

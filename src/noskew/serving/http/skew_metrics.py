@@ -46,20 +46,20 @@ class SkewMetrics(Collector):
         """The metrics as they were read last."""
         records = self._records
         for name, about in COUNTS.items():
-            made = GaugeMetricFamily(
+            family = GaugeMetricFamily(
                 f"noskew_skew_{name}", f"{about} In the last audit.", labels=("service", "feature")
             )
             for record in records:
                 for feature, counts in record.data["features"].items():
-                    made.add_metric([record.key, feature], counts[name])
-            yield made
+                    family.add_metric([record.key, feature], counts[name])
+            yield family
         yield _times(records, "time", "When the last audit was made.", "at")
         yield _times(records, "until", "Up to when it looked at what was served.", "until")
 
 
 def _times(records: Sequence[Record], name: str, about: str, key: str) -> GaugeMetricFamily:
-    made = GaugeMetricFamily(f"noskew_skew_audit_{name}_seconds", about, labels=("service",))
+    family = GaugeMetricFamily(f"noskew_skew_audit_{name}_seconds", about, labels=("service",))
     for record in records:
         data: dict[str, Any] = record.data
-        made.add_metric([record.key], data[key] / MICROS_PER_SECOND)
-    return made
+        family.add_metric([record.key], data[key] / MICROS_PER_SECOND)
+    return family
