@@ -98,8 +98,8 @@ def pages() -> dict[str, str]:
                 "noskew.training.training_set:TrainingSet",
                 "noskew.training.spark.training_set:SparkTrainingSet",
                 "noskew.reading.reader:OnlineReader",
-                "noskew.reading.online_features:OnlineFeatures",
-                "noskew.intake.pushed:Pushed",
+                "noskew.wire.online_features:OnlineFeatures",
+                "noskew.wire.pushed:Pushed",
                 "noskew.training.ingest:IngestReport",
                 "noskew.training.materialize:Materialized",
                 "noskew.training.compact:Compacted",
@@ -401,16 +401,16 @@ def _http() -> str:
         "`/openapi.json` and `/docs`. These are the forms of bodies.",
     ]
     for module, title in (
-        ("json_rows", "JSON requests"),
-        ("json_answer", "JSON answers"),
-        ("arrow_rows", "Arrow requests"),
-        ("arrow_answer", "Arrow answers"),
-        ("feast", "Feast's shape"),
-        ("push", "Push"),
-        ("feast_push", "Feast's push"),
-        ("problem", "Errors"),
+        ("wire.json_values", "JSON values"),
+        ("serving.http.json_answer", "JSON answers"),
+        ("serving.http.arrow_rows", "Arrow requests"),
+        ("wire.arrow_answer", "Arrow answers"),
+        ("serving.http.feast", "Feast's shape"),
+        ("serving.http.push", "Push"),
+        ("serving.http.feast_push", "Feast's push"),
+        ("wire.problem", "Errors"),
     ):
-        text = _doc(importlib.import_module(f"noskew.serving.http.{module}"))
+        text = _doc(importlib.import_module(f"noskew.{module}"))
         parts += [f"## {title}", markdown(text)]
     return "\n\n".join(parts)
 

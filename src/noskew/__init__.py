@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from noskew._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from noskew.client import AsyncClient, Client
     from noskew.clock import FixedClock, SystemClock
     from noskew.definitions.aggregation import (
         count,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from noskew.definitions.view import FeatureView
     from noskew.errors import NoskewError
     from noskew.feature_store import FeatureStore
-    from noskew.serving.client import AsyncClient, Client
 
 __version__ = "0.1.0"
 
@@ -86,7 +86,7 @@ _HOMES = {
     "noskew.definitions.view": ("FeatureView",),
     "noskew.errors": ("NoskewError",),
     "noskew.feature_store": ("FeatureStore",),
-    "noskew.serving.client": ("AsyncClient", "Client"),
+    "noskew.client": ("AsyncClient", "Client"),
 }
 
 __all__ = [  # noqa: RUF022 - one line a kind

@@ -205,6 +205,12 @@ def nearest(name: object, known: Iterable[str], *, most: int = 12) -> str:
     return f"valid names: {shown}" + (f". Did you mean {close[0]!r}?" if close else "")
 
 
+def shown(name: object) -> str:
+    """A caller's name for a message: quoted, and never longer than a line."""
+    text = repr(name)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "") -> NotFoundError:
     """The error for a name that is not there."""
     place = f" in {where}" if where else ""

@@ -19,7 +19,6 @@ from noskew.training.progress import ViewProgress, of_one
 if TYPE_CHECKING:
     from noskew.audit.report import SkewReport
     from noskew.intake import waiting
-    from noskew.intake.pushed import Pushed
     from noskew.reading import reader, readiness
     from noskew.reading.reader import OnlineReader
     from noskew.reading.response import OnlineResponse
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from noskew.training.materializations import Pruned
     from noskew.training.materialize import Materialized
     from noskew.training.training_set import TrainingSet
+    from noskew.wire.pushed import Pushed
 else:
     compact = lazy_module("noskew.training.compact")
     frames = lazy_module("noskew.training.frames")

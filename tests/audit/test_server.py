@@ -18,9 +18,9 @@ import yaml
 import noskew as ns
 from noskew.addresses import Tenant
 from noskew.answer_log.table import ServedTable
+from noskew.client import Client
 from noskew.clock import FixedClock, to_micros
 from noskew.kernel.keys import encode_key
-from noskew.serving.client import Client
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from tests.audit.keeping import same

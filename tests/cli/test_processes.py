@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from noskew.cli.demo.server import running
+from noskew.client import Client
 from noskew.clock import MICROS_PER_SECOND, SystemClock, to_text
-from noskew.serving.client import Client
 from tests.cli.project import ok
 from tests.servers import free_port, wait_until
 

@@ -13,13 +13,13 @@ import noskew as ns
 from noskew.addresses import Folders, OnlineRows
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
-from noskew.intake.pushed import Pushed
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.kernel.rows.codec import OFFSET_BITS
 from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
+from noskew.wire.pushed import Pushed
 from tests.streaming import shop
 
 VIEWS = {"a": b"prefix a", "b": b"prefix b"}

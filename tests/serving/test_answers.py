@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 import noskew as ns
 from noskew.clock import to_datetime, to_micros, to_text
-from noskew.reading import status
-from noskew.reading.online_features import OnlineFeatures
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.json_answer import dumps_times, dumps_values
 from noskew.types import DType
+from noskew.wire import status
+from noskew.wire.media_types import ARROW
+from noskew.wire.online_features import OnlineFeatures
 from tests.serving import shop
 from tests.serving.conftest import Served
 
@@ -161,9 +161,9 @@ def test_arrow_says_what_it_holds(served: Served):
     answer = httpx.post(
         f"{served.url}/features/plain",
         json={"rows": {"id": ["a", "x"]}},
-        headers={"accept": f"text/html, {MEDIA_TYPE};q=0.9"},
+        headers={"accept": f"text/html, {ARROW};q=0.9"},
     )
-    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["content-type"] == ARROW
     table = pa.ipc.open_stream(answer.content).read_all()
     features = [f"numbers__n_{n}" for n in ("f64", "f32", "i8", "i16", "i32", "i64")]
     assert table.column_names == [

@@ -22,7 +22,7 @@ from noskew.errors import (
     NotFoundError,
     StoreUnavailableError,
 )
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
+from noskew.wire.media_types import ARROW
 from tests.serving import shop
 from tests.serving.conftest import Served
 
@@ -56,7 +56,7 @@ def arrow(table: pa.Table, **options: Any) -> bytes:
 
 
 IDS = pa.table({"id": ["a"] * 100})
-SHARED = {"content_type": MEDIA_TYPE}
+SHARED = {"content_type": ARROW}
 ROUTES = [
     "/docs",
     "/features/{service}",
@@ -318,7 +318,7 @@ CASES = [
         "InputError",
         "'text/csv'",
         content_type="text/csv",
-        valid=[JSON, MEDIA_TYPE],
+        valid=[JSON, ARROW],
     ),
     Case(
         "form",
@@ -326,7 +326,7 @@ CASES = [
         "InputError",
         "media type",
         content_type="application/x-www-form-urlencoded",
-        valid=[JSON, MEDIA_TYPE],
+        valid=[JSON, ARROW],
     ),
     Case(
         "encoding",
@@ -342,7 +342,7 @@ CASES = [
         "InputError",
         "'text/html'",
         headers={"accept": "text/html"},
-        valid=[JSON, MEDIA_TYPE],
+        valid=[JSON, ARROW],
     ),
     # Arrow
     Case("no Arrow", 400, "InputError", "not an Arrow IPC stream", b"{}", **SHARED),

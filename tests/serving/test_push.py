@@ -26,9 +26,9 @@ from noskew.errors import (
     SchemaMismatchError,
     StoreUnavailableError,
 )
-from noskew.intake.pushed import Pushed
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.streaming.streams import Streams
+from noskew.wire.media_types import ARROW
+from noskew.wire.pushed import Pushed
 from tests.servers import free_port, redis_server, wait_until
 from tests.serving import shop
 from tests.serving.feature_server import FeatureServer, running, write_config
@@ -136,7 +136,7 @@ def test_every_type_arrives_bit_for_bit_in_every_form(shared: Pushing):
     bodies: list[tuple[Any, str]] = [
         ({"rows": table.to_pylist()}, "application/json"),
         ({"rows": table.to_pydict()}, "application/json"),
-        (arrow(table), MEDIA_TYPE),
+        (arrow(table), ARROW),
     ]
     for body, kind in bodies:
         before = shared.ends(ITEMS)[0]
@@ -417,7 +417,7 @@ CASES = [
         415,
         "InputError",
         "'text/csv'",
-        valid=["application/json", MEDIA_TYPE],
+        valid=["application/json", ARROW],
         headers={"content-type": "text/csv"},
     ),
     Case(
@@ -426,7 +426,7 @@ CASES = [
         "InputError",
         "Arrow",
         b"x",
-        headers={"content-type": MEDIA_TYPE},
+        headers={"content-type": ARROW},
         valid=None,
     ),
     Case(
@@ -435,7 +435,7 @@ CASES = [
         "LimitError",
         "at most 1000",
         arrow(pa.table({"id": pa.nulls(10**9)})),
-        headers={"content-type": MEDIA_TYPE},
+        headers={"content-type": ARROW},
     ),
     Case(
         "Arrow of another type",
@@ -443,7 +443,7 @@ CASES = [
         "SchemaMismatchError",
         "expected int64, got string",
         arrow(pa.table({"user": ["1"], "at": [shop.NOON], "amount": [1.0], "id": ["a"]})),
-        headers={"content-type": MEDIA_TYPE},
+        headers={"content-type": ARROW},
     ),
     # columns
     *[

@@ -18,11 +18,11 @@ from noskew.errors import CorruptDataError
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, pack_rows, version_bytes
 from noskew.kernel.state import fold
-from noskew.reading import status
 from noskew.reading.request_plan import RequestPlan, ViewRequest
 from noskew.reading.view_answer import FixedAnswer, PlainAnswer, StateAnswer, ViewAnswer, answer
 from noskew.testing.reference import Fact, Key, event_time, naive_historical, statuses
 from noskew.testing.strategies import Case, assert_same, cases
+from noskew.wire import status
 from tests.kernel.paths import encoded, events_of, fact, make_view
 
 S = 1_000_000

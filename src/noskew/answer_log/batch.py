@@ -97,7 +97,7 @@ def entry_of(plan: RequestPlan, response: OnlineResponse, picked: Picked, start:
 class Batch:
     """Records of one service, in columns.
 
-    ``grounds`` gives what was known of the online store at a time; ``server`` and ``serial``: who
+    ``coverage`` gives what was known of the online store at a time; ``server`` and ``serial``: who
     served the rows, and the number of the first; ``written``: the time of writing (µs).
     """
 
@@ -107,13 +107,13 @@ class Batch:
         plan: RequestPlan,
         records: Sequence[ServedRows],
         *,
-        grounds: Callable[[float], RowCoverage],
+        coverage: Callable[[float], RowCoverage],
         server: str,
         serial: int,
         written: int,
     ) -> None:
         self._table, self._plan, self._records = table, plan, records
-        self._grounds, self._server, self._serial = grounds, server, serial
+        self._coverage, self._server, self._serial = coverage, server, serial
         self._written = written
         self._sizes = [len(r.at) for r in records]
         self._n = sum(self._sizes)
@@ -127,15 +127,15 @@ class Batch:
         Raises CorruptDataError for rows that can be answered but not read throughout.
         """
         schema = self._table.spec.schema
-        made = {**self._places(), **self._keys(), **self._requested(), **self._features()}
+        columns = {**self._places(), **self._keys(), **self._requested(), **self._features()}
         for i, names in enumerate(self._table.views):
-            made |= zip(names, self._of_view(i), strict=True)
+            columns |= zip(names, self._of_view(i), strict=True)
         clocks = {
             EVENT_TIME: pa.array(self._t).view(_TIME),
             KNOWN_TIME: pa.array(np.full(self._n, self._written)).view(_TIME),
             BUCKET: pa.array(np.zeros(self._n, np.int32)),
         }
-        named = {name: made[name] for name in schema.names} | clocks
+        named = {name: columns[name] for name in schema.names} | clocks
         return pa.RecordBatch.from_arrays(list(named.values()), names=list(named))
 
     def _places(self) -> dict[str, pa.Array]:
@@ -173,17 +173,17 @@ class Batch:
 
     def _features(self) -> dict[str, pa.Array]:
         answers = {v.view.name: a for v, a in zip(self._plan.views, self._answers, strict=True)}
-        made = {}
+        columns = {}
         for c in self._table.service.columns:
             if c.is_stored:
-                made[self._table.features[c.name]] = answers[c.origin.name].arrow(c.feature)
+                columns[self._table.features[c.name]] = answers[c.origin.name].arrow(c.feature)
             else:
-                made[self._table.features[c.name]] = self._output(c.origin.name, c.feature)
-        return made
+                columns[self._table.features[c.name]] = self._output(c.origin.name, c.feature)
+        return columns
 
     def _output(self, function: str, name: str) -> pa.Array:
-        made = [r.computed[function][name] for r in self._records if r.computed is not None]
-        rows = zip(made, self._records, strict=True)
+        outputs = [r.computed[function][name] for r in self._records if r.computed is not None]
+        rows = zip(outputs, self._records, strict=True)
         return pa.concat_arrays([column.take(pa.array(r.at)) for column, r in rows])
 
     @cached_property
@@ -201,15 +201,15 @@ class Batch:
         return answer(view, rows, unkeyed, self._t, False)
 
     def _of_view(self, i: int) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Versions, event times and grounds of a view."""
-        made, prefix = self._answers[i], self._plan.views[i].prefix
-        times = made.event_times
-        told = [self._grounds(r.start).get(prefix) for r in self._records]
-        each = np.repeat(np.arange(len(told)), self._sizes)
+        """Versions, event times and coverage of a view."""
+        answer_, prefix = self._answers[i], self._plan.views[i].prefix
+        times = answer_.event_times
+        covered = [self._coverage(r.start).get(prefix) for r in self._records]
+        each = np.repeat(np.arange(len(covered)), self._sizes)
         return (
-            pa.array([_version(row) for row in made.rows], pa.binary()),
+            pa.array([_version(row) for row in answer_.rows], pa.binary()),
             pa.array(times, mask=times == 0).view(_TIME),
-            pa.array(told, pa.string()).take(pa.array(each)),
+            pa.array(covered, pa.string()).take(pa.array(each)),
         )
 
 
@@ -222,11 +222,11 @@ def _version(row: bytes | None) -> bytes | None:
 def key_array(values: Sequence[Any], kind: DType, name: str) -> pa.Array:
     """Join keys as callers give them, in the type of the key."""
     convert = part_converter(kind, name)
-    found = [None if v is None else convert(v) for v in values]
+    parts = [None if v is None else convert(v) for v in values]
     if kind.kind == "date":
-        return pa.array(found, pa.int32()).view(pa.date32())
+        return pa.array(parts, pa.int32()).view(pa.date32())
     if kind.kind == "timestamp":
-        return pa.array(found, pa.int64()).view(_TIME)
+        return pa.array(parts, pa.int64()).view(_TIME)
     if kind.kind == "bool":
-        return pa.array([None if v is None else bool(v) for v in found], pa.bool_())
-    return pa.array(found, kind.to_arrow())
+        return pa.array([None if v is None else bool(v) for v in parts], pa.bool_())
+    return pa.array(parts, kind.to_arrow())

@@ -43,7 +43,7 @@ _LOOKS = 3_600
 RowCoverage = Mapping[bytes, str]
 
 
-class Grounds:
+class Coverage:
     """The grounds of views, looked at now and then by one thread.
 
     A claim that is older than it could be is no less true: the facts that it names are folded,
@@ -68,18 +68,18 @@ class Grounds:
         """Note what is held now. Raises what the stores do, and then nothing changes."""
         chosen = {view.prefix: view for view in views}
         rows = self._read(chosen, store)
-        held = {prefix: self._held(prefix, rows) for prefix in chosen}
+        held = {prefix: self._progress(prefix, rows) for prefix in chosen}
         if self._is_new(chosen, held):
             runs = registry.records(self._project, MATERIALIZED)
             generations = registry.records(self._project, STREAM)
             self._runs = {r.key: r.value for r in runs}
             self._generations = {r.key: r.value for r in generations}
         self._before = held
-        made = {prefix: self._ground(view, rows) for prefix, view in chosen.items()}
+        made = {prefix: self._coverage(view, rows) for prefix, view in chosen.items()}
         if not self._looks or self._looks[-1][1] != made:
             self._looks = [*self._looks[-_LOOKS:], (perf_counter(), made)]
 
-    def _held(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
+    def _progress(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
         """What cannot change without a change in the registry's records of the view."""
         count = self._partitions.get(prefix, 0)
         if not count:
@@ -117,7 +117,7 @@ class Grounds:
             self._partitions[prefix] = count
         return found
 
-    def _ground(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
+    def _coverage(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
         prefix, key = view.prefix, DefinitionKey.of(view.view)
         count = self._partitions.get(prefix, 0)
         if count:

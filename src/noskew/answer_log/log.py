@@ -4,7 +4,7 @@ A request costs a hash a row, and for those that are kept an entry in a list. Th
 a thread beside: looking at what the online store holds (:mod:`noskew.answer_log.coverage`), turning
 entries into columns, and appending them, each batch whole or not at all. Nothing that fails there
 disturbs an answer: entries wait, in memory that is bounded, and when it is full, new ones are
-dropped and counted. Whoever is killed loses what was waiting.
+dropped and counted. A killed process loses what was waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from noskew.answer_log.batch import Batch, Entry, ServedRows, entry_of
-from noskew.answer_log.coverage import Grounds
+from noskew.answer_log.coverage import Coverage
 from noskew.answer_log.sampling import Picked, Sample
 from noskew.answer_log.table import ServedTable
 from noskew.clock import Clock
@@ -37,7 +37,7 @@ from noskew.resources import Closing
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 
-log = logging.getLogger("noskew.serving")
+log = logging.getLogger("noskew.answer_log")
 #: How often the thread looks at the online store, and whether something has to be written.
 TICK_S = 1.0
 #: How often rows are appended, unless that takes long or many wait.
@@ -80,7 +80,7 @@ class ServiceLog:
         self._sample.warm()
         self.table = ServedTable(plan.service)
         self.sampled = self.dropped = self.logged = self.failed = 0
-        self.told = (0, 0, 0, 0)
+        self.reported = (0, 0, 0, 0)
         self.is_ready = False
         self.appends = 0
         self.entries: deque[Entry] = deque()
@@ -144,7 +144,7 @@ class ServedLog(Closing):
         self._most_bytes, self._every_s = most_bytes, every_s
         self._tick_s, self._busy = tick_s, busy
         self._offline: OfflineStore | None = None
-        self._grounds = Grounds(project)
+        self._coverage = Coverage(project)
         self._logs: dict[str, ServiceLog] = {}
         # Two counters, each of which one thread alone changes.
         self._added = self._done = 0
@@ -166,11 +166,11 @@ class ServedLog(Closing):
     def of(self, plan: RequestPlan) -> ServiceLog:
         """The log of a service's answers; the same one for the same definition."""
         key = ServedTable(plan.service).key
-        found = self._logs.get(key)
-        if found is None:
-            found = ServiceLog(self, plan, self._share)
-            self._logs = {**self._logs, key: found}
-        return found
+        service_log = self._logs.get(key)
+        if service_log is None:
+            service_log = ServiceLog(self, plan, self._share)
+            self._logs = {**self._logs, key: service_log}
+        return service_log
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more may wait; they do then. In the thread of the requests."""
@@ -182,9 +182,9 @@ class ServedLog(Closing):
     def look(self) -> None:
         """Note what the online store holds now. It raises nothing."""
         try:
-            views = [v for made in self._logs.values() for v in made.plan.views]
+            views = [v for service_log in self._logs.values() for v in service_log.plan.views]
             with self._looking:
-                self._grounds.look(views, self._online(), self._registry())
+                self._coverage.look(views, self._online(), self._registry())
         except NoskewError as error:
             self._fails(error)
 
@@ -203,12 +203,12 @@ class ServedLog(Closing):
         while not self._stop.wait(self._tick_s):
             self._turn(now=False)
         self._turn(now=True)
-        for made in self._logs.values():
-            lost = sum(len(batch) for batch, _ in made.waiting)
-            made.failed += lost
+        for service_log in self._logs.values():
+            lost = sum(len(batch) for batch, _ in service_log.waiting)
+            service_log.failed += lost
             if lost:
-                log.warning("%d answers of %s were not kept", lost, made.table.service.name)
-            self._tell(made)
+                log.warning("%d answers of %s were not kept", lost, service_log.table.service.name)
+            self._tell(service_log)
 
     def _turn(self, *, now: bool) -> None:
         try:
@@ -222,8 +222,8 @@ class ServedLog(Closing):
         except Exception as error:  # the thread must live; the next turn tries again
             log.exception("keeping answers failed")
             self._counts.audit_failed(error)
-        for made in self._logs.values():
-            self._tell(made)
+        for service_log in self._logs.values():
+            self._tell(service_log)
 
     def _is_due(self) -> bool:
         since = monotonic() - self._wrote
@@ -255,17 +255,17 @@ class ServedLog(Closing):
                 self._done += size
 
     def _batch(self, of: ServiceLog, records: Sequence[ServedRows]) -> pa.RecordBatch:
-        made = Batch(
+        batch = Batch(
             of.table,
             of.plan,
             records,
-            grounds=self._grounds.at,
+            coverage=self._coverage.at,
             server=self._server,
             serial=self._serial,
             written=self._clock.now(),
         )
-        self._serial += len(made)
-        return made.to_arrow()
+        self._serial += len(batch)
+        return batch.to_arrow()
 
     def _append(self, of: ServiceLog) -> None:
         """Append what waits of a service; after an error that passes, it waits on."""
@@ -321,14 +321,14 @@ class ServedLog(Closing):
             self._told = str(error)
             log.warning("keeping answers for the audit: %s", error)
 
-    def _tell(self, made: ServiceLog) -> None:
-        now = (made.sampled, made.logged, made.dropped, made.failed)
-        new = [a - b for a, b in zip(now, made.told, strict=True)]
+    def _tell(self, service_log: ServiceLog) -> None:
+        now = (service_log.sampled, service_log.logged, service_log.dropped, service_log.failed)
+        new = [a - b for a, b in zip(now, service_log.reported, strict=True)]
         if any(new):
-            made.told = now
+            service_log.reported = now
             sampled, logged, dropped, failed = new
             self._counts.audited(
-                made.table.service.name,
+                service_log.table.service.name,
                 sampled=sampled,
                 logged=logged,
                 dropped=dropped,

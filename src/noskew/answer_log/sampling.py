@@ -50,8 +50,8 @@ class Sample:
             return ((0,), (value,)) if value < self._limit else None
         if n >= _MANY and self._is_alone:
             try:
-                at, found = self._low(keys[:n], n, parts=self._blocks[0][1], limit=self._limit)
-                return (at, found) if at else None
+                at, hashes = self._low(keys[:n], n, parts=self._blocks[0][1], limit=self._limit)
+                return (at, hashes) if at else None
             except TypeError:
                 pass  # a null key, which nothing can be joined with
         hashes = self._hashes(keys, n)
@@ -69,7 +69,7 @@ class Sample:
         out: list[int] = []
         for block, _ in self._blocks:
             mine = keys[block * n : (block + 1) * n]
-            found = [_NULL if k is None else crc32(k[PREFIX_BYTES:]) for k in mine]
-            both = zip(out or repeat(0), found, strict=False)
+            own = [_NULL if k is None else crc32(k[PREFIX_BYTES:]) for k in mine]
+            both = zip(out or repeat(0), own, strict=False)
             out = [(a * _MIX + b) % _RANGE for a, b in both]
         return out

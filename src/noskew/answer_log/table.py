@@ -102,8 +102,8 @@ class ServedTable:
 
 def _columns(prefix: str, names: list[str]) -> dict[str, str]:
     """No name begins with a digit, so that a number in the place of one too long is none."""
-    made = {name: f"{prefix}_{name}" for name in names}
+    columns = {name: f"{prefix}_{name}" for name in names}
     return {
         name: column if len(column) <= _MOST_LETTERS else f"{prefix}_{i}"
-        for i, (name, column) in enumerate(made.items())
+        for i, (name, column) in enumerate(columns.items())
     }

@@ -31,9 +31,8 @@ from noskew.kernel.values import hashes
 from noskew.project_stores.factories import open_offline
 from noskew.reading.reader import OnlineReader
 from noskew.serving.http import arrow_rows
-from noskew.serving.http.arrow_answer import ArrowAnswer, RemoteResponse
+from noskew.serving.http.arrow_answer import ArrowAnswer
 from noskew.serving.http.json_answer import JsonAnswer
-from noskew.serving.http.json_rows import converter
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
@@ -43,6 +42,8 @@ from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.training.history import historical_features
 from noskew.training.keys import positions
+from noskew.wire.arrow_answer import RemoteResponse
+from noskew.wire.json_values import converter
 
 _PROJECT = "certification"
 _EVENT_TIME = "_asked_at"

@@ -14,12 +14,12 @@ from noskew.definitions import connectors
 from noskew.definitions.source import Source
 from noskew.errors import ConfigError, InputError, StoreError
 from noskew.intake.messages import encode_arrow
-from noskew.intake.pushed import Pushed
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.resources import Closing
 from noskew.stores.log import open_log
 from noskew.stores.log.base import EventLog
+from noskew.wire.pushed import Pushed
 
 #: Rows of one message at most: what is read in one portion.
 MESSAGE_ROWS = 65_536

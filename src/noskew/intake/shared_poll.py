@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from noskew.errors import StoreError
-from noskew.intake.pushed import Pushed
 from noskew.intake.waiting import FIRST_PAUSE_S, LONGER, LONGEST_PAUSE_S, Awaited
 from noskew.stores.online.base import OnlineStore
+from noskew.wire.pushed import Pushed
 
 
 class SharedPoll:

@@ -16,9 +16,9 @@ from noskew.addresses import OnlineRows, Tenant
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, StoreError
-from noskew.intake.pushed import Pushed
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
+from noskew.wire.pushed import Pushed
 
 #: Seconds between two looks: this many at first, then a quarter more each time nothing has
 #: changed. A wait that took T is so noticed within T/5, and one in vain costs few reads.

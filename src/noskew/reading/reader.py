@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from noskew.clock import Clock
 from noskew.definitions.service import FeatureService
 from noskew.kernel.rows.codec import version_of
+from noskew.reading.masked_answer import MaskedAnswer
 from noskew.reading.merged_rows import row_reader
 from noskew.reading.request_plan import RequestPlan
 from noskew.reading.response import OnlineResponse
-from noskew.reading.view_answer import answer
+from noskew.reading.view_answer import ViewAnswer, answer
 from noskew.stores.online.base import OnlineStore
 
 
@@ -32,6 +34,22 @@ class OnlineReader:
     ) -> None:
         self.plan = RequestPlan(service, project, max_rows=max_rows)
         self._rows, self._clock = row_reader(store, self.plan.views), clock
+        self._masking: dict[frozenset[str], OnlineReader] = {}
+
+    def masking(self, names: frozenset[str]) -> OnlineReader:
+        """What reads the same without giving the features of these names: null, MASKED.
+
+        It is made once for each set of names; encoders see no difference but the values. Raises
+        NotFoundError for names that the service does not have.
+        """
+        if not names:
+            return self
+        reader = self._masking.get(names)
+        if reader is None:
+            reader = copy(self)
+            reader.plan = self.plan.masking(names)
+            self._masking[names] = reader
+        return reader
 
     def get(self, rows: Any) -> OnlineResponse:
         """The features of each row, as of now.
@@ -69,14 +87,8 @@ class OnlineReader:
         """As :meth:`_answer`, for the row of a lone key."""
         t = self._clock.now()
         (view,) = self.plan.views
-        return OnlineResponse(
-            self.plan,
-            columns,
-            1,
-            {view.view.name: answer(view, rows, (), t, False)},
-            t,
-            keys=keys,
-        )
+        answers: dict[str, ViewAnswer] = {view.view.name: answer(view, rows, (), t, False)}
+        return self._response(columns, 1, answers, t, keys)
 
     def _answer(
         self,
@@ -87,7 +99,7 @@ class OnlineReader:
     ) -> OnlineResponse:
         t = self._clock.now()
         beat = n * len(self.plan.views)
-        answers = {}
+        answers: dict[str, ViewAnswer] = {}
         for i, view in enumerate(self.plan.views):
             start, end = i * n, (i + 1) * n
             stale = False
@@ -99,7 +111,21 @@ class OnlineReader:
             if None in keys:
                 unkeyed = [k - start for k in range(start, end) if keys[k] is None]
             answers[view.view.name] = answer(view, mine, unkeyed, t, stale)
-        return OnlineResponse(self.plan, columns, n, answers, t, keys=keys)
+        return self._response(columns, n, answers, t, keys)
+
+    def _response(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        n: int,
+        answers: dict[str, ViewAnswer],
+        t: int,
+        keys: Sequence[bytes | None],
+    ) -> OnlineResponse:
+        plan = self.plan
+        for name, masked in plan.masked.items():
+            if name in answers:
+                answers[name] = MaskedAnswer(answers[name], masked)
+        return OnlineResponse(plan, columns, n, answers, t, keys=keys)
 
 
 def _there(keys: Sequence[bytes | None]) -> list[bytes]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from noskew.addresses import OnlineRows, Tenant
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, KeyTypeError, LimitError, nearest
+from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown, unknown
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.on_demand import OnDemandFunctions
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
 from noskew.kernel.rows.codec import RowLayout
 from noskew.kernel.rows.head import PlainRows, is_number, plain_rows
 from noskew.types import DType
+from noskew.wire.rows import as_columns, as_list
 
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
 
@@ -88,6 +89,21 @@ class RequestPlan:
         self._lone = _lone_key(self._alone, self.keys) if len(self.accepted) == 1 else None
         if max_rows < 1:
             self._lone = None
+        #: For each view the masked features, and for each on-demand function the masked outputs.
+        self.masked: Mapping[str, Mapping[str, DType]] = {}
+
+    def masking(self, names: Set[str]) -> RequestPlan:
+        """The same plan with some of its columns masked. Raises NotFoundError for other names."""
+        masked: dict[str, dict[str, DType]] = {}
+        for name in names:
+            if name not in self.names:
+                raise unknown("feature", name, self.names, where=f"service {self.service.name!r}")
+        for c in self.service.columns:
+            if c.name in names:
+                masked.setdefault(c.origin.name, {})[c.feature] = c.dtype
+        plan = copy(self)
+        plan.masked = masked
+        return plan
 
     def lone_key(self, rows: Any) -> bytes | None:
         """The store key of one row, for a service of one view and one key; else None.
@@ -116,18 +132,18 @@ class RequestPlan:
         Takes a mapping of columns, a list of mappings, or a frame. Raises InputError,
         KeyTypeError or LimitError.
         """
-        columns = rows if type(rows) is dict else as_columns(rows)
+        if isinstance(rows, (list, tuple)):
+            self._check_count(len(rows))
+        columns = rows if type(rows) is dict else as_columns(rows, self.takes)
         if not columns and isinstance(rows, (list, tuple)):
             columns = {n: [] for n in (*self.keys, *self.request_fields)}  # no rows, no names
         sizes = set()
         for name in columns:
-            if name not in self.accepted:
-                raise InputError(
-                    f"feature service {self.service.name!r} takes no {shown(name)}; "
-                    f"{nearest(str(name)[:128], self.accepted)}"
-                )
+            self.takes(name)
             values = columns[name]
             if type(values) is not list:
+                if columns is rows:  # which is the caller's, and stays what it is
+                    columns = dict(rows)
                 values = columns[name] = as_list(name, values)
             sizes.add(len(values))
         if len(columns) != len(self.accepted):
@@ -143,9 +159,21 @@ class RequestPlan:
                 + ", ".join(f"{n!r} has {len(v)}" for n, v in columns.items())
             )
         n = sizes.pop() if sizes else 0
+        self._check_count(n)
+        return columns, n
+
+    def takes(self, name: str) -> bool:
+        """True for a join key or a request field. Raises InputError for other names."""
+        if name not in self.accepted:
+            raise InputError(
+                f"feature service {self.service.name!r} takes no {shown(name)}; "
+                f"{nearest(str(name)[:128], self.accepted)}"
+            )
+        return True
+
+    def _check_count(self, n: int) -> None:
         if n > self.max_rows:
             raise LimitError(f"{n} rows in one request; at most {self.max_rows} are answered")
-        return columns, n
 
     def store_keys(self, columns: Mapping[str, Sequence[Any]]) -> list[bytes | None]:
         """Store keys of all views' rows, view after view; None for a row with a null key."""
@@ -261,41 +289,3 @@ def _encoder(kind: DType, name: str) -> Encoder:
         return encode_integers(numbers, prefix)  # type: ignore[return-value]
 
     return in_bulk
-
-
-def as_columns(rows: Any) -> dict[str, Any]:
-    """Rows in any form that a read takes, as columns. Raises InputError for other forms."""
-    if isinstance(rows, Mapping):
-        return dict(rows)
-    if isinstance(rows, (list, tuple)):
-        names = {name: None for row in rows for name in row} if _are_mappings(rows) else {}
-        if rows and not names:
-            raise InputError("rows must be mappings such as {'origin': 'JFK'}")
-        return {name: [row.get(name) for row in rows] for name in names}
-    if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.Table):
-        return pa.table(rows).to_pydict()
-    if hasattr(rows, "to_dict"):
-        return pa.Table.from_pandas(rows, preserve_index=False).to_pydict()
-    raise InputError(
-        f"expected columns such as {{'origin': ['JFK', 'EWR']}}, a list of rows, or a frame; "
-        f"got {type(rows).__name__}"
-    )
-
-
-def shown(name: object) -> str:
-    """A caller's name for a message: quoted, and never longer than a line."""
-    text = repr(name)
-    return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _are_mappings(rows: Sequence[Any]) -> bool:
-    return all(isinstance(row, Mapping) for row in rows)
-
-
-def as_list(name: str, values: Any) -> list[Any]:
-    """A column of any form as a list. Raises InputError for what is not a sequence."""
-    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
-        raise InputError(f"{name!r} must be a list of values, got {values!r:.60}")
-    if hasattr(values, "to_pylist"):
-        return values.to_pylist()
-    return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.arrays import nan_for_null, to_numpy
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform_column
-from noskew.kernel.on_demand import Column, to_numpy
+from noskew.kernel.on_demand import Column
 from noskew.kernel.values import valid_of
-from noskew.reading import status
-from noskew.reading.online_features import OnlineFeatures, nan_for_null
 from noskew.reading.request_plan import RequestPlan
 from noskew.reading.view_answer import ViewAnswer
 from noskew.types import DType
+from noskew.wire import status
+from noskew.wire.online_features import OnlineFeatures
 
 
 class OnlineResponse(OnlineFeatures):
@@ -63,16 +64,31 @@ class OnlineResponse(OnlineFeatures):
         return pa.table(columns or {"_": pa.nulls(self._n)})
 
     @cached_property
-    def outputs(self) -> dict[str, dict[str, Column]]:
-        """The outputs of on-demand functions, by function and output name."""
+    def _results(self) -> dict[str, dict[str, Column]]:
+        """What on-demand functions returned, masked or not."""
         return self._plan.functions(self._stored, self._asked, self._n)
 
     @cached_property
-    def computed(self) -> dict[str, dict[str, pa.Array]]:
-        """As :attr:`outputs`, in Arrow."""
+    def outputs(self) -> dict[str, dict[str, Column]]:
+        """The outputs of on-demand functions, by function and output name."""
+        masked = self._plan.masked
+        if not masked:
+            return self._results
         return {
-            f: {n: c.arrow() for n, c in columns.items()} for f, columns in self.outputs.items()
+            function: {
+                name: self._null(column) if name in masked.get(function, ()) else column
+                for name, column in columns.items()
+            }
+            for function, columns in self._results.items()
         }
+
+    @cached_property
+    def computed(self) -> dict[str, dict[str, pa.Array]]:
+        """What on-demand functions returned, in Arrow, masked or not: for the log of answers."""
+        return {f: {n: c.arrow() for n, c in cs.items()} for f, cs in self._results.items()}
+
+    def _null(self, column: Column) -> Column:
+        return Column(column.kind, arrow=pa.nulls(self._n, column.kind.to_arrow()))
 
     def _stored(self, view: str, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
         return self.answers[view].columns(wanted)
@@ -105,7 +121,7 @@ class OnlineResponse(OnlineFeatures):
             if c.is_stored:
                 columns[c.name] = self.answers[c.origin.name].arrow(c.feature)
             else:
-                columns[c.name] = self.computed[c.origin.name][c.feature]
+                columns[c.name] = self.outputs[c.origin.name][c.feature].arrow()
         return pa.table(columns)
 
     def to_numpy(self) -> dict[str, NDArray[Any]]:
@@ -114,7 +130,7 @@ class OnlineResponse(OnlineFeatures):
             if c.is_stored:
                 values = self.answers[c.origin.name].numpy(c.feature)
             else:
-                values = to_numpy(self.computed[c.origin.name][c.feature])
+                values = to_numpy(self.outputs[c.origin.name][c.feature].arrow())
             out[c.name] = nan_for_null(values)
         return out
 
@@ -124,9 +140,14 @@ class OnlineResponse(OnlineFeatures):
             if c.is_stored:
                 out[c.name] = self.answers[c.origin.name].statuses(c.feature)
             else:
-                valid = valid_of(self.computed[c.origin.name][c.feature])
-                out[c.name] = np.where(valid, status.PRESENT, status.NULL).astype(np.uint8)
+                out[c.name] = self._output_codes(c.origin.name, c.feature)
         return out
+
+    def _output_codes(self, function: str, name: str) -> NDArray[np.uint8]:
+        if name in self._plan.masked.get(function, ()):
+            return np.full(self._n, status.MASKED, np.uint8)
+        valid = valid_of(self.outputs[function][name].arrow())
+        return np.where(valid, status.PRESENT, status.NULL).astype(np.uint8)
 
     def event_micros(self) -> dict[str, NDArray[np.int64]]:
         return {name: a.event_times for name, a in self.answers.items()}

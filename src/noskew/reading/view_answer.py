@@ -11,17 +11,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.arrays import to_numpy
 from noskew.kernel.arrays import Mask
 from noskew.kernel.history import null_where
-from noskew.kernel.on_demand import Column, to_numpy
+from noskew.kernel.on_demand import Column
 from noskew.kernel.plan import LatestFeature
 from noskew.kernel.rows.codec import known_times, version_of
 from noskew.kernel.rows.head import FixedRows, PlainRows, event_time_of, is_number
 from noskew.kernel.rows.values_at import values_at
 from noskew.kernel.values import valid_of
-from noskew.reading import status
 from noskew.reading.request_plan import ViewRequest, Wanted
 from noskew.types import DType
+from noskew.wire import status
 
 StatusCodes = NDArray[np.uint8]
 #: One time for all rows of an answer, or one for each of them.
@@ -58,7 +59,7 @@ class ViewAnswer(ABC):
         return [Column(kind, arrow=self.arrow(feature)) for feature, kind in wanted]
 
     def numpy(self, feature: str) -> NDArray[Any]:
-        """The values as an array; see :func:`noskew.kernel.on_demand.to_numpy` for nulls."""
+        """The values as an array; see :func:`noskew.arrays.to_numpy` for nulls."""
         return to_numpy(self.arrow(feature))
 
     def array(self, feature: str) -> NDArray[Any] | None:
@@ -83,7 +84,7 @@ class ViewAnswer(ABC):
 
     @abstractmethod
     def statuses(self, feature: str) -> StatusCodes:
-        """A code of :mod:`noskew.reading.status` for each row."""
+        """A code of :mod:`noskew.wire.status` for each row."""
 
     @property
     @abstractmethod

@@ -109,19 +109,19 @@ def _server(address: str, port: int, workers: int) -> Any:
 def _address(host: str, insecure: bool) -> str:
     """The IP address to listen on."""
     try:
-        found = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+        ip = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
         raise ConfigError(
             f"serve.host {host!r} is not an address of this machine: {error}"
         ) from error
-    if not ipaddress.ip_address(found.partition("%")[0]).is_loopback and not insecure:
+    if not ipaddress.ip_address(ip.partition("%")[0]).is_loopback and not insecure:
         raise ConfigError(
             f"refusing to listen on {host!r}: other machines could read every feature and push "
             f"events, since this server asks nobody who they are and encrypts nothing. Listen on "
             f"127.0.0.1 behind a proxy that does both, or pass --insecure if the network itself is "
             f"trusted"
         )
-    return found
+    return ip
 
 
 def _check_free(address: str, port: int) -> None:

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from noskew.errors import StoreUnavailableError
 from noskew.feature_store import FeatureStore
-from noskew.intake.pushed import Pushed
 from noskew.intake.waiting import online_views, wait_until_readable
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.workers.processor import PartitionPosition
+from noskew.wire.pushed import Pushed
 
 #: How long a wait goes on, and how often it is looked whether a thread has failed.
 _PATIENCE_S = 60.0

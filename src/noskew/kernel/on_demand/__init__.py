@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noskew.kernel.on_demand.columns import Column, to_numpy
+from noskew.kernel.on_demand.columns import Column
 from noskew.kernel.on_demand.service import OnDemandFunctions, call_function, compute
 
-__all__ = ["Column", "OnDemandFunctions", "call_function", "compute", "to_numpy"]
+__all__ = ["Column", "OnDemandFunctions", "call_function", "compute"]

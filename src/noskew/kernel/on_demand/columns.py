@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.arrays import to_numpy
 from noskew.clock import to_datetime
 from noskew.kernel.arrays import Mask
 from noskew.kernel.values import valid_of
@@ -266,20 +267,3 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
     """What several functions share, none of them may change."""
     values.flags.writeable = False
     return values
-
-
-def to_numpy(column: pa.Array) -> Any:
-    """A column as callers of a read get it.
-
-    Numbers and bools: plain, or masked (``numpy.ma``) where some are null. Vectors without nulls:
-    two-dimensional. Other types: objects, None for null.
-    """
-    kind = column.type
-    if pa.types.is_fixed_size_list(kind) and not column.null_count:
-        return to_numpy(column.flatten()).reshape(len(column), kind.list_size)
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        return np.array(column.to_pylist(), dtype=object)
-    if not column.null_count:
-        return column.to_numpy(zero_copy_only=False)
-    filled = column.fill_null(False if pa.types.is_boolean(kind) else 0)
-    return np.ma.masked_array(filled.to_numpy(zero_copy_only=False), mask=~valid_of(column))

@@ -12,8 +12,8 @@ from noskew.definitions.source import Source
 from noskew.errors import StoreError
 from noskew.intake.group_commit import GroupCommit
 from noskew.intake.logs import Logs, partly
-from noskew.intake.pushed import Pushed
 from noskew.resources import Closing
+from noskew.wire.pushed import Pushed
 
 PartitionMessages = Mapping[int, list[bytes]]
 #: Bodies of up to so many bytes are made messages where they arrive: it takes less than a
@@ -39,13 +39,13 @@ class Appends(Closing):
         They are durable when it returns. Raises what ``rows`` and :meth:`Logs.push` raise.
         """
 
-        def made() -> tuple[int, PartitionMessages]:
+        def converted() -> tuple[int, PartitionMessages]:
             table = rows()
             return len(table), self._logs.messages(source, table)
 
         commit = self._commits.get(source.name)
         is_quick = commit is not None and size <= INLINE_BYTES
-        count, messages = made() if is_quick else await asyncio.to_thread(made)
+        count, messages = converted() if is_quick else await asyncio.to_thread(converted)
         if commit is None:
             commit = self._commits.setdefault(source.name, GroupCommit(self._logs.of(source)))
         return count, await self._appended(commit, messages)

@@ -7,34 +7,26 @@ columns without buffers. Only layouts whose values are about as large as their b
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as at
 
-from noskew.errors import LimitError
+from noskew.errors import LimitError, NoskewError
 from noskew.serving.http.problem import Refusal
-
-_SCALARS = (
-    at.is_boolean,
-    at.is_integer,
-    at.is_floating,
-    at.is_decimal,
-    at.is_timestamp,
-    at.is_date,
-    at.is_string,
-    at.is_large_string,
-    at.is_binary,
-    at.is_large_binary,
-)
-_LISTS = (at.is_list, at.is_large_list, at.is_fixed_size_list)
+from noskew.wire.arrow_types import is_accepted, is_list
 
 
-def parse(body: bytes, max_rows: int) -> pa.Table:
-    """A body as a table. Raises Refusal (400) for other bytes, LimitError for too many rows."""
+def parse(body: bytes, max_rows: int, takes: Callable[[str], bool] = lambda name: True) -> pa.Table:
+    """A body as a table. Raises Refusal (400) for other bytes, LimitError for too many rows.
+
+    ``takes`` raises for a column's name that is not taken, before any column is read.
+    """
     try:
         with pa.ipc.open_stream(body) as reader:
             for field in reader.schema:
+                takes(field.name)
                 _check_type(field)
             _refuse_compression(body)
             table = reader.read_all()
@@ -43,20 +35,13 @@ def parse(body: bytes, max_rows: int) -> pa.Table:
         table.validate(full=True)
         _check_nulls(table, len(body))
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, (Refusal, LimitError)):
+        if isinstance(error, NoskewError):
             raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise Refusal(400, f"the body is not an Arrow IPC stream: {reason}") from error
     if len(set(table.column_names)) != table.num_columns:
         raise Refusal(400, "the body has two columns of one name")
     return table
-
-
-def is_accepted(kind: pa.DataType) -> bool:
-    """Whether columns of an Arrow type are taken: scalars and lists of them."""
-    if any(is_list(kind) for is_list in _LISTS):
-        kind = kind.value_type
-    return at.is_null(kind) or any(is_kind(kind) for is_kind in _SCALARS)
 
 
 def _check_type(field: pa.Field) -> None:
@@ -71,7 +56,7 @@ def _check_type(field: pa.Field) -> None:
 def _check_nulls(table: pa.Table, most: int) -> None:
     """Refuse lists of nulls, which take no bytes, with more items than the body has bytes."""
     for column in table.columns:
-        if any(is_list(column.type) for is_list in _LISTS) and at.is_null(column.type.value_type):
+        if is_list(column.type) and at.is_null(column.type.value_type):
             items = pc.sum(pc.list_value_length(column)).as_py() or 0
             if items > most:
                 raise Refusal(400, f"a column of the body stands for {items} nulls")

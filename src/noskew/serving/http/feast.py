@@ -11,7 +11,7 @@ name, join keys first::
 As there, what has no event time of its own (join keys, on-demand features, rows not found) has
 that of the epoch, and request fields are not given back. Unlike there, a null has the status
 ``NULL_VALUE`` and a value older than its ``max_age`` ``OUTSIDE_MAX_AGE``; values have the forms of
-:mod:`noskew.serving.http.json_answer`, so timestamps are ISO 8601 and NaN is a string. Source:
+:mod:`noskew.wire.json_values`, so timestamps are ISO 8601 and NaN is a string. Source:
 Feast's ``feature_server.py``, ``utils.py`` and ``ServingService.proto``.
 """
 
@@ -28,14 +28,14 @@ from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView, Selection
-from noskew.errors import DefinitionError, InputError, nearest, unknown
-from noskew.reading import status
-from noskew.reading.request_plan import shown
+from noskew.errors import DefinitionError, InputError, nearest, shown, unknown
+from noskew.reading.request_plan import RequestPlan
 from noskew.reading.response import OnlineResponse
 from noskew.serving.http.compiled import CompiledService
 from noskew.serving.http.json_answer import dumps_values
 from noskew.serving.http.problem import Refusal
 from noskew.serving.http.snapshot import Snapshot
+from noskew.wire import status
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _STATUSES = {
@@ -77,22 +77,20 @@ def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
     """The compiled service that answers a request. Raises NotFoundError or InputError."""
     full = request.full_feature_names
     if request.feature_service is not None:
-        found = snapshot.service(request.feature_service)
-        if full == found.service.full_names:
-            return found
+        service = snapshot.service(request.feature_service)
+        if full == service.service.full_names:
+            return service
         return snapshot.ad_hoc(
-            (request.feature_service, str(full)), lambda _: _renamed(found.service, full)
+            (request.feature_service, str(full)), lambda _: _renamed(service.service, full)
         )
     chosen = tuple(request.features or ())
-    return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _made(chosen, full, p))
+    return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _selected(chosen, full, p))
 
 
-def encode(
-    response: OnlineResponse, service: CompiledService, chosen: Sequence[str] | None
-) -> bytes:
+def encode(response: OnlineResponse, plan: RequestPlan, chosen: Sequence[str] | None) -> bytes:
     """The body of the answer; ``chosen``: the features that were asked for, if by name."""
-    keys = list(service.plan.keys)
-    columns = service.service.columns
+    keys = list(plan.keys)
+    columns = plan.service.columns
     if chosen is not None:
         wanted = set(chosen)
         columns = tuple(c for c in columns if f"{c.origin.name}:{c.feature}" in wanted)
@@ -117,8 +115,8 @@ def encode(
 
 
 def _values(response: OnlineResponse) -> dict[str, list[Any]]:
-    made = response.to_dict()
-    return {name: made[name] for name in response.feature_names}
+    columns = response.to_dict()
+    return {name: columns[name] for name in response.feature_names}
 
 
 def _times(response: OnlineResponse) -> Mapping[str, list[str]]:
@@ -140,7 +138,7 @@ def _renamed(service: FeatureService, full: bool) -> FeatureService:
     return _service(service.name, [*service.selections, *service.on_demand], full)
 
 
-def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService:
+def _selected(chosen: Sequence[str], full: bool, project: Project) -> FeatureService:
     """A service of ``view:feature`` references; on-demand functions are taken whole."""
     by_origin: dict[str, list[str]] = {}
     for reference in dict.fromkeys(chosen):
@@ -151,7 +149,7 @@ def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService
                 f"{nearest(reference[:128], project.views)}"
             )
         by_origin.setdefault(origin, []).append(feature)
-    found: list[Selection | OnDemand] = []
+    selected: list[Selection | OnDemand] = []
     for origin, features in by_origin.items():
         owner = project.views.get(origin) or project.on_demand.get(origin)
         if owner is None:
@@ -162,8 +160,8 @@ def _made(chosen: Sequence[str], full: bool, project: Project) -> FeatureService
             if feature not in offered:
                 name = feature if len(feature) <= 128 else shown(feature)
                 raise unknown("feature", name, offered, where=f"{origin!r}")
-        found.append(owner[tuple(features)] if isinstance(owner, FeatureView) else owner)
-    return _service("get_online_features", found, full)
+        selected.append(owner[tuple(features)] if isinstance(owner, FeatureView) else owner)
+    return _service("get_online_features", selected, full)
 
 
 def _service(name: str, features: Sequence[Any], full: bool) -> FeatureService:

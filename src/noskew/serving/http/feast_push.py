@@ -1,7 +1,7 @@
 """``POST /push``: the request of Feast's Python feature server.
 
 Takes ``{"push_source_name": "orders", "df": {"user": [1], …}}``: the name of a source, and a list
-for each of its columns, in the forms of :mod:`noskew.serving.http.json_rows`. Answers 200 and the
+for each of its columns, in the forms of :mod:`noskew.wire.json_values`. Answers 200 and the
 body of ``POST /push/{source}``, where Feast's server answers ``null``.
 
 What is pushed goes online and offline alike, whatever ``to`` says, so ``"offline"`` is refused;
@@ -17,14 +17,13 @@ from typing import Any
 
 import msgspec
 
-from noskew.errors import InputError
-from noskew.reading.request_plan import shown
+from noskew.errors import InputError, shown
 from noskew.serving.http.problem import Refusal
 
 _TO = ("online", "online_and_offline")
 
 
-class FeastPush(msgspec.Struct, forbid_unknown_fields=True):
+class FeastPushBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request."""
 
     push_source_name: str
@@ -34,10 +33,10 @@ class FeastPush(msgspec.Struct, forbid_unknown_fields=True):
     transform_on_write: bool = True
 
 
-def parse(body: bytes) -> FeastPush:
+def parse(body: bytes) -> FeastPushBody:
     """Read a body. Raises Refusal (400) if it is not JSON, InputError for what is not taken."""
     try:
-        request = msgspec.json.decode(body, type=FeastPush)
+        request = msgspec.json.decode(body, type=FeastPushBody)
     except msgspec.ValidationError as error:
         raise InputError(f"push: {str(error)[:300]}") from error
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:

@@ -11,7 +11,7 @@ The items of every list stand for the rows of the request, in its order. A featu
 all have one status has that instead of a list of it. ``?metadata=full`` adds ``"versions"``: for
 each view and row ``{"known_time": "…", "number": 3}`` or null.
 
-Values have the forms of :mod:`noskew.serving.http.json_rows`. ``null`` is null and nothing else:
+Values have the forms of :mod:`noskew.wire.json_values`. ``null`` is null and nothing else:
 NaN and the infinities are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``. Numbers are
 the shortest that read back as the same float64 (float32 values are given as the float64 they
 equal, integers in full), so -0.0 and the last bit survive any parser that reads doubles.
@@ -31,10 +31,10 @@ import orjson
 from numpy.typing import NDArray
 
 from noskew.clock import MICROS_PER_SECOND, to_text
-from noskew.reading import status
 from noskew.reading.request_plan import RequestPlan, Wanted
 from noskew.reading.response import OnlineResponse
 from noskew.reading.view_answer import ViewAnswer
+from noskew.wire import status
 
 #: From so many rows on, a column goes to the encoder as an array.
 _MANY = 9
@@ -82,7 +82,7 @@ class JsonAnswer:
         return b"".join(parts)
 
     def _features(self, response: OnlineResponse, complete: bool) -> bytes:
-        found: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         many = len(response) >= _MANY
         sure = many and not self._computes
         for view, wanted in self._stored:
@@ -90,19 +90,19 @@ class JsonAnswer:
             finite = answer.finite_arrays(wanted) if many else None
             sure = sure and finite is not None
             if finite is not None:
-                found.update(finite)
+                columns.update(finite)
             elif many:
-                found.update(_arrays(answer, wanted))
+                columns.update(_arrays(answer, wanted))
             else:
-                answer.fill(found, wanted)
+                answer.fill(columns, wanted)
         if self._computes:
             for c in self._plan.service.computed_columns:
-                found[c.name] = response.outputs[c.origin.name][c.feature].items()
+                columns[c.name] = response.outputs[c.origin.name][c.feature].items()
         if not self._plan.in_order:
-            found = {n: found[n] for n in self._plan.names}
+            columns = {n: columns[n] for n in self._plan.names}
         if sure:
-            return orjson.dumps(found, option=_OPTIONS)
-        return dumps_values(found, nulls=0 if complete else None)
+            return orjson.dumps(columns, option=_OPTIONS)
+        return dumps_values(columns, nulls=0 if complete else None)
 
     def _one_row(self, response: OnlineResponse, parts: list[bytes]) -> bytes | None:
         """The answer for one row of finite numbers, all of them present; None for another.
@@ -153,14 +153,14 @@ def _whole_row(plan: RequestPlan) -> list[bytes] | None:
     if plan.computes or not plan.in_order or views != [v.view.name for v in plan.views]:
         return None
     mark = "\0"  # in no name
-    told = {
+    example = {
         "service": plan.service.name,
         "t": mark,
         "features": {name: [mark] for name in plan.names},
         "statuses": dict.fromkeys(plan.names, status.NAMES[status.PRESENT]),
         "event_times": {view: [mark] for view in views},
     }
-    pieces = orjson.dumps(told).split(orjson.dumps(mark))
+    pieces = orjson.dumps(example).split(orjson.dumps(mark))
     return [part for piece in pieces for part in (piece, b"")][:-1]
 
 

@@ -9,9 +9,10 @@ is up to a second old. Gauges are given for each living worker, by its process i
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Sequence
 from time import perf_counter
+
+import numpy as np
 
 from noskew.errors import NoskewError, StoreError, missing_extra
 
@@ -58,32 +59,30 @@ class Meter:
     @property
     def total(self) -> int:
         """Requests counted since the worker started."""
-        return self._flushed + self._count
+        return self._flushed + len(self._times)
 
     def _clear(self) -> None:
-        self._count, self._row_count, self._sum = 0, 0, 0.0
-        self._buckets = [0] * (len(_BUCKETS) + 1)
+        self._row_count = 0
+        self._times: list[float] = []
 
     def add(self, n: int, start: float) -> None:
         """Count a request of ``n`` rows that arrived at ``start`` of the performance counter."""
-        took = perf_counter() - start
-        self._count += 1
+        self._times.append(perf_counter() - start)
         self._row_count += n
-        self._sum += took
-        self._buckets[bisect_left(_BUCKETS, took)] += 1
 
     def flush(self) -> None:
         """Hand over what was counted."""
-        if not self._count:
+        times = self._times
+        if not times:
             return
-        self._flushed += self._count
-        self._requests.inc(self._count)
+        self._flushed += len(times)
+        self._requests.inc(len(times))
         self._rows.inc(self._row_count)
         # The library has no public way to observe several values at once.
-        self._seconds._sum.inc(self._sum)
-        for bucket, count in zip(self._seconds._buckets, self._buckets, strict=True):
-            if count:
-                bucket.inc(count)
+        self._seconds._sum.inc(sum(times))
+        places = np.searchsorted(_BUCKETS, times)
+        for at, count in zip(*np.unique(places, return_counts=True), strict=True):
+            self._seconds._buckets[at].inc(int(count))
         self._clear()
 
 

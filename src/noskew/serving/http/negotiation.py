@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from noskew.reading.request_plan import shown
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
-from noskew.serving.http.problem import JSON, Refusal
-
-#: Feast's own examples send no media type, which curl turns into that of a form.
-FORM = "application/x-www-form-urlencoded"
+from noskew.errors import shown
+from noskew.serving.http.problem import Refusal
+from noskew.wire.media_types import ARROW, JSON
 
 
-def expect_method(scope: Any, method: str) -> None:
-    """Raise Refusal (405) for another method than the one that a route takes."""
-    asked = scope.method
-    if asked == method or (asked == "HEAD" and method == "GET"):
+def expect_method(method: str, taken: str | None) -> None:
+    """Raise Refusal (405) for another method than the one that a route takes; None: any."""
+    if taken is None or method == taken or (method == "HEAD" and taken == "GET"):
         return
-    allowed = "GET, HEAD" if method == "GET" else method
+    allowed = "GET, HEAD" if taken == "GET" else taken
     raise Refusal(
         405,
-        f"this route takes {allowed}, not {shown(asked)}",
+        f"this route takes {allowed}, not {shown(method)}",
         valid=allowed.split(", "),
         headers=[("allow", allowed)],
     )
@@ -50,11 +46,11 @@ def wants_arrow(accept: str) -> bool:
         return False
     offered = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for kind in offered:
-        if kind == MEDIA_TYPE:
+        if kind == ARROW:
             return True
         if kind in (JSON, "*/*", "application/*"):
             return False
-    raise Refusal(406, f"no answer of {shown(accept)} can be given", valid=[JSON, MEDIA_TYPE])
+    raise Refusal(406, f"no answer of {shown(accept)} can be given", valid=[JSON, ARROW])
 
 
 def refuse_other_sites(headers: Any) -> None:

@@ -8,11 +8,8 @@ from importlib.metadata import version
 from noskew.config import ServeConfig
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
-from noskew.reading import status
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
 from noskew.serving.http.description import description
 from noskew.serving.http.openapi_push import push_paths
-from noskew.serving.http.problem import JSON
 from noskew.serving.http.schemas import (
     PROBLEMS,
     JsonSchema,
@@ -23,6 +20,8 @@ from noskew.serving.http.schemas import (
     text_answer,
     value_schema,
 )
+from noskew.wire import status
+from noskew.wire.media_types import ARROW, JSON
 
 
 def openapi(
@@ -74,12 +73,12 @@ def _features_path(service: FeatureService) -> JsonSchema:
             ],
             "requestBody": {
                 "required": True,
-                "content": {JSON: {"schema": ref}, MEDIA_TYPE: arrow},
+                "content": {JSON: {"schema": ref}, ARROW: arrow},
             },
             "responses": {
                 "200": {
                     "description": "The features, in the order of the rows.",
-                    "content": {JSON: {"schema": answer}, MEDIA_TYPE: arrow},
+                    "content": {JSON: {"schema": answer}, ARROW: arrow},
                 },
                 **problems(*PROBLEMS),
             },
@@ -108,7 +107,7 @@ def _request_schema(service: FeatureService, limits: ServeConfig) -> JsonSchema:
 
 
 def _answer_schema(service: FeatureService) -> JsonSchema:
-    told = {f["name"]: f["description"] for f in description(service)["features"]}
+    meanings = {f["name"]: f["description"] for f in description(service)["features"]}
     name_or_list = {
         "oneOf": [
             {"$ref": "#/components/schemas/Status"},
@@ -116,7 +115,7 @@ def _answer_schema(service: FeatureService) -> JsonSchema:
         ]
     }
     features = {
-        c.name: {"type": "array", "items": value_schema(c.dtype), "description": told[c.name]}
+        c.name: {"type": "array", "items": value_schema(c.dtype), "description": meanings[c.name]}
         for c in service.columns
     }
     moment = {"type": ["string", "null"], "format": "date-time"}

@@ -7,8 +7,6 @@ from typing import Any
 
 from noskew.config import ServeConfig
 from noskew.definitions.source import Source
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
-from noskew.serving.http.problem import JSON
 from noskew.serving.http.push import MOST_WAIT_S, WAIT_S
 from noskew.serving.http.schemas import (
     PROBLEMS,
@@ -20,6 +18,7 @@ from noskew.serving.http.schemas import (
     value_schema,
 )
 from noskew.types import DType
+from noskew.wire.media_types import ARROW, JSON
 
 _PROBLEMS = {
     **PROBLEMS,
@@ -86,7 +85,7 @@ def _native(source: Source, limits: ServeConfig) -> JsonSchema:
         f"Append events to the source {source.name}. {source.description}".strip(),
         {
             JSON: {"schema": object_of({"rows": rows}), "example": {"rows": [sample]}},
-            MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+            ARROW: {"schema": {"type": "string", "format": "binary"}},
         },
         {
             "200": json_answer("The events are durable, and reads see them.", _answer()),
@@ -130,7 +129,7 @@ def _path(name: str, summary: str, content: JsonSchema, answers: JsonSchema) -> 
             "summary": summary,
             "parameters": _PARAMETERS,
             "requestBody": {"required": True, "content": content},
-            "responses": {**answers, **problems(*sorted(codes), told=_PROBLEMS)},
+            "responses": {**answers, **problems(*sorted(codes), meanings=_PROBLEMS)},
         }
     }
 

@@ -1,7 +1,7 @@
 """``POST /push/{source}``: append events to the log of a streaming source.
 
 Takes ``{"rows": …}``, as columns or as a list of rows in the forms of
-:mod:`noskew.serving.http.json_rows`, or an Arrow IPC stream; with every column of the source's
+:mod:`noskew.wire.json_values`, or an Arrow IPC stream; with every column of the source's
 schema (other columns are left out). Answers ``202`` as soon as the events are durable::
 
     {"appended": 2, "offsets": {"0": 17}}
@@ -23,129 +23,106 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-import orjson
 import pyarrow as pa
 
-from noskew.config import ServeConfig
 from noskew.definitions import connectors
 from noskew.definitions.project import Project
 from noskew.definitions.source import Source
-from noskew.errors import InputError, NoskewError, NotFoundError, StoreError, unknown
+from noskew.errors import InputError, NoskewError, NotFoundError, StoreError, shown, unknown
 from noskew.intake.logs import local_log
-from noskew.intake.pushed import Pushed
-from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views
-from noskew.reading.request_plan import shown
 from noskew.serving.http import arrow_rows, feast_push, json_rows, source_rows
-from noskew.serving.http.appends import Appends
-from noskew.serving.http.arrow_answer import MEDIA_TYPE
-from noskew.serving.http.backend import Backend
-from noskew.serving.http.body import Bodies
-from noskew.serving.http.negotiation import FORM, body_kind, expect_method, refuse_other_sites
-from noskew.serving.http.problem import JSON, Answer, Refusal, problem
+from noskew.serving.http.exchange import JSON_HEADERS, Exchange
+from noskew.serving.http.negotiation import refuse_other_sites
+from noskew.serving.http.problem import Answer, Refusal, problem
+from noskew.wire.media_types import ARROW, FORM, JSON
+from noskew.wire.pushed import pushed_body
 
-PushedRows = Callable[[], pa.Table]
-#: Reads a body of a media type: the source it is for, and what makes its rows.
-Parse = Callable[[str, bytes, Project], tuple[Source, PushedRows]]
 #: Seconds to wait until pushed events can be read, if a request does not say.
 WAIT_S = 5.0
 #: The longest wait. A server that is told to stop gives requests under way some more than that.
 MOST_WAIT_S = 20.0
 
 
-class Pushes:
-    """The routes that append events. One for each worker."""
+class Push(Exchange):
+    """``POST /push/{source}``: appends events to the log of a source."""
 
-    def __init__(self, backend: Backend, bodies: Bodies, limits: ServeConfig) -> None:
-        self._backend, self._bodies, self._limits = backend, bodies, limits
-        self._metrics = backend.metrics
-        self._appends = Appends(backend.open_logs(), backend.clock)
-        self._poll = SharedPoll(backend.online)
+    label = "push"
+    method: ClassVar = "POST"
+    takes: ClassVar[tuple[str, ...]] = (JSON, ARROW)
+    #: The status while the events may not be readable yet.
+    accepted: ClassVar = 202
+    source: Source | None = None
+    _size: int
+    _rows: Callable[[], pa.Table]
 
-    async def native(self, scope: Any, proto: Any, name: str, start: float) -> Answer:
-        """``POST /push/{source}``."""
+    def open(self, headers: Any, query: str) -> None:
+        refuse_other_sites(headers)
+        self._wait_s = waiting(query)
+        if self._wait_s is not None:
+            self.label = "push-wait"
+        self._project = self.shared.backend.snapshot().definitions
+        self._open_source()
 
-        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, PushedRows]:
-            source = _source(project, name)
-            return source, partial(self._rows, kind, body, source)
+    def _open_source(self) -> None:
+        self.source = _source(self._project, self.request.service)
 
-        return await self._answer(scope, proto, start, (JSON, MEDIA_TYPE), parse)
+    def parse(self, kind: str, body: bytes) -> None:
+        assert self.source is not None
+        self._size = len(body)
+        self._rows = partial(_table, kind, body, self.source, self.shared.limits.max_rows)
 
-    async def feast(self, scope: Any, proto: Any, start: float) -> Answer:
-        """``POST /push``, as Feast has it."""
+    async def answer(self) -> Answer:
+        source, shared, wait_s = self.source, self.shared, self._wait_s
+        assert source is not None
+        views = None if wait_s is None else self._views(source)
+        count, pushed = await shared.appends.append(source, self._size, self._rows)
+        shared.metrics.pushed_rows.labels(source.name).inc(count)
+        if wait_s is not None and views is not None:
+            pushed = await shared.poll.until_readable(views, pushed, wait_s)
+        status = 200 if pushed.readable else self.accepted
+        return status, JSON_HEADERS, pushed_body(count, pushed)
 
-        def parse(kind: str, body: bytes, project: Project) -> tuple[Source, PushedRows]:
-            request = feast_push.parse(body)
-            source = _source(project, request.push_source_name)
-            return source, partial(source_rows.table, source, request.df, self._limits.max_rows)
+    def _views(self, source: Source) -> dict[str, bytes]:
+        return online_views(self.shared.backend.project, source, self._project.views.values())
 
-        return await self._answer(scope, proto, start, (JSON, FORM), parse, accepted=200)
-
-    async def close(self) -> None:
-        """Close the logs. Only when no request is under way."""
-        await self._poll.close()
-        self._appends.close()
-
-    async def _answer(
-        self,
-        scope: Any,
-        proto: Any,
-        start: float,
-        kinds: tuple[str, ...],
-        parse: Parse,
-        *,
-        accepted: int = 202,
-    ) -> Answer:
-        """One request. ``accepted``: the status while the events may not be readable yet."""
-        source, route = None, "push"
-        try:
-            expect_method(scope, "POST")
-            refuse_other_sites(scope.headers)
-            wait_s = waiting(scope.query_string)
-            route = "push" if wait_s is None else "push-wait"
-            project = self._backend.snapshot().definitions
-            kind = body_kind(scope.headers, kinds)
-            body = await self._bodies.read(scope.headers, proto)
-            source, rows = parse(kind, body, project)
-            views = None if wait_s is None else self._views(source, project)
-            count, pushed = await self._appends.append(source, len(body), rows)
-            self._metrics.pushed_rows.labels(source.name).inc(count)
-            if wait_s is not None and views is not None:
-                pushed = await self._poll.until_readable(views, pushed, wait_s)
-            status = 200 if pushed.readable else accepted
-            answer: Answer = (status, [("content-type", JSON)], encode(count, pushed))
-        except NoskewError as error:
-            answer = self._problem(error, source)
-        self._metrics.answered(route, "", answer[0], start)
-        return answer
-
-    def _views(self, source: Source, project: Project) -> dict[str, bytes]:
-        return online_views(self._backend.project, source, project.views.values())
-
-    def _rows(self, kind: str, body: bytes, source: Source) -> pa.Table:
-        if kind == MEDIA_TYPE:
-            return arrow_rows.parse(body, self._limits.max_rows)
-        data = json_rows.parse(body)
-        if len(data) != 1 or "rows" not in data:
-            columns = ", ".join(f'"{name}": […]' for name in source.schema)
-            raise InputError(
-                f"the body must have the one member 'rows', such as {{\"rows\": {{{columns}}}}}; "
-                f"got {', '.join(shown(n) for n in list(data)[:5]) or 'none'}"
-            )
-        return source_rows.table(source, data["rows"], self._limits.max_rows)
-
-    def _problem(self, error: NoskewError, source: Source | None) -> Answer:
+    def problem(self, error: NoskewError) -> Answer:
         if isinstance(error, StoreError):
-            self._metrics.push_errors.labels(type(error).__name__).inc()
-        valid: Iterable[str] | None = None
+            self.shared.metrics.push_errors.labels(type(error).__name__).inc()
+        return problem(error, self.valid(error))
+
+    def valid(self, error: NoskewError) -> Iterable[str] | None:
         if isinstance(error, NotFoundError):
-            valid = pushable(self._backend.snapshot().definitions)
-        elif source is not None and isinstance(error, InputError):
-            valid = source.schema
-        return problem(error, valid)
+            return pushable(self._project)
+        if self.source is not None and isinstance(error, InputError):
+            return self.source.schema
+        return None
+
+
+class FeastPush(Push):
+    """``POST /push``, as Feast has it: its body names the source."""
+
+    takes: ClassVar = (JSON, FORM)
+    accepted: ClassVar = 200
+
+    def _open_source(self) -> None:
+        pass
+
+    def parse(self, kind: str, body: bytes) -> None:
+        request = feast_push.parse(body)
+        source = self.source = _source(self._project, request.push_source_name)
+        self._size = len(body)
+        self._rows = partial(source_rows.table, source, request.df, self.shared.limits.max_rows)
+
+
+def _table(kind: str, body: bytes, source: Source, max_rows: int) -> pa.Table:
+    """The rows of a body for a source."""
+    if kind == ARROW:
+        return arrow_rows.parse(body, max_rows)
+    return source_rows.table(source, json_rows.rows_of(body, source.schema), max_rows)
 
 
 def pushable(project: Project) -> dict[str, Source]:
@@ -181,18 +158,6 @@ def waiting(query: str) -> float | None:
     return seconds
 
 
-def encode(count: int, pushed: Pushed) -> bytes:
-    """The body of the answer to a push of ``count`` rows."""
-    told: dict[str, Any] = {
-        "appended": count,
-        "offsets": {str(partition): offset for partition, offset in pushed.items()},
-    }
-    if pushed.readable is not None:
-        told["readable"] = pushed.readable
-        told["behind"] = pushed.behind
-    return orjson.dumps(told)
-
-
 def _unknown(query: str) -> Refusal:
     return Refusal(
         422,
@@ -205,7 +170,7 @@ def _source(project: Project, name: str) -> Source:
     """The source to push to. Raises NotFoundError, or InputError for one that takes no pushes."""
     source = project.sources.get(name)
     if source is None:
-        told = name if len(name) <= 128 else shown(name)
-        raise unknown("source to push to", told, pushable(project))
+        quoted = name if len(name) <= 128 else shown(name)
+        raise unknown("source to push to", quoted, pushable(project))
     local_log(source)
     return source

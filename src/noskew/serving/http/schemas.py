@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from noskew.serving.http.problem import JSON
 from noskew.types import DType
+from noskew.wire.media_types import JSON
 
 JsonSchema = dict[str, Any]
 
@@ -45,10 +45,10 @@ def value_schema(kind: DType) -> JsonSchema:
     return {**_STRINGS[kind.kind], "type": ["string", "null"]}
 
 
-def problems(*codes: str, told: Mapping[str, str] = PROBLEMS) -> JsonSchema:
-    """The answers that are problems, by status; ``told``: what each status means."""
+def problems(*codes: str, meanings: Mapping[str, str] = PROBLEMS) -> JsonSchema:
+    """The answers that are problems, by status; ``meanings``: what each status means."""
     ref = {"$ref": "#/components/schemas/Problem"}
-    return {code: json_answer(told[code], ref) for code in codes}
+    return {code: json_answer(meanings[code], ref) for code in codes}
 
 
 def json_answer(what: str, schema: JsonSchema) -> JsonSchema:

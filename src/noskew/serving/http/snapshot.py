@@ -13,8 +13,7 @@ from noskew.answer_log.log import ServedLog, ServiceLog
 from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
-from noskew.errors import DefinitionError, unknown
-from noskew.reading.request_plan import shown
+from noskew.errors import DefinitionError, shown, unknown
 from noskew.registry.versions import Applied
 from noskew.serving.http.compiled import CompiledService
 from noskew.serving.http.metrics import Metrics

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from noskew.definitions.source import Source
-from noskew.errors import InputError, LimitError, SchemaMismatchError
-from noskew.reading.request_plan import as_columns, as_list, shown
-from noskew.serving.http.json_rows import Convert, converter
+from noskew.errors import InputError, LimitError, SchemaMismatchError, shown
+from noskew.wire.json_values import Convert, converter
+from noskew.wire.rows import as_columns, as_list
 
 
 def table(source: Source, rows: Any, max_rows: int) -> pa.Table:
@@ -23,16 +23,22 @@ def table(source: Source, rows: Any, max_rows: int) -> pa.Table:
     """
     if rows == []:
         return source.schema.arrow.empty_table()
-    columns = {n: as_list(n, v) for n, v in as_columns(rows).items() if n in source.schema}
+    if isinstance(rows, list):
+        _check_count(len(rows), max_rows)
+    columns = {n: as_list(n, v) for n, v in as_columns(rows, source.schema.__contains__).items()}
     sizes = {len(values) for values in columns.values()}
     if len(sizes) > 1:
         raise InputError(
             "columns of different lengths: "
             + ", ".join(f"{n!r} has {len(v)}" for n, v in columns.items())
         )
-    if max(sizes, default=0) > max_rows:
-        raise LimitError(f"{max(sizes)} rows in one request; at most {max_rows} are taken")
+    _check_count(max(sizes, default=0), max_rows)
     return pa.table({name: _array(source, name, values) for name, values in columns.items()})
+
+
+def _check_count(n: int, max_rows: int) -> None:
+    if n > max_rows:
+        raise LimitError(f"{n} rows in one request; at most {max_rows} are taken")
 
 
 def _array(source: Source, name: str, values: list[Any]) -> pa.Array:

@@ -1,9 +1,12 @@
-"""Pushed: what a push gives back."""
+"""Pushed: what a push gives back, in process and over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from noskew.clock import MIN_TIME
 
@@ -41,3 +44,25 @@ class Pushed(Mapping[int, int]):
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+
+def pushed_body(count: int, pushed: Pushed) -> bytes:
+    """The body of the answer to a push of ``count`` rows."""
+    members: dict[str, Any] = {
+        "appended": count,
+        "offsets": {str(partition): offset for partition, offset in pushed.items()},
+    }
+    if pushed.readable is not None:
+        members["readable"] = pushed.readable
+        members["behind"] = pushed.behind
+    return orjson.dumps(members)
+
+
+def read_pushed(body: bytes) -> Pushed:
+    """What an answer to a push says; the inverse of :func:`pushed_body`."""
+    members = orjson.loads(body)
+    return Pushed(
+        {int(partition): offset for partition, offset in members["offsets"].items()},
+        readable=members.get("readable"),
+        behind=tuple(members.get("behind", ())),
+    )

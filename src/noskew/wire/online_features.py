@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.arrays import nan_for_null, to_numpy
 from noskew.clock import to_datetime
-from noskew.kernel.on_demand import to_numpy
-from noskew.reading import status
+from noskew.wire import status
 
 
 class OnlineFeatures(ABC):
@@ -51,7 +51,7 @@ class OnlineFeatures(ABC):
 
     @abstractmethod
     def status_codes(self) -> dict[str, NDArray[np.uint8]]:
-        """The statuses as codes of :mod:`noskew.reading.status`; uint8, shape (rows,)."""
+        """The statuses as codes of :mod:`noskew.wire.status`; uint8, shape (rows,)."""
 
     @abstractmethod
     def event_micros(self) -> dict[str, NDArray[np.int64]]:
@@ -103,10 +103,3 @@ class OnlineFeatures(ABC):
     def __repr__(self) -> str:
         size = f"{len(self)} rows × {len(self.feature_names)} features"
         return f"<{type(self).__name__} {self.service_name}: {size}>"
-
-
-def nan_for_null(values: NDArray[Any]) -> NDArray[Any]:
-    """Floats with NaN where they are masked; other arrays as they are."""
-    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind == "f":
-        return values.filled(np.nan)
-    return values
