@@ -5,28 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from noskew.clock import duration_text
+from noskew.definitions.outline import ServiceOutline
 from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
 
 
-def summary(service: FeatureService) -> dict[str, Any]:
+def summary(outline: ServiceOutline, definition_hash: str) -> dict[str, Any]:
     """A line of the list of services."""
     return {
-        "name": service.name,
-        "description": service.description,
-        "owner": service.owner,
-        "tags": dict(service.tags),
-        "join_keys": list(service.join_keys),
-        "request_fields": list(service.request),
-        "features": len(service.columns),
-        "definition_hash": service.definition_hash,
+        "name": outline.name,
+        "description": outline.description,
+        "owner": outline.owner,
+        "tags": dict(outline.tags),
+        "join_keys": list(outline.join_keys),
+        "request_fields": list(outline.request),
+        "features": outline.features,
+        "definition_hash": definition_hash,
     }
 
 
 def description(service: FeatureService) -> dict[str, Any]:
     """Everything that a caller needs to know about a service."""
     return {
-        **summary(service),
+        "name": service.name,
+        "description": service.description,
+        "owner": service.owner,
+        "tags": dict(service.tags),
+        "definition_hash": service.definition_hash,
         "join_keys": service.join_keys.texts(),
         "request_fields": service.request.texts(),
         "features": [_feature(c) for c in service.columns],

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from noskew.config import ServeConfig
+from noskew.definitions.outline import ServiceOutline
 from noskew.serving.http import metrics
 from noskew.serving.http.description import description, summary
 from noskew.serving.http.exchange import JSON_HEADERS, Exchange
@@ -43,8 +44,8 @@ class Service(Exchange):
     label = "service"
 
     async def answer(self) -> Answer:
-        service = self.shared.backend.snapshot().service(self.request.service)
-        return 200, JSON_HEADERS, orjson.dumps(description(service.service))
+        service = self.shared.backend.snapshot().definition(self.request.service)
+        return 200, JSON_HEADERS, orjson.dumps(description(service))
 
 
 class Alive(Exchange):
@@ -104,12 +105,13 @@ class Docs(Exchange):
 
 
 def _listing(snapshot: Snapshot) -> bytes:
-    services = [summary(s.service) for _, s in sorted(snapshot.services.items())]
+    outlines = [ServiceOutline.of(snapshot.definitions, name) for name in sorted(snapshot.services)]
+    services = [summary(outline, snapshot.hashes[outline.name]) for outline in outlines]
     broken = {name: str(error) for name, error in sorted(snapshot.broken.items())}
     members = {"registry_version": snapshot.version, "services": services, "broken": broken}
     return orjson.dumps(members)
 
 
 def _document(snapshot: Snapshot, limits: ServeConfig) -> bytes:
-    services = {name: s.service for name, s in snapshot.services.items()}
+    services = {name: snapshot.definitions.services[name] for name in snapshot.services}
     return orjson.dumps(openapi(services, pushable(snapshot.definitions), limits))

@@ -48,6 +48,8 @@ class Snapshot:
     ) -> None:
         self.version: int = applied.version
         self.definitions: Project = applied.project
+        #: The definition hash of each service, as it was applied.
+        self.hashes = applied.hashes.get("feature_service", {})
         self.services = _Services(self)
         self.broken: dict[str, DefinitionError] = {}
         self._made_of = (store, clock, project, max_rows)
@@ -93,14 +95,24 @@ class Snapshot:
         compiled = self._compiled.get(name)
         if compiled is not None:
             return compiled
-        if name not in self.definitions.services:
-            if len(name) > 128:  # longer than any name, and slow to compare with the others
-                name = shown(name)
-            raise unknown("feature service", name, self.services, where="the applied definitions")
+        self._check(name)
         self._prepare(name)
         if name in self.broken:
             raise self.broken[name]
         return self._compiled[name]
+
+    def definition(self, name: str) -> FeatureService:
+        """The definition of a service. Raises NotFoundError, or why it cannot be served."""
+        self._check(name)
+        if name in self.broken:
+            raise self.broken[name]
+        return self.definitions.services[name]
+
+    def _check(self, name: str) -> None:
+        if name not in self.definitions.services:
+            if len(name) > 128:  # longer than any name, and slow to compare with the others
+                name = shown(name)
+            raise unknown("feature service", name, self.services, where="the applied definitions")
 
     async def service_async(self, name: str) -> CompiledService:
         """As :meth:`service`, without blocking the event loop while it is compiled."""
