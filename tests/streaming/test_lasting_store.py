@@ -56,7 +56,9 @@ def test_there_are_no_frontier_keys(store: ns.FeatureStore) -> None:
     keys = keys_of(store)
     prefixes = {key[:PREFIX_BYTES] for key in keys if is_entity_key(key)}
     turns = [(prefix, n, turn) for prefix in prefixes for n in range(8) for turn in (0, 1)]
-    frontiers = {key for turn in turns for key in OnlineRows(*turn).frontier()}
+    frontiers = {
+        key for prefix, number, turn in turns for key in OnlineRows(prefix).frontier(number, turn)
+    }
     assert not keys & frontiers
     assert len([k for k in keys if not is_entity_key(k)]) < 50
 
