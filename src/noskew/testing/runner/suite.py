@@ -37,7 +37,7 @@ class RunnerTests:
     def test_every_type_comes_back_bit_for_bit(self, runner: Runner) -> None:
         tables = [every_type(), every_type().slice(1, 2), every_type().slice(0, 0)]
         back: dict[int, list[pa.Table]] = defaultdict(list)
-        for number, table in runner.run(tables, tasks.same, {}):
+        for number, table in runner.run(tables, tasks.echo, {}):
             back[number].append(table)
         for number, table in enumerate(tables):
             whole = pa.concat_tables(back[number])
@@ -61,7 +61,7 @@ class RunnerTests:
         ]
 
     def test_no_table_at_all(self, runner: Runner) -> None:
-        assert list(runner.run([], tasks.same, {})) == []
+        assert list(runner.run([], tasks.echo, {})) == []
 
     def test_nothing_runs_before_it_is_asked_for(self, runner: Runner) -> None:
         asked: list[int] = []
@@ -70,7 +70,7 @@ class RunnerTests:
             asked.append(1)
             yield numbers(1)
 
-        pieces = runner.run(tables(), tasks.same, {})
+        pieces = runner.run(tables(), tasks.echo, {})
         assert asked == []
         assert len(list(pieces)) == 1
         assert asked == [1]
@@ -102,7 +102,7 @@ class RunnerTests:
         with pytest.raises(ConflictError) as raised:
             list(runner.run(tables, tasks.fails, {"at": 2, "ours": True}))
         assert str(raised.value) == "it changed:\nrepeat the call"
-        assert len(list(runner.run(tables, tasks.same, {}))) == 4, "it runs on"
+        assert len(list(runner.run(tables, tasks.echo, {}))) == 4, "it runs on"
 
     def test_any_other_error_of_a_task_is_told(self, runner: Runner) -> None:
         with pytest.raises(RunnerError, match="a task's own fault"):
@@ -116,11 +116,11 @@ class RunnerTests:
         assert 1 <= runner.parts_of(10_000) <= 10_000
 
     def test_whoever_stops_asking_leaves_it_usable(self, runner: Runner) -> None:
-        pieces = runner.run([numbers(1)] * 3, tasks.same, {})
+        pieces = runner.run([numbers(1)] * 3, tasks.echo, {})
         next(pieces)
         pieces.close()  # type: ignore[attr-defined]
         assert not runner.is_stopped
-        assert len(list(runner.run([numbers(1)], tasks.same, {}))) == 1
+        assert len(list(runner.run([numbers(1)], tasks.echo, {}))) == 1
 
     def test_it_is_closed_more_than_once(self, runner: Runner) -> None:
         runner.close()

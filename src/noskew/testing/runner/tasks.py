@@ -11,7 +11,7 @@ from noskew.errors import ConflictError
 from noskew.runners.base import Piece
 
 
-def same(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
+def echo(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """What came."""
     del context
     yield from pieces
