@@ -257,10 +257,10 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
 def test_variances_of_integers(values: list[int]) -> None:
     values = values if len(values) > 1 else values * 2
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
-    sums = PrefixSums.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
+    totals = PrefixSums.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
     squares = sums.lift_integer_squares(numbers, mask)
     found = _variances(
-        sums.limbs,
+        totals.limbs,
         0,
         squares.sum(axis=0, keepdims=True),
         0,
