@@ -18,23 +18,6 @@ COMMANDS, ENTRY_POINT = "cli/commands/", "main"
 CONTRACTS: dict[str, str] = {
     "LocalLog": "a source's definition names the log that the store of this name opens",
 }
-#: Still to be renamed, each by the owner of the room named. The table only becomes shorter.
-TO_RENAME: dict[str, str] = {
-    "Client": "stores",
-    "Frame": "stores",
-    "carry": "stores",
-    "check_name": "stores",
-    "conform": "stores",
-    "encode": "stores, serving",
-    "numbered": "registry, testing",
-    "on_demand": "cli, registry",
-    "part_of": "stores",
-    "service": "registry, testing",
-    "version_of": "registry, testing",
-    "views": "cli, testing",
-    "whole": "testing",
-    "write": "cli, registry",
-}
 #: Words that were second ones for something, and the word for it.
 BANNED = {
     "aside": "quarantine",
@@ -46,8 +29,6 @@ BANNED = {
     "grounds": "coverage, or fold base",
     "salvage": "bisect failures",
 }
-#: Names with a banned word that an owner of another room must rename.
-STILL_BANNED = {"Grounds", "grounds"}
 
 
 @cache
@@ -108,17 +89,15 @@ def test_no_name_is_defined_in_two_rooms() -> None:
     twice = {
         name: shown(rooms)
         for name, rooms in definitions().items()
-        if len(rooms) > 1 and name not in CONTRACTS and name not in TO_RENAME
+        if len(rooms) > 1 and name not in CONTRACTS
     }
     assert not twice, "\n".join(f"{name}: {places}" for name, places in twice.items())
 
 
 def test_what_was_renamed_is_no_exception_any_more() -> None:
     places = definitions()
-    once = {n for n in {*CONTRACTS, *TO_RENAME} if len(places.get(n, {})) < 2}
-    assert not once, f"in one room only, so take them out of the tables: {sorted(once)}"
-    gone = STILL_BANNED - {name for name, _ in public_names()}
-    assert not gone, f"no longer there, so take them out of the table: {sorted(gone)}"
+    once = {n for n in CONTRACTS if len(places.get(n, {})) < 2}
+    assert not once, f"in one room only, so take them out of the table: {sorted(once)}"
 
 
 def test_words_that_were_given_up_do_not_come_back() -> None:
@@ -126,7 +105,6 @@ def test_words_that_were_given_up_do_not_come_back() -> None:
         f"{place}: {name} (say {BANNED[word]})"
         for name, place in public_names()
         for word in words(name) & BANNED.keys()
-        if name not in STILL_BANNED
     }
     assert not back, "\n".join(sorted(back))
 

@@ -7,7 +7,7 @@ decides, such as which partition of which log a row came from, is an *origin*: a
 and never of a definition.
 
 Every key, table name, record key, namespace, space and folder is made here and nowhere else.
-``docs/reference/addresses.md`` has the table of them with test vectors. Nothing here does I/O.
+``docs/addresses.md`` has the table of them with test vectors. Nothing here does I/O.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_bars_show_rate_and_count_on_a_terminal_only() -> None:
 
 def test_starter_data_depend_on_the_time_alone(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        starter_data.write(tmp_path / name, now=1_767_225_600_000_000)
+        starter_data.write_starter_data(tmp_path / name, now=1_767_225_600_000_000)
     for file in ("orders.parquet", "questions.parquet"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 

@@ -15,7 +15,7 @@ from noskew.definitions import identity
 from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.definitions.transforms import SqlTransform
-from noskew.testing.strategies import views
+from noskew.testing.strategies import feature_views
 
 SCHEMA: dict[str, Any] = {
     "user_id": int,
@@ -191,7 +191,7 @@ def test_hashes_are_of_canonical_json() -> None:
 PINNED = "9ebb9d2abc17e91b9f9000e5e45def49"
 
 
-@given(views())
+@given(feature_views())
 def test_views_come_back_from_json(made: ns.FeatureView) -> None:
     text = orjson.dumps(Project.of([made]).to_dict())
     back = Project.from_dict(orjson.loads(text)).view(made.name)

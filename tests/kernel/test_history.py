@@ -21,7 +21,7 @@ from noskew.kernel import history
 from noskew.kernel.events import Events
 from noskew.kernel.plan import compile_view
 from noskew.testing.reference import Fact, ReferenceKnownAt, naive_historical
-from noskew.testing.strategies import Case, assert_same, cases, known_ats, views
+from noskew.testing.strategies import Case, assert_same, cases, feature_views, known_ats
 from noskew.testing.strategies import facts as fact_lists
 from tests.kernel.paths import answers, events_of, fact, make_view
 
@@ -316,7 +316,7 @@ def test_a_repetition_beyond_the_horizon_counts_again() -> None:
     assert answers(view, facts, [((1,), 0)])["n_last_9"].to_pylist() == [[5, 2, 0, 9]]
 
 
-@given(views(max_features=1, event_id=True), st.data())
+@given(feature_views(max_features=1, event_id=True), st.data())
 def test_of_events_that_count_none_is_a_duplicate(view: FeatureView, data: st.DataObject) -> None:
     """So what a stream has judged may be judged again with everything else."""
     once = events_of(view, data.draw(fact_lists(view)))

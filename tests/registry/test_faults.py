@@ -23,7 +23,7 @@ from noskew.errors import (
 )
 from noskew.registry.sql import database
 from noskew.registry.sql.registry import SqlRegistry
-from noskew.testing.registry.examples import numbered, text_of, whole
+from noskew.testing.registry.examples import text_of, versioned_project, whole_project
 from tests import servers
 
 Raw = Callable[[str], list[tuple[object, ...]]]
@@ -50,16 +50,19 @@ def test_a_server_that_is_down(form: str) -> None:
 
 def test_a_server_that_stops() -> None:
     with servers.postgres_server() as server, SqlRegistry(server.url) as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         server.stop()
         with pytest.raises(StoreUnavailableError):
             registry.current("flights")
         with pytest.raises(StoreUnavailableError):
-            registry.apply("flights", numbered(2), base_version=1, applied_at=1)
+            registry.apply("flights", versioned_project(2), base_version=1, applied_at=1)
         server.start()
         held = registry.current("flights")
-        assert text_of(held.project) == text_of(whole())
-        assert registry.apply("flights", numbered(2), base_version=1, applied_at=1).version == 2
+        assert text_of(held.project) == text_of(whole_project())
+        assert (
+            registry.apply("flights", versioned_project(2), base_version=1, applied_at=1).version
+            == 2
+        )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.Mo
     with SqlRegistry("sqlite:///registry.db") as registry:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
         assert registry.head("flights") == 1
@@ -113,7 +116,7 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
 def test_a_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     with SqlRegistry(f"sqlite:///{path}") as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         whole_file = path.read_bytes()
         # Every page but the first, so that the file still looks like a database.
         path.write_bytes(whole_file[:4096] + b"\xa5" * (len(whole_file) - 4096))
@@ -121,7 +124,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
             registry.current("flights")
         path.write_bytes(whole_file[: len(whole_file) // 8192 * 4096])
         with pytest.raises(CorruptDataError):
-            registry.apply("flights", whole(), base_version=1, applied_at=1)
+            registry.apply("flights", whole_project(), base_version=1, applied_at=1)
 
 
 @pytest.mark.parametrize("place", ["", "file/registry.db"])
@@ -133,7 +136,7 @@ def test_a_place_that_cannot_hold_a_file(tmp_path: Path, place: str) -> None:
 
 def test_no_space_left(tmp_path: Path) -> None:
     with SqlRegistry(f"sqlite:///{tmp_path}/registry.db") as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         engine = registry._database.engine
 
         def _limit(connection: sqlite3.Connection, record: object) -> None:
@@ -146,7 +149,7 @@ def test_no_space_left(tmp_path: Path) -> None:
         with pytest.raises(StoreFullError, match="free space and repeat") as error:
             registry.apply("flights", _large(), base_version=1, applied_at=1)
         assert error.value.retryable
-        assert text_of(registry.current("flights").project) == text_of(whole())
+        assert text_of(registry.current("flights").project) == text_of(whole_project())
         event.remove(engine, "connect", _limit)
         assert registry.apply("flights", _large(), base_version=1, applied_at=1).version == 2
 
@@ -156,7 +159,7 @@ def test_a_lock_that_is_never_given_back(
 ) -> None:
     monkeypatch.setattr(database, "LOCK_WAIT_S", 0.05)
     with SqlRegistry(registry_url) as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         holder: sqlite3.Connection | psycopg.Connection[tuple[object, ...]]
         if registry_url.startswith("sqlite"):
             holder = sqlite3.connect(registry_url.removeprefix("sqlite:///"))
@@ -166,19 +169,22 @@ def test_a_lock_that_is_never_given_back(
             holder.execute("UPDATE noskew_project SET version = version")
         try:
             with pytest.raises(StoreUnavailableError):
-                registry.apply("flights", numbered(2), base_version=1, applied_at=1)
+                registry.apply("flights", versioned_project(2), base_version=1, applied_at=1)
             # Whoever only reads does not wait.
             assert registry.current("flights").version == 1
         finally:
             holder.rollback()
             holder.close()
-        assert registry.apply("flights", numbered(2), base_version=1, applied_at=1).version == 2
+        assert (
+            registry.apply("flights", versioned_project(2), base_version=1, applied_at=1).version
+            == 2
+        )
 
 
 def test_a_registry_that_may_only_be_read(registry_url: str, raw: Raw) -> None:
     """A server that follows the registry needs no right to write."""
     with SqlRegistry(registry_url) as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
     if registry_url.startswith("sqlite"):
         if os.geteuid() == 0:
             pytest.skip("file modes do not bind the superuser")
@@ -187,9 +193,9 @@ def test_a_registry_that_may_only_be_read(registry_url: str, raw: Raw) -> None:
     else:
         url = f"{registry_url}?options=-cdefault_transaction_read_only%3Don"
     with SqlRegistry(url) as registry:
-        assert text_of(registry.current("flights").project) == text_of(whole())
+        assert text_of(registry.current("flights").project) == text_of(whole_project())
         with pytest.raises(StoreUnavailableError):
-            registry.apply("flights", whole(), base_version=1, applied_at=1)
+            registry.apply("flights", whole_project(), base_version=1, applied_at=1)
 
 
 def test_a_registry_beside_foreign_tables(registry_url: str, raw: Raw) -> None:
@@ -198,6 +204,6 @@ def test_a_registry_beside_foreign_tables(registry_url: str, raw: Raw) -> None:
     raw("CREATE TABLE project (name INTEGER)")
     raw("INSERT INTO project VALUES (5)")
     with SqlRegistry(registry_url) as registry:
-        registry.apply("flights", whole(), base_version=0, applied_at=1)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         assert registry.projects() == ["flights"]
     assert raw("SELECT name FROM project") == [(5,)]

@@ -5,7 +5,14 @@ import pytest
 import noskew as ns
 from noskew.definitions.project import Project
 from noskew.registry.lineage import LineageNode, downstream, lineage, upstream
-from noskew.testing.registry.examples import COLUMNS, airport, delays, departures, in_python, whole
+from noskew.testing.registry.examples import (
+    COLUMNS,
+    airport,
+    delays,
+    departures,
+    in_python,
+    whole_project,
+)
 
 
 def _columns(view: ns.FeatureView, feature: str) -> dict[str, set[str]]:
@@ -18,7 +25,7 @@ def _columns(view: ns.FeatureView, feature: str) -> dict[str, set[str]]:
 
 
 def test_from_column_to_service() -> None:
-    edges = lineage(whole())
+    edges = lineage(whole_project())
     column = LineageNode("column", "departures", "dep_delay")
     wind = LineageNode("service", "delay_model", "wind")
     assert downstream(edges, column) == {

@@ -9,7 +9,7 @@ import pytest
 
 import noskew as ns
 from noskew.registry.difference import NOBODY
-from noskew.registry.service_differences import on_demand
+from noskew.registry.service_differences import on_demand_difference
 
 
 def doubled(columns: Any) -> Any:
@@ -58,7 +58,7 @@ CHANGES: Mapping[str, tuple[ns.OnDemand, ns.OnDemand, list[str]]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_plan_says_what_is_computed_differently(name: str) -> None:
     old, new, reasons = CHANGES[name]
-    found = on_demand(old, new, NOBODY, stale=False)
+    found = on_demand_difference(old, new, NOBODY, stale=False)
     assert [r.replace("->", "→") for r in found.reasons] == reasons
     assert not found.breaking
     assert (old.definition_hash != new.definition_hash) == bool(reasons)
@@ -66,5 +66,5 @@ def test_a_plan_says_what_is_computed_differently(name: str) -> None:
 
 def test_an_output_that_goes_is_breaking_and_one_that_comes_is_not() -> None:
     one, two = sql("x"), made(ns.expressions({"y": "x", "z": "x * 2"}))
-    assert not on_demand(one, two, NOBODY, stale=False).breaking
-    assert on_demand(two, one, NOBODY, stale=False).breaking
+    assert not on_demand_difference(one, two, NOBODY, stale=False).breaking
+    assert on_demand_difference(two, one, NOBODY, stale=False).breaking

@@ -15,10 +15,10 @@ from noskew.testing.registry.examples import (
     airport,
     delays,
     departures,
+    example_service,
     headwind,
     in_python,
-    service,
-    whole,
+    whole_project,
 )
 
 VIEW, SERVICE = "feature_view", "feature_service"
@@ -32,7 +32,7 @@ class Case(NamedTuple):
     name: str
     after: Project
     expected: dict[tuple[str, str], tuple[bool, str, list[str]]]
-    before: Project = whole()
+    before: Project = whole_project()
 
 
 def _view(breaking: bool, backfill: str, *reasons: str) -> tuple[bool, str, list[str]]:
@@ -50,7 +50,7 @@ def _features(*more: Any, window: str = "1h", column: str = "dep_delay") -> list
 
 def _whole(view: ns.FeatureView, **options: Any) -> Project:
     """The project after a change that leaves the service's two features alone."""
-    return Project.of([service([view["delay", "late"], headwind(view, **options)])])
+    return Project.of([example_service([view["delay", "late"], headwind(view, **options)])])
 
 
 _FED = "values of inputs change: delays.delay"
@@ -76,7 +76,7 @@ _EXACT = [ns.mean("dep_delay", window="1h", hop="exact", name="delay"), ns.count
 CASES = [
     Case(
         "what is for people",
-        whole(delays(description="how late", owner="ana", tags={"tier": "1"})),
+        whole_project(delays(description="how late", owner="ana", tags={"tier": "1"})),
         {
             (VIEW, "delays"): _one(
                 "description: none -> how late", "owner: none -> ana", "tag tier: none -> 1"
@@ -85,7 +85,7 @@ CASES = [
     ),
     Case(
         "freshness and connector",
-        whole(delays(freshness="1h", source=departures(batch=ns.Csv("new.csv")))),
+        whole_project(delays(freshness="1h", source=departures(batch=ns.Csv("new.csv")))),
         {
             ("source", "departures"): _one("batch: parquet data/departures/ -> csv new.csv"),
             (VIEW, "delays"): _one("freshness: none -> 1h"),
@@ -93,9 +93,9 @@ CASES = [
     ),
     Case(
         "options of a connector are not shown",
-        whole(delays(source=departures(batch=ns.Iceberg("n.t", {"token": "s3cret"})))),
+        whole_project(delays(source=departures(batch=ns.Iceberg("n.t", {"token": "s3cret"})))),
         {("source", "departures"): _one("batch: options of iceberg n.t")},
-        before=whole(delays(source=departures(batch=ns.Iceberg("n.t")))),
+        before=whole_project(delays(source=departures(batch=ns.Iceberg("n.t")))),
     ),
     Case(
         "a window",
@@ -168,7 +168,7 @@ CASES = [
     ),
     Case(
         "a feature less, read by two",
-        Project.of([service([delays(features=_features()[1:])])]),
+        Project.of([example_service([delays(features=_features()[1:])])]),
         {
             (VIEW, "delays"): _view(
                 True,
@@ -200,7 +200,7 @@ CASES = [
     ),
     Case(
         "a type",
-        Project.of([service([delays(features=[ns.count(name="delay")])])]),
+        Project.of([example_service([delays(features=[ns.count(name="delay")])])]),
         {
             (VIEW, "delays"): _view(
                 True,
@@ -217,7 +217,9 @@ CASES = [
                 breaking=True,
             ),
         },
-        before=Project.of([service([delays(features=[ns.max("dep_delay", name="delay")])])]),
+        before=Project.of(
+            [example_service([delays(features=[ns.max("dep_delay", name="delay")])])]
+        ),
     ),
     Case(
         "a transform",
@@ -273,7 +275,7 @@ CASES = [
     ),
     Case(
         "the type of a join key",
-        whole(
+        whole_project(
             delays(
                 entity=airport(keys={"origin": int}),
                 source=departures(
@@ -327,7 +329,7 @@ CASES = [
         "an on-demand function and its request",
         Project.of(
             [
-                service(
+                example_service(
                     [
                         delays(),
                         headwind(delays(), "ef" * 16, request={"speed": float, "gust": float}),
@@ -352,7 +354,7 @@ CASES = [
     ),
     Case(
         "the order of an answer",
-        Project.of([service([delays()["late", "delay"], headwind(delays())])]),
+        Project.of([example_service([delays()["late", "delay"], headwind(delays())])]),
         {
             (SERVICE, "delay_model"): _one(
                 "order of features: delay, late, wind -> late, delay, wind", breaking=True
@@ -415,7 +417,7 @@ def test_a_change(case: Case) -> None:
 
 
 def test_everything_is_new() -> None:
-    found = plan(None, whole(), sizes={"departures": 336_776})
+    found = plan(None, whole_project(), sizes={"departures": 336_776})
     assert [(c.kind, c.name, c.action) for c in found.changes] == [
         ("entity", "airport", "added"),
         ("source", "departures", "added"),
@@ -446,7 +448,7 @@ def test_everything_is_new() -> None:
 
 
 def test_everything_goes() -> None:
-    found = plan(Applied(7, whole(), hashes_of(whole())), Project())
+    found = plan(Applied(7, whole_project(), hashes_of(whole_project())), Project())
     assert {c.action for c in found.changes} == {"removed"}
     assert {c.kind for c in found.breaking} == {VIEW, "on_demand", SERVICE}
     assert not found.backfills
@@ -458,7 +460,7 @@ def test_a_second_view_of_the_same_events_needs_no_second_table() -> None:
     other = ns.FeatureView(
         "others", entity=airport(), source=departures(), transform=ns.sql(SQL), features=["late"]
     )
-    found = plan(whole(), Project.of([*whole().services.values(), other]))
+    found = plan(whole_project(), Project.of([*whole_project().services.values(), other]))
     change = found.of(VIEW, "others")
     assert change is not None
     assert (change.action, change.backfill, change.rows) == ("added", "online", None)
@@ -468,11 +470,11 @@ def test_rows_of_another_engine_are_rebuilt() -> None:
     """The definitions are the same, but what stores hold was made under other hashes."""
     old = {
         kind: {name: found[::-1] for name, found in names.items()}
-        for kind, names in hashes_of(whole()).items()
+        for kind, names in hashes_of(whole_project()).items()
         if kind not in ("entity", "source")
     }
-    same = {kind: hashes_of(whole())[kind] for kind in ("entity", "source")}
-    found = plan(Applied(3, whole(), {**same, **old}), whole())
+    same = {kind: hashes_of(whole_project())[kind] for kind in ("entity", "source")}
+    found = plan(Applied(3, whole_project(), {**same, **old}), whole_project())
     assert not found.is_empty
     change = found.of(VIEW, "delays")
     assert change is not None
@@ -487,8 +489,8 @@ def test_a_view_and_a_function_of_one_name_are_told_apart() -> None:
     twin = ns.FeatureView(
         "headwind", entity=airport(), source=departures(), features=[ns.count(name="wind")]
     )
-    before = Project.of([*whole().services.values(), twin])
-    change = plan(before, whole()).of(VIEW, "headwind")
+    before = Project.of([*whole_project().services.values(), twin])
+    change = plan(before, whole_project()).of(VIEW, "headwind")
     assert change is not None
     assert change.reasons == ("removes feature wind (int64)",)
 

@@ -24,7 +24,7 @@ from noskew.registry.records.kinds import (
 from noskew.registry.records.record import AnyRecord, Record
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.registry.sql.registry import SqlRegistry
-from noskew.testing.registry.examples import numbered, whole
+from noskew.testing.registry.examples import versioned_project, whole_project
 from tests.registry.databases import run
 
 Raw = Callable[..., list[tuple[object, ...]]]
@@ -109,7 +109,7 @@ def test_a_registry_of_the_first_release_is_read_and_used(older: str) -> None:
             assert record is not None
             assert (record.key, record.recorded_at) == (key, 5)
         assert registry.training_set("flights", "june").spec["snapshots"] == {"events": 5}
-        applied = registry.apply("flights", whole(), base_version=0, applied_at=1)
+        applied = registry.apply("flights", whole_project(), base_version=0, applied_at=1)
         assert registry.current("flights").hashes == applied.hashes
     assert run(older, "SELECT version FROM noskew_schema") == [(1,)]
 
@@ -162,7 +162,7 @@ def test_two_open_a_new_registry_at_once(registry_url: str, raw: Raw, tmp_path: 
 def _first_version(url: str) -> str:
     with SqlRegistry(url) as registry:
         try:
-            registry.apply("flights", numbered(1), base_version=0, applied_at=1)
+            registry.apply("flights", versioned_project(1), base_version=0, applied_at=1)
         except ConflictError:
             return "conflict"
         return "applied"

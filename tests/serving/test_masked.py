@@ -130,8 +130,8 @@ def test_in_arrow(read: Any, ids: list[Any]) -> None:
 
 def test_in_the_shape_of_feast(read: Any, ids: list[Any]) -> None:
     reader, whole, answer, masked = read
-    body = orjson.loads(feast.encode(answer, reader.plan, None))
-    expected = orjson.loads(feast.encode(whole, reader.plan, None))
+    body = orjson.loads(feast.encode_answer(answer, reader.plan, None))
+    expected = orjson.loads(feast.encode_answer(whole, reader.plan, None))
     for name, result in zip(
         expected["metadata"]["feature_names"], expected["results"], strict=True
     ):

@@ -158,7 +158,7 @@ class SimulatedOffline(OfflineStore):
         )
 
     def committed(self, table: str, token: str) -> Commit | None:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         found = self._server.table(table).commits.get(token)
         return None if found is None else replace(found, repeated=True)
 
@@ -173,7 +173,7 @@ class SimulatedOffline(OfflineStore):
         progress: RowProgress | None = None,
     ) -> Commit:
         if token is not None:
-            texts.check_name("token", token)
+            texts.check_note_name("token", token)
         made, wanted = dict(notes or {}), dict(expected or {})
         texts.check_notes(made, wanted)
         held = self._server.table(table)
@@ -244,7 +244,7 @@ class SimulatedOffline(OfflineStore):
         numbered: bool = False,
         progress: RowProgress | None = None,
     ) -> WrittenFacts:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         if first < 0:
             raise InputError(f"files of {table!r}: the first sequence must not be {first}")
         held = self._server.table(table)
@@ -271,7 +271,7 @@ class SimulatedOffline(OfflineStore):
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
     ) -> Commit:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         if any(part.table != table for part in written):
             raise InputError(f"files of {written[0].table!r} cannot be added to {table!r}")
         made, wanted = dict(notes or {}), dict(expected or {})
@@ -409,7 +409,7 @@ def _checked(held: Table, batches: Iterable[pa.RecordBatch], *, numbered: bool =
     """
     layout = held.layout
     incoming = layout if numbered else layout.remove(layout.get_field_index(SEQUENCE))
-    taken = [layouts.conform(batch, held.spec, incoming) for batch in batches]
+    taken = [layouts.conform_batch(batch, held.spec, incoming) for batch in batches]
     for batch in taken:
         if len(batch) and not 0 <= pc.min(batch[BUCKET]).as_py() <= pc.max(
             batch[BUCKET]

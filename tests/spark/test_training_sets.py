@@ -57,7 +57,7 @@ def in_order(table: pa.Table) -> pa.Table:
 @FEW
 @given(data=st.data())
 def test_every_type_and_aggregate(spark_session: SparkSession, data: st.DataObject) -> None:
-    view = data.draw(strategies.views(max_features=30))
+    view = data.draw(strategies.feature_views(max_features=30))
     facts = data.draw(strategies.facts(view, min_size=8))
     rows = data.draw(strategies.rows(view, facts, min_size=5, max_size=20))
     known_at = data.draw(strategies.known_ats(facts))

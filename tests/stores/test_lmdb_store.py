@@ -21,7 +21,7 @@ from noskew.errors import (
 from noskew.stores.boot import boot_id
 from noskew.stores.online import open_store
 from noskew.stores.online.lmdb import LmdbStore
-from noskew.testing.online_store import OnlineStoreTests, batch_of, row, version_of
+from noskew.testing.online_store import OnlineStoreTests, batch_of, row, stored_version
 from tests.stores import lmdb_writer
 
 SMALL_MAP = 1 << 18
@@ -336,7 +336,7 @@ def test_a_full_disk_ends_a_load(small_disk):
         store.write(keys[:1], [row(1)])
         with pytest.raises(StoreFullError, match="no space left"):
             store.load(batch_of(keys[at::10], rows[at::10]) for at in range(10))
-        assert version_of(store.read(keys[:1])[0]) in (1, 2)
+        assert stored_version(store.read(keys[:1])[0]) in (1, 2)
         (small_disk / "ballast").unlink()
         assert store.write([b"again"], [row(1, bytes(20_000))]) == 1
 
@@ -378,10 +378,10 @@ class TestKill:
             root = Path(__file__).parents[2]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
                 # The first load is over, and the second has begun to be seen.
-                while version_of(store.read(keys[:1])[0] or row(0)) < 2:
+                while stored_version(store.read(keys[:1])[0] or row(0)) < 2:
                     assert process.poll() is None
                 process.kill()
-            versions = [version_of(found) for found in store.read(keys)]
+            versions = [stored_version(found) for found in store.read(keys)]
             assert {*versions} <= {1, 2, 3}
             newest = max(versions)
             assert store.read(keys) == [
@@ -394,7 +394,7 @@ class TestKill:
             }
             again = batch_of(keys, [lmdb_writer.row_of(k, newest) for k in keys])
             assert store.load([again]) == sum(v < newest for v in versions)
-            assert {version_of(found) for found in store.read(keys)} == {newest}
+            assert {stored_version(found) for found in store.read(keys)} == {newest}
 
     def test_others_go_on_when_a_writer_is_killed(self, tmp_path):
         with LmdbStore(tmp_path, map_size=lmdb_writer.MAP_SIZE) as store:
@@ -406,7 +406,7 @@ class TestKill:
                 process.kill()
                 rest = process.communicate()[0].split()
                 self.check(store, writer, int(rest[-1]) if rest else 19)
-                assert version_of(store.read([b"mine"])[0]) == writer * 100 + 19
+                assert stored_version(store.read([b"mine"])[0]) == writer * 100 + 19
 
     @staticmethod
     def start(directory, writer):
@@ -432,12 +432,12 @@ class TestKill:
         found = dict(store.scan(b"%d/" % writer))
         assert expected.keys() <= found.keys()
         for key, stored in found.items():
-            version = version_of(stored)
+            version = stored_version(stored)
             # The batch under way when it was killed may be there too, as a whole.
             assert expected.get(key, 0) <= version <= acknowledged + 1
             assert stored == lmdb_writer.row_of(key, version)
         started = lmdb_writer.batch(writer, acknowledged + 1)
-        assert len({version_of(found.get(k, row(0))) > acknowledged for k in started}) == 1
+        assert len({stored_version(found.get(k, row(0))) > acknowledged for k in started}) == 1
 
 
 class TestAddress:

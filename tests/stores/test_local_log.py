@@ -90,7 +90,7 @@ class TestKilledWriter:
     def test_a_torn_frame_is_cut_off(self, tmp_path, kept, is_open):
         log = LocalLog(tmp_path)
         log.append(0, [b"a"])
-        frame = frame_codec.encode(1, 5, [b"torn" * 10])
+        frame = frame_codec.encode_frame(1, 5, [b"torn" * 10])
         with segments(tmp_path)[0].open("ab") as file:
             file.write(frame[:kept])
         if not is_open:
@@ -107,7 +107,7 @@ class TestKilledWriter:
         with LocalLog(tmp_path, durable=durable) as log:
             log.append(0, [b"a"])
             with segments(tmp_path)[0].open("ab") as file:
-                file.write(frame_codec.encode(1, 5, [b"x", b"y"]))
+                file.write(frame_codec.encode_frame(1, 5, [b"x", b"y"]))
             assert payloads(log) == [b"a"]
             assert log.append(0, [b"b"]) == 3
             assert payloads(log) == [b"a", b"x", b"y", b"b"]
@@ -132,7 +132,7 @@ class TestKilledWriter:
             log.append(0, [b"a"])
             with log.reader({0: 1}) as reader:
                 with segments(tmp_path)[0].open("ab") as file:
-                    file.write(frame_codec.encode(1, 5, [bytes(1_000)])[:500])
+                    file.write(frame_codec.encode_frame(1, 5, [bytes(1_000)])[:500])
                 assert reader.poll(0) == []
                 log.append(0, [b"b"])
                 assert payloads_of(wait_for_messages(reader)) == [b"b"]

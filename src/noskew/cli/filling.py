@@ -32,7 +32,7 @@ def run_ingest(
     data: Any = _connector(file) if file else None
     expected = totals.of_ingest(store, source)
     if file:
-        expected = dict.fromkeys(expected, totals.rows_of(data, store.root))
+        expected = dict.fromkeys(expected, totals.source_rows(data, store.root))
     with Bars(expected, console=console) as bars:
         reports = store.ingest(source, data, progress=bars, runner=runner)
     added = sum(r.rows for r in reports)

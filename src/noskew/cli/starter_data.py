@@ -10,7 +10,7 @@ ORDERS = 5_000
 _DAY = 86_400_000_000
 
 
-def write(folder: Path, *, now: int) -> None:
+def write_starter_data(folder: Path, *, now: int) -> None:
     """Write ``orders.parquet`` and ``questions.parquet`` into ``folder``.
 
     Orders happen over the 30 days before ``now`` (µs), and are known up to two hours after. Each

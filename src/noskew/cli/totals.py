@@ -14,7 +14,7 @@ from noskew.training.ingest import views_to_ingest
 def of_ingest(store: FeatureStore, source: str | None) -> dict[str, int | None]:
     """Rows of the source of each offline table that an ingest fills, under a view's name."""
     views = views_to_ingest(store.applied.project, source)
-    return {v.name: rows_of(v.source.batch, store.root) for v in views}
+    return {v.name: source_rows(v.source.batch, store.root) for v in views}
 
 
 def of_materialize(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
@@ -29,7 +29,7 @@ def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | 
     return {v.name: rows for v in views if (rows := store.count_events(v))}
 
 
-def rows_of(connector: Connector | None, root: Path) -> int | None:
+def source_rows(connector: Connector | None, root: Path) -> int | None:
     """Rows of a Parquet source, read from footers; None for any other."""
     if not isinstance(connector, Parquet):
         return None

@@ -108,7 +108,7 @@ class Calls:
         from noskew.wire.arrow_answer import RemoteResponse
 
         columns = encoding.columns_of(rows)
-        body, kind = encoding.encode_columns(rows, columns)
+        body, kind = encoding.encode_request_columns(rows, columns)
         return Call(
             "POST",
             f"/features/{_segment(service)}",

@@ -30,7 +30,7 @@ def encode_rows(rows: Any) -> tuple[bytes, str]:
     if type(rows).__module__.partition(".")[0] == "pandas":
         rows = pa.Table.from_pandas(rows, preserve_index=False)
     if not isinstance(rows, pa.Table) and not hasattr(rows, "__arrow_c_stream__"):
-        return encode_columns(rows, columns_of(rows))
+        return encode_request_columns(rows, columns_of(rows))
     table = pa.table(rows)
     plain = [_plain(column.combine_chunks()) for column in table.columns]
     return _arrow(pa.table(plain, names=table.column_names)), ARROW
@@ -50,7 +50,7 @@ def _plain(array: pa.Array) -> pa.Array:
     return array.cast(_VIEWS[kind]) if kind in _VIEWS else array
 
 
-def encode_columns(rows: Any, columns: Mapping[str, list[Any]]) -> tuple[bytes, str]:
+def encode_request_columns(rows: Any, columns: Mapping[str, list[Any]]) -> tuple[bytes, str]:
     """Columns as an Arrow stream; as JSON where a column is of no one type.
 
     No service takes such a column: JSON lets the server say so, as the reader in process would.

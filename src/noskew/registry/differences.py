@@ -56,7 +56,7 @@ def changed(old: Definition, new: Definition, readers: Readers, *, stale: bool) 
     if isinstance(old, FeatureView) and isinstance(new, FeatureView):
         return view_differences.view(old, new, readers, stale=stale)
     if isinstance(old, OnDemand) and isinstance(new, OnDemand):
-        return service_differences.on_demand(old, new, readers, stale=stale)
+        return service_differences.on_demand_difference(old, new, readers, stale=stale)
     assert isinstance(old, FeatureService)
     assert isinstance(new, FeatureService)
-    return service_differences.service(old, new, stale=stale)
+    return service_differences.service_difference(old, new, stale=stale)

@@ -22,7 +22,9 @@ from noskew.registry.view_differences import changed_values
 from noskew.types import Schema
 
 
-def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) -> Difference:
+def on_demand_difference(
+    old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool
+) -> Difference:
     """Breaking: an output goes or changes its type, or the request fields change."""
     difference = Difference()
     features(difference, ("on_demand", old.name), old.outputs, new.outputs, readers)
@@ -39,7 +41,7 @@ def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) ->
     return difference
 
 
-def service(old: FeatureService, new: FeatureService, *, stale: bool) -> Difference:
+def service_difference(old: FeatureService, new: FeatureService, *, stale: bool) -> Difference:
     """Breaking: the answer loses, retypes or reorders features, or callers must send others."""
     difference = Difference()
     before, after = _answer(old), _answer(new)

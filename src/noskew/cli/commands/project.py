@@ -29,7 +29,7 @@ def init(
 ) -> None:
     """Start a project: a configuration, feature definitions, a little data, a README."""
     templates.copy("starter", directory)
-    starter_data.write(directory / "data", now=SystemClock().now())
+    starter_data.write_starter_data(directory / "data", now=SystemClock().now())
     out.print(f"[green]Made a project[/green] in {directory.resolve()}\n")
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         out.print(f"  {path.relative_to(directory)}")

@@ -25,21 +25,21 @@ def tables(
     ``with_events``: with the number of events of each view, for which its table is opened.
     """
     if kind == "versions":
-        yield versions(store)
+        yield versions_table(store)
         return
     makers: dict[str, Callable[[], Table]] = {
-        "services": lambda: services(project),
-        "views": lambda: views(store, project, with_events),
-        "sources": lambda: sources(project),
-        "entities": lambda: entities(project),
-        "on-demand": lambda: on_demand(project),
+        "services": lambda: services_table(project),
+        "views": lambda: views_table(store, project, with_events),
+        "sources": lambda: sources_table(project),
+        "entities": lambda: entities_table(project),
+        "on-demand": lambda: on_demand_table(project),
     }
     for name, make in makers.items():
         if kind in (None, name) and ((table := make()).row_count or kind is not None):
             yield table
 
 
-def services(project: Project) -> Table:
+def services_table(project: Project) -> Table:
     table = new_table(
         "Feature services",
         "service",
@@ -62,7 +62,7 @@ def services(project: Project) -> Table:
     return table
 
 
-def views(store: FeatureStore, project: Project, with_events: bool) -> Table:
+def views_table(store: FeatureStore, project: Project, with_events: bool) -> Table:
     """The views; with a column of certificates only if one of them has none that is good."""
     kept = store.certifications.all()
     certificates = {v.name: kept.get(v.definition_hash) for v in project.views.values()}
@@ -81,7 +81,7 @@ def views(store: FeatureStore, project: Project, with_events: bool) -> Table:
     return table
 
 
-def sources(project: Project) -> Table:
+def sources_table(project: Project) -> Table:
     table = new_table(
         "Sources",
         "source",
@@ -106,7 +106,7 @@ def sources(project: Project) -> Table:
     return table
 
 
-def entities(project: Project) -> Table:
+def entities_table(project: Project) -> Table:
     table = new_table("Entities", "entity", "keys", "owner", "views", "about")
     for e in project.entities.values():
         keys = ", ".join(f"{k}: {t}" for k, t in e.keys.items())
@@ -116,7 +116,7 @@ def entities(project: Project) -> Table:
     return table
 
 
-def on_demand(project: Project) -> Table:
+def on_demand_table(project: Project) -> Table:
     table = new_table("On-demand functions", "name", "owner", "makes", "of", "function")
     for f in project.on_demand.values():
         inputs = [n for s in f.inputs for n in s.names] + list(f.request)
@@ -124,7 +124,7 @@ def on_demand(project: Project) -> Table:
     return table
 
 
-def versions(store: FeatureStore) -> Table:
+def versions_table(store: FeatureStore) -> Table:
     table = new_table("Versions", "version", "applied", "by", "message", numbers=("version",))
     for v in store.registry.history(store.config.project):
         table.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)

@@ -78,17 +78,17 @@ class SqlRegistry(Registry):
                 f"the registry has lost the current version of {project!r}; restore it from a "
                 f"backup"
             )
-        return decode_project(row.document, versions.version_of(row), project, reuse=reuse)
+        return decode_project(row.document, versions.version_from_row(row), project, reuse=reuse)
 
     def version(self, project: str, number: int) -> Applied:
         with self._reading(project) as connection:
-            row = versions.numbered(connection, project, number)
+            row = versions.numbered_version(connection, project, number)
             if row is None:
                 raise NotFoundError(
                     f"the project {project!r} has no version {number!r}; its current version is "
                     f"{versions.head(connection, project)}"
                 )
-        return decode_project(row.document, versions.version_of(row), project)
+        return decode_project(row.document, versions.version_from_row(row), project)
 
     def history(self, project: str) -> list[Version]:
         with self._reading(project) as connection:
@@ -124,7 +124,7 @@ class SqlRegistry(Registry):
         with self._writing(project) as connection:
             if not versions.swap_head(connection, project, base_version):
                 raise _conflict(connection, project, base_version)
-            versions.write(connection, project, applied, document)
+            versions.write_version(connection, project, applied, document)
         return applied
 
     # ---------------------------------------------------------------- training sets

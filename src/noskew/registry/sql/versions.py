@@ -18,7 +18,7 @@ _ABOUT = [
 _WHOLE = [*_ABOUT, _VERSIONS.c.document]
 
 
-def version_of(row: Row[Any]) -> Version:
+def version_from_row(row: Row[Any]) -> Version:
     """What a row says of its version."""
     return Version(row.version, row.applied_at, row.applied_by, row.message, row.digest)
 
@@ -37,7 +37,7 @@ def current(connection: Connection, project: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def numbered(connection: Connection, project: str, number: int) -> Row[Any] | None:
+def numbered_version(connection: Connection, project: str, number: int) -> Row[Any] | None:
     """The row of a version, or None."""
     v = _VERSIONS
     query = select(*_WHOLE).where(v.c.project == project, v.c.version == number)
@@ -48,7 +48,7 @@ def history(connection: Connection, project: str, *, limit: int | None = None) -
     """Versions, newest first."""
     v = _VERSIONS
     query = select(*_ABOUT).where(v.c.project == project).order_by(v.c.version.desc())
-    return [version_of(row) for row in connection.execute(query.limit(limit))]
+    return [version_from_row(row) for row in connection.execute(query.limit(limit))]
 
 
 def definitions(connection: Connection, project: str, kind: str | None) -> list[StoredDefinition]:
@@ -87,7 +87,7 @@ def swap_head(connection: Connection, project: str, base: int) -> bool:
     return moved.scalar() is not None
 
 
-def write(connection: Connection, project: str, new: Applied, document: str) -> None:
+def write_version(connection: Connection, project: str, new: Applied, document: str) -> None:
     """Add a version; of the definitions write only those that differ from the stored ones."""
     about, d = new.made, _DEFINITIONS
     assert about is not None, "nobody applies version 0"

@@ -87,7 +87,9 @@ def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
     return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _selected(chosen, full, p))
 
 
-def encode(response: OnlineResponse, plan: RequestPlan, chosen: Sequence[str] | None) -> bytes:
+def encode_answer(
+    response: OnlineResponse, plan: RequestPlan, chosen: Sequence[str] | None
+) -> bytes:
     """The body of the answer; ``chosen``: the features that were asked for, if by name."""
     keys = list(plan.keys)
     columns = plan.service.columns

@@ -97,7 +97,7 @@ class FeastRead(Read):
         self._features = request.features
 
     def _encode(self, service: CompiledService, response: OnlineResponse) -> Answer:
-        return 200, JSON_HEADERS, feast.encode(response, service.plan, self._features)
+        return 200, JSON_HEADERS, feast.encode_answer(response, service.plan, self._features)
 
 
 def _metadata(query: str) -> bool:

@@ -241,7 +241,7 @@ def _spool_all(
         incoming = expected.remove(expected.get_field_index(SEQUENCE))
     end = 0
     for batch in batches:
-        checked = columns.conform(batch, spec, incoming)
+        checked = columns.conform_batch(batch, spec, incoming)
         if checked.num_rows:
             _check_buckets(checked, spec)
             if numbered:

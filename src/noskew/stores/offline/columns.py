@@ -141,7 +141,7 @@ def declared(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.T
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def conform(batch: pa.RecordBatch, spec: TableSpec, expected: pa.Schema) -> pa.RecordBatch:
+def conform_batch(batch: pa.RecordBatch, spec: TableSpec, expected: pa.Schema) -> pa.RecordBatch:
     """A batch from a caller, checked, in the order of ``expected`` (no sequence in it).
 
     Raises SchemaMismatchError: columns absent, foreign or twice, other types, nulls where none

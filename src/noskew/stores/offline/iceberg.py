@@ -120,7 +120,7 @@ class IcebergStore(OfflineStore):
         )
 
     def committed(self, table: str, token: str) -> Commit | None:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         return self._state(table).committed(token)
 
     def append(
@@ -134,7 +134,7 @@ class IcebergStore(OfflineStore):
         progress: RowProgress | None = None,
     ) -> Commit:
         if token is not None:
-            texts.check_name("token", token)
+            texts.check_note_name("token", token)
         work = Work(token, dict(notes or {}), dict(expected or {}))
         texts.check_notes(work.notes, work.expected)
         return append(lambda: self._state(table), batches, work, progress)
@@ -149,7 +149,7 @@ class IcebergStore(OfflineStore):
         numbered: bool = False,
         progress: RowProgress | None = None,
     ) -> WrittenFacts:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         if first < 0:
             raise InputError(f"files of {table!r}: the first sequence must not be {first}")
         return write_files(
@@ -165,7 +165,7 @@ class IcebergStore(OfflineStore):
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
     ) -> Commit:
-        texts.check_name("token", token)
+        texts.check_note_name("token", token)
         if foreign := sorted({part.table for part in written} - {table}):
             raise InputError(f"files of the table {foreign[0]!r} cannot be added to {table!r}")
         work = Work(token, dict(notes or {}), dict(expected or {}))

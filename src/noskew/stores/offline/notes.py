@@ -18,7 +18,7 @@ _PREFIX = "noskew.note."
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
-def check_name(kind: str, name: str) -> None:
+def check_note_name(kind: str, name: str) -> None:
     """Raise InvalidNameError if ``name`` cannot name a note or be a token."""
     if not _NAME.fullmatch(name):
         raise InvalidNameError(
@@ -29,7 +29,7 @@ def check_name(kind: str, name: str) -> None:
 def check_notes(notes: Mapping[str, str], expected: Iterable[str]) -> None:
     """Raise InvalidNameError, InputError or LimitError for notes that cannot be kept."""
     for name in (*notes, *expected):
-        check_name("note", name)
+        check_note_name("note", name)
     for name, text in notes.items():
         try:
             size = len(text.encode())

@@ -38,7 +38,7 @@ def sliced(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, batch_rows)
 
 
-def part_of(source: Sequence[Part], part: Part, where: str) -> int:
+def position_of_part(source: Sequence[Part], part: Part, where: str) -> int:
     """The position of a part. Raises InputError if the source does not have it any more."""
     for position, own in enumerate(source):
         if own.token == part.token:

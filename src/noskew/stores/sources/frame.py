@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from noskew.errors import InputError, SchemaMismatchError
 from noskew.stores.sources.base import BatchSource, Part
-from noskew.stores.sources.batches import check_unique, chosen, part_of, sliced
+from noskew.stores.sources.batches import check_unique, chosen, position_of_part, sliced
 from noskew.stores.sources.digest import ContentDigest
 
 _WHERE = "the frame"
@@ -44,7 +44,7 @@ class FrameSource(BatchSource):
     def read(
         self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
     ) -> Iterator[pa.RecordBatch]:
-        part_of(self.parts(), part, _WHERE)
+        position_of_part(self.parts(), part, _WHERE)
         names = chosen(self._table.schema.names, columns, _WHERE)
         for batch in self._table.select(names).to_batches(max_chunksize=batch_rows):
             yield from sliced(batch, batch_rows)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
 from noskew.stores.sources.base import BatchSource, Part
-from noskew.stores.sources.batches import chosen, part_of, sliced
+from noskew.stores.sources.batches import chosen, position_of_part, sliced
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -45,7 +45,7 @@ class IcebergSource(BatchSource):
     ) -> Iterator[pa.RecordBatch]:
         table = self._load()
         parts = self._parts(table)
-        _, since, until = parts[part_of([p for p, _, _ in parts], part, self._name)]
+        _, since, until = parts[position_of_part([p for p, _, _ in parts], part, self._name)]
         schema = _small(table.schema().as_arrow())
         names = chosen(schema.names, columns, self._name)
         target = pa.schema([schema.field(name) for name in names])

@@ -27,11 +27,11 @@ from noskew.testing.online_store.lifetime import LifetimeTests
 from noskew.testing.online_store.limits import LimitTests
 from noskew.testing.online_store.loads import LoadTests
 from noskew.testing.online_store.reads import ReadTests
-from noskew.testing.online_store.rows import batch_of, row, version_of
+from noskew.testing.online_store.rows import batch_of, row, stored_version
 from noskew.testing.online_store.sharing import SharingTests
 from noskew.testing.online_store.versions import VersionTests
 
-__all__ = ["OnlineStoreTests", "batch_of", "row", "version_of"]
+__all__ = ["OnlineStoreTests", "batch_of", "row", "stored_version"]
 
 
 class OnlineStoreTests(

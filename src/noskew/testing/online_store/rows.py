@@ -28,7 +28,7 @@ def batch_of(keys: Sequence[bytes], rows: Sequence[bytes]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, ["key", "row"])
 
 
-def version_of(stored: bytes | None) -> int:
+def stored_version(stored: bytes | None) -> int:
     """The version of a row that is there."""
     assert stored is not None, "expected a row, found none"
     return int.from_bytes(stored[:VERSION_BYTES], "big")

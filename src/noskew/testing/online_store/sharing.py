@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from noskew.stores.online.base import OnlineStore
-from noskew.testing.online_store.rows import row, version_of
+from noskew.testing.online_store.rows import row, stored_version
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 
@@ -32,7 +32,7 @@ class SharingTests(OnlineStoreSuite):
             seen = [-1] * len(keys)
             try:
                 while not finished.is_set():
-                    now = [-1 if r is None else version_of(r) for r in store.read(keys)]
+                    now = [-1 if r is None else stored_version(r) for r in store.read(keys)]
                     assert all(map(int.__le__, seen, now)), "a version went backwards"
                     seen = now
             except BaseException as error:  # noqa: BLE001 - whatever it is, the test must fail

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import EDGES, row, version_of
+from noskew.testing.online_store.rows import EDGES, row, stored_version
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 
@@ -61,7 +61,7 @@ class VersionTests(OnlineStoreSuite):
         keys = [b"%d" % i for i in range(10)]
         store.write(keys, [row(5, b"old")] * 10)
         assert store.write([*keys, b"new"], [row(i, b"new") for i in range(11)]) == 5
-        assert [version_of(r) for r in store.read(keys)] == [5, 5, 5, 5, 5, 5, 6, 7, 8, 9]
+        assert [stored_version(r) for r in store.read(keys)] == [5, 5, 5, 5, 5, 5, 6, 7, 8, 9]
 
     def test_new_keys_among_many_present_ones(self, store: OnlineStore) -> None:
         # A backend may guess from a few keys that a batch is new, or that it is not.

@@ -80,15 +80,15 @@ def headwind(view: ns.FeatureView, digest: str = "ab" * 16, **options: Any) -> n
     )
 
 
-def service(features: Iterable[Any], **options: Any) -> ns.FeatureService:
+def example_service(features: Iterable[Any], **options: Any) -> ns.FeatureService:
     """A service of these features."""
     return ns.FeatureService("delay_model", features, **options)
 
 
-def whole(view: ns.FeatureView | None = None, **options: Any) -> Project:
+def whole_project(view: ns.FeatureView | None = None, **options: Any) -> Project:
     """The project: one view, one on-demand function, one service that reads all of both."""
     view = view or delays(**options)
-    return Project.of([service([view, headwind(view)])])
+    return Project.of([example_service([view, headwind(view)])])
 
 
 def in_python(path: str = "nowhere.at_all:clean", digest: str = "cd" * 16) -> FunctionTransform:
@@ -102,7 +102,7 @@ def text_of(project: Project) -> bytes:
     return canonical_json(project.to_dict())
 
 
-def numbered(version: int) -> Project:
+def versioned_project(version: int) -> Project:
     """Other definitions in every version: some stay, some change, some come and go."""
     stays = ns.Entity("stays", {"key": str})
     changes = [ns.Entity(f"changes_{i}", {"key": str}, owner=f"owner {version}") for i in range(3)]

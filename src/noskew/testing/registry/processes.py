@@ -17,7 +17,7 @@ from noskew.definitions.identity import canonical_json
 from noskew.errors import ConflictError
 from noskew.registry.base import Registry
 from noskew.registry.versions import encode_project, items_of
-from noskew.testing.registry.examples import numbered, text_of
+from noskew.testing.registry.examples import text_of, versioned_project
 from noskew.testing.registry.suite import RegistrySuite
 
 Opener = Callable[[], Registry]
@@ -143,7 +143,7 @@ def _apply(registry: Registry, base: int) -> int | str:
     try:
         return registry.apply(
             _PROJECT,
-            numbered(base + 1),
+            versioned_project(base + 1),
             base_version=base,
             applied_at=base,
             applied_by=f"process {os.getpid()}",
@@ -162,7 +162,7 @@ def _lap(applier: Applier) -> tuple[float, int]:
 def _check(registry: Registry, version: int) -> None:
     """Everything that is stored of a project belongs to this version."""
     current = registry.current(_PROJECT)
-    desired = numbered(version)
+    desired = versioned_project(version)
     assert current.version == version
     assert current.made is not None
     assert current.made.digest == encode_project(desired)[1]

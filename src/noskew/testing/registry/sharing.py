@@ -13,7 +13,13 @@ from noskew.registry.records.record import Record
 from noskew.registry.records.streaming import Assignments
 from noskew.registry.records.views import Exemption
 from noskew.registry.training_sets import SavedTrainingSet
-from noskew.testing.registry.examples import delays, departures, numbered, text_of, whole
+from noskew.testing.registry.examples import (
+    delays,
+    departures,
+    text_of,
+    versioned_project,
+    whole_project,
+)
 from noskew.testing.registry.suite import AT, RegistrySuite
 
 _ROUNDS, _CALLERS = 6, 4
@@ -23,7 +29,7 @@ class SharingTests(RegistrySuite):
     """Projects do not see each other; of callers at once one is first."""
 
     def test_projects_know_nothing_of_each_other(self, registry: Registry) -> None:
-        registry.apply("prod", whole(), base_version=0, applied_at=AT)
+        registry.apply("prod", whole_project(), base_version=0, applied_at=AT)
         registry.apply("staging", Project.of([departures()]), base_version=0, applied_at=AT)
         registry.apply("staging", Project(), base_version=1, applied_at=AT)
         saved = SavedTrainingSet("june", {}, "d", AT)
@@ -45,7 +51,7 @@ class SharingTests(RegistrySuite):
         registry.put_record("new", Record(UNCERTIFIED, "h", Exemption("delays", "ana"), AT))
         registry.save_training_set("new", SavedTrainingSet("june", {}, "d", AT))
         assert registry.projects() == []
-        assert registry.apply("new", whole(), base_version=0, applied_at=AT).version == 1
+        assert registry.apply("new", whole_project(), base_version=0, applied_at=AT).version == 1
 
     def test_of_threads_that_apply_at_once_one_succeeds(self, registry: Registry) -> None:
         barrier = Barrier(_CALLERS)
@@ -56,7 +62,10 @@ class SharingTests(RegistrySuite):
                 barrier.wait(60)
                 try:
                     registry.apply(
-                        "flights", numbered(base + 1), base_version=base, applied_at=AT + caller
+                        "flights",
+                        versioned_project(base + 1),
+                        base_version=base,
+                        applied_at=AT + caller,
                     )
                     won.append(base + 1)
                 except ConflictError:
@@ -103,18 +112,18 @@ class SharingTests(RegistrySuite):
                 assert current.version >= last
                 last = current.version
                 if last:
-                    assert text_of(current.project) == text_of(numbered(last))
+                    assert text_of(current.project) == text_of(versioned_project(last))
             writing.result()
         assert registry.head("flights") == 3 * _ROUNDS
 
     def test_what_is_read_does_not_change(self, registry: Registry) -> None:
-        registry.apply("flights", whole(), base_version=0, applied_at=AT)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
         first = registry.current("flights")
-        registry.apply("flights", whole(delays(owner="ana")), base_version=1, applied_at=AT)
-        assert text_of(first.project) == text_of(whole())
+        registry.apply("flights", whole_project(delays(owner="ana")), base_version=1, applied_at=AT)
+        assert text_of(first.project) == text_of(whole_project())
         assert registry.current("flights").project.views["delays"].owner == "ana"
 
 
 def _apply_all(registry: Registry) -> None:
     for base in range(3 * _ROUNDS):
-        registry.apply("flights", numbered(base + 1), base_version=base, applied_at=AT)
+        registry.apply("flights", versioned_project(base + 1), base_version=base, applied_at=AT)

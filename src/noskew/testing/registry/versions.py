@@ -24,7 +24,7 @@ from noskew.registry.plan import plan
 from noskew.registry.records.kinds import CERTIFICATE
 from noskew.registry.training_sets import SavedTrainingSet
 from noskew.registry.versions import encode_project
-from noskew.testing.registry.examples import delays, departures, in_python, text_of, whole
+from noskew.testing.registry.examples import delays, departures, in_python, text_of, whole_project
 from noskew.testing.registry.suite import AT, RegistrySuite
 
 
@@ -42,7 +42,7 @@ class VersionTests(RegistrySuite):
             registry.version("flights", 1)
 
     def test_versions_are_kept(self, registry: Registry) -> None:
-        first, second = whole(), whole(delays(description="o'clock; DROP TABLE x"))
+        first, second = whole_project(), whole_project(delays(description="o'clock; DROP TABLE x"))
         registry.apply(
             "flights", first, base_version=0, applied_at=AT, applied_by="ana", message="it's new"
         )
@@ -65,7 +65,7 @@ class VersionTests(RegistrySuite):
 
     def test_a_view_added_to_what_is_there(self, registry: Registry) -> None:
         """The whole way: read, plan, apply, plan again."""
-        registry.apply("flights", whole(), base_version=0, applied_at=AT)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
         current = registry.current("flights")
         more = ns.FeatureView(
             "more", entity=delays().entity, source=departures(), features=[ns.count(window="1h")]
@@ -77,7 +77,7 @@ class VersionTests(RegistrySuite):
         assert plan(registry.current("flights"), desired).is_empty
 
     def test_functions_that_cannot_be_imported_here(self, registry: Registry) -> None:
-        desired = whole(delays(transform=in_python()))
+        desired = whole_project(delays(transform=in_python()))
         registry.apply("flights", desired, base_version=0, applied_at=AT)
         project = registry.current("flights").project
         assert text_of(project) == text_of(desired)
@@ -88,7 +88,7 @@ class VersionTests(RegistrySuite):
     # ---------------------------------------------------------------- discovery
 
     def test_definitions_follow_the_current_version(self, registry: Registry) -> None:
-        registry.apply("flights", whole(), base_version=0, applied_at=AT)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
         stored = {(d.kind, d.name): d for d in registry.definitions("flights")}
         assert list(stored) == [
             ("entity", "airport"),
@@ -111,7 +111,7 @@ class VersionTests(RegistrySuite):
     def test_a_definition_that_the_libraries_of_today_refuse(
         self, registry: Registry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        registry.apply("flights", whole(), base_version=0, applied_at=AT)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
         monkeypatch.setattr("noskew.definitions.view.LATE_POLICIES", ("drop",))
         with pytest.raises(DefinitionError, match="of the project 'flights' can no longer"):
             _ = registry.current("flights").project.views["delays"]
@@ -122,7 +122,12 @@ class VersionTests(RegistrySuite):
 
     def test_who_planned_from_an_older_version_is_refused(self, registry: Registry) -> None:
         registry.apply(
-            "flights", whole(), base_version=0, applied_at=AT, applied_by="ana", message="first"
+            "flights",
+            whole_project(),
+            base_version=0,
+            applied_at=AT,
+            applied_by="ana",
+            message="first",
         )
         for base in (0, 2, 7):
             with pytest.raises(ConflictError) as refused:
@@ -133,33 +138,37 @@ class VersionTests(RegistrySuite):
                 f"(first), and this plan was made from version {base}; nothing was changed: plan "
                 "again"
             )
-        assert text_of(registry.current("flights").project) == text_of(whole())
+        assert text_of(registry.current("flights").project) == text_of(whole_project())
         assert len(registry.history("flights")) == 1
         assert not issubclass(ConflictError, RegistryError)  # stores raise it, too
         with pytest.raises(ConflictError, match="'other' has no version"):
-            registry.apply("other", whole(), base_version=3, applied_at=AT)
+            registry.apply("other", whole_project(), base_version=3, applied_at=AT)
         assert registry.projects() == ["flights"]
 
     @pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["nul", "surrogate"])
     def test_text_that_cannot_be_stored(self, registry: Registry, text: str) -> None:
         with pytest.raises(InputError):
-            registry.apply("flights", whole(), base_version=0, applied_at=AT, applied_by=text)
+            registry.apply(
+                "flights", whole_project(), base_version=0, applied_at=AT, applied_by=text
+            )
         with pytest.raises(InputError):
-            registry.apply("flights", whole(), base_version=0, applied_at=AT, message=text)
+            registry.apply("flights", whole_project(), base_version=0, applied_at=AT, message=text)
         assert registry.head("flights") == 0
 
     def test_definitions_that_json_cannot_hold(self, registry: Registry) -> None:
         with pytest.raises(DefinitionError, match="JSON"):
-            registry.apply("p", whole(delays(owner="\ud800")), base_version=0, applied_at=AT)
+            registry.apply(
+                "p", whole_project(delays(owner="\ud800")), base_version=0, applied_at=AT
+            )
         # NUL is text to JSON, written as an escape.
-        desired = whole(delays(owner="a\0b"))
+        desired = whole_project(delays(owner="a\0b"))
         registry.apply("p", desired, base_version=0, applied_at=AT)
         assert registry.current("p").project.views["delays"].owner == "a\0b"
 
     @pytest.mark.parametrize("base", [-1, True, "1", None])
     def test_a_base_that_is_no_version(self, registry: Registry, base: int) -> None:
         with pytest.raises(InputError, match="base_version"):
-            registry.apply("flights", whole(), base_version=base, applied_at=AT)
+            registry.apply("flights", whole_project(), base_version=base, applied_at=AT)
 
     @pytest.mark.parametrize(
         "name", ["../x", "a b", "o'clock", 'quo"te', "", "_mine", "a" * 129, None]
@@ -171,7 +180,7 @@ class VersionTests(RegistrySuite):
             lambda: registry.version(name, 1),
             lambda: registry.history(name),
             lambda: registry.definitions(name),
-            lambda: registry.apply(name, whole(), base_version=0, applied_at=AT),
+            lambda: registry.apply(name, whole_project(), base_version=0, applied_at=AT),
             lambda: registry.training_set(name, "a"),
             lambda: registry.training_sets(name),
             lambda: registry.save_training_set(name, SavedTrainingSet("a", {}, "", AT)),
@@ -186,7 +195,7 @@ class VersionTests(RegistrySuite):
     # ---------------------------------------------------------------- damage
 
     def test_a_damaged_version_is_not_given(self, registry: Registry) -> None:
-        registry.apply("flights", whole(), base_version=0, applied_at=AT)
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
         self.damage_versions(registry, "flights", "mean", "max")
         with pytest.raises(CorruptDataError, match="does not match its digest"):
             registry.current("flights")

@@ -20,7 +20,7 @@ from noskew.testing.strategies.column_values import values
 from noskew.testing.strategies.comparison import assert_same
 from noskew.testing.strategies.entities import ENTITIES
 from noskew.testing.strategies.facts_and_rows import facts, known_ats, rows
-from noskew.testing.strategies.feature_views import COLUMNS, EVENT_ID, views
+from noskew.testing.strategies.feature_views import COLUMNS, EVENT_ID, feature_views
 from noskew.testing.strategies.tables import (
     EVENT_TIME,
     KNOWN_TIME,
@@ -41,9 +41,9 @@ __all__ = [
     "cases",
     "facts",
     "facts_to_table",
+    "feature_views",
     "known_ats",
     "rows",
     "rows_to_table",
     "values",
-    "views",
 ]

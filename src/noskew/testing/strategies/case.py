@@ -10,7 +10,7 @@ from hypothesis.strategies import DrawFn
 from noskew.definitions.view import FeatureView
 from noskew.testing.reference import Fact, Row
 from noskew.testing.strategies.facts_and_rows import facts, rows
-from noskew.testing.strategies.feature_views import views
+from noskew.testing.strategies.feature_views import feature_views
 
 
 class Case(NamedTuple):
@@ -28,6 +28,6 @@ class Case(NamedTuple):
 @st.composite
 def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8) -> Case:
     """A view with facts and rows that meet at the edges of its windows."""
-    view = draw(views())
+    view = draw(feature_views())
     drawn = draw(facts(view, max_size=max_facts))
     return Case(view, drawn, draw(rows(view, drawn, max_size=max_rows)))

@@ -65,7 +65,9 @@ _HORIZONS: tuple[Duration, ...] = (0, "1us", "1s", "1s", "1h", "1d", MAX_TIME - 
 
 
 @st.composite
-def views(draw: DrawFn, *, max_features: int = 5, event_id: bool | None = None) -> FeatureView:
+def feature_views(
+    draw: DrawFn, *, max_features: int = 5, event_id: bool | None = None
+) -> FeatureView:
     """A view without a transform over an entity of :data:`ENTITIES` and :data:`COLUMNS`.
 
     ``event_id``: whether the source names a column of event ids, with a horizon; drawn if None.

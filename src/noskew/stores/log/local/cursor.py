@@ -11,7 +11,7 @@ import pyarrow as pa
 from noskew.errors import CorruptDataError, StoreUnavailableError
 from noskew.stores.log.base import Messages, check_offset
 from noskew.stores.log.local import segments
-from noskew.stores.log.local.frames import HEADER_BYTES, Frame, join, read_frame, read_header
+from noskew.stores.log.local.frames import HEADER_BYTES, LogFrame, join, read_frame, read_header
 from noskew.stores.log.local.head import Head
 from noskew.stores.log.local.segments import JUMP
 
@@ -113,13 +113,13 @@ class Cursor:
             os.close(self._segment)
             self._segment = -1
 
-    def _frames(self, max_bytes: int, end: int) -> list[Frame]:
+    def _frames(self, max_bytes: int, end: int) -> list[LogFrame]:
         """Whole frames from the position on, at least one if there is any before ``end``."""
         data = memoryview(os.pread(self._segment, max_bytes, self._position))
         header = read_header(data)
         if header is not None and header.size > len(data) and header.offset < end:
             data = memoryview(os.pread(self._segment, header.size, self._position))
-        frames: list[Frame] = []
+        frames: list[LogFrame] = []
         at, expected = 0, self.offset
         while at + HEADER_BYTES <= len(data):
             header = read_header(data[at:])

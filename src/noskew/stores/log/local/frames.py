@@ -59,7 +59,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class LogFrame:
     """A frame that was read: ``lengths`` int64, shape (count,); ``data`` the messages joined."""
 
     header: Header
@@ -67,7 +67,7 @@ class Frame:
     data: memoryview
 
 
-def encode(offset: int, append_time: int, payloads: Sequence[bytes]) -> bytes:
+def encode_frame(offset: int, append_time: int, payloads: Sequence[bytes]) -> bytes:
     """One frame. Raises LimitError for more than :data:`MAX_BODY_BYTES`."""
     lengths = np.fromiter((len(p) for p in payloads), np.int64, len(payloads))
     body = 4 * len(payloads) + int(lengths.sum())
@@ -95,7 +95,7 @@ def read_header(data: memoryview) -> Header | None:
     return Header(crc, offset, append_time, count, body)
 
 
-def read_frame(data: memoryview) -> Frame | None:
+def read_frame(data: memoryview) -> LogFrame | None:
     """The frame at the start of ``data``; None if it is damaged or cut short."""
     header = read_header(data)
     if header is None or len(data) < header.size:
@@ -104,11 +104,11 @@ def read_frame(data: memoryview) -> Frame | None:
         return None
     lengths = np.frombuffer(data, "<u4", header.count, HEADER_BYTES).astype(np.int64)
     content = data[HEADER_BYTES + 4 * header.count : header.size]
-    return Frame(header, lengths, content) if lengths.sum() == len(content) else None
+    return LogFrame(header, lengths, content) if lengths.sum() == len(content) else None
 
 
 def join(
-    frames: Sequence[Frame], first: int
+    frames: Sequence[LogFrame], first: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], pa.LargeBinaryArray]:
     """(offsets, append times, payloads) of the messages of frames from offset ``first`` on."""
     heads = [f.header for f in frames]

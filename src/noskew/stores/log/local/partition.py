@@ -17,7 +17,7 @@ from noskew.stores.boot import boot_id
 from noskew.stores.log.local import segments
 from noskew.stores.log.local.cursor import bounds
 from noskew.stores.log.local.files import sync_directory, translate
-from noskew.stores.log.local.frames import encode
+from noskew.stores.log.local.frames import encode_frame
 from noskew.stores.log.local.head import Head
 from noskew.stores.log.local.segments import Place
 
@@ -64,7 +64,7 @@ class Partition:
         """See :meth:`noskew.stores.log.base.EventLog.append`."""
         with self._locked():
             self._catch_up()
-            frame = encode(self._place.end, self._clock.now(), payloads)
+            frame = encode_frame(self._place.end, self._clock.now(), payloads)
             if self._place.position and self._place.position + len(frame) > self._segment_bytes:
                 self._roll()
             if not (self._durable or self._head.unsynced):

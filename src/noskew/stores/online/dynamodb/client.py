@@ -24,7 +24,7 @@ class RefusedError(Exception):
         self.fault, self.content = fault, content
 
 
-class Client:
+class DynamoDbClient:
     """Sends requests as an account. May be shared by threads."""
 
     def __init__(self, place: Place, account: Account) -> None:

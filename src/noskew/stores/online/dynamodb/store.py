@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from noskew.stores.closed import closed
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.dynamodb.account import find_account
-from noskew.stores.online.dynamodb.client import Client, RefusedError
+from noskew.stores.online.dynamodb.client import DynamoDbClient, RefusedError
 from noskew.stores.online.dynamodb.faults import CONDITION, throttled
 from noskew.stores.online.dynamodb.items import (
     MAX_KEYS,
@@ -58,7 +58,7 @@ class DynamoDbStore(OnlineStore):
 
     def __init__(self, place: Place) -> None:
         self._place, self._name = place, str(place)
-        self._client: Client | None = Client(place, find_account(place))
+        self._client: DynamoDbClient | None = DynamoDbClient(place, find_account(place))
         # Apart, so that a read does not wait for the end of a long write.
         self._readers, self._writers = Workers(_WORKERS), Workers(_WORKERS)
         try:
@@ -133,7 +133,7 @@ class DynamoDbStore(OnlineStore):
             self._readers.close()
             self._writers.close()
 
-    def _read_part(self, client: Client, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    def _read_part(self, client: DynamoDbClient, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The rows of up to MAX_KEYS different keys, asked for until none is left out."""
         rows: dict[bytes, bytes] = {}
         backoff = client.backoff()
@@ -174,7 +174,7 @@ class DynamoDbStore(OnlineStore):
         wait(working)  # so that nothing of this call is written after it raised
         return sum(future.result() for future in working)
 
-    def _change(self, client: Client, operation: str, request: dict[str, Any]) -> bool:
+    def _change(self, client: DynamoDbClient, operation: str, request: dict[str, Any]) -> bool:
         """Send a write with a condition; whether that was met."""
         try:
             client.call(operation, request)
@@ -185,7 +185,7 @@ class DynamoDbStore(OnlineStore):
             return False
         return True
 
-    def _opened(self) -> Client:
+    def _opened(self) -> DynamoDbClient:
         if self._client is None:
             raise closed(f"the store in {self._name}")
         return self._client

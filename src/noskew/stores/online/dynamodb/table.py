@@ -11,7 +11,7 @@ import msgspec
 from noskew.errors import StoreConfigError, StoreUnavailableError
 from noskew.stores.online.address import StoreAddress
 from noskew.stores.online.dynamodb.account import find_account
-from noskew.stores.online.dynamodb.client import Client, RefusedError
+from noskew.stores.online.dynamodb.client import DynamoDbClient, RefusedError
 from noskew.stores.online.dynamodb.faults import ABSENT, IN_USE
 from noskew.stores.online.dynamodb.items import KEY
 from noskew.stores.online.dynamodb.place import Place
@@ -44,14 +44,14 @@ def create_table(url: str) -> None:
     and another key is there or the user may not make it, and StoreUnavailableError.
     """
     place = Place.of(StoreAddress.of(url))
-    client = Client(place, find_account(place))
+    client = DynamoDbClient(place, find_account(place))
     try:
         _create(client)
     finally:
         client.close()
 
 
-def check_table(client: Client) -> str:
+def check_table(client: DynamoDbClient) -> str:
     """The status of the table. Raises StoreConfigError if it is not there, or not as ours are."""
     content = client.ask("DescribeTable", {"TableName": client.place.table})
     table = msgspec.json.decode(content, type=_Description).table
@@ -64,7 +64,7 @@ def check_table(client: Client) -> str:
     return table.status
 
 
-def _create(client: Client) -> None:
+def _create(client: DynamoDbClient) -> None:
     request: dict[str, Any] = {
         "TableName": client.place.table,
         "KeySchema": _SCHEMA,
@@ -83,7 +83,7 @@ def _create(client: Client) -> None:
         Event().wait(_LOOK_S)  # it must poll: DynamoDB tells nobody
 
 
-def _is_ready(client: Client) -> bool:
+def _is_ready(client: DynamoDbClient) -> bool:
     try:
         return check_table(client) in ("ACTIVE", "UPDATING")
     except StoreConfigError as error:

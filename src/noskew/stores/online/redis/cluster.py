@@ -17,13 +17,8 @@ from typing import cast
 from noskew.errors import StoreUnavailableError
 from noskew.stores.online.limits import check_stored
 from noskew.stores.online.redis.address import Address, pack
-from noskew.stores.online.redis.connections import Connection, Pool
-from noskew.stores.online.redis.conversations import (
-    Answers,
-    Conversations,
-    carry,
-    carry_async,
-)
+from noskew.stores.online.redis.connections import Pool, RedisConnection
+from noskew.stores.online.redis.conversations import Answers, Conversations, carry_async, carry_on
 from noskew.stores.online.redis.faults import LateAnswerError, raise_errors
 from noskew.stores.online.redis.layout import ASK_SLOTS, Layout
 from noskew.stores.online.redis.links import AsyncNode, Replies
@@ -88,7 +83,7 @@ class ClusterRedis:
         """Every primary in turn, and all of them again if slots moved meanwhile."""
         seen: set[bytes] = set()
         for _ in range(_MAX_SCANS):
-            carry(self._cluster.refresh(), self._exchange)
+            carry_on(self._cluster.refresh(), self._exchange)
             before = self._layout()
             for endpoint in before:
                 for keys in scan_keys(self._pool(endpoint), prefix, seen):
@@ -103,7 +98,7 @@ class ClusterRedis:
         )
 
     def ping(self) -> None:
-        carry(self._cluster.refresh(), self._exchange)
+        carry_on(self._cluster.refresh(), self._exchange)
         if NOBODY in self._cluster.owners:
             raise StoreUnavailableError(
                 f"the cluster of {self._address} has slots that no node serves; repair it"
@@ -112,7 +107,7 @@ class ClusterRedis:
             self._call(endpoint, pack(b"PING"))
 
     def generation(self) -> bytes:
-        carry(self._cluster.refresh(), self._exchange)
+        carry_on(self._cluster.refresh(), self._exchange)
         runs = [run_of(self._call(endpoint, ASK_RUN)) for endpoint in self._cluster.primaries]
         return b" ".join(runs)
 
@@ -124,18 +119,18 @@ class ClusterRedis:
 
     def _run(self, keys: Sequence[bytes], commands: list[bytes]) -> list[object]:
         """The reply to the command of each key, redirected as often as needed."""
-        return carry(self._cluster.run(keys, commands), self._exchange)
+        return carry_on(self._cluster.run(keys, commands), self._exchange)
 
     def _call(self, endpoint: Endpoint, command: bytes) -> list[object]:
         """The reply of one node, in a list. Raises StoreUnavailableError without one."""
-        return carry(self._cluster.call(endpoint, command), self._exchange)
+        return carry_on(self._cluster.call(endpoint, command), self._exchange)
 
     def _exchange(self, parts: list[Part]) -> Answers:
         """The replies to each part; all are sent before any reply is awaited."""
         pools = [self._pool(part.endpoint, part.within_s) for part in parts]
         if len(parts) == 1:
             return [pools[0].attempt(parts[0].commands, parts[0].count)]
-        connections: list[Connection] = []
+        connections: list[RedisConnection] = []
         try:
             for pool, part in zip(pools, parts, strict=True):
                 connections.append(pool.take())

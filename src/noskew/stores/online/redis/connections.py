@@ -25,7 +25,7 @@ _RECEIVE_BYTES = 1 << 16
 _MAX_IDLE = 64
 
 
-class Connection:
+class RedisConnection:
     """One connection. After any exception it must be closed: replies may be outstanding.
 
     Every method raises ConnectionLostError, or LateAnswerError when an answer does not come.
@@ -91,17 +91,17 @@ class Pool:
     def __init__(self, address: Address) -> None:
         self.address = address
         # ``append`` and ``pop`` of a list are atomic; the last used is the likeliest alive.
-        self._idle: list[Connection] = []
+        self._idle: list[RedisConnection] = []
         _pools.add(self)
 
-    def take(self) -> Connection:
+    def take(self) -> RedisConnection:
         """A connection that nobody else uses.
 
         Raises ConnectionLostError or LateAnswerError if none can be made.
         """
-        return self._take_idle() or Connection(self.address)
+        return self._take_idle() or RedisConnection(self.address)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: RedisConnection) -> None:
         """Return a connection that has no outstanding replies."""
         if len(self._idle) < _MAX_IDLE:
             self._idle.append(connection)
@@ -121,7 +121,7 @@ class Pool:
                 return self._use(connection, commands, count)
             except ConnectionLostError:
                 pass
-        return self._use(Connection(self.address), commands, count)
+        return self._use(RedisConnection(self.address), commands, count)
 
     def exchange(self, commands: bytes, count: int) -> list[object]:
         """As ``attempt``, for a server that no other can replace: raises StoreUnavailableError."""
@@ -144,13 +144,13 @@ class Pool:
             except IndexError:  # another thread took the last one
                 return
 
-    def _take_idle(self) -> Connection | None:
+    def _take_idle(self) -> RedisConnection | None:
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
-    def _use(self, connection: Connection, commands: bytes, count: int) -> list[object]:
+    def _use(self, connection: RedisConnection, commands: bytes, count: int) -> list[object]:
         try:
             connection.send(commands)
             replies = connection.receive(count)

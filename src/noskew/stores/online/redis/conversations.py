@@ -2,7 +2,8 @@
 
 A conversation is a generator: it yields what to send, a part for each node, and is given the
 replies to each part, or the exception that the exchange raised. Blocking and asynchronous reads
-are the same conversation, and differ in who carries the bytes (:func:`carry`, :func:`carry_async`).
+are the same conversation, and differ in who carries the bytes (:func:`carry_on`,
+:func:`carry_async`).
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ class Conversations:
         return [*dict.fromkeys([guide, *layout.primaries, self.seed, *layout.replicas])]
 
 
-def carry(conversation: Conversation[_T], exchange: Callable[[list[Part]], Answers]) -> _T:
+def carry_on(conversation: Conversation[_T], exchange: Callable[[list[Part]], Answers]) -> _T:
     """What a conversation comes to, whose parts ``exchange`` carries."""
     try:
         parts = next(conversation)
@@ -173,7 +174,7 @@ def carry(conversation: Conversation[_T], exchange: Callable[[list[Part]], Answe
 async def carry_async(
     conversation: Conversation[_T], exchange: Callable[[list[Part]], Awaitable[Answers]]
 ) -> _T:
-    """As :func:`carry`, in an event loop."""
+    """As :func:`carry_on`, in an event loop."""
     try:
         parts = next(conversation)
         while True:
