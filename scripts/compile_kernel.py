@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from noskew.cli.warmth import compiled_functions, tell_if_cold, warm_up
+from noskew.cli.warm_up import warm_up
+from noskew.cli.warmth import compiled_functions, tell_if_cold
 
 if __name__ == "__main__" and not compiled_functions():
     tell_if_cold()
