@@ -328,15 +328,15 @@ def _check_whole(handle: Handle, path: Path) -> None:
     short is walked, without LMDB, before it is refused.
     """
     size = (handle.info()["last_pgno"] + 1) * handle.stat()["psize"]
-    found = (path / "data.mdb").stat().st_size
-    if found >= size:
+    there = (path / "data.mdb").stat().st_size
+    if there >= size:
         return
     from lmdb.verify import verify
 
     problems = verify(str(path))  # type: ignore[no-untyped-call]
     if problems:
         raise CorruptDataError(
-            f"the LMDB store {path} is cut short: {found} bytes of {size} ({problems[0]}); "
+            f"the LMDB store {path} is cut short: {there} bytes of {size} ({problems[0]}); "
             f"copy it again, or remove the directory and materialize again"
         )
 

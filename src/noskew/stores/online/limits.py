@@ -55,9 +55,9 @@ def check_batch(keys: pa.Array, rows: pa.Array) -> None:
 
     if not len(keys):
         return
-    found = pc.min_max(pc.binary_length(keys)).as_py()
+    lengths = pc.min_max(pc.binary_length(keys)).as_py()
     least = pc.min(pc.binary_length(rows)).as_py()
-    if not 0 < found["min"] <= found["max"] <= MAX_KEY_BYTES or least < VERSION_BYTES:
+    if not 0 < lengths["min"] <= lengths["max"] <= MAX_KEY_BYTES or least < VERSION_BYTES:
         check_rows(keys.to_pylist(), rows.to_pylist())
 
 
@@ -68,8 +68,8 @@ def greatest_by_key(keys: Sequence[bytes], rows: Sequence[bytes]) -> dict[bytes,
         return greatest
     greatest.clear()
     for key, row in zip(keys, rows, strict=True):
-        held = greatest.get(key)
-        if held is None or held[:VERSION_BYTES] < row[:VERSION_BYTES]:
+        best = greatest.get(key)
+        if best is None or best[:VERSION_BYTES] < row[:VERSION_BYTES]:
             greatest[key] = row
     return greatest
 
@@ -87,10 +87,10 @@ def check_stored(rows: Sequence[bytes | None], place: str) -> None:
         raise short_row(place, shortest)
 
 
-def short_row(place: str, found: int) -> CorruptDataError:
+def short_row(place: str, size: int) -> CorruptDataError:
     """The error for stored bytes that cannot be a row."""
     return CorruptDataError(
-        f"{place} holds a value of {found} bytes; every row starts with a version of "
+        f"{place} holds a value of {size} bytes; every row starts with a version of "
         f"{VERSION_BYTES} bytes, so something other than noskew wrote it, or it is damaged: "
         f"give noskew a store of its own, delete that key and materialize again"
     )

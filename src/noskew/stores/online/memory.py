@@ -31,20 +31,20 @@ class MemoryStore(OnlineStore):
     def write(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
         check_rows(keys, rows)
         with self._writing:
-            held = self._open()
+            stored = self._open()
             newer = {
                 key: row
                 for key, row in greatest_by_key(keys, rows).items()
-                if (old := held.get(key)) is None or old[:VERSION_BYTES] < row[:VERSION_BYTES]
+                if (old := stored.get(key)) is None or old[:VERSION_BYTES] < row[:VERSION_BYTES]
             }
-            held.update(newer)
+            stored.update(newer)
         return len(newer)
 
     def delete(self, keys: Sequence[bytes]) -> int:
         check_keys(keys)
         with self._writing:
-            held = self._open()
-            return sum(held.pop(key, None) is not None for key in keys)
+            stored = self._open()
+            return sum(stored.pop(key, None) is not None for key in keys)
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         with self._writing:

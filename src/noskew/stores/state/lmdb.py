@@ -42,9 +42,9 @@ class StateStore(Closing):
     def rows(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The rows of keys in their order, None where there is none."""
         ordered = sorted(keys)  # in the order of the tree, each page is visited once
-        found = self.opened().read(lambda transaction: list(map(transaction.get, ordered)))
-        held = dict(zip(ordered, found, strict=True))
-        return [held[k] for k in keys]
+        values = self.opened().read(lambda transaction: list(map(transaction.get, ordered)))
+        by_key = dict(zip(ordered, values, strict=True))
+        return [by_key[k] for k in keys]
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All pairs whose key starts with ``prefix``, in the order of keys."""
@@ -105,17 +105,17 @@ class Space:
 
     def claim(self) -> int:
         """Own the space from now on; the epoch to commit with."""
-        made = 0
+        epoch = 0
         key = self._prefix + _EPOCH
 
         def action(transaction: Transaction) -> int:
-            nonlocal made
-            made = int.from_bytes(transaction.get(key) or b"", "big") + 1
-            transaction.put(key, made.to_bytes(8, "big"))
+            nonlocal epoch
+            epoch = int.from_bytes(transaction.get(key) or b"", "big") + 1
+            transaction.put(key, epoch.to_bytes(8, "big"))
             return 1
 
         self._state.opened().write(action)
-        return made
+        return epoch
 
     def key(self, key: bytes) -> bytes:
         """Where a key of the space stands in the state."""
@@ -189,10 +189,10 @@ def _part(
 ) -> list[tuple[bytes, bytes]]:
     """The next items in key order; empty at the end."""
     cursor = transaction.cursor()
-    found = cursor.set_range(prefix if after is None else after + b"\0")
+    is_there = cursor.set_range(prefix if after is None else after + b"\0")
     items: list[tuple[bytes, bytes]] = []
-    while found and size > 0 and cursor.key().startswith(prefix):
+    while is_there and size > 0 and cursor.key().startswith(prefix):
         items.append(cursor.item())
         size -= len(items[-1][0]) + len(items[-1][1])
-        found = cursor.next()
+        is_there = cursor.next()
     return items

@@ -132,16 +132,16 @@ class KafkaLog(EventLog):
 
     def reader(self, offsets: Mapping[int, int]) -> KafkaReader:
         self._refuse_closed()
-        made = KafkaReader(
+        reader = KafkaReader(
             self._opened, self._config, self._checked, accept_create_time=self._accept_create_time
         )
         try:
             for partition, offset in offsets.items():
-                made.assign(partition, offset)
+                reader.assign(partition, offset)
         except BaseException:
-            made.close()
+            reader.close()
             raise
-        return made
+        return reader
 
     def close(self) -> None:
         with self._lock, self._asking_lock:

@@ -88,9 +88,9 @@ class KafkaReader(LogReader):
         wait = 0.0  # first, what has been fetched already
         while True:
             self._raise_lost()
-            found = self._read(wait)
-            if found:
-                return found
+            portions = self._read(wait)
+            if portions:
+                return portions
             left = until - monotonic()
             if left <= 0.0:
                 break

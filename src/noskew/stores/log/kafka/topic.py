@@ -79,15 +79,15 @@ class OpenedTopic:
         place = TopicPartition(self.name, partition)
         until = monotonic() + self._timeout_s
         while True:
-            found = None
+            ends = None
             try:
-                found = consumer.get_watermark_offsets(place, timeout=self._timeout_s, cached=False)
+                ends = consumer.get_watermark_offsets(place, timeout=self._timeout_s, cached=False)
             except KafkaException as error:
                 if error.args[0].code() not in _PASSING or monotonic() > until:
                     raise translate(error.args[0], self.name) from error
             self.check()
-            if found is not None:
-                return found
+            if ends is not None:
+                return ends
             # The client hears of the new leader by itself; nothing tells us when.
             Event().wait(_RETRY_S)
 

@@ -150,5 +150,5 @@ class Cursor:
 def bounds(directory: Path, head: Head) -> tuple[int, int]:
     """The first offset that a partition holds, and the one to come."""
     end = head.end  # first: segments that are made meanwhile begin at it or later
-    found = segments.bases(directory)
-    return (min(found[0], end) if found else end), end
+    bases = segments.bases(directory)
+    return (min(bases[0], end) if bases else end), end

@@ -115,14 +115,14 @@ class LocalLog(EventLog):
     def reader(self, offsets: Mapping[int, int]) -> LocalReader:
         if self._is_closed:
             raise StoreError(f"the log {self.path} is closed; open it again")
-        made = LocalReader(self)
+        reader = LocalReader(self)
         try:
             for partition, offset in offsets.items():
-                made.assign(partition, offset)
+                reader.assign(partition, offset)
         except BaseException:
-            made.close()
+            reader.close()
             raise
-        return made
+        return reader
 
     def close(self) -> None:
         self._is_closed = True
@@ -165,9 +165,9 @@ class LocalReader(LogReader):
         until, check_at = now + timeout, now + _CHECK_EVERY_S
         with self._translated():
             while True:
-                found = self._look()
-                if found:
-                    return found
+                portions = self._look()
+                if portions:
+                    return portions
                 now = monotonic()
                 if now >= min(until, check_at):
                     for cursor in self._cursors.values():
@@ -213,19 +213,19 @@ class LocalReader(LogReader):
         for partition in list(self._failed):
             if not self._cursors[partition].paused:
                 raise self._failed.pop(partition)
-        found: list[Messages] = []
+        portions: list[Messages] = []
         for partition, cursor in self._cursors.items():
             if cursor.paused:
                 continue
             try:
                 messages = cursor.read(READ_BYTES)
             except (StoreError, OSError) as error:
-                if not found:
+                if not portions:
                     raise
                 self._failed[partition] = error  # what the others gave is not thrown away
             else:
-                found += [] if messages is None else [messages]
-        return found
+                portions += [] if messages is None else [messages]
+        return portions
 
     def _read(self, partition: int) -> Cursor:
         cursor = self._cursors.get(partition)

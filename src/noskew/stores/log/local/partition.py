@@ -79,9 +79,9 @@ class Partition:
         """See :meth:`noskew.stores.log.base.EventLog.bounds`."""
         with self._translated(), self._mutex:
             self._refuse_closed()
-            found = bounds(self._directory, self._head)
+            ends = bounds(self._directory, self._head)
             self._refuse_closed()  # another log's segments may stand there since
-            return found
+            return ends
 
     def check_present(self) -> None:
         """Raise StoreError if it is closed, or is not the one at its path any more."""

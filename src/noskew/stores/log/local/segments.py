@@ -26,8 +26,8 @@ def bases(directory: Path) -> list[int]:
     """The first offsets of the segments that are there, ascending."""
     with os.scandir(directory) as entries:
         names = [e.name for e in entries]
-    found = (n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
-    return sorted(int(n) for n in found if n.isdecimal() and len(n) == _DIGITS)
+    texts = (n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
+    return sorted(int(n) for n in texts if n.isdecimal() and len(n) == _DIGITS)
 
 
 @dataclass

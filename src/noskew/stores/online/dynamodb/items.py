@@ -40,7 +40,7 @@ class _Keys(msgspec.Struct):
 
 
 class _Batch(msgspec.Struct):
-    found: dict[str, list[_Item]] = msgspec.field(name="Responses", default_factory=dict)
+    responses: dict[str, list[_Item]] = msgspec.field(name="Responses", default_factory=dict)
     unprocessed: dict[str, _Keys] = msgspec.field(name="UnprocessedKeys", default_factory=dict)
 
 
@@ -104,7 +104,7 @@ def batch_answer(content: bytes, place: str) -> tuple[dict[bytes, bytes], list[b
         batch = _BATCH.decode(content)
     except msgspec.ValidationError as error:
         raise _foreign(place) from error
-    rows = {i.k.data: _row(i, place) for items in batch.found.values() for i in items}
+    rows = {i.k.data: _row(i, place) for items in batch.responses.values() for i in items}
     again = [key[KEY].data for keys in batch.unprocessed.values() for key in keys.keys]
     return rows, again
 

@@ -84,10 +84,10 @@ class DynamoDbStore(OnlineStore):
         client = self._opened()
         parts = _parts(keys)
         if len(parts) <= 1:
-            found = [self._read_part(client, part) for part in parts]
+            parts_read = [self._read_part(client, part) for part in parts]
         else:
-            found = list(self._readers.pool().map(lambda p: self._read_part(client, p), parts))
-        return _in_order(keys, found)
+            parts_read = list(self._readers.pool().map(lambda p: self._read_part(client, p), parts))
+        return _in_order(keys, parts_read)
 
     async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
@@ -140,8 +140,8 @@ class DynamoDbStore(OnlineStore):
         consistent = self._place.consistent
         while True:
             request = batch_request(self._place.table, keys, consistent=consistent)
-            found, keys = batch_answer(client.ask("BatchGetItem", request, backoff), self._name)
-            rows |= found
+            answered, keys = batch_answer(client.ask("BatchGetItem", request, backoff), self._name)
+            rows |= answered
             if not keys:
                 return rows
             if not backoff.wait():

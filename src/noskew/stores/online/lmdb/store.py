@@ -201,11 +201,11 @@ def _put(transaction: Transaction, keys: Sequence[bytes], rows: Sequence[bytes])
         if added == asked:
             return added
     newer = []
-    for key, row, held in zip(keys, rows, map(transaction.get, keys), strict=True):
-        if held is not None:
-            if len(held) < VERSION_BYTES:
-                raise short_row("the LMDB store", len(held))
-            if held[:VERSION_BYTES] >= row[:VERSION_BYTES]:
+    for key, row, old in zip(keys, rows, map(transaction.get, keys), strict=True):
+        if old is not None:
+            if len(old) < VERSION_BYTES:
+                raise short_row("the LMDB store", len(old))
+            if old[:VERSION_BYTES] >= row[:VERSION_BYTES]:
                 continue
         newer.append((key, row))
     cursor.putmulti(newer)
@@ -222,19 +222,19 @@ def _part(
     """The next items in key order: those after ``after``, or the first; empty at the end."""
     cursor = transaction.cursor()
     start = prefix if after is None else after
-    found = cursor.set_range(start) if start else cursor.first()
-    if found and cursor.key() == after:
-        found = cursor.next()
+    is_there = cursor.set_range(start) if start else cursor.first()
+    if is_there and cursor.key() == after:
+        is_there = cursor.next()
     items: list[tuple[bytes, bytes]] = []
     size = 0
-    while found and size < _BYTES_PER_SCAN:
+    while is_there and size < _BYTES_PER_SCAN:
         item = cursor.item()
         if not item[0].startswith(prefix):
             break
         if item[0].startswith(RESERVED):
-            found = cursor.set_range(_AFTER_RESERVED)
+            is_there = cursor.set_range(_AFTER_RESERVED)
             continue
         items.append(item)
         size += len(item[1]) + _BYTES_PER_ITEM
-        found = cursor.next()
+        is_there = cursor.next()
     return items

@@ -47,8 +47,8 @@ def scan_keys(pool: Pool, prefix: bytes, seen: set[bytes]) -> Iterator[list[byte
     cursor = b"0"
     while True:
         reply = pool.call(pack(b"SCAN", cursor, b"MATCH", pattern + b"*", b"COUNT", _SCAN_COUNT))
-        cursor, found = cast(tuple[bytes, list[bytes]], reply[0])
-        keys = [key for key in dict.fromkeys(found) if key not in seen]
+        cursor, page = cast(tuple[bytes, list[bytes]], reply[0])
+        keys = [key for key in dict.fromkeys(page) if key not in seen]
         if keys:
             seen.update(keys)
             yield keys
