@@ -1,6 +1,6 @@
 # Every command of the project. Each sets up what it needs, on a fresh machine too: an
 # environment in .venv with the versions and hashes of requirements.lock and, for the tests and
-# the benchmarks, Redis, PostgreSQL and Kafka. `make` alone lists the commands.
+# the benchmarks, Redis, PostgreSQL, Kafka and a DynamoDB. `make` alone lists the commands.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -23,14 +23,15 @@ PROFILE ?=
 STORE ?=
 UPGRADE ?=
 KILLS ?= 20
-SEEDS ?= 20000
+SEEDS ?=
+SEED ?=
 
 PYTEST = $(if $(PROFILE),HYPOTHESIS_PROFILE=$(PROFILE) )$(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help demo test chaos check format bench bench-peers docs lock clean conformance setup services
+.PHONY: help demo test random chaos check format bench bench-peers docs lock clean conformance setup services bench-services
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: setup ## a tour on real flights: define, plan, train, serve, prove that nothing differs
 	$(BIN)/noskew demo $(ARGS)
@@ -40,10 +41,13 @@ test: setup services ## all tests, in random order (ARGS="-k name -x", WORKERS=0
 	$(BIN)/python -m scripts.compile_kernel
 	$(PYTEST) $(ARGS)
 
+random: setup services ## the property tests with new examples (SEEDS=20; SEED=7 repeats one; ARGS=tests/kernel)
+	$(BIN)/python -m scripts.random_seeds --seeds $(or $(SEEDS),20) $(if $(SEED),--seed $(SEED)) -- -n $(WORKERS) $(ARGS)
+
 # Seeds and kills are those of an hour; the report goes into the page that states the promise.
 chaos: setup services ## faults at full count, and their report in docs/reliability.md
 	rm -f bench/results/chaos.jsonl
-	started=$$SECONDS; CI=1 CHAOS_REPORT=$(CURDIR)/bench/results/chaos.jsonl CHAOS_KILLS=$(KILLS) SIMULATION_SEEDS=$(SEEDS) \
+	started=$$SECONDS; CI=1 CHAOS_REPORT=$(CURDIR)/bench/results/chaos.jsonl CHAOS_KILLS=$(KILLS) SIMULATION_SEEDS=$(or $(SEEDS),20000) \
 		$(PYTEST) --timeout=1800 -m chaos $(ARGS); \
 	$(BIN)/python scripts/chaos_report.py bench/results/chaos.jsonl $$((SECONDS - started))
 
@@ -61,10 +65,10 @@ format: setup ## repair formatting and what the linter can repair
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: setup services ## the benchmarks of ten minutes, into bench/results/latest.json
+bench: setup bench-services ## the benchmarks of a quarter of an hour, kept in bench/results
 	$(BIN)/python -m bench $(ARGS)
 
-bench-peers: setup services $(PEERS)/.installed ## the benchmarks, with Feast beside noskew
+bench-peers: setup bench-services $(PEERS)/.installed ## the benchmarks, with Feast beside noskew
 	$(BIN)/python -m bench --peers $(ARGS)
 
 docs: setup ## build the documentation
@@ -81,8 +85,12 @@ clean: ## remove caches and build output (the environments stay)
 
 setup: $(VENV)/.installed $(VENV)/.project ## the environment in .venv (the others do this themselves)
 
-services: ## Redis, PostgreSQL and Kafka, installed if absent (likewise)
+services: ## Redis, PostgreSQL, Kafka and a DynamoDB, installed if absent (likewise)
 	@scripts/system_packages.sh
+
+# Of its own, so that who runs the tests need not have what only the benchmarks use.
+bench-services: ## the same and wrk, the load of the HTTP benchmarks (likewise)
+	@scripts/system_packages.sh wrk
 
 # A stamp, so that an unchanged lock costs nothing. `--require-hashes` refuses any file but those
 # that were locked. What has no wheel is built with the locked tools, so those come first.

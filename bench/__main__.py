@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
-import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench import result
+from bench import figure, machine, peers, record, result
+from bench.record import Run
 from bench.result import Result
+from bench.sections import FULL, LONG, QUICK, SECTIONS, Size, measure, named
 from bench.targets import TARGETS
-
-HERE = Path(__file__).resolve().parent
-SECTIONS = (
-    "import", "bytes_per_feature", "online", "on_demand", "http", "audit", "transform", "certify",
-    "materialize", "stream", "historical", "spark",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is measured; ``quick`` is a tenth of the data, for a look while working."""
-
-    events: int
-    rows: int
-    loads: int
-    runs: int
-    seconds: float
-
-
-FULL = Size(events=10_000_000, rows=1_000_000, loads=1_000_000, runs=5, seconds=0.3)
-QUICK = Size(events=1_000_000, rows=100_000, loads=100_000, runs=3, seconds=0.15)
 
 
 def main() -> None:
@@ -44,39 +22,42 @@ def main() -> None:
     sys.dont_write_bytecode = False
     size = QUICK if args.quick else FULL
     start = time.perf_counter()
-    results: list[Result] = []
-    failed = False
-    for section in SECTIONS:
-        if args.names and not any(n.startswith(section) for n in args.names):
-            continue
-        try:
-            for found in _run(section, size):
-                results.append(found)
-                _say(start, found)
-        except Exception as error:  # noqa: BLE001 - the other sections are worth having
-            failed = True
-            traceback.print_exc()
-            results.append(Result(section, None, "", skipped=f"failed: {error!s:.200}"))
-    if args.long:
-        results += _long(start, args.names)
-    # Only a whole run at full size is the record, or a section of it that was measured again.
-    kind = "quick" if args.quick else "partial" if args.names else "latest"
-    path = HERE / "results" / f"{kind}.json"
-    result.write(path, results, TARGETS)
-    if args.record and not failed:
-        path = HERE / "results" / "latest.json"
-        sections = tuple(s for s in SECTIONS if any(n.startswith(s) for n in args.names))
-        result.merge(path, results, TARGETS, sections)
+    run = Run(time.strftime("%Y-%m-%dT%H-%M", time.gmtime()), machine.describe(), [])
+    chosen = [named(SECTIONS, args.names), named(LONG, args.names) if args.long else {}]
+    for sections in chosen:
+        for line in measure(sections, size):
+            run.results.append(line)
+            _say(start, line)
+    skipped = unmeasured(run.results)
+    path = _write(run, args, complete=not skipped)
     if args.peers:
-        _add_peers(results, size, args.quick)
-        result.write(path, results, TARGETS)
-    result.show(results, TARGETS)
+        _add_peers(run.results, size, args.quick)
+        _write(run, args, complete=not skipped)
+    result.show(run.results, TARGETS)
     spent = time.perf_counter() - start
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-          f"Python {platform.python_version()}; {spent:.0f} s; written to {path}")  # fmt: skip
+    described = ", ".join(f"{key} {value}" for key, value in run.machine.items())
+    print(f"{described}; {spent:.0f} s; written to {path}")
+    missed = [name for name, line in figure.of_runs(record.runs()).items() if line.met() is False]
+    print(f"on record, by the median: {len(missed)} targets missed: {', '.join(missed)}")
+    if skipped:
+        raise SystemExit(f"not measured: {'; '.join(skipped)}")
 
-    if failed:
-        raise SystemExit("a section failed")
+
+def unmeasured(results: Iterable[Result]) -> list[str]:
+    """What has no value, and why."""
+    return [f"{r.name} ({r.skipped})" for r in results if r.skipped]
+
+
+def _write(run: Run, args: argparse.Namespace, *, complete: bool) -> Path:
+    """Only a complete run at full size is for the record, or sections that are to be."""
+    if complete and not args.quick and not args.names:
+        return record.keep(run)
+    if complete and args.record:
+        return record.keep_again(run)
+    name = "quick" if args.quick else "partial" if args.names else "incomplete"
+    path = record.FOLDER / f"{name}.json"
+    result.write_json(path, run.to_dict())
+    return path
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,99 +73,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--record",
         action="store_true",
-        help="put the sections named into the record of the last whole run",
+        help="one more measurement of the sections named, kept with the last whole run",
     )
     args = parser.parse_args()
     if args.record and (args.quick or args.peers or not args.names):
         parser.error("--record is for sections by name, at full size and without peers")
+    if args.peers and not peers.available():
+        parser.error("Feast is not installed in .venv-feast; run: make bench-peers")
     for name in args.names:
-        if not name.startswith(SECTIONS):
+        if not named(SECTIONS, [name]):
             parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
     return args
 
 
-def _say(start: float, found: Result) -> None:
-    value = found.skipped or result.shown(found.value, found.unit)
-    limit = "" if found.ratio is None else f"  ({found.ratio:.2f}× its limit)"
-    print(f"{time.perf_counter() - start:5.0f} s  {found.name}: {value}{limit}", flush=True)
+def _say(start: float, line: Result) -> None:
+    value = line.skipped or result.shown(line.value, line.unit)
+    limit = "" if line.ratio is None else f"  ({line.ratio:.2f}× its limit)"
+    print(f"{time.perf_counter() - start:5.0f} s  {line.name}: {value}{limit}", flush=True)
 
 
-def _run(section: str, size: Size) -> Iterator[Result]:
-    # Imported when they are needed: what `historical` measures must not meet a large parent.
-    if section == "import":
-        from bench import startup
-
-        yield from startup.run(size.runs)
-    elif section == "bytes_per_feature":
-        from bench import redis_memory
-
-        yield from redis_memory.run()
-    elif section == "online":
-        from bench import growth, online
-
-        found = []
-        for line in online.run(["lmdb", "redis"], runs=size.runs, seconds=size.seconds):
-            found.append(line)
-            yield line
-        yield from growth.online(found)
-    elif section == "on_demand":
-        from bench import on_demand
-
-        yield from on_demand.run(runs=size.runs, seconds=size.seconds)
-    elif section == "http":
-        from bench import http
-
-        yield from http.run(runs=size.runs, seconds=10 * size.seconds)
-    elif section == "transform":
-        from bench import transforms
-
-        yield from transforms.run_select(size.events, size.runs)
-    elif section == "certify":
-        from bench import transforms
-
-        yield from transforms.run_certificate(size.events, size.runs)
-    elif section == "audit":
-        from bench import audit
-
-        yield from audit.run(runs=size.runs, seconds=20 * size.seconds)
-    elif section == "spark":
-        from bench import spark
-
-        yield from spark.run(size.events, size.rows, size.runs)
-    elif section == "stream":
-        from bench import live, stream, stream_kafka
-
-        yield from stream.run(size.events // 10, size.runs)
-        yield from stream_kafka.run(size.events // 10, size.runs)
-        yield from live.run(100 * size.seconds)
-    elif section == "materialize":
-        from bench import growth
-
-        yield from growth.materialize(size.loads, size.runs)
-    else:
-        from bench import growth
-
-        yield from growth.historical(size.events, size.rows, size.runs)
-
-
-def _long(start: float, names: list[str]) -> list[Result]:
-    from bench import growth, live
-
-    found = []
-    for section, part in (("historical", growth.hundred_million), ("stream", live.soak)):
-        if names and not any(n.startswith(section) for n in names):
-            continue
-        for line in part():
-            found.append(line)
-            _say(start, line)
-    return found
-
-
-def _add_peers(results: list[Result], size: Size, quick: bool) -> None:
+def _add_peers(results: Sequence[Result], size: Size, quick: bool) -> None:
     from bench.peers import driver
 
-    if not driver.available():
-        raise SystemExit("Feast is not installed in .venv-feast; run: make bench-peers")
     by_name = {r.name: r for r in results}
     driver.fill(by_name, quick=quick, events=size.events, rows=size.rows, loads=size.loads)
 

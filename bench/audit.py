@@ -47,16 +47,21 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
                 order = list(servers)[:: -1 if turn % 2 else 1]
                 for side in order:
                     took[side].append(_turn(servers[side], bodies))
-            rate = {side: _rate(found) for side, found in took.items()}
-            clock = {side: f"{_by_the_clock(found):,.0f}" for side, found in took.items()}
+            rate = {side: _rate(side_turns) for side, side_turns in took.items()}
+            clock = {side: f"{_by_the_clock(side_turns):,.0f}" for side, side_turns in took.items()}
             yield Result(
-                f"audit.{size}x{FEATURES}", rate["noskew"], "req/s", rate["limit"],
+                f"audit.{size}x{FEATURES}",
+                rate["noskew"],
+                "req/s",
+                rate["limit"],
                 f"requests in a second of the server's processor time; {size} entities × "
                 f"{FEATURES} float64, one worker, JSON, LMDB; answers for {SHARE:.0%} of the "
                 f"entities are kept; limit: the same server without; {turns} turns of a second "
                 f"each, by the clock {clock['noskew']} and {clock['limit']} req/s",
-                noise={s: spread([_rate([f]) for f in found]) for s, found in took.items()},
-            )  # fmt: skip
+                noise={
+                    s: spread([_rate([f]) for f in side_turns]) for s, side_turns in took.items()
+                },
+            )
 
 
 class _Turn(NamedTuple):
@@ -67,8 +72,8 @@ class _Turn(NamedTuple):
 
 def _turn(server: Served, bodies: Path) -> _Turn:
     before = _processor(server.pid)
-    found = wrk(server.url, bodies, CONNECTIONS, 1.0)
-    return _Turn(found["requests"], found["seconds"], _processor(server.pid) - before)
+    load = wrk(server.url, bodies, CONNECTIONS, 1.0)
+    return _Turn(load["requests"], load["seconds"], _processor(server.pid) - before)
 
 
 def _processor(pid: int) -> float:

@@ -76,7 +76,7 @@ def _write_events(folder: Path, rows: int, entities: int, features: int, per_fil
     assert rest == 0, "rows must be a multiple of the entities"
     rng = np.random.default_rng(50)
     step = SPAN // rounds
-    held: list[pa.Table] = []
+    tables: list[pa.Table] = []
     written, number = 0, 0
     for r in range(rounds):
         when = START + r * step + np.sort(rng.integers(0, step, entities))
@@ -85,13 +85,18 @@ def _write_events(folder: Path, rows: int, entities: int, features: int, per_fil
             n: pa.array(column)
             for n, column in zip(names(features), rng.random((features, entities)), strict=True)
         }
-        held.append(pa.table(columns))
+        tables.append(pa.table(columns))
         written += entities
         if written == min(per_file, rows - number * per_file):
-            table = pa.concat_tables(held).combine_chunks()
-            pq.write_table(table, folder / f"{number:04}.parquet", row_group_size=1_000_000,
-                           compression="lz4", use_dictionary=[KEY])  # fmt: skip
-            held, written, number = [], 0, number + 1
+            table = pa.concat_tables(tables).combine_chunks()
+            pq.write_table(
+                table,
+                folder / f"{number:04}.parquet",
+                row_group_size=1_000_000,
+                compression="lz4",
+                use_dictionary=[KEY],
+            )
+            tables, written, number = [], 0, number + 1
 
 
 def asking_rows(rows: int, *, entities: int = ENTITIES) -> pa.Table:
@@ -159,8 +164,10 @@ class Shape:
         """Three aggregates of one column over three windows."""
         over = list(WINDOWS)
         aggregates = [
-            ns.count(window=over), ns.mean("f0", window=over), ns.max("f0", window=over),
-        ]  # fmt: skip
+            ns.count(window=over),
+            ns.mean("f0", window=over),
+            ns.max("f0", window=over),
+        ]
         return ns.FeatureView(
             "windows", entity=self.entity, source=self.source, features=aggregates, online=False
         )
@@ -221,11 +228,11 @@ def _digest() -> str:
 
     The processes of one run share it, so that an edit meanwhile cannot pull tables from under it.
     """
-    if held := os.environ.get(_DIGEST):
-        return held
-    found = hashlib.blake2b(digest_size=6)
+    if known := os.environ.get(_DIGEST):
+        return known
+    digest = hashlib.blake2b(digest_size=6)
     code = (p for p in _SOURCE.rglob("*.py") if not _HARMLESS & set(p.parent.parts))
     for path in [Path(__file__), *sorted(code)]:
-        found.update(path.read_bytes())
-    os.environ[_DIGEST] = found.hexdigest()
+        digest.update(path.read_bytes())
+    os.environ[_DIGEST] = digest.hexdigest()
     return os.environ[_DIGEST]

@@ -17,9 +17,9 @@ from bench.result import Result
 from bench.timing import child
 
 
-def online(found: Iterable[Result]) -> Iterator[Result]:
+def online(results: Iterable[Result]) -> Iterator[Result]:
     """100 and 1,000 rows of one read."""
-    value = {r.name: r.value for r in found}
+    value = {r.name: r.value for r in results}
     for store in ("lmdb", "redis"):
         many, few = (value[f"online.{store}.{n}x50.dict"] for n in (1_000, 100))
         if many and few:
@@ -35,8 +35,12 @@ def materialize(rows: int, runs: int) -> Iterator[Result]:
         tenth.run_ours(3)
         setup = f"{rows:,} over {rows // 10:,} entities"
         yield _times(store, case.seconds(), tenth.seconds(), setup, "materialize")
-        yield Result(f"growth.materialize.{store}.rows.memory", case.peak() / tenth.peak(), "×",
-                     setup=f"peak resident memory, {setup}")  # fmt: skip
+        yield Result(
+            f"growth.materialize.{store}.rows.memory",
+            case.peak() / tenth.peak(),
+            "×",
+            setup=f"peak resident memory, {setup}",
+        )
 
 
 def _times(what: str, many: float, few: float, setup: str, section: str) -> Result:
@@ -62,23 +66,35 @@ def historical(events: int, rows: int, runs: int) -> Iterator[Result]:
 
 
 def _growth(name: str, large: Case, plain: Case, setup: str) -> Iterator[Result]:
-    yield Result(name, large.seconds("noskew") / plain.seconds("noskew"), "×",
-                 setup=f"time of {setup}")  # fmt: skip
-    yield Result(f"{name}.memory", large.working() / plain.working(), "×",
-                 setup=f"peak resident memory without the answer, {setup}")  # fmt: skip
+    yield Result(
+        name, large.seconds("noskew") / plain.seconds("noskew"), "×", setup=f"time of {setup}"
+    )
+    yield Result(
+        f"{name}.memory",
+        large.working() / plain.working(),
+        "×",
+        setup=f"peak resident memory without the answer, {setup}",
+    )
 
 
 def hundred_million() -> Iterator[Result]:
     """100 M events × 1 M rows, once: time, and the memory that it takes."""
     shape = Shape(rows=100_000_000, entities=1_000_000, buckets=64)
     task = {
-        "service": "latest", "system": "noskew", "shape": asdict(shape), "run": 1,
+        "service": "latest",
+        "system": "noskew",
+        "shape": asdict(shape),
+        "run": 1,
         "rows": str(data.rows_file(1_000_000, entities=shape.entities)),
         "windows": {n: (width, HOPS[n]) for n, width in WINDOWS.items()},
-    }  # fmt: skip
+    }
     data.stored_files(shape)
-    found = child("bench.history_ours", task)
+    ours = child("bench.history_ours", task)
     setup = f"1 M rows × 100 M events of 1 M entities in {shape.buckets} buckets, once"
-    yield Result("historical.latest.100m", found["seconds"], "s", setup=setup)
-    yield Result("historical.latest.100m.memory", found["peak"], "bytes",
-                 setup=f"peak resident memory; {setup}")  # fmt: skip
+    yield Result("historical.latest.100m", ours["seconds"], "s", setup=setup)
+    yield Result(
+        "historical.latest.100m.memory",
+        ours["peak"],
+        "bytes",
+        setup=f"peak resident memory; {setup}",
+    )

@@ -75,8 +75,14 @@ class Case:
         times = {s: self.seconds(s) for s in self.limits}
         peaks = {s: self.peak(s) for s in self.limits}
         yield Result(name, self.seconds(OURS), "s", times[self.best], setup, times, noise)
-        yield Result(f"{name}.memory", self.peak(OURS), "bytes", peaks[self.best],
-                     f"peak resident memory of the process; {setup}", peaks)  # fmt: skip
+        yield Result(
+            f"{name}.memory",
+            self.peak(OURS),
+            "bytes",
+            peaks[self.best],
+            f"peak resident memory of the process; {setup}",
+            peaks,
+        )
 
 
 def answer_file(service: str, events: int, rows: int) -> Path:
@@ -114,9 +120,9 @@ def _window_first(name: str) -> tuple[int, int]:
 
 def _plain(column: pa.Array) -> np.ndarray[Any, np.dtype[Any]]:
     filled = column.fill_null(0) if column.null_count else column
-    made: np.ndarray[Any, np.dtype[Any]] = filled.to_numpy(zero_copy_only=False)
+    values: np.ndarray[Any, np.dtype[Any]] = filled.to_numpy(zero_copy_only=False)
     valid = column.is_valid().to_numpy(zero_copy_only=False)
-    return np.where(valid, made, np.nan) if column.null_count else made
+    return np.where(valid, values, np.nan) if column.null_count else values
 
 
 LIMITS: Mapping[str, Sequence[str]] = {

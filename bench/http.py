@@ -47,23 +47,28 @@ def run(*, runs: int, seconds: float) -> Iterator[Result]:
             took: dict[str, list[float]] = {side: [] for side in urls}
             for turn in range(runs + 1):
                 for side, url in urls.items():
-                    found = wrk(url, bodies, CONNECTIONS, seconds if turn else 1.0)
+                    load = wrk(url, bodies, CONNECTIONS, seconds if turn else 1.0)
                     if turn:
-                        took[side].append(found["requests"] / found["seconds"])
-            mid = {side: median(found) for side, found in took.items()}
+                        took[side].append(load["requests"] / load["seconds"])
+            mid = {side: median(side_rates) for side, side_rates in took.items()}
             rates[size] = mid["noskew"]
             yield Result(
-                name, mid["noskew"], "req/s", mid["limit"],
+                name,
+                mid["noskew"],
+                "req/s",
+                mid["limit"],
                 f"{size} entities × {FEATURES} float64, one worker, JSON, LMDB, wrk with "
                 f"{CONNECTIONS} connections on the same cores; {runs} runs of {seconds} s",
-                noise={side: spread(found) for side, found in took.items()},
-            )  # fmt: skip
+                noise={side: spread(side_rates) for side, side_rates in took.items()},
+            )
             yield _tail(name, urls, bodies, mid, seconds)
         ten = wrk(urls["noskew"], bodies_file(10), CONNECTIONS, 2 * seconds)
         yield Result(
-            "growth.http.rows", ten["requests"] / ten["seconds"] / rates[100], "×",
+            "growth.http.rows",
+            ten["requests"] / ten["seconds"] / rates[100],
+            "×",
             setup="time of a request for 100 entities over that of one for 10",
-        )  # fmt: skip
+        )
 
 
 def _tail(
@@ -71,13 +76,16 @@ def _tail(
 ) -> Result:
     """The 99th percentile of each server at about half of what ours can do."""
     wait_ms = 1_000 * _PACED / (rates["noskew"] / 2)
-    found = {s: wrk(url, bodies, _PACED, max(5.0, seconds), wait_ms) for s, url in urls.items()}
-    reached = found["noskew"]["requests"] / found["noskew"]["seconds"]
+    loads = {s: wrk(url, bodies, _PACED, max(5.0, seconds), wait_ms) for s, url in urls.items()}
+    reached = loads["noskew"]["requests"] / loads["noskew"]["seconds"]
     return Result(
-        f"{name}.p99", found["noskew"]["p99"], "s", found["limit"]["p99"],
+        f"{name}.p99",
+        loads["noskew"]["p99"],
+        "s",
+        loads["limit"]["p99"],
         f"latency at {reached:,.0f} req/s, {reached / rates['noskew']:.0%} of the highest rate, "
         f"{_PACED} connections; limit: the bare handler at the same rate",
-    )  # fmt: skip
+    )
 
 
 def wrk(
@@ -98,10 +106,10 @@ def wrk(
         *([f"{wait_ms:.4f}"] if wait_ms else []),
     ]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found: dict[str, Any] = json.loads(next(x for x in out.splitlines() if x.startswith("{")))
-    if found["errors"]:
-        raise RuntimeError(f"{url}: {found['errors']} of {found['requests']} requests failed")
-    return found
+    load: dict[str, Any] = json.loads(next(x for x in out.splitlines() if x.startswith("{")))
+    if load["errors"]:
+        raise RuntimeError(f"{url}: {load['errors']} of {load['requests']} requests failed")
+    return load
 
 
 def bodies_file(size: int) -> Path:
@@ -146,14 +154,14 @@ def serving(stack: ExitStack, settings: Sequence[str] = ()) -> Served:
     command = [str(_BIN / "noskew"), "-C", str(root), "serve", "--port", str(port)]
     started = stack.enter_context(process(command, port, cwd=ROOT, env=environment()))
     address = f"http://127.0.0.1:{port}"
-    wait_until(lambda: _is_ready(f"{address}/readyz"), "the server is ready")
+    wait_until(lambda: is_ready(f"{address}/readyz"), "the server is ready")
     return Served(f"{address}/features/latest", started.pid)
 
 
 def _bare(stack: ExitStack) -> str:
     folder = data.fresh("http-bare")
     folder.mkdir(parents=True)
-    with lmdb.open(str(folder), map_size=1 << 30) as made, made.begin(write=True) as transaction:
+    with lmdb.open(str(folder), map_size=1 << 30) as store, store.begin(write=True) as transaction:
         transaction.cursor().putmulti(
             [(i.to_bytes(8, "big"), row.tobytes()) for i, row in enumerate(values())]
         )
@@ -168,7 +176,8 @@ def _bare(stack: ExitStack) -> str:
     return f"http://127.0.0.1:{port}/"
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether a server says at ``/readyz`` that it can answer."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)

@@ -26,8 +26,8 @@ async def app(scope: Any, protocol: Any) -> None:
             raw = transaction.get(ids[0].to_bytes(8, "big"), b"")
             columns: Any = np.frombuffer(raw, np.float64).reshape(1, FEATURES).T.tolist()
         else:
-            found = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])
-            raw = b"".join([row for _, row in found])
+            pairs = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])
+            raw = b"".join([row for _, row in pairs])
             columns = np.frombuffer(raw, np.float64).reshape(len(ids), FEATURES).T.tolist()
     body = orjson.dumps({"features": dict(zip(_NAMES, columns, strict=True))})
     protocol.response_bytes(200, _HEADERS, body)

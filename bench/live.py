@@ -112,10 +112,12 @@ def _soak(stream: _Stream, port: int, seconds: float) -> Result:
     most = [max(sizes[i * tenth : (i + 1) * tenth]) for i in range(10)]
     shown = ", ".join(f"{size / 2**20:,.0f}" for size in most)
     return Result(
-        "stream.soak.memory", most[-1] / most[1], "×",
+        "stream.soak.memory",
+        most[-1] / most[1],
+        "×",
         setup=f"most resident memory in the last tenth of {seconds:.0f} s at {RATE:,} events/s "
         f"over that in the second; MiB, tenth by tenth: {shown}",
-    )  # fmt: skip
+    )
 
 
 def _after_kill(stream: _Stream, generator: _Generator, port: int) -> Result:
@@ -129,10 +131,12 @@ def _after_kill(stream: _Stream, generator: _Generator, port: int) -> Result:
         if newest > generator.number_at(killed) and behind < 1.0:
             break
     return Result(
-        "stream.recovery", time.monotonic() - killed, "s",
+        "stream.recovery",
+        time.monotonic() - killed,
+        "s",
         setup=f"kill -9 of the processor with {ENTITIES:,} rows of state, at {RATE:,} events/s, "
         f"until reads are less than 1 s behind again",
-    )  # fmt: skip
+    )
 
 
 def _freshness(reads: _Reads, times: dict[int, float]) -> np.ndarray:
@@ -149,18 +153,18 @@ def _read(port: int, seconds: float) -> _Reads:
     """Ask for the user of the numbers again and again, at a steady rate."""
     body = json.dumps({"rows": {"user_id": [ENTITIES]}})
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    found, never = _Reads(), Event()
+    reads, never = _Reads(), Event()
     start = time.monotonic()
     for turn in range(round(seconds * _READS_PER_SECOND)):
         never.wait(max(0.0, start + turn / _READS_PER_SECOND - time.monotonic()))
         asked = time.monotonic()
         connection.request("POST", "/features/model", body, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
-        found.at.append(time.monotonic())
-        found.took.append(found.at[-1] - asked)
-        found.number.append(int(answer["features"]["amount_max_1h"][0] or 0))
+        reads.at.append(time.monotonic())
+        reads.took.append(reads.at[-1] - asked)
+        reads.number.append(int(answer["features"]["amount_max_1h"][0] or 0))
     connection.close()
-    return found
+    return reads
 
 
 class _Stream:
@@ -228,8 +232,11 @@ class _Generator:
 def _generator(root: Path) -> Iterator[_Generator]:
     started = subprocess.Popen(
         [sys.executable, "-m", "bench.live", str(root)],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
     try:
         yield _Generator(started)
     finally:
@@ -256,21 +263,24 @@ def _lag(root: Path) -> int:
     with ns.FeatureStore(root) as store:
         log = store.logs.of(store.applied.project.source("events"))
         view = store.applied.project.view("busy")
-        from noskew.kernel.online_keys import progress_key, view_prefix
+        from noskew.addresses import OnlineRows, Tenant
         from noskew.streaming.fold.progress import PartitionProgress
 
-        prefix = view_prefix(store.config.project, view.definition_hash)
-        (row,) = store.online.read([progress_key(prefix, 0)])
+        prefix = Tenant(store.config.project).rows_of(view.definition_hash).prefix
+        (row,) = store.online.read([OnlineRows(prefix).progress(0)])
         return log.bounds(0)[1] - (
             0 if row is None else PartitionProgress.from_row(row).next_offset
         )
 
 
 def _events(users: np.ndarray, times: np.ndarray, amounts: np.ndarray) -> pa.Table:
-    return pa.table({
-        "user_id": users, "happened_at": pa.array(times).view(pa.timestamp("us", "UTC")),
-        "amount": amounts,
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user_id": users,
+            "happened_at": pa.array(times).view(pa.timestamp("us", "UTC")),
+            "amount": amounts,
+        }
+    )
 
 
 def generate(root: Path) -> None:

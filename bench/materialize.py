@@ -65,14 +65,17 @@ class Case:
         return median([r["peak"] for r in self.runs["noskew"]])
 
     def result(self, name: str) -> Result:
-        times = {s: [r["seconds"] for r in found] for s, found in self.runs.items()}
+        times = {s: [r["seconds"] for r in loads] for s, loads in self.runs.items()}
         return Result(
-            name, self.seconds(), "s", self.seconds("limit"),
+            name,
+            self.seconds(),
+            "s",
+            self.seconds("limit"),
             f"{self.shape.rows:,} entities × {self.shape.features} float64, one event each, "
             f"first load of an empty store; {len(times['noskew'])} runs",
             {s: median(times[s]) for s in times if s not in ("noskew", "limit")},
             noise={s: spread(t) for s, t in times.items()},
-        )  # fmt: skip
+        )
 
 
 @contextmanager

@@ -46,18 +46,23 @@ def _functions(kind: str) -> list[OnDemand]:
 
 def _function(kind: str, i: int) -> OnDemand:
     a, b = f"f{2 * i}", f"f{2 * i + 1}"
-    made: dict[str, Callable[[], Any]] = {
-        "sql": lambda: ns.expressions({
-            "left": f"{ASKED} - {a}",
-            "share": f"CASE WHEN {b} > 0.5 THEN {a} / ({a} + {b}) ELSE 0 END",
-        }),
+    functions: dict[str, Callable[[], Any]] = {
+        "sql": lambda: ns.expressions(
+            {
+                "left": f"{ASKED} - {a}",
+                "share": f"CASE WHEN {b} > 0.5 THEN {a} / ({a} + {b}) ELSE 0 END",
+            }
+        ),
         "numpy": lambda: over_columns,
         "per_row": lambda: ns.per_row(over_one),
-    }  # fmt: skip
+    }
     return OnDemand(
-        f"function_{i}", made[kind](), inputs=[SHAPE.latest[a, b]], request={ASKED: float},
+        f"function_{i}",
+        functions[kind](),
+        inputs=[SHAPE.latest[a, b]],
+        request={ASKED: float},
         outputs={"left": float, "share": float},
-    )  # fmt: skip
+    )
 
 
 def run(runs: int, seconds: float) -> Iterator[Result]:
@@ -67,14 +72,18 @@ def run(runs: int, seconds: float) -> Iterator[Result]:
         readers = {
             kind: OnlineReader(
                 ns.FeatureService("with", [SHAPE.latest, *_functions(kind)], full_names=True),
-                store.online, SystemClock(), project="bench",
+                store.online,
+                SystemClock(),
+                project="bench",
             )
             for kind in _SIZES
-        }  # fmt: skip
+        }
         without = OnlineReader(
             ns.FeatureService("without", [SHAPE.latest], full_names=True),
-            store.online, SystemClock(), project="bench",
-        )  # fmt: skip
+            store.online,
+            SystemClock(),
+            project="bench",
+        )
         for kind, reader in readers.items():
             for size in _SIZES[kind]:
                 yield _measure(kind, size, reader, without, runs=runs, seconds=seconds)
@@ -91,14 +100,17 @@ def _measure(
     }
     _check(reader, asked)
     took = take_turns(sides, batches(size), runs=runs, seconds=seconds)
-    mid = {side: median(found) for side, found in took.items()}
+    mid = {side: median(times) for side, times in took.items()}
     return Result(
-        f"on_demand.{kind}.{size}x{_COUNT}", mid["noskew"] - mid["without"], "s", mid["limit"],
+        f"on_demand.{kind}.{size}x{_COUNT}",
+        mid["noskew"] - mid["without"],
+        "s",
+        mid["limit"],
         f"{_COUNT} functions of 2 stored features and 1 request field, 2 outputs each, added to a "
         f"read of {size} rows of {FEATURES} float64 to dict; {runs} runs of {seconds} s",
         {"the read without": mid["without"]},
-        {side: spread(found) for side, found in took.items()},
-    )  # fmt: skip
+        {side: spread(times) for side, times in took.items()},
+    )
 
 
 def _bare(kind: str, asked: list[float]) -> Call:
@@ -106,8 +118,10 @@ def _bare(kind: str, asked: list[float]) -> Call:
     columns = {"a": rng.random(len(asked)), "b": rng.random(len(asked)), ASKED: np.array(asked)}
     if kind != "per_row":
         return lambda _: [over_columns(columns) for _ in range(_COUNT)]
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(
-        *[c.tolist() for c in columns.values()], strict=True)]  # fmt: skip
+    rows = [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*[c.tolist() for c in columns.values()], strict=True)
+    ]
     return lambda _: [[over_one(**row) for row in rows] for _ in range(_COUNT)]
 
 

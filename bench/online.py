@@ -70,8 +70,8 @@ def _lmdb(stack: ExitStack, runs: int, seconds: float) -> Iterator[Result]:
         with bare.begin() as transaction:
             if len(ids) == 1:
                 return [transaction.get(ids[0].to_bytes(8, "big"), b"")]
-            found = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])
-        return [row for _, row in found]
+            pairs = transaction.cursor().getmulti([i.to_bytes(8, "big") for i in ids])
+        return [row for _, row in pairs]
 
     yield from _measure("lmdb", store, {"limit": read}, runs, seconds)
 
@@ -98,9 +98,9 @@ def _redis(stack: ExitStack, runs: int, seconds: float) -> Iterator[Result]:
         """Without redis-py: packed by hiredis, sent by the socket."""
         command: Any = (b"MGET", *[b"e:%d" % i for i in ids])
         connection.sendall(hiredis.pack_command(command))
-        while (found := reader.gets()) is False:
+        while (reply := reader.gets()) is False:
             reader.feed(connection.recv(1 << 16))
-        return found  # type: ignore[no-any-return]
+        return reply  # type: ignore[no-any-return]
 
     yield from _measure("redis", store, {"limit": read, "raw socket": read_raw}, runs, seconds)
 
@@ -122,7 +122,7 @@ def _measure(
             sides: dict[str, Call] = {"noskew": _ours(reader, form)}
             sides |= {side: _bare(read, form) for side, read in reads.items()}
             took = take_turns(sides, batches(size), runs=runs, seconds=seconds)
-            mid = {side: median(found) for side, found in took.items()}
+            mid = {side: median(times) for side, times in took.items()}
             yield Result(
                 f"online.{name}.{size}x{FEATURES}"
                 + (".dict" if form == "dict" and size > 1 else ""),
@@ -132,7 +132,7 @@ def _measure(
                 f"{size} of {ENTITIES:,} entities at random, one view of {FEATURES} float64, to "
                 f"{form}; {runs} runs of {seconds} s",
                 mid,
-                {side: spread(found) for side, found in took.items()},
+                {side: spread(times) for side, times in took.items()},
             )
 
 
@@ -157,9 +157,9 @@ def check(reader: Any, read: Callable[[list[int]], list[bytes]]) -> None:
     ids = batches(1_000)[0]
     wanted = dict(zip(_NAMES, values()[ids].T.tolist(), strict=True))
     answer = reader.get({KEY: ids})
-    found = answer.to_dict()
-    assert found.pop(KEY) == ids
-    assert found == wanted
+    columns = answer.to_dict()
+    assert columns.pop(KEY) == ids
+    assert columns == wanted
     assert {n: v.tolist() for n, v in answer.to_numpy().items()} == wanted
     assert _bare(read, "dict")(ids) == wanted
-    assert TIME not in found
+    assert TIME not in columns

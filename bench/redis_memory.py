@@ -17,11 +17,13 @@ def run() -> Iterator[Result]:
         shape = Shape(rows=ENTITIES, features=features)
         ours, bare = _bytes_ours(shape), _bytes_bare(features)
         yield Result(
-            f"bytes_per_feature.{features}", ours / ENTITIES / features, "bytes",
+            f"bytes_per_feature.{features}",
+            ours / ENTITIES / features,
+            "bytes",
             bare / ENTITIES / features,
             f"growth of used_memory by {ENTITIES:,} entities × {features} float64 in one view; "
             f"limit: SET of {8 * features} bytes under a key of 8",
-        )  # fmt: skip
+        )
 
 
 def _bytes_ours(shape: Shape) -> int:

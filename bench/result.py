@@ -1,8 +1,9 @@
-"""What a benchmark found, what was wanted, and the table of both."""
+"""What a benchmark measured, what was wanted, and the table of both."""
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from rich.table import Table
 Of = Literal["value", "ratio", "peer"]
 _RATES = ("/s",)
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_MEBIBYTE = (float(1 << 20), "MiB")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class Target:
     def met(self, result: Result) -> bool | None:
         """Whether the bound holds; None if the figure is absent."""
         figure = self.figure(result)
-        if figure is None:
-            return None
+        return None if figure is None else self.holds(figure)
+
+    def holds(self, figure: float) -> bool:
+        """Whether a figure is within the bound."""
         return (self.most is None or figure <= self.most) and (
             self.least is None or figure >= self.least
         )
@@ -78,13 +82,18 @@ class Result:
 
     def over_peer(self, peer: str) -> float | None:
         """How many times better than a peer we are."""
-        worse = _worse(self.peers.get(peer), self.value, self.unit)
-        return worse
+        return _worse(self.peers.get(peer), self.value, self.unit)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Result:
+        """The result that :meth:`to_dict` was made from."""
+        names = ("name", "value", "unit", "limit", "setup", "peers", "noise", "skipped")
+        return cls(**{name: stored[name] for name in names if name in stored})
 
     def to_dict(self, targets: Sequence[Target]) -> dict[str, Any]:
         verdicts = [t.met(self) for t in targets]
         known = [v for v in verdicts if v is not None]
-        made: dict[str, Any] = {
+        stored: dict[str, Any] = {
             "name": self.name,
             "value": self.value,
             "unit": self.unit,
@@ -96,7 +105,7 @@ class Result:
             "met": all(known) if known else None,
             "noise": self.noise,
         }
-        return made | ({"skipped": self.skipped} if self.skipped else {})
+        return stored | ({"skipped": self.skipped} if self.skipped else {})
 
 
 def _worse(ours: float | None, other: float | None, unit: str) -> float | None:
@@ -109,35 +118,40 @@ def shown(value: float | None, unit: str) -> str:
     """A figure for people, with its unit."""
     if value is None:
         return "–"
+    factor, name = _scale(value, unit)
+    return f"{_number(value / factor, name)} {name}".strip()
+
+
+def shown_range(values: Sequence[float], unit: str) -> str:
+    """The median of some values and, where there are several, their range: ``2 ms (1.8–3.1)``."""
+    middle = statistics.median(values)
+    if len(values) == 1:
+        return shown(middle, unit)
+    factor, name = _scale(middle, unit)
+    ends = (_number(end / factor, name) for end in (min(values), max(values)))
+    return f"{shown(middle, unit)} ({'–'.join(ends)})"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """What to divide a value by, and the unit of the quotient."""
     if unit == "s":
-        scale, name = next((s for s in _SECONDS if value >= s[0]), _SECONDS[-1])
-        return f"{value / scale:.3g} {name}"
-    if unit == "bytes" and value >= 1 << 20:
-        return f"{value / (1 << 20):,.0f} MiB"
-    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    return f"{text} {unit}".strip()
+        return next((s for s in _SECONDS if abs(value) >= s[0]), _SECONDS[-1])
+    if unit == "bytes" and value >= _MEBIBYTE[0]:
+        return _MEBIBYTE
+    return 1.0, unit
 
 
-def write(path: Path, results: Iterable[Result], targets: Mapping[str, Sequence[Target]]) -> None:
-    """Write the results as JSON, the unchanged name of a result being its identity."""
+def _number(value: float, unit: str) -> str:
+    if unit == "×":
+        return f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people to read, its numbers with five digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = [_rounded(r.to_dict(targets.get(r.name, ()))) for r in results]
-    path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-
-
-def merge(
-    path: Path,
-    results: Iterable[Result],
-    targets: Mapping[str, Sequence[Target]],
-    sections: tuple[str, ...],
-) -> None:
-    """As :func:`write`, in the place of what the file says of some sections; the rest stays."""
-    held = json.loads(path.read_text()) if path.is_file() else []
-    rest = [r for r in held if not r["name"].startswith(sections)]
-    at = next((i for i, r in enumerate(held) if r["name"].startswith(sections)), len(rest))
-    made = [_rounded(r.to_dict(targets.get(r.name, ()))) for r in results]
-    merged = [*rest[:at], *made, *rest[at:]]
-    path.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(_rounded(value), indent=1, ensure_ascii=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def show(results: Iterable[Result], targets: Mapping[str, Sequence[Target]]) -> None:
@@ -167,4 +181,6 @@ def _rounded(value: Any) -> Any:
         return float(f"{value:.5g}")
     if isinstance(value, dict):
         return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
     return value

@@ -31,13 +31,13 @@ def wait_until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) ->
 
 @contextmanager
 def process(
-    command: Sequence[str], port: int, **options: object
+    command: Sequence[str], port: int, *, timeout_s: float = 60.0, **options: object
 ) -> Iterator[subprocess.Popen[str]]:
     """A process that listens on ``port``; ended by its id."""
     with tempfile.TemporaryFile("w+") as log:
         started = subprocess.Popen(command, stdout=log, stderr=log, text=True, **options)  # type: ignore[call-overload]
         try:
-            wait_until(lambda: started.poll() is not None or _listens(port), command[0])
+            wait_until(lambda: started.poll() is not None or _listens(port), command[0], timeout_s)
             if started.poll() is not None:
                 log.seek(0)
                 raise RuntimeError(f"{' '.join(command)} ended:\n{log.read()[-3000:]}")

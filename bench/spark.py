@@ -37,18 +37,23 @@ def run(events: int, rows: int, runs: int) -> Iterator[Result]:
         took = _measured(service, events, rows, CORES, runs)
         here, there = took["in process"], took["spark"]
         yield Result(
-            f"spark.{service}.1m", median(there), "s", median(here),
+            f"spark.{service}.1m",
+            median(there),
+            "s",
+            median(here),
             f"{size}, {CORES} cores; limit: the in-process runner; {runs} runs",
             noise={"noskew": spread(there), "limit": spread(here)},
-        )  # fmt: skip
+        )
     many = _MORE_ROWS * rows
     took = {cores: _measured(FRAME, events, many, cores, 3)["spark"] for cores in (CORES, 1)}
     yield Result(
-        "spark.cores", median(took[1]) / median(took[CORES]), "×",
+        "spark.cores",
+        median(took[1]) / median(took[CORES]),
+        "×",
         setup=f"time of one core ({median(took[1]):.3g} s) over that of {CORES}: a frame of "
         f"{many:,} rows × {events:,} events, windows; 3 runs",
-        noise={f"{cores} cores": spread(found) for cores, found in took.items()},
-    )  # fmt: skip
+        noise={f"{cores} cores": spread(times) for cores, times in took.items()},
+    )
 
 
 def _measured(what: str, events: int, rows: int, cores: int, runs: int) -> Seconds:
@@ -84,8 +89,10 @@ def _table(store: ns.FeatureStore, task: dict[str, Any]) -> Seconds:
     for _ in range(task["runs"] + 1):
         for runner, seconds in took.items():
             start = time.perf_counter()
-            made = store.get_historical_features(rows, service, event_time=TIME, runner=runner)
-            answers[runner] = made.to_arrow()
+            training_set = store.get_historical_features(
+                rows, service, event_time=TIME, runner=runner
+            )
+            answers[runner] = training_set.to_arrow()
             seconds.append(time.perf_counter() - start)
     assert differences(answers["in_process"], answers["spark"]) == {}
     return {"in process": took["in_process"][1:], "spark": took["spark"][1:]}  # the first warms up
@@ -102,8 +109,8 @@ def _frame(store: ns.FeatureStore, task: dict[str, Any]) -> Seconds:
     for _ in range(task["runs"] + 1):
         start = time.perf_counter()
         rows = session.read.parquet(task["rows"])
-        made = store.get_historical_features(rows, "windows", event_time=TIME)
-        made.to_spark().write.format("noop").mode("overwrite").save()
+        training_set = store.get_historical_features(rows, "windows", event_time=TIME)
+        training_set.to_spark().write.format("noop").mode("overwrite").save()
         took.append(time.perf_counter() - start)
     return {"spark": took[1:]}
 

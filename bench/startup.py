@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.result import Result
-from bench.timing import ROOT, environment, median, spread
+from bench.timing import NOSKEW, in_turns, median, noise_of, wall
 
 
 def run(runs: int) -> Iterator[Result]:
     """``import noskew``, the same with a FeatureStore, and ``noskew --help``."""
     python = [sys.executable, "-c"]
     bare = [*python, "pass"]
-    command = str(Path(sys.executable).parent / "noskew")
-    for name, argv in (
-        ("import", [*python, "import noskew"]),
-        ("import.store", [*python, "import noskew; noskew.FeatureStore"]),
-        ("import.help", [command, "--help"]),
-    ):
-        took: dict[str, list[float]] = {"noskew": [], "limit": []}
-        for turn in range(runs + 1):
-            ours, theirs = _wall(argv), _wall(bare)
-            if turn:  # the first brings files into memory
-                took["noskew"].append(ours)
-                took["limit"].append(theirs)
-        yield Result(
-            name, median(took["noskew"]), "s", median(took["limit"]),
-            f"{' '.join(Path(a).name if '/' in a else a for a in argv)}; limit: python -c pass; "
-            f"{runs} runs",
-            noise={side: spread(found) for side, found in took.items()},
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="noskew-bench-") as folder:
+        for name, argv in (
+            ("import", [*python, "import noskew"]),
+            ("import.store", [*python, "import noskew; noskew.FeatureStore(project='bench')"]),
+            ("import.help", [NOSKEW, "--help"]),
+        ):
+            yield _result(name, argv, bare, runs, Path(folder))
 
 
-def _wall(argv: Sequence[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(argv, cwd=ROOT, env=environment(), check=True, capture_output=True)
-    return time.perf_counter() - start
+def _result(name: str, argv: Sequence[str], bare: Sequence[str], runs: int, folder: Path) -> Result:
+    sides = {"noskew": partial(wall, argv, folder), "limit": partial(wall, bare, folder)}
+    took = in_turns(sides, runs=runs, patience=60.0)
+    command = " ".join(Path(part).name if "/" in part else part for part in argv)
+    return Result(
+        name,
+        median(took["noskew"]),
+        "s",
+        median(took["limit"]),
+        f"{command}; limit: python -c pass; {runs} runs",
+        noise=noise_of(took),
+    )

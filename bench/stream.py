@@ -22,8 +22,8 @@ from bench import data
 from bench.data import KEY, TIME, UTC
 from bench.result import Result
 from bench.timing import median, spread
+from noskew.addresses import is_entity_key
 from noskew.clock import FixedClock
-from noskew.kernel.online_keys import is_entity_key
 from noskew.streaming.workers.processor import Processor
 
 ENTITIES = 1_000_000
@@ -48,8 +48,13 @@ class _Events:
         self._clock.advance(span)
         users = self._names[np.searchsorted(self._steps, self._rng.random(_PUSH))]
         times = np.sort(self._rng.integers(start, start + span, _PUSH))
-        return pa.table({KEY: users, TIME: pa.array(times).view(UTC),
-                         "amount": self._rng.normal(50, 20, _PUSH).round(2)})  # fmt: skip
+        return pa.table(
+            {
+                KEY: users,
+                TIME: pa.array(times).view(UTC),
+                "amount": self._rng.normal(50, 20, _PUSH).round(2),
+            }
+        )
 
 
 def run(events: int, runs: int) -> Iterator[Result]:
@@ -57,26 +62,35 @@ def run(events: int, runs: int) -> Iterator[Result]:
     clock = FixedClock(data.START)
     root = data.fresh("stream")
     root.mkdir(parents=True)
-    source = ns.Source("events", {KEY: int, TIME: "timestamp", "amount": float},
-                       event_time=TIME, stream=ns.LocalLog())  # fmt: skip
+    source = ns.Source(
+        "events",
+        {KEY: int, TIME: "timestamp", "amount": float},
+        event_time=TIME,
+        stream=ns.LocalLog(),
+    )
     windows = list(data.WINDOWS)
     view = ns.FeatureView(
-        "busy", entity=ns.Entity("user", {KEY: int}), source=source,
-        features=[ns.count(window=windows), ns.sum("amount", window=windows),
-                  ns.max("amount", window=windows)],
-    )  # fmt: skip
+        "busy",
+        entity=ns.Entity("user", {KEY: int}),
+        source=source,
+        features=[
+            ns.count(window=windows),
+            ns.sum("amount", window=windows),
+            ns.max("amount", window=windows),
+        ],
+    )
     with ns.FeatureStore(root, project="bench", clock=clock) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
-        made = _Events(clock)
+        generator = _Events(clock)
         with store.streams.processor(source, [view]) as processor:
             # A month, a day and an hour behind: every window has tiles.
             for span, count in ((_DAY, 30), (_DAY // 24, 24), (60_000_000, 60)):
                 for _ in range(count):
-                    store.push("events", made.push(span))
+                    store.push("events", generator.push(span))
             processor.run(Event(), until_caught_up=True)
             took = {"noskew": [], "limit": []}  # type: dict[str, list[float]]
             for _ in range(runs):
-                took["noskew"].append(events / _ours(store, processor, made, events))
+                took["noskew"].append(events / _ours(store, processor, generator, events))
                 took["limit"].append(events / _limit(store, root, events))
     yield Result(
         "stream.local.lmdb",
@@ -86,14 +100,14 @@ def run(events: int, runs: int) -> Iterator[Result]:
         f"{events:,} events in pushes of {_PUSH:,}, {ENTITIES:,} entities, Zipf 1.1, 3 aggregates "
         f"× 3 windows, a month of state; with generator and log, without archive; {runs} runs",
         {},
-        {side: spread(found) for side, found in took.items()},
+        {side: spread(rates) for side, rates in took.items()},
     )
 
 
-def _ours(store: ns.FeatureStore, processor: Processor, made: _Events, events: int) -> float:
+def _ours(store: ns.FeatureStore, processor: Processor, generator: _Events, events: int) -> float:
     start = time.perf_counter()
     for _ in range(events // _PUSH):
-        store.push("events", made.push(_PUSH * 1_000_000 // _RATE))
+        store.push("events", generator.push(_PUSH * 1_000_000 // _RATE))
     processor.run(Event(), until_caught_up=True)
     return time.perf_counter() - start
 
@@ -103,10 +117,10 @@ def _limit(store: ns.FeatureStore, root: Path, events: int) -> float:
     rows = [row for _, row in zip(range(2_000), store.online.scan(), strict=False)]
     size = sum(len(row) for key, row in rows if is_entity_key(key)) // len(rows)
     rng = np.random.default_rng(3)
-    made = _Events(FixedClock(data.START))
+    generator = _Events(FixedClock(data.START))
     portions = []
     for _ in range(max(1, events // (5 * _PUSH))):
-        users = pa.concat_tables([made.push(1_000_000) for _ in range(5)]).column(KEY)
+        users = pa.concat_tables([generator.push(1_000_000) for _ in range(5)]).column(KEY)
         keys = sorted(u.to_bytes(8, "big") for u in set(users.to_pylist()))
         portions.append([(k, rng.bytes(size)) for k in keys])
     folder = root / "bare"

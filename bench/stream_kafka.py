@@ -27,8 +27,8 @@ from bench.data import KEY, TIME
 from bench.result import Result
 from bench.servers import redis_server
 from bench.timing import ROOT, environment, median, spread
+from noskew.addresses import is_entity_key
 from noskew.config import Config, OnlineConfig
-from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.log.kafka import KafkaLog
 from noskew.stores.online.redis import RedisStore
 from noskew.streaming.workers.processor import Processor
@@ -57,11 +57,15 @@ def run(events: int, runs: int) -> Iterator[Result]:
                     took["noskew"].append(events / seconds)
                     took["limit"].append(events / bare)
     yield Result(
-        "stream.kafka.redis", median(took["noskew"]), "events/s", median(took["limit"]),
+        "stream.kafka.redis",
+        median(took["noskew"]),
+        "events/s",
+        median(took["limit"]),
         f"{events:,} JSON events, {ENTITIES:,} entities, Zipf 1.1, 3 aggregates × 3 windows; "
         f"generator, broker, Redis and processor on the same cores; {runs} runs",
-        {}, {side: spread(found) for side, found in took.items()},
-    )  # fmt: skip
+        {},
+        {side: spread(rates) for side, rates in took.items()},
+    )
 
 
 @contextmanager
@@ -69,13 +73,22 @@ def _store(bootstrap: str, redis: str) -> Iterator[tuple[ns.FeatureStore, Proces
     _topic(bootstrap, "ours")
     root = data.fresh("stream-kafka")
     root.mkdir(parents=True)
-    source = ns.Source("events", {KEY: int, TIME: "timestamp", "amount": float},
-                       event_time=TIME, stream=ns.Kafka("ours"))  # fmt: skip
+    source = ns.Source(
+        "events",
+        {KEY: int, TIME: "timestamp", "amount": float},
+        event_time=TIME,
+        stream=ns.Kafka("ours"),
+    )
     view = ns.FeatureView(
-        "busy", entity=ns.Entity("user", {KEY: int}), source=source,
-        features=[ns.count(window=_WINDOWS), ns.sum("amount", window=_WINDOWS),
-                  ns.max("amount", window=_WINDOWS)],
-    )  # fmt: skip
+        "busy",
+        entity=ns.Entity("user", {KEY: int}),
+        source=source,
+        features=[
+            ns.count(window=_WINDOWS),
+            ns.sum("amount", window=_WINDOWS),
+            ns.max("amount", window=_WINDOWS),
+        ],
+    )
     config = Config(project="bench", online=OnlineConfig(url=redis))
     with ns.FeatureStore(root, config=config) as store:
         store.apply([ns.FeatureService("busy_model", [view])])
@@ -87,13 +100,13 @@ def _ours(processor: Processor, generator: _Generator, events: int) -> float:
     start = time.perf_counter()
     generator.start("ours", events)
     done = Event()
-    goal = processor.progress()[0].next_offset + events
+    goal = processor.positions()[0].next_offset + events
 
-    def look(found: list) -> None:
-        if found[0].next_offset >= goal and not found[0].waiting:
+    def look(progress: list) -> None:
+        if progress[0].next_offset >= goal and not progress[0].waiting:
             done.set()
 
-    processor.run(done, told=look)
+    processor.run(done, watcher=look)
     return time.perf_counter() - start
 
 
@@ -105,7 +118,7 @@ def _changed(store: ns.FeatureStore, events: int) -> int:
 def _limit(bootstrap: str, redis: str, generator: _Generator, events: int, rows: int) -> float:
     topic = f"bare-{time.monotonic_ns()}"
     _topic(bootstrap, topic)
-    made = [os.urandom(16) + bytes(280) for _ in range(rows)]
+    values = [os.urandom(16) + bytes(280) for _ in range(rows)]
     keys = [i.to_bytes(8, "big") for i in range(rows)]
     with KafkaLog(topic, {"bootstrap.servers": bootstrap}) as log, RedisStore(redis) as store:
         start = time.perf_counter()
@@ -115,7 +128,7 @@ def _limit(bootstrap: str, redis: str, generator: _Generator, events: int, rows:
             while read < events:
                 read += sum(len(messages) for messages in reader.poll(1.0))
         for at in range(0, rows, 10_000):
-            store.write(keys[at : at + 10_000], made[at : at + 10_000])
+            store.write(keys[at : at + 10_000], values[at : at + 10_000])
         spent = time.perf_counter() - start
         store.delete(keys)
         return spent
@@ -123,8 +136,8 @@ def _limit(bootstrap: str, redis: str, generator: _Generator, events: int, rows:
 
 def _topic(bootstrap: str, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    made = NewTopic(name, 1, 1, config={"message.timestamp.type": "LogAppendTime"})
-    admin.create_topics([made])[name].result(30)
+    topic = NewTopic(name, 1, 1, config={"message.timestamp.type": "LogAppendTime"})
+    admin.create_topics([topic])[name].result(30)
 
 
 class _Generator:
@@ -164,10 +177,13 @@ def generate(bootstrap: str) -> None:
                 users = names[np.searchsorted(steps, rng.random(_APPEND))].tolist()
                 amounts = rng.normal(50, 20, _APPEND).round(2).tolist()
                 now = ns.SystemClock().now()
-                log.append(0, [
-                    orjson.dumps({KEY: user, TIME: now, "amount": amount})
-                    for user, amount in zip(users, amounts, strict=True)
-                ])  # fmt: skip
+                log.append(
+                    0,
+                    [
+                        orjson.dumps({KEY: user, TIME: now, "amount": amount})
+                        for user, amount in zip(users, amounts, strict=True)
+                    ],
+                )
 
 
 if __name__ == "__main__":

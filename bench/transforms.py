@@ -20,9 +20,9 @@ import noskew as ns
 from bench import data
 from bench.result import Result
 from bench.timing import median, spread
-from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_view
 from noskew.clock import SystemClock
+from noskew.registry.records.certificate import Certificate
 from noskew.training.ingest import BATCH_ROWS, Ingest, open_connector
 
 _USERS = 1_000_000
@@ -44,26 +44,32 @@ def run_select(rows: int, runs: int) -> Iterator[Result]:
             start = time.perf_counter()
             assert side(path) == rows
             times[name].append(time.perf_counter() - start)
-    best = {name: found[1:] for name, found in times.items()}  # the first run warms up
+    best = {name: seconds[1:] for name, seconds in times.items()}  # the first run warms up
     yield Result(
-        "transform.sql", median(best["noskew"]), "s", median(best["limit"]),
+        "transform.sql",
+        median(best["noskew"]),
+        "s",
+        median(best["limit"]),
         f"{rows:,} rows of a Parquet file, 5 columns in, 6 out; {runs} runs",
-        noise={name: spread(found) for name, found in best.items()},
-    )  # fmt: skip
+        noise={name: spread(seconds) for name, seconds in best.items()},
+    )
 
 
 def run_certificate(rows: int, runs: int) -> Iterator[Result]:
     """Seconds of certifying a view of 10 features on a sample of its source."""
     view = _view(ns.Parquet(str(_file(rows))))
-    found = [_certified(view) for _ in range(runs + 1)][1:]
-    assert all(c.is_equal for c in found)
-    seconds = [c.seconds for c in found]
+    certificates = [_certified(view) for _ in range(runs + 1)][1:]
+    assert all(c.is_equal for c in certificates)
+    seconds = [c.seconds for c in certificates]
     yield Result(
-        "certify.10", median(seconds), "s", None,
-        f"a view of 10 features, {_SAMPLE:,} rows of its source and {found[0].made_up_rows} made "
-        f"up, {len(found[0].paths)} paths; {runs} runs",
+        "certify.10",
+        median(seconds),
+        "s",
+        None,
+        f"a view of 10 features, {_SAMPLE:,} rows of its source and {certificates[0].made_up_rows} "
+        f"made up, {len(certificates[0].paths)} paths; {runs} runs",
         noise={"noskew": spread(seconds)},
-    )  # fmt: skip
+    )
 
 
 def _certified(view: ns.FeatureView) -> Certificate:
@@ -86,16 +92,29 @@ def _bare(path: Path) -> int:
 
 
 def _view(connector: ns.Parquet) -> ns.FeatureView:
-    schema = {"user_id": int, "happened_at": "timestamp", "amount": float, "items": int,
-              "country": str}  # fmt: skip
+    schema = {
+        "user_id": int,
+        "happened_at": "timestamp",
+        "amount": float,
+        "items": int,
+        "country": str,
+    }
     orders = ns.Source("orders", schema, event_time="happened_at", batch=connector)
     return ns.FeatureView(
-        "spending", entity=ns.Entity("user", {"user_id": int}), source=orders,
+        "spending",
+        entity=ns.Entity("user", {"user_id": int}),
+        source=orders,
         transform=ns.sql(SELECT),
-        features=["twice", "country", ns.sum("total", window=["1h", "1d", "7d"]),
-                  ns.count(where="large", window=["1d", "7d"]), ns.mean("twice", window="1d"),
-                  ns.max("total", window="7d"), ns.count_distinct("country", window="7d")],
-    )  # fmt: skip
+        features=[
+            "twice",
+            "country",
+            ns.sum("total", window=["1h", "1d", "7d"]),
+            ns.count(where="large", window=["1d", "7d"]),
+            ns.mean("twice", window="1d"),
+            ns.max("total", window="7d"),
+            ns.count_distinct("country", window="7d"),
+        ],
+    )
 
 
 def _file(rows: int) -> Path:
@@ -104,13 +123,16 @@ def _file(rows: int) -> Path:
         draw = np.random.default_rng(5)
         when = data.START + np.arange(rows) * (data.SPAN // rows)
         pq.write_table(
-            pa.table({
-                "user_id": draw.integers(0, _USERS, rows),
-                "happened_at": pa.array(when).view(data.UTC),
-                "amount": draw.normal(size=rows),
-                "items": draw.integers(0, 1_000, rows),
-                "country": pa.array(draw.integers(0, 50, rows)).cast(pa.string()),
-            }),
-            path, row_group_size=BATCH_ROWS,
-        )  # fmt: skip
+            pa.table(
+                {
+                    "user_id": draw.integers(0, _USERS, rows),
+                    "happened_at": pa.array(when).view(data.UTC),
+                    "amount": draw.normal(size=rows),
+                    "items": draw.integers(0, 1_000, rows),
+                    "country": pa.array(draw.integers(0, 50, rows)).cast(pa.string()),
+                }
+            ),
+            path,
+            row_group_size=BATCH_ROWS,
+        )
     return path

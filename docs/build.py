@@ -14,6 +14,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 import noskew
 from docs import dialects, figures
 from noskew import config, errors
+from noskew.project_definitions import ProjectDefinitions
 
 REFERENCE = figures.ROOT / "docs" / "reference"
 _NOTE = "<!-- made by docs/build.py from the code; edit the docstrings and run `make docs` -->"
@@ -32,13 +34,14 @@ _INTERNAL = frozenset({"identity", "log_identity", "to_dict", "from_dict", "of",
 KEYS = {
     "project": "the project's name: letters, digits and underscores",
     "features": "the directory of the feature files, which is also the name of their package",
-    "runner": "what makes training sets, ingests and materializes: `in_process` or `spark`",
+    "runner": "what makes training sets, ingests and materializes: `in_process`, `spark` or "
+    "[another](runners.md#open_runner)",
     "registry.url": "SQLAlchemy URL: `sqlite:///…` or `postgresql://…`",
     "offline.catalog": "SQLAlchemy URL of the Iceberg catalog: as for the registry",
     "offline.warehouse": "where tables are: a path from the project, or a URI such as `s3://…`",
     "offline.buckets": "buckets of new tables, 1 to 4096; a table keeps its number",
     "offline.properties": "settings of pyiceberg, such as `s3.endpoint` and `s3.region`",
-    "online.url": "`lmdb:///…`, `redis://…` or [another form](stores.md#open_store)",
+    "online.url": "`lmdb:///…`, `redis://…`, `dynamodb://…` or [others](stores.md#open_store)",
     "serve.host": "where to listen; other than loopback needs `noskew serve --insecure`",
     "serve.port": "the port",
     "serve.workers": "processes that answer",
@@ -59,13 +62,25 @@ _SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Notes")
 
 def pages() -> dict[str, str]:
     """Every page of the reference by file name."""
-    made = {
+    texts = {
         "definitions.md": _objects(
             "Definitions",
             "What you write into `features/*.py`. All are frozen, and checked when they are made.",
-            ["Entity", "Source", "FeatureView", "FeatureService", "OnDemand", "expressions",
-             "per_row", "sql", "pyspark",
-             "pandas", "polars", "arrow", "noskew.types:DType"],
+            [
+                "Entity",
+                "Source",
+                "FeatureView",
+                "FeatureService",
+                "OnDemand",
+                "expressions",
+                "per_row",
+                "sql",
+                "pyspark",
+                "pandas",
+                "polars",
+                "arrow",
+                "noskew.types:DType",
+            ],
         ),
         "aggregations.md": _aggregations(),
         "dialects.md": f"# Dialects\n\n{_NOTE}\n\n{dialects.page()}",
@@ -78,26 +93,31 @@ def pages() -> dict[str, str]:
         "feature-store.md": _objects(
             "Feature store",
             "The face of a project, and what its methods give.",
-            ["FeatureStore",
-             "noskew.training.training_set:TrainingSet",
-             "noskew.training.spark.training_set:SparkTrainingSet",
-             "noskew.reading.reader:OnlineReader",
-             "noskew.wire.online_features:OnlineFeatures",
-             "noskew.wire.pushed:Pushed",
-             "noskew.training.ingest:IngestReport",
-             "noskew.training.materialize:Materialized",
-             "noskew.training.compact:Compacted",
-             "noskew.training.materializations:Pruned",
-             "noskew.certification.certificate:Certificate",
-             "noskew.certification.certificate:PathReport",
-             "noskew.certification.certificate:PathDifference",
-             "noskew.audit.report:SkewReport",
-             "noskew.audit.report:ServiceSkew",
-             "noskew.audit.report:FeatureSkew",
-             "noskew.audit.report:Example",
-             "noskew.registry.plan:Plan",
-             "noskew.registry.plan:Change",
-             "SystemClock", "FixedClock", "Client", "AsyncClient"],
+            [
+                "FeatureStore",
+                "noskew.training.training_set:TrainingSet",
+                "noskew.training.spark.training_set:SparkTrainingSet",
+                "noskew.reading.reader:OnlineReader",
+                "noskew.wire.online_features:OnlineFeatures",
+                "noskew.wire.pushed:Pushed",
+                "noskew.training.ingest:IngestReport",
+                "noskew.training.materialize:Materialized",
+                "noskew.training.compact:Compacted",
+                "noskew.training.materializations:Pruned",
+                "noskew.registry.records.certificate:Certificate",
+                "noskew.registry.records.certificate:PathReport",
+                "noskew.registry.records.certificate:PathDifference",
+                "noskew.audit.report:SkewReport",
+                "noskew.audit.report:ServiceSkew",
+                "noskew.audit.report:FeatureSkew",
+                "noskew.audit.report:Example",
+                "noskew.registry.plan:Plan",
+                "noskew.registry.plan:Change",
+                "SystemClock",
+                "FixedClock",
+                "Client",
+                "AsyncClient",
+            ],
         ),
         "configuration.md": _configuration(),
         "commands.md": _commands(),
@@ -105,18 +125,59 @@ def pages() -> dict[str, str]:
         "stores.md": _objects(
             "Stores",
             "The contracts that every store of a kind keeps, and the suites that prove it.",
-            ["noskew.stores.online:open_store",
-             "noskew.stores.online.base:OnlineStore",
-             "noskew.testing.online_store:OnlineStoreTests",
-             "noskew.testing.online_store.suite:OnlineStoreSuite",
-             "noskew.stores.offline.base:OfflineStore",
-             "noskew.stores.offline.iceberg:IcebergStore",
-             "noskew.testing.offline_store:OfflineStoreTests",
-             "noskew.testing.offline_store.suite:OfflineStoreSuite"],
+            [
+                "noskew.stores.online:open_store",
+                "noskew.stores.online.address:StoreAddress",
+                "noskew.stores.online.dynamodb:create_table",
+                "noskew.stores.online.base:OnlineStore",
+                "noskew.testing.online_store:OnlineStoreTests",
+                "noskew.testing.online_store.suite:OnlineStoreSuite",
+                "noskew.stores.offline.opening:open_offline_store",
+                "noskew.stores.offline.base:OfflineStore",
+                "noskew.stores.offline.iceberg:IcebergStore",
+                "noskew.testing.offline_store:OfflineStoreTests",
+                "noskew.testing.offline_store.suite:OfflineStoreSuite",
+                "noskew.stores.log:open_log",
+                "noskew.stores.sources:open_source",
+            ],
+        ),
+        "registry.md": _objects(
+            "Registry",
+            "The contract of a registry, and the suite that proves it. Records are values under a "
+            "key of a declared kind.",
+            [
+                "noskew.registry.base:Registry",
+                "noskew.registry.versions:Applied",
+                "noskew.registry.versions:Version",
+                "noskew.registry.versions:StoredDefinition",
+                "noskew.registry.training_sets:SavedTrainingSet",
+                "noskew.registry.records.record:RecordKind",
+                "noskew.registry.records.record:Record",
+                "noskew.registry.records.keys:DefinitionKey",
+                "noskew.registry.records.views:MaterializedUntil",
+                "noskew.registry.records.views:Exemption",
+                "noskew.registry.records.streaming:StreamGeneration",
+                "noskew.registry.records.streaming:Assignments",
+                "noskew.registry.records.serving:ServedDefinition",
+                "noskew.registry.records.serving:SkewAudit",
+                "noskew.registry.records.serving:SkewCounts",
+                "noskew.testing.registry:RegistryTests",
+                "noskew.testing.registry.suite:RegistrySuite",
+            ],
+        ),
+        "runners.md": _objects(
+            "Runners",
+            "The contract of what hands rows to tasks, and the suite that proves it.",
+            [
+                "noskew.runners.opening:open_runner",
+                "noskew.runners.base:Runner",
+                "noskew.runners.base:Piece",
+                "noskew.testing.runner:RunnerTests",
+            ],
         ),
         "errors.md": _errors(),
-    }  # fmt: skip
-    return {name: f"{text.rstrip()}\n" for name, text in made.items()}
+    }
+    return {name: f"{text.rstrip()}\n" for name, text in texts.items()}
 
 
 def _objects(title: str, about: str, names: Iterable[str]) -> str:
@@ -140,16 +201,18 @@ def _object(item: Any) -> str:
 
 def _public(owner: type) -> list[str]:
     """Methods and properties that are documented, in the order of the code; tests left out."""
-    found = []
-    for name in vars(owner):
+    names = []
+    # What a project's definitions can do is a part of its face.
+    parts = [kind for kind in owner.__mro__ if kind in (owner, ProjectDefinitions)]
+    for name in chain.from_iterable(vars(part) for part in reversed(parts)):
         member = inspect.getattr_static(owner, name)
         shown = name == "__getitem__" or not name.startswith(("_", "test_"))
         kinds = (property, classmethod, staticmethod)
         is_method = inspect.isfunction(member) or isinstance(member, kinds)
         is_method = is_method or hasattr(member, "func")  # cached_property
         if shown and is_method and name not in _INTERNAL and _member_doc(owner, name):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _member(owner: type, name: str) -> str:
@@ -301,7 +364,8 @@ def _commands() -> str:
 
 def every_command(group: Any, start: str) -> Iterator[tuple[str, Any]]:
     """The commands of a group by their whole names, each followed by those that it groups."""
-    for name, command in group.commands.items():
+    for name, lazy in group.commands.items():
+        command = lazy.load()
         yield f"{start} {name}", command
         if hasattr(command, "commands"):
             yield from every_command(command, f"{start} {name}")
@@ -329,9 +393,13 @@ def _options(params: Sequence[Any]) -> str:
 
 
 def _http() -> str:
-    found = ["# HTTP", _NOTE, "The routes are listed in [Materialize and serve]"
-             "(../how-to/serve.md#serve-over-http); a running server describes itself at "
-             "`/openapi.json` and `/docs`. These are the forms of bodies."]  # fmt: skip
+    parts = [
+        "# HTTP",
+        _NOTE,
+        "The routes are listed in [Materialize and serve]"
+        "(../how-to/serve.md#serve-over-http); a running server describes itself at "
+        "`/openapi.json` and `/docs`. These are the forms of bodies.",
+    ]
     for module, title in (
         ("wire.json_values", "JSON values"),
         ("serving.http.json_answer", "JSON answers"),
@@ -343,8 +411,8 @@ def _http() -> str:
         ("wire.problem", "Errors"),
     ):
         text = _doc(importlib.import_module(f"noskew.{module}"))
-        found += [f"## {title}", markdown(text)]
-    return "\n\n".join(found)
+        parts += [f"## {title}", markdown(text)]
+    return "\n\n".join(parts)
 
 
 def _errors() -> str:
@@ -445,15 +513,15 @@ def _cell(text: str) -> str:
     return markdown(text).replace("|", "\\|")
 
 
-def write(made: Mapping[str, str], folder: Path) -> list[str]:
+def write(pages: Mapping[str, str], folder: Path) -> list[str]:
     """Write pages and remove those that are no longer made; returns the names that changed."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
     for old in folder.glob("*.md"):
-        if old.name not in made:
+        if old.name not in pages:
             old.unlink()
             changed.append(old.name)
-    for name, text in made.items():
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -53,7 +53,7 @@ def _by_note(functions: Mapping[str, DialectFunction]) -> dict[str, list[str]]:
 
 def _table(names: str, what: str, rows: Mapping[str, Iterable[str]]) -> str:
     lines = [f"| {names} | {what} |", "|---|---|"]
-    lines += [f"| {_names(found)} | {_cell(note)} |" for note, found in rows.items()]
+    lines += [f"| {_names(names)} | {_cell(note)} |" for note, names in rows.items()]
     return "\n".join(lines)
 
 

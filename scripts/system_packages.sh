@@ -1,15 +1,25 @@
 #!/usr/bin/env bash
-# Make sure that the servers the tests run against are installed: Redis, PostgreSQL, and Kafka
-# (Java's, fetched by Maven into a cache). The tests start and stop their own; no running server
-# is needed or touched.
+# Make sure that the servers the tests run against are installed: Redis, PostgreSQL, Kafka (Java's,
+# fetched by Maven into a cache) and a DynamoDB (built by cargo into a cache). The tests start and
+# stop their own; no running server is needed or touched.
+#
+#   system_packages.sh [command…]    the same, and commands that have a package of their name (wrk)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+commands="$*"
 
 has_redis() { command -v redis-server >/dev/null; }
 
 has_postgres() {
     # Debian keeps the server's programs off PATH.
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+absent_commands() {
+    local name
+    for name in $commands; do
+        command -v "$name" >/dev/null || echo "$name"
+    done
 }
 
 has_java() { command -v java >/dev/null && java -version >/dev/null 2>&1; }
@@ -26,21 +36,23 @@ install_packages() {
     has_postgres || missing+=(postgresql)
     has_java || [[ -n "${KAFKA_BOOTSTRAP:-}" ]] || missing+=(openjdk-17-jre-headless)
     has_kafka || command -v mvn >/dev/null || missing+=(maven)
+    # Unquoted: one word for each.
+    missing+=($(absent_commands))
     [[ ${#missing[@]} -eq 0 ]] && return
 
     if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        echo "The tests run real servers, and this machine lacks: ${missing[*]}" >&2
+        echo "This runs real servers and their tools, and this machine lacks: ${missing[*]}" >&2
         echo "  Debian, Ubuntu:  sudo apt-get install ${missing[*]}" >&2
-        echo "  Fedora:          sudo dnf install redis postgresql-server java-headless maven" >&2
-        echo "  macOS:           brew install redis postgresql openjdk maven" >&2
+        echo "  Fedora:          sudo dnf install redis postgresql-server java-headless maven $commands" >&2
+        echo "  macOS:           brew install redis postgresql openjdk maven $commands" >&2
         exit 1
     fi
     echo "installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
-    if ! has_redis || ! has_postgres; then
-        echo "apt-get installed ${missing[*]}, yet redis-server or initdb is still not found" >&2
+    if ! has_redis || ! has_postgres || [[ -n "$(absent_commands)" ]]; then
+        echo "apt-get installed ${missing[*]}, yet redis-server, initdb or one of $commands is still not found" >&2
         exit 1
     fi
 }
@@ -61,3 +73,4 @@ fetch_kafka() {
 
 install_packages
 fetch_kafka
+scripts/dynamodb_server.sh

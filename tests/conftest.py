@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from noskew.runners.spark.session import make_session
+from tests import dynamodb_server as dynamodb
 from tests import hypothesis_profiles, scheduling, servers
 from tests import kafka_server as kafka
 from tests.kafka_admin import Broker
@@ -41,6 +43,30 @@ def redis_server() -> Iterator[servers.RedisServer]:
     """A Redis that must not be stopped; for that, start another with ``servers.redis_server``."""
     with servers.redis_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[dynamodb.DynamoDbServer]:
+    """A DynamoDB that must not be stopped. Each test makes a table of its own."""
+    with dynamodb.dynamodb_server() as server:
+        yield server
+
+
+@pytest.fixture
+def dynamodb_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What boto3 finds, in this process and in those it starts."""
+    for name, value in dynamodb.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def dynamodb_url(dynamodb_server: dynamodb.DynamoDbServer, dynamodb_credentials: None) -> str:
+    """The address of an empty table."""
+    from noskew.stores.online.dynamodb import create_table  # boto3 takes long to import
+
+    url = dynamodb_server.url(f"rows-{uuid.uuid4().hex}")
+    create_table(url)
+    return url
 
 
 @pytest.fixture(scope="session")

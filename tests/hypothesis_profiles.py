@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 
 #: The variable that names a profile; ``make test PROFILE=nightly`` sets it.
 VARIABLE = "HYPOTHESIS_PROFILE"
+#: The variable with the examples a property of the profile ``random``.
+EXAMPLES = "HYPOTHESIS_EXAMPLES"
 
 # Machines differ and the first call of a kernel compiles it, so no example has a deadline:
 # a hang is caught by the timeout of the test. The fixtures that examples share are servers,
@@ -20,11 +22,15 @@ _COMMON = settings(
 
 
 def register() -> None:
-    """Register the profiles: quick (at the desk), ci (the same every run), nightly (long)."""
-    settings.register_profile("quick", _COMMON, max_examples=50)
+    """Register the profiles: quick and ci (fixed examples), random and nightly (new ones)."""
     # Not random: a change turns red for its own fault, never for another one's luck. Finding
     # something new is the work of the other two.
-    settings.register_profile("ci", _COMMON, max_examples=100, derandomize=True, database=None)
+    fixed = settings(_COMMON, derandomize=True, database=None)
+    settings.register_profile("quick", fixed, max_examples=50)
+    settings.register_profile("ci", fixed, max_examples=100)
+    # No database: a seed alone says what a run looks at.
+    examples = int(os.environ.get(EXAMPLES) or 300)
+    settings.register_profile("random", _COMMON, max_examples=examples, database=None)
     settings.register_profile("nightly", _COMMON, max_examples=5_000)
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 #: Files, or folders of them, that share a server which takes long to start.
 _TOGETHER = {
     "tests/spark/": "spark",
-    "tests/frontends/test_corpus.py": "spark",
-    "tests/frontends/test_native.py": "spark",
-    "tests/frontends/test_pyspark_calls.py": "spark",
-    "tests/frontends/test_spark.py": "spark",
+    "tests/translation/test_corpus.py": "spark",
+    "tests/translation/test_native.py": "spark",
+    "tests/translation/test_pyspark_calls.py": "spark",
+    "tests/translation/test_spark.py": "spark",
     "tests/stores/test_kafka_log.py": "kafka",
     "tests/streaming/test_kafka": "kafka",
     "tests/streaming/test_partial_rows.py": "kafka",

@@ -17,21 +17,16 @@ from bench.data import ENTITIES, KEY, Shape
 from bench.history import answer_file
 from bench.http import bodies_file, post, wrk
 from bench.online import FEATURES, batches
+from bench.peers import BIN
 from bench.result import Result
 from bench.servers import free_port, process, redis_server
 from bench.timing import ROOT, environment, median
 
-_BIN = ROOT / ".venv-feast" / "bin"
 _TASKS = Path(__file__).with_name("feast_tasks.py")
 #: Entities loaded for online reads: loading all of them takes Feast minutes, and fewer make its
 #: reads no slower.
 _LOADED = 20_000
 _CONNECTIONS = 8
-
-
-def available() -> bool:
-    """Whether Feast's environment is there (``make bench-peers`` makes it)."""
-    return (_BIN / "feast").exists()
 
 
 def fill(results: Mapping[str, Result], *, quick: bool, events: int, rows: int, loads: int) -> None:
@@ -44,8 +39,8 @@ def fill(results: Mapping[str, Result], *, quick: bool, events: int, rows: int, 
     if "materialize.redis.1m" in results:
         with redis_server() as port:
             path = str(data.events_files(loads, entities=loads)[0])
-            found = _feast("materialize", f"127.0.0.1:{port},db=0", events=path, entities=loads)
-        results["materialize.redis.1m"].peers["feast"] = found["seconds"]
+            theirs = _feast("materialize", f"127.0.0.1:{port},db=0", events=path, entities=loads)
+        results["materialize.redis.1m"].peers["feast"] = theirs["seconds"]
 
 
 def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
@@ -58,7 +53,7 @@ def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
         if name in results:
             ids = [[i % loaded for i in batch] for batch in batches(size)[:64]]
             took = _feast("online", redis, **task, batches=ids, runs=2 if quick else 5, seconds=0.5)
-            mid = {way: median(found) for way, found in took.items()}
+            mid = {way: median(times) for way, times in took.items()}
             precomputed = mid.pop("precomputed")
             results[name].peers |= {"feast": min(mid.values()), "feast precomputed": precomputed}
     if any(n.startswith("http.") for n in results):
@@ -68,7 +63,7 @@ def _reads(results: Mapping[str, Result], redis: str, quick: bool) -> None:
 def _serve(results: Mapping[str, Result], loaded: int, seconds: float) -> None:
     port = free_port()
     command = [
-        *(str(_BIN / "feast"), "-c", str(_folder("reads")), "serve"),
+        *(str(BIN / "feast"), "-c", str(_folder("reads")), "serve"),
         *("-h", "127.0.0.1", "-p", str(port), "--no-access-log"),
         *("-w", "1", "--max-requests", "0", "-r", "3600"),
     ]
@@ -92,20 +87,20 @@ def _serve(results: Mapping[str, Result], loaded: int, seconds: float) -> None:
                 path = bodies_file(size).with_name(f"bodies-feast-{size}.txt")
                 path.write_text("".join(json.dumps(b) + "\n" for b in bodies))
                 wrk(url, path, _CONNECTIONS, 2)
-                found = wrk(url, path, _CONNECTIONS, seconds)
-                results[name].peers[way] = found["requests"] / found["seconds"]
+                load = wrk(url, path, _CONNECTIONS, seconds)
+                results[name].peers[way] = load["requests"] / load["seconds"]
 
 
 def _history(results: Mapping[str, Result], events: int, rows: int) -> None:
     shape = Shape(rows=events)
     path = str(data.events_files(events)[0])
     asked = data.rows_file(rows)
-    found = _feast("history", None, events=path, rows=str(asked), entities=shape.entities)
-    results["historical.latest.1m"].peers["feast"] = found["seconds"]
+    theirs = _feast("history", None, events=path, rows=str(asked), entities=shape.entities)
+    results["historical.latest.1m"].peers["feast"] = theirs["seconds"]
     if "historical.latest.1m.memory" in results:
-        results["historical.latest.1m.memory"].peers["feast"] = float(found["peak"])
+        results["historical.latest.1m.memory"].peers["feast"] = float(theirs["peak"])
     ours = feather.read_table(answer_file("latest", events, rows))
-    for name, nulls, total in zip(data.names(10), found["nulls"], found["sums"], strict=True):
+    for name, nulls, total in zip(data.names(10), theirs["nulls"], theirs["sums"], strict=True):
         assert ours.column(name).null_count == nulls, f"Feast and noskew differ in {name}"
         assert abs(pc.sum(ours.column(name)).as_py() - total) < 1e-6 * total
 
@@ -117,9 +112,13 @@ def _feast(task: str, redis: str | None, **given: Any) -> dict[str, Any]:
     if redis:
         asked["redis"] = redis
     done = subprocess.run(
-        [str(_BIN / "python"), str(_TASKS)],
-        input=json.dumps(asked), capture_output=True, text=True, env=_environment(), check=False,
-    )  # fmt: skip
+        [str(BIN / "python"), str(_TASKS)],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"Feast, {task}:\n{done.stderr[-3000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -134,5 +133,5 @@ def _folder(project: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(_BIN), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
     return environment() | {"PYTHONOPTIMIZE": "1", "PATH": path}

@@ -63,9 +63,13 @@ def define(store: FeatureStore, task: Task) -> FeatureView:
     source = FileSource(name="events", path=task["events"], timestamp_field=TIME)
     fields = [Field(name=n, dtype=types.Float64) for n in task["features"]]
     view = FeatureView(
-        name="newest", entities=[entity], ttl=timedelta(0), online=True, source=source,
+        name="newest",
+        entities=[entity],
+        ttl=timedelta(0),
+        online=True,
+        source=source,
         schema=[Field(name=KEY, dtype=types.Int64), *fields],
-    )  # fmt: skip
+    )
     plain = FeatureService(name="plain", features=[view])
     store.apply([entity, view, plain])
     return view
@@ -154,8 +158,8 @@ def materialize(task: Task) -> dict[str, float]:
         store.materialize(first, first + timedelta(days=100))
     seconds = time.perf_counter() - start
     ids = [0, task["entities"] // 2, task["entities"] - 1]
-    found = store.get_online_features(features=references(task), entity_rows={KEY: ids}).to_dict()
-    if any(found[n].count(None) for n in task["features"]):
+    answer = store.get_online_features(features=references(task), entity_rows={KEY: ids}).to_dict()
+    if any(answer[n].count(None) for n in task["features"]):
         raise AssertionError("rows are missing after materialize")
     return {"seconds": seconds, "peak": _peak()}
 

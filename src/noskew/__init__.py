@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from noskew._lazy import lazy_names
 
 if TYPE_CHECKING:
     from noskew.client import AsyncClient, Client
@@ -87,7 +88,6 @@ _HOMES = {
     "noskew.feature_store": ("FeatureStore",),
     "noskew.client": ("AsyncClient", "Client"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - one line a kind
     "FeatureStore",
@@ -134,13 +134,8 @@ __all__ = [  # noqa: RUF022 - one line a kind
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Names load on first use, so that `import noskew` costs milliseconds.
-    if name not in _HOME:
-        raise AttributeError(f"module 'noskew' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+# So that `import noskew` costs milliseconds.
+__getattr__ = lazy_names(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
-from functools import cached_property
 from threading import Event
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from noskew.audit.audit import Audit
-from noskew.audit.report import SkewReport
-from noskew.certification.certificate import Certificate
-from noskew.certification.certifications import SAMPLE_ROWS, Certifications, PathProgress
+from noskew._lazy import lazy_module
 from noskew.clock import to_micros
-from noskew.definitions.loading import load_project, make_importable
-from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
-from noskew.intake.tables import sizes
-from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.project_stores import factories
-from noskew.project_stores.project_stores import ProjectStores
-from noskew.reading.reader import OnlineReader
-from noskew.reading.response import OnlineResponse
-from noskew.registry.plan import Plan, plan
-from noskew.registry.versions import Applied
-from noskew.streaming.streams import Streams
-from noskew.streaming.workers.processor import StreamWatcher
-from noskew.training import frames
-from noskew.training.compact import Compacted, compact_all
-from noskew.training.history import DEFAULT_EVENT_TIME
-from noskew.training.ingest import IngestReport, views_to_ingest
-from noskew.training.ingest_project import ingest_all
-from noskew.training.materializations import Materializations, Pruned, check_online
-from noskew.training.materialize import Materialized
+from noskew.project_definitions import ProjectDefinitions
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.progress import ViewProgress, of_one
-from noskew.training.spark.runners import Runners
-from noskew.training.training_set import TrainingSet
-from noskew.training.training_sets import TrainingSets
-from noskew.wire.pushed import Pushed
+
+if TYPE_CHECKING:
+    from noskew.audit.report import SkewReport
+    from noskew.intake import waiting
+    from noskew.reading import reader, readiness
+    from noskew.reading.reader import OnlineReader
+    from noskew.reading.response import OnlineResponse
+    from noskew.streaming.streams import Streams
+    from noskew.streaming.workers.processor import StreamWatcher
+    from noskew.training import compact, frames, ingest, ingest_project
+    from noskew.training.compact import Compacted
+    from noskew.training.ingest import IngestReport
+    from noskew.training.materializations import Pruned
+    from noskew.training.materialize import Materialized
+    from noskew.training.training_set import TrainingSet
+    from noskew.wire.pushed import Pushed
+else:
+    compact = lazy_module("noskew.training.compact")
+    frames = lazy_module("noskew.training.frames")
+    ingest = lazy_module("noskew.training.ingest")
+    ingest_project = lazy_module("noskew.training.ingest_project")
+    reader = lazy_module("noskew.reading.reader")
+    readiness = lazy_module("noskew.reading.readiness")
+    waiting = lazy_module("noskew.intake.waiting")
 
 
-class FeatureStore(ProjectStores):
+class FeatureStore(ProjectDefinitions):
     """A project: what is defined, what is applied, and the stores that hold its data.
 
     Parameters
@@ -54,102 +54,14 @@ class FeatureStore(ProjectStores):
         The whole configuration, instead of reading ``noskew.toml``.
     clock
         Where "now" comes from; a ``FixedClock`` replays the past.
+    read_only
+        The online store is opened for reading only, where that is an option of the store.
     """
-
-    @cached_property
-    def _readers(self) -> dict[str, OnlineReader]:
-        return {}
-
-    @cached_property
-    def _runners(self) -> Runners:
-        return Runners(self.config, self.root)
-
-    @property
-    def _training_sets(self) -> TrainingSets:
-        return TrainingSets(self.config.project, self.root, self.registry, self.offline, self.clock)
 
     @property
     def streams(self) -> Streams:
         """What processes the logs of streaming sources."""
-        return Streams(
-            self.config.project,
-            self.root / factories.STREAMS,
-            self.clock,
-            self.config.offline.buckets,
-            self.logs,
-            self.registry,
-            self.offline,
-            self.online,
-        )
-
-    # ---------------------------------------------------------------- definitions
-
-    def load(self) -> Project:
-        """The definitions in the project's files, whether applied or not."""
-        return load_project(self.root, self.config.features)
-
-    @property
-    def applied(self) -> Applied:
-        """The definitions that are applied; what reads by name use."""
-        make_importable(self.root, self.config.features)
-        return self.registry.current(self.config.project)
-
-    def plan(self, desired: Definitions | None = None) -> Plan:
-        """What applying ``desired`` (default: the project's files) would change."""
-        current = self.applied
-        wanted = self.load() if desired is None else Project.of(desired)
-        return plan(current, wanted, sizes=sizes(self.offline, current.project.views.values()))
-
-    @property
-    def certifications(self) -> Certifications:
-        """The certificates of views and on-demand functions."""
-        return Certifications(self.registry, self.clock, self._runners)
-
-    def verify(
-        self,
-        names: str | Iterable[str] | None = None,
-        *,
-        definitions: Definitions | None = None,
-        sample: int = SAMPLE_ROWS,
-        progress: PathProgress | None = None,
-    ) -> list[Certificate]:
-        """Run views and on-demand functions (default: all of the files) through every path.
-
-        Each is run on ``sample`` rows of its source and on rows made up, and every path must give
-        the same bits. The certificates are kept; ``is_equal`` says whether one is good.
-        """
-        chosen = self.load() if definitions is None else Project.of(definitions)
-        return self.certifications.verify(chosen, names, sample=sample, progress=progress)
-
-    def apply(
-        self,
-        desired: Definitions | None = None,
-        *,
-        base_version: int | None = None,
-        message: str = "",
-        uncertified: bool = False,
-        progress: PathProgress | None = None,
-    ) -> Applied:
-        """Make ``desired`` (default: the project's files) the definitions that are served.
-
-        New and changed views need a certificate; those that :meth:`verify` did not give one are
-        certified now. ``uncertified``: do without, which is recorded. ``base_version``: that of
-        the plan that was agreed to. Raises CertificateError if values differ between paths, and
-        ConflictError if somebody else applied since then.
-        """
-        wanted = self.load() if desired is None else Project.of(desired)
-        project, by = self.config.project, getpass.getuser()
-        self.certifications.admit(wanted, self.applied, by if uncertified else None, progress)
-        made = self.registry.apply(
-            project,
-            wanted,
-            base_version=self.registry.head(project) if base_version is None else base_version,
-            applied_at=self.clock.now(),
-            applied_by=by,
-            message=message,
-        )
-        self._readers.clear()
-        return made
+        return self._streams
 
     # ---------------------------------------------------------------- data in
 
@@ -167,8 +79,8 @@ class FeatureStore(ProjectStores):
         a connector to read instead of the source's own. Repeating it adds nothing twice.
         ``runner``: as :meth:`get_historical_features` has it.
         """
-        return ingest_all(
-            views_to_ingest(self.applied.project, source),
+        return ingest_project.ingest_all(
+            ingest.views_to_ingest(self.applied.project, source),
             self.offline,
             self.clock,
             root=self.root,
@@ -176,7 +88,7 @@ class FeatureStore(ProjectStores):
             data=data,
             source=source,
             progress=progress,
-            spark=self._runners.spark(runner, data),
+            spark=self._runners.project(runner, data),
         )
 
     def compact(
@@ -186,7 +98,7 @@ class FeatureStore(ProjectStores):
 
         Nobody is disturbed. Raises ConflictError if somebody ingests meanwhile: repeat it.
         """
-        return compact_all(self.applied.project.chosen(views), self.offline, progress)
+        return compact.compact_all(self.applied.project.chosen(views), self.offline, progress)
 
     def push(self, source: str, rows: Any, *, wait: float | None = None) -> Pushed:
         """Append events to the local log of a streaming source; durable when it returns.
@@ -195,11 +107,12 @@ class FeatureStore(ProjectStores):
         ``wait``: return only when reads see them, or after so many seconds; ``readable`` of what
         is returned says which. What raises was not pushed; what returned must not be repeated.
         """
-        of, table = self.applied.project, frames.to_arrow(rows, f"rows pushed to {source!r}")
-        to = of.source(source)
-        views = {} if wait is None else online_views(self.config.project, to, of.views.values())
-        made = self.logs.push(to, table)
-        return made if wait is None else wait_until_readable(self.online, views, made, wait)
+        project, table = self.applied.project, frames.to_arrow(rows, f"rows pushed to {source!r}")
+        to = project.source(source)
+        if wait is None:
+            return self.logs.push(to, table)
+        views = waiting.online_views(self.config.project, to, project.views.values())
+        return waiting.wait_until_readable(self.online, views, self.logs.push(to, table), wait)
 
     def stream(
         self, source: str, *, stop: Event | None = None, progress: StreamWatcher | None = None
@@ -209,8 +122,9 @@ class FeatureStore(ProjectStores):
         Without ``stop``: until everything that was appended before the call is in both.
         ``progress`` is told now and then how far each partition is.
         """
-        of = self.applied.project
-        self.streams.run(of.source(source), of.views.values(), stop=stop, progress=progress)
+        project = self.applied.project
+        views = project.views.values()
+        self._streams.run(project.source(source), views, stop=stop, progress=progress)
 
     def materialize(
         self,
@@ -227,19 +141,20 @@ class FeatureStore(ProjectStores):
         ``runner``: as :meth:`get_historical_features` has it.
         """
         bound = self.clock.now() if until is None else to_micros(until)
-        return Materializations(self.config.project, self.registry, self.clock).run_all(
+        return self._materializations.run_all(
             self.applied.project.chosen(views),
             self.offline,
             self.online,
             until=bound,
             full=full,
             progress=progress,
-            spark=self._runners.spark(runner),
+            spark=self._runners.project(runner),
         )
 
     def materialized_until(self, view: FeatureView) -> int | None:
         """The known time (µs) up to which a view's facts are online; None before the first run."""
-        return Materializations(self.config.project, self.registry, self.clock).until(view)
+        record = self.registry.record(self.config.project, MATERIALIZED, DefinitionKey.of(view))
+        return record.value.until if record else None
 
     def prune(self, *, dry_run: bool = False) -> list[Pruned]:
         """Remove the online rows of definitions that are no longer applied, or only count them.
@@ -247,8 +162,8 @@ class FeatureStore(ProjectStores):
         Run it when every server has taken over what is applied. To go back to an earlier
         version, materialize it again.
         """
-        made = Materializations(self.config.project, self.registry, self.clock)
-        return made.prune(self.applied.project.views.values(), self.online, dry_run=dry_run)
+        views = self.applied.project.views.values()
+        return self._materializations.prune(views, self.online, dry_run=dry_run)
 
     # ---------------------------------------------------------------- data out
 
@@ -291,7 +206,7 @@ class FeatureStore(ProjectStores):
             event_time=event_time,
             known_at=bound,
             progress=of_one(progress, chosen.name),
-            spark=self._runners.spark(runner, rows),
+            spark=self._runners.project(runner, rows),
         )
 
     def training_set(self, name: str) -> TrainingSet:
@@ -306,10 +221,10 @@ class FeatureStore(ProjectStores):
         """The features of a service now, for ``{"origin": ["JFK"]}``; see :meth:`reader`."""
         if not isinstance(service, str):
             return self.reader(service).get(rows)
-        reader = self._readers.get(service)
-        if reader is None:
-            reader = self._readers[service] = self.reader(service)
-        return reader.get(rows)
+        compiled = self._readers.get(service)
+        if compiled is None:
+            compiled = self._readers[service] = self.reader(service)
+        return compiled.get(rows)
 
     def reader(self, service: str | FeatureService) -> OnlineReader:
         """A reader of one service, compiled once; the fastest way to read many times.
@@ -317,13 +232,10 @@ class FeatureStore(ProjectStores):
         Raises NotMaterializedError if the online store does not hold one of its views.
         """
         chosen = self._service(service)
-        made = OnlineReader(chosen, self.online, self.clock, project=self.config.project)
-        check_online(self.config.project, chosen.views, self.online)
-        return made
-
-    @property
-    def _audit(self) -> Audit:
-        return Audit(self.config.project, self.registry, self.offline, self.logs, self.clock)
+        project, online = self.config.project, self.online
+        compiled = reader.OnlineReader(chosen, online, self.clock, project=project)
+        readiness.check_online(project, chosen.views, online)
+        return compiled
 
     def get_served(
         self,
@@ -349,6 +261,3 @@ class FeatureStore(ProjectStores):
     ) -> SkewReport:
         """Compare the answers that servers kept (default: of all services) with the facts."""
         return self._audit.run(service, since, until, progress=progress)
-
-    def _service(self, service: str | FeatureService) -> FeatureService:
-        return self.applied.project.service(service) if isinstance(service, str) else service

@@ -227,6 +227,10 @@ class Schema(Mapping[str, DType]):
         """Names to the text form of their types, for JSON."""
         return {name: str(kind) for name, kind in self._items.items()}
 
+    def pairs(self) -> list[list[str]]:
+        """Names and types as text, in order, as JSON has them."""
+        return [[name, text] for name, text in self.texts().items()]
+
 
 def check_name(name: object, what: str) -> str:
     """Return ``name`` if it is an identifier that noskew can use everywhere.

@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.answer_log.table import ServedTable
 from noskew.client import Client
 from noskew.clock import FixedClock, to_micros
 from noskew.kernel.keys import encode_key
-from noskew.kernel.online_keys import rows_prefix
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
 from tests.audit.keeping import same
@@ -165,7 +165,7 @@ def test_a_damaged_row_is_found_and_named(
     if online == "redis":
         lines = ["[online]", f'url = "{request.getfixturevalue("redis_url")}"']
     with project(tmp_path, *lines) as store:
-        prefix = rows_prefix("shop", shop.NUMBERS)
+        prefix = Tenant("shop").rows(shop.NUMBERS).prefix
         key, other = (prefix + encode_key([i]) for i in ("a", "strange"))
         row, another = store.online.read([key, other])
         assert row is not None

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 import noskew as ns
-from noskew.answer_log.table import KIND
+from noskew.addresses import Tenant
 from noskew.cli.app import app
 from noskew.clock import FixedClock, to_datetime, to_micros
-from noskew.kernel.online_keys import heartbeat_key, rows_prefix
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import SERVED
 from noskew.training.materialize import materialize
 from tests.audit.keeping import keeping
 from tests.serving.feature_server import write_config
@@ -109,7 +111,7 @@ def test_a_view_that_was_never_materialized_is_behind(
 
 def unfinished(store: ns.FeatureStore) -> None:
     """A run that wrote its rows, and was killed before it said so anywhere."""
-    beat = heartbeat_key(rows_prefix("shop", VIEW))
+    beat = Tenant("shop").rows(VIEW).heartbeat
     (before,) = store.online.read([beat])
     until = store.clock.now()
     materialize(VIEW, store.offline, store.online, project="shop", until=until)
@@ -213,8 +215,9 @@ def test_answers_under_a_definition_that_means_something_else_by_now_are_told(
     spend(store, 1.0)
     with keeping(store) as serve:
         serve("wallet", {"user": ["a"]})
-    (held,) = store.registry.records("shop", KIND)
-    other = replace(held, key="wallet:old", data=held.data | {"table": "served_by_another_version"})
+    (served,) = store.registry.records("shop", SERVED)
+    moved = msgspec.structs.replace(served.value, table="served_by_another_version")
+    other = replace(served, key=DefinitionKey("wallet:old"), value=moved)
     store.registry.put_record("shop", other)
     (skew,) = store.audit_skew().services
     assert skew.rows == 1

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import Tenant, is_entity_key, part_of
 from noskew.clock import FixedClock, to_datetime, to_micros
 from noskew.definitions.view import FeatureView
 from noskew.kernel.keys import encode_key
-from noskew.kernel.online_keys import is_entity_key, part_of, rows_prefix
 from noskew.testing import reference
 from noskew.testing.reference import Fact
 from tests.audit.keeping import keeping, same
@@ -159,14 +159,14 @@ def test_rows_that_are_lost_or_damaged_are_different(world: World) -> None:
     world.push()
     world.push()
     world.archive()
-    online, prefix = world.store.online, rows_prefix("shop", BY_USER)
+    online, prefix = world.store.online, Tenant("shop").rows(BY_USER).prefix
     lost, damaged, other = (prefix + encode_key([u]) for u in held_users(world)[:3])
     (row, another) = online.read([damaged, other])
     assert row is not None
     assert another is not None
     online.delete([lost, damaged])
     online.write([damaged], [row[:16] + another[16:]])
-    shop = part_of(rows_prefix("shop", BY_SHOP) + encode_key(["x"]), 1)
+    shop = part_of(Tenant("shop").rows(BY_SHOP).prefix + encode_key(["x"]), 1)
     parts = [k for k, _ in online.scan(shop[:-2]) if is_entity_key(k)]
     assert len(parts) > 1, "several partitions have a part of it"
     online.delete(parts[:1])

@@ -13,13 +13,14 @@ import pytest
 
 import noskew as ns
 from noskew.certification.adversarial_rows import made_up_rows, odd_values, ordinary_rows
-from noskew.certification.certificate import Certificate
 from noskew.certification.certify import certify_function, certify_view
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differences
 from noskew.kernel.plan import ViewPlan
+from noskew.registry.records.certificate import Certificate
+from noskew.registry.records.kinds import CERTIFICATE
 from noskew.types import dtype
 from tests.certification import definitions as d
 
@@ -62,7 +63,8 @@ def test_a_skewed_definition_is_found_and_its_cause_named(name: str) -> None:
     example = made.differences[0].example
     assert len(example) >= 1
     assert all(isinstance(v, str) for v in example.values())
-    assert Certificate.from_dict(made.to_dict()) == made
+    text = CERTIFICATE.encode(made.definition_hash, made)
+    assert CERTIFICATE.decode(made.definition_hash, text, 0).value == made
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import noskew
-from noskew.cli import warmth
+from noskew.cli import checks
 from noskew.clock import MICROS_PER_SECOND, SystemClock, to_text
 from noskew.feature_store import FeatureStore
 from tests.cli.project import ok, run
@@ -141,13 +141,16 @@ def test_diff_of_versions_that_are_not_there(filled: Path) -> None:
 # ---------------------------------------------------------------- list, show
 
 
-def test_list_names_everything_with_owner_features_and_rows(filled: Path) -> None:
+def test_list_names_everything_with_owner_and_features(filled: Path) -> None:
     out = ok("-C", filled, "list").out
     for title in ("Feature services", "Feature views", "Sources", "Entities", "On-demand"):
         assert title in out
-    assert re.search(
-        r"customer_ord\S+\s+customer\s+orders\s+you\s+8\s+5,000\s+\d{4}-\d\d-\d\d", out
-    ), out
+    assert re.search(r"customer_ord\S+\s+customer\s+orders\s+you\s+8\s+\d{4}-\d\d-\d\d", out), out
+
+
+def test_list_counts_the_events_of_views_when_it_is_told_to(filled: Path) -> None:
+    out = ok("-C", filled, "list", "views", "--events").out
+    assert re.search(r"you\s+8\s+5,000\s+\d{4}-\d\d-\d\d", out), out
 
 
 @pytest.mark.parametrize("kind", ["services", "views", "sources", "entities", "on-demand"])
@@ -166,8 +169,10 @@ def test_show_a_view(filled: Path) -> None:
         assert store.applied.project.view("customer_orders").definition_hash in out
     assert re.search(r"orders_7d +\(━+\] +7d, in steps of 6h", out)
     assert re.search(r"last_amount +\[┄+●\] +newest, at most 14d old", out)
+    assert "made of" in out
     assert re.search(r"returns .*order_id, returned", out)  # lineage
-    assert "5,000 offline" in out
+    assert "5,000 offline" not in out
+    assert "5,000 offline" in ok("-C", filled, "show", "customer_orders", "--events").out
 
 
 def test_show_a_service_gives_code_that_runs(filled: Path) -> None:
@@ -433,7 +438,7 @@ def test_doctor_outside_of_a_project(tmp_path: Path) -> None:
 def test_doctor_makes_the_kernel_warm_outside_of_a_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warmth, "warm_up", lambda: 1.5)  # test_warmth.py has the real one
+    monkeypatch.setattr(checks, "warm_up", lambda: 1.5)  # test_warmth.py has the real one
     out = ok("-C", tmp_path, "doctor", "--warm").out
     assert "✓ kernel  compiled and kept; ready after 1.5 s" in out
     assert "! configuration" in out

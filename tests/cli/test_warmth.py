@@ -12,7 +12,7 @@ from importlib import import_module
 from numba.core.dispatcher import Dispatcher
 
 import noskew.kernel, noskew.training
-from noskew.cli.warmth import warm_up
+from noskew.cli.warm_up import warm_up
 
 warm_up()
 for package in (noskew.kernel, noskew.training):

@@ -380,3 +380,17 @@ def test_types_in_every_spelling() -> None:
         "date",
     ):
         assert dtype(dtype(kind).to_arrow()) == dtype(kind) == dtype(str(dtype(kind)))
+
+
+def test_columns_of_a_service_know_whether_they_are_stored() -> None:
+    of = view("x", "n")
+    twice = ns.OnDemand("o", on_demand_function, inputs=[of["x"]], outputs={"twice": float})
+    service = ns.FeatureService("s", [twice, of["n", "x"]])
+    assert [(c.name, c.is_stored, c.views) for c in service.columns] == [
+        ("n", True, ("view",)),
+        ("x", True, ("view",)),
+        ("twice", False, ("view",)),
+    ]
+    assert service.columns == (*service.stored_columns, *service.computed_columns)
+    full = ns.FeatureService("s", [twice, of["x"]], full_names=True)
+    assert [c.name for c in full.columns] == ["view__x", "o__twice"]

@@ -205,8 +205,8 @@ def test_the_identity_of_numpy_functions_is_what_it_was() -> None:
         "function": f"{__name__}:doubled",
         "digest": made.function.digest,  # type: ignore[union-attr]
         "inputs": [],
-        "request": [("x", "float64")],
-        "outputs": [("y", "float64")],
+        "request": [["x", "float64"]],
+        "outputs": [["y", "float64"]],
         "description": "",
         "owner": "",
         "tags": {},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pyarrow as pa
@@ -123,3 +125,21 @@ def test_what_cannot_be_translated_or_is_not_row_wise_is_refused(
 ) -> None:
     with pytest.raises(TransformError, match=message):
         view(text, dialect)
+
+
+def test_only_a_dialect_loads_the_translator() -> None:
+    program = """
+import sys
+import noskew as ns
+
+source = ns.Source("s", {"k": int, "ts": "timestamp", "x": float}, event_time="ts", filter="x > 0")
+entity = ns.Entity("e", {"k": int})
+for dialect in ("duckdb", "mysql"):
+    transform = ns.sql("SELECT k, x + 1 AS y FROM s", dialect=dialect)
+    ns.FeatureView("v", entity=entity, source=source, transform=transform, features=["y"])
+    print(dialect, "sqlglot" in sys.modules)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split("\n")[:2] == ["duckdb False", "mysql True"]

@@ -18,6 +18,7 @@ _FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 _SERVERS = {
     "redis://localhost:6379/0": "redis_url",
     "redis+cluster://localhost:7000": "redis_cluster_url",
+    "dynamodb://features?region=eu-west-1&endpoint=http://localhost:8000": "dynamodb_url",
     "postgresql://noskew:secret@localhost/noskew": "postgres_url",
 }
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import noskew as ns
+from noskew.addresses import Folders, OnlineRows
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
 from noskew.intake.shared_poll import SharedPoll
 from noskew.intake.waiting import online_views, wait_until_readable
-from noskew.kernel.online_keys import heartbeat_row, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS
-from noskew.project_stores.factories import STREAMS
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from noskew.wire.pushed import Pushed
@@ -51,7 +51,7 @@ def progress(
     generation: int = 0,
 ) -> None:
     row = heartbeat_row(known, (generation << OFFSET_BITS) | offset)
-    store.write([progress_key(VIEWS[view], partition)], [row])
+    store.write([OnlineRows(VIEWS[view]).progress(partition)], [row])
 
 
 @pytest.mark.parametrize("generation", [0, 3])
@@ -81,7 +81,7 @@ def test_progress_in_a_log_that_was_there_before_does_not_count(tmp_path: Path):
             store.push("orders", shop.orders(50, 1))
         store.stream("orders")
         assert store.push("orders", shop.orders(0, 1), wait=0.0).readable
-    shutil.rmtree(tmp_path / STREAMS / "log")
+    shutil.rmtree(Folders(tmp_path).logs)
     with shop.store(tmp_path, shop.NOW + 1) as store:
         pushed = store.push("orders", shop.orders(50, 1), wait=0.05)
         assert (pushed, pushed.readable) == ({0: 1, 1: 1}, False)
@@ -152,7 +152,7 @@ def test_any_number_of_waiters_share_the_looks_and_each_goes_on_at_its_own_offse
         return gone
 
     assert len(asyncio.run(wait())) == count
-    keys = [progress_key(VIEWS[v], 0) for v in ("a", "b")]
+    keys = [OnlineRows(VIEWS[v]).progress(0) for v in ("a", "b")]
     assert all(len(asked) == len(set(asked)) <= 2 for asked in store.reads)
     assert {key for asked in store.reads for key in asked} == set(keys)
     assert len(store.reads) < count

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from noskew.errors import CorruptDataError
 from noskew.kernel.aggregates.count import count_values
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive, unpack_additive
-from noskew.kernel.aggregates.prefix_sums import Counted, Running
+from noskew.kernel.aggregates.prefix_sums import PrefixCounts, PrefixSums
 from noskew.kernel.aggregates.sum import quotients
 from noskew.kernel.aggregates.variance import _variances
 from noskew.kernel.cursors import Reader
@@ -125,7 +125,7 @@ def all_ranges(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def test_sums_of_every_range_of_floats_are_exact(values: list[float]) -> None:
     """By words or by limbs, as lifted or taken apart and put together again."""
     lo, hi = all_ranges(len(values))
-    running = Running.of_floats(np.array(values))
+    running = PrefixSums.of_floats(np.array(values))
     parts = [running.take(np.array([k])) for k in range(len(values))]
     for lifted_form in (running, Additive.concat(parts)):
         sums = lifted_form.merge(lo, hi)
@@ -137,8 +137,8 @@ def test_sums_of_every_range_of_floats_are_exact(values: list[float]) -> None:
 def test_most_floats_go_by_words() -> None:
     """Prices, fractions and counts of ordinary size; the fallback is for the others."""
     for scale in (1.0, 1e-3, 1e6, 1e12):
-        assert isinstance(Running.of_floats(np.linspace(scale / 99, scale, 1000)), Running)
-    assert isinstance(Running.of_floats(np.array([1e-9, 1e30])), Additive)
+        assert isinstance(PrefixSums.of_floats(np.linspace(scale / 99, scale, 1000)), PrefixSums)
+    assert isinstance(PrefixSums.of_floats(np.array([1e-9, 1e30])), Additive)
 
 
 @given(longs)
@@ -146,7 +146,7 @@ def test_most_floats_go_by_words() -> None:
 @example([LONG_MAX] * 8)
 def test_sums_of_every_range_of_integers_are_exact(values: list[int]) -> None:
     lo, hi = all_ranges(len(values))
-    sums = Running.of_integers(np.array(values, np.int64)).merge(lo, hi)
+    sums = PrefixSums.of_integers(np.array(values, np.int64)).merge(lo, hi)
     for row, a, b in zip(sums.limbs, lo, hi, strict=True):
         assert worth(row, sums.first) == sum(values[a:b])
         assert abs(row).max() < 2**32
@@ -160,7 +160,7 @@ def test_sums_of_every_range_of_integers_are_exact(values: list[int]) -> None:
 def test_numbers_that_are_not_finite_are_counted_beside_the_sum(values: list[float]) -> None:
     """In sums by words and by limbs (1e200 beside 1.5) alike, and through bytes."""
     lo, hi = all_ranges(len(values))
-    sums = Running.of_floats(np.array(values)).merge(lo, hi)
+    sums = PrefixSums.of_floats(np.array(values)).merge(lo, hi)
     groups = np.arange(len(sums) + 1)
     packed = sums.pack(groups)
     reader = Reader(packed.data, packed.offsets[:-1].copy(), np.diff(groups), packed.offsets[1:])
@@ -174,7 +174,7 @@ def test_numbers_that_are_not_finite_are_counted_beside_the_sum(values: list[flo
 @given(st.lists(st.booleans(), max_size=8))
 def test_counts_of_every_range(mask: list[bool]) -> None:
     lo, hi = all_ranges(len(mask))
-    counts = count_values(Counted.of(np.array(mask, bool)).merge(lo, hi))
+    counts = count_values(PrefixCounts.of(np.array(mask, bool)).merge(lo, hi))
     assert counts.tolist() == [sum(mask[a:b]) for a, b in zip(lo, hi, strict=True)]
 
 
@@ -257,7 +257,7 @@ def test_variances_are_rounded_once(values: list[float]) -> None:
 def test_variances_of_integers(values: list[int]) -> None:
     values = values if len(values) > 1 else values * 2
     numbers, mask = np.array(values, np.int64), np.ones(len(values), bool)
-    sums = Running.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
+    sums = PrefixSums.of_integers(numbers).merge(np.array([0]), np.array([len(values)]))
     squares = sums.lift_integer_squares(numbers, mask)
     found = _variances(
         sums.limbs,
@@ -296,7 +296,7 @@ def test_limbs_have_room_for_two_to_the_31_values() -> None:
         assert bits(found) == bits(rounded(Fraction(value) * count))
     one = np.ones(1, bool)
     for number in (LONG_MIN, LONG_MAX, -1, 2**32 - 1):
-        running = Running.of_integers(np.array([number]))
+        running = PrefixSums.of_integers(np.array([number]))
         assert abs(running.take(np.zeros(1, np.int64)).limbs).max() < 2**32
         assert abs(sums.lift_integer_squares(np.array([number]), one)).max() < 4 * 2**32
 

@@ -21,11 +21,11 @@ from noskew.definitions.view import FeatureView
 from noskew.kernel.events import Events
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.json import JsonDecoder
-from noskew.streaming.fold.progress import PartitionProgress
+from noskew.streaming.fold.acceptance import Acceptance
 from noskew.streaming.fold.screening import Screening
-from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from noskew.testing.reference import Fact
+from tests.streaming.history import History
 
 S = 1_000_000
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
@@ -49,17 +49,15 @@ def judged(
     view: FeatureView, orders: list[dict[str, Any]], times: list[int], cuts: list[int]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The events of each batch of a log, and those that count, as a stream judges them."""
-    sorting, fold = Screening(view), ViewFold(view, "p")
+    screen, accept, history = Screening(view), Acceptance(view), History()
     decode = JsonDecoder(view.source.schema, "orders")
-    mark, seen = PartitionProgress(), dict[bytes, int]()
     texts = pa.array([json.dumps(order).encode() for order in orders], pa.large_binary())
     for a, b in pairwise([0, *cuts, len(orders)]):
         batch = Messages(0, np.arange(a, b), np.array(times[a:b], np.int64), texts[a:b], b)
-        out = sorting(batch, decode(batch.payloads), mark)
-        accepted = fold.accept(out, seen)
-        seen |= accepted.seen
-        mark = accepted.mark
-        yield out.events, accepted.table
+        screened = screen(batch, decode(batch.payloads), history.progress)
+        accepted = accept(screened, history.seen(screened.identity or ()))
+        history.add(accepted)
+        yield screened.events, accepted.table
 
 
 ORDERS = st.fixed_dictionaries(

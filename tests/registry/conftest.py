@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
 
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql.registry import SqlRegistry
+from tests.registry import databases
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -16,12 +15,7 @@ def registry_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of the test's own."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/registry.db"
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"registry_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        found = dict(p.split("=", 1) for p in connection.info.dsn.split())
-    return f"postgresql://{found['user']}@{found['host']}:{found['port']}/{name}"
+    return databases.new_postgres(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
@@ -31,20 +25,6 @@ def registry(registry_url: str) -> Iterator[SqlRegistry]:
 
 
 @pytest.fixture
-def raw(registry_url: str) -> Callable[[str], list[tuple[object, ...]]]:
+def raw(registry_url: str) -> Callable[..., list[tuple[object, ...]]]:
     """Statements that go around the registry, to read and to damage what it wrote."""
-
-    def run(statement: str) -> list[tuple[object, ...]]:
-        if registry_url.startswith("sqlite"):
-            lite = sqlite3.connect(registry_url.removeprefix("sqlite:///"))
-            try:
-                rows = lite.execute(statement).fetchall()
-                lite.commit()
-                return rows
-            finally:
-                lite.close()
-        with psycopg.connect(registry_url) as connection:
-            cursor = connection.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-
-    return run
+    return partial(databases.run, registry_url)

@@ -21,11 +21,10 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from noskew.registry import database
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql import database
+from noskew.registry.sql.registry import SqlRegistry
+from noskew.testing.registry.examples import numbered, text_of, whole
 from tests import servers
-from tests.registry.applier import project_of
-from tests.registry.examples import whole
 
 Raw = Callable[[str], list[tuple[object, ...]]]
 SECRET = "s3cr3t-w0rd"
@@ -56,11 +55,11 @@ def test_a_server_that_stops() -> None:
         with pytest.raises(StoreUnavailableError):
             registry.current("flights")
         with pytest.raises(StoreUnavailableError):
-            registry.apply("flights", project_of(2), base_version=1, applied_at=1)
+            registry.apply("flights", numbered(2), base_version=1, applied_at=1)
         server.start()
         held = registry.current("flights")
-        assert held.project.to_dict() == whole().to_dict()
-        assert registry.apply("flights", project_of(2), base_version=1, applied_at=1).version == 2
+        assert text_of(held.project) == text_of(whole())
+        assert registry.apply("flights", numbered(2), base_version=1, applied_at=1).version == 2
 
 
 @pytest.mark.parametrize(
@@ -147,7 +146,7 @@ def test_no_space_left(tmp_path: Path) -> None:
         with pytest.raises(StoreFullError, match="free space and repeat") as error:
             registry.apply("flights", _large(), base_version=1, applied_at=1)
         assert error.value.retryable
-        assert registry.current("flights").project.to_dict() == whole().to_dict()
+        assert text_of(registry.current("flights").project) == text_of(whole())
         event.remove(engine, "connect", _limit)
         assert registry.apply("flights", _large(), base_version=1, applied_at=1).version == 2
 
@@ -167,13 +166,13 @@ def test_a_lock_that_is_never_given_back(
             holder.execute("UPDATE noskew_project SET version = version")
         try:
             with pytest.raises(StoreUnavailableError):
-                registry.apply("flights", project_of(2), base_version=1, applied_at=1)
+                registry.apply("flights", numbered(2), base_version=1, applied_at=1)
             # Whoever only reads does not wait.
             assert registry.current("flights").version == 1
         finally:
             holder.rollback()
             holder.close()
-        assert registry.apply("flights", project_of(2), base_version=1, applied_at=1).version == 2
+        assert registry.apply("flights", numbered(2), base_version=1, applied_at=1).version == 2
 
 
 def test_a_registry_that_may_only_be_read(registry_url: str, raw: Raw) -> None:
@@ -188,7 +187,7 @@ def test_a_registry_that_may_only_be_read(registry_url: str, raw: Raw) -> None:
     else:
         url = f"{registry_url}?options=-cdefault_transaction_read_only%3Don"
     with SqlRegistry(url) as registry:
-        assert registry.current("flights").project.to_dict() == whole().to_dict()
+        assert text_of(registry.current("flights").project) == text_of(whole())
         with pytest.raises(StoreUnavailableError):
             registry.apply("flights", whole(), base_version=1, applied_at=1)
 

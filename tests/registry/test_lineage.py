@@ -5,7 +5,7 @@ import pytest
 import noskew as ns
 from noskew.definitions.project import Project
 from noskew.registry.lineage import LineageNode, downstream, lineage, upstream
-from tests.registry.examples import COLUMNS, airport, delays, departures, in_python, whole
+from noskew.testing.registry.examples import COLUMNS, airport, delays, departures, in_python, whole
 
 
 def _columns(view: ns.FeatureView, feature: str) -> dict[str, set[str]]:

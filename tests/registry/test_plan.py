@@ -10,7 +10,7 @@ import noskew as ns
 from noskew.definitions.project import Project
 from noskew.registry.plan import Change, Plan, plan
 from noskew.registry.versions import Applied, hashes_of
-from tests.registry.examples import (
+from noskew.testing.registry.examples import (
     SQL,
     airport,
     delays,

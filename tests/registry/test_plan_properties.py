@@ -10,8 +10,9 @@ from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.registry.lineage import lineage
 from noskew.registry.plan import plan
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql.registry import SqlRegistry
 from noskew.registry.versions import Version, decode_project, encode_project, hashes_of
+from noskew.testing.registry.examples import text_of
 from tests.registry.strategies import projects
 
 
@@ -19,7 +20,7 @@ from tests.registry.strategies import projects
 def test_a_project_survives_json(project: Project) -> None:
     document, digest = encode_project(project)
     again = decode_project(document, Version(1, 0, "", "", digest), "flights")
-    assert again.project.to_dict() == project.to_dict()
+    assert text_of(again.project) == text_of(project)
     assert again.hashes == hashes_of(project) == hashes_of(again.project)
     assert encode_project(again.project) == (document, digest)
 
@@ -97,7 +98,7 @@ def test_apply_reaches_what_was_desired(shared: SqlRegistry, desired: Project) -
     assert applied.version == held.version + 1
     current = shared.current("flights")
     assert current.version == applied.version
-    assert current.project.to_dict() == desired.to_dict()
+    assert text_of(current.project) == text_of(desired)
     assert plan(current, desired).is_empty
     names = {(d.kind, d.name): dict(d.data) for d in shared.definitions("flights")}
     assert len(names) == sum(len(items) for items in desired.to_dict().values())

@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from noskew.addresses import PREFIX_BYTES, OnlineRows, StateKeys, Tenant, is_entity_key, origin_of
 from noskew.definitions.view import FeatureView
-from noskew.kernel.online_keys import PREFIX_BYTES, is_entity_key, progress_key, view_prefix
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
 from noskew.kernel.state import finalise
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import Messages
 from noskew.stores.online.base import VERSION_BYTES
-from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
-from tests.simulation.oracle import UNREADABLE, Aside
+from tests.simulation.oracle import UNREADABLE, Quarantined
 from tests.simulation.project import (
     PROJECT,
     TABLES,
@@ -34,6 +32,7 @@ from tests.simulation.project import (
     partition_of,
 )
 from tests.simulation.world import Era, Machine, World
+from tests.streaming.history import History
 
 Rows = Mapping[bytes, bytes]
 _OFFSET = (1 << OFFSET_BITS) - 1
@@ -55,7 +54,7 @@ class Checks:
         """What must hold between any two steps, whatever went wrong before."""
         world = self._world
         for machine in world.machines:
-            self._marks(machine)
+            self._state_counts(machine)
         for machine in world.machines[:1] if world.is_embedded else [None, *world.machines]:
             view = world.random.choice(world.views)
             self.values(view, self._rows(view, machine))
@@ -69,12 +68,12 @@ class Checks:
 
         ``machines``: those on which a process works.
         """
-        decoded = self._decoded()
+        every_message = self._messages()
         for view in self._world.views:
-            expected = self._expected(view, decoded)
+            expected = self._expected(view, every_message)
             held = {}
             for machine in machines.values():
-                self._marks(machine)
+                self._state_counts(machine)
                 held |= self._state(view, machine, expected)
             users = self._era(view).users(view.log_hash, self._ends())
             assert sorted(held) == sorted(users), f"{view.name}: rows of users {sorted(held)}"
@@ -84,7 +83,7 @@ class Checks:
         for log_hash in {v.log_hash: v for v in self._world.views}:
             self._counts(log_hash)
             self._archive(log_hash)
-            self._aside(log_hash)
+            self._quarantined(log_hash)
 
     def values(self, view: FeatureView, rows: Rows) -> None:
         """Each row says what the facts say that its version names."""
@@ -112,7 +111,7 @@ class Checks:
         """The log that rows of a generation, or of the last one, are of."""
         world = self._world
         number = world.generation(view) if generation is None else generation
-        return world.era_of(world.footing(view, number).log)
+        return world.era_of(world.stream_generation(view, number).log)
 
     def _rows(self, view: FeatureView, machine: Machine | None) -> dict[bytes, bytes]:
         """Entities' rows of a view, on a machine or (None) online."""
@@ -124,56 +123,64 @@ class Checks:
         )
         return {k: row for k, row in where.scan(_prefix(view)) if is_entity_key(k)}
 
-    def _marks(self, machine: Machine) -> None:
-        """Every mark of a state counts each row of its messages once, and as what it is."""
+    def _state_counts(self, machine: Machine) -> None:
+        """Every progress of a state counts each row of its messages once, and as what it is."""
         world = self._world
         for view in world.views:
-            footing = self._footing(view, machine)
-            if footing is None:
+            generation = self._generation_of_state(view, machine)
+            if generation is None:
                 continue
-            told = world.era_of(footing.log).told[view.log_hash]
+            told = world.era_of(generation.log).told[view.log_hash]
             for number in range(world.partitions):
-                name = keys.space_name(PROJECT, world.setting.source.name, number)
+                name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
                 space = machine.rows.space(name)
-                (held,) = space.read([keys.mark_key(_prefix(view))])
+                (held,) = space.read([StateKeys(_prefix(view)).progress])
                 if held:
-                    mark = PartitionProgress.from_bytes(held)
-                    _same(mark, told.mark(number, mark.next_offset), f"{view.name}, p{number}")
+                    progress = PartitionProgress.from_bytes(held)
+                    _same(
+                        progress,
+                        told.progress(number, progress.next_offset),
+                        f"{view.name}, p{number}",
+                    )
 
-    def _footing(self, view: FeatureView, machine: Machine) -> StreamGeneration | None:
+    def _generation_of_state(self, view: FeatureView, machine: Machine) -> StreamGeneration | None:
         """What the rows of a machine stand on; None while they are not whole."""
-        space = keys.view_space(PROJECT, self._world.setting.source.name)
-        (held,) = machine.rows.space(space).read([keys.footing_key(_prefix(view))])
+        space = Tenant(PROJECT).views_space(self._world.setting.source.name)
+        (held,) = machine.rows.space(space).read([StateKeys(_prefix(view)).generation])
         return StreamGeneration.from_bytes(held) if held else None
 
     def _progress(self, view: FeatureView, machine: Machine | None) -> None:
-        """As :meth:`_marks`, of what readers are told."""
+        """As :meth:`_state_counts`, of what readers are told."""
         world = self._world
         for number in range(world.partitions):
-            key = progress_key(_prefix(view), number)
+            key = OnlineRows(_prefix(view)).progress(number)
             (row,) = world.online.rows.read([key]) if machine is None else machine.rows.rows([key])
             if row is not None:
-                mark, version = PartitionProgress.from_row(row), version_of(row)
+                progress, version = PartitionProgress.from_row(row), version_of(row)
                 told = self._era(view, version[1] >> OFFSET_BITS).told[view.log_hash]
-                _same(mark, told.mark(number, mark.next_offset), f"{view.name}, p{number}, online")
-                assert version == (mark.known, version[1] & ~_OFFSET | mark.next_offset)
+                _same(
+                    progress,
+                    told.progress(number, progress.next_offset),
+                    f"{view.name}, p{number}, online",
+                )
+                assert version == (progress.known, version[1] & ~_OFFSET | progress.next_offset)
 
     def _counts(self, log_hash: str) -> None:
         """The archive holds as many events as its notes say."""
         world = self._world
         table = world.offline.tables.get(TABLES[log_hash].name)
         if table is not None:
-            marks = [
+            archived = [
                 (era, n, PartitionProgress.from_bytes(table.notes[name].encode()))
                 for era in world.eras
                 for n in range(world.partitions)
                 if (name := origin_of(era.identity, n)) in table.notes
             ]
-            for era, number, mark in marks:
-                wanted = era.told[log_hash].mark(number, mark.next_offset)
-                _same(mark, wanted, f"the archive, p{number}")
+            for era, number, progress in archived:
+                wanted = era.told[log_hash].progress(number, progress.next_offset)
+                _same(progress, wanted, f"the archive, p{number}")
             rows = sum(len(run.facts) for run in table.at(None).runs)
-            assert rows == sum(mark.folded for _, _, mark in marks), "events archived"
+            assert rows == sum(progress.folded for _, _, progress in archived), "events archived"
 
     def _forward(self) -> None:
         """The version of a row that is online never steps back, unless the store lost rows."""
@@ -187,35 +194,33 @@ class Checks:
     def _ends(self) -> dict[int, int]:
         return {n: shelf.end for n, shelf in enumerate(self._world.log.shelves)}
 
-    def _decoded(self) -> list[tuple[Messages, Any]]:
-        """All messages of each partition at once, and what they hold."""
-        world, found = self._world, []
-        for number, held in enumerate(world.era.messages):
-            messages = Messages(
+    def _messages(self) -> list[Messages]:
+        """All messages of each partition at once."""
+        return [
+            Messages(
                 number,
-                np.array([m.offset for m in held], np.int64),
-                np.array([m.append_time for m in held], np.int64),
-                pa.array([m.payload for m in held], pa.large_binary()),
+                np.array([m.offset for m in messages], np.int64),
+                np.array([m.append_time for m in messages], np.int64),
+                pa.array([m.payload for m in messages], pa.large_binary()),
                 self._ends()[number],
             )
-            found.append((messages, world.setting.decode(messages.payloads)))
-        return found
+            for number, messages in enumerate(self._world.era.messages)
+        ]
 
     def _expected(
-        self, view: FeatureView, decoded: list[tuple[Messages, Any]]
+        self, view: FeatureView, every_message: list[Messages]
     ) -> dict[int, bytes] | None:
         """The rows of users as the log makes them in one go; None if history comes before it."""
         if self._world.era.number:
             return None
         fold = ViewFold(view, PROJECT, self._world.generation(view))
-        made: dict[int, bytes] = {}
-        for messages, rows in decoded:
-            out = Screening(view)(messages, rows, PartitionProgress())
-            accepted = fold.accept(out, {})
+        pipeline = EventPipeline([view], self._world.setting.decode)
+        rows: dict[int, bytes] = {}
+        for messages in every_message:
+            (accepted,) = pipeline(messages, [History()])
             keys = fold.keys(accepted, messages.partition)
-            found = fold.rows(accepted, [None] * len(keys))
-            made |= zip(map(_user, keys), found, strict=True)
-        return made
+            rows |= zip(map(_user, keys), fold.rows(accepted, [None] * len(keys)), strict=True)
+        return rows
 
     def _state(
         self, view: FeatureView, machine: Machine, expected: Mapping[int, bytes] | None
@@ -224,11 +229,11 @@ class Checks:
         world = self._world
         rows = self._rows(view, machine)
         self.values(view, rows)
-        marks = self._state_marks(view, machine)
+        offsets = self._state_progress(view, machine)
         by_user = {_user(key): row for key, row in rows.items()}
-        users = self._era(view).users(view.log_hash, marks)
+        users = self._era(view).users(view.log_hash, offsets)
         assert sorted(by_user) == sorted(users), f"{view.name}: foreign or missing on a machine"
-        ended = {n for n, end in self._ends().items() if marks[n] == end}
+        ended = {n for n, end in self._ends().items() if offsets[n] == end}
         held = {u: row for u, row in by_user.items() if partition_of(u, world.partitions) in ended}
         if expected is not None:
             said = {u: expected[u] for u in held}
@@ -238,20 +243,20 @@ class Checks:
     def unfinished(self, machine: Machine) -> list[int]:
         """Partitions that somebody was bringing forward on a machine when he ended."""
         world = self._world
-        marks = [keys.mark_key(_prefix(view)) for view in world.views]
+        wanted = [StateKeys(_prefix(view)).progress for view in world.views]
         source = world.setting.source.name
         return [
             number
             for number in range(world.partitions)
-            if b"" in machine.rows.space(keys.space_name(PROJECT, source, number)).read(marks)
+            if b"" in machine.rows.space(Tenant(PROJECT).stream_space(source, number)).read(wanted)
         ]
 
-    def _state_marks(self, view: FeatureView, machine: Machine) -> dict[int, int]:
+    def _state_progress(self, view: FeatureView, machine: Machine) -> dict[int, int]:
         world = self._world
         found = {}
         for number in range(world.partitions):
-            name = keys.space_name(PROJECT, world.setting.source.name, number)
-            (held,) = machine.rows.space(name).read([keys.mark_key(_prefix(view))])
+            name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
+            (held,) = machine.rows.space(name).read([StateKeys(_prefix(view)).progress])
             assert held, f"{view.name}: partition {number} was never begun"
             found[number] = PartitionProgress.from_bytes(held).next_offset
         return found
@@ -262,13 +267,13 @@ class Checks:
         where = world.machines[0].rows.rows if world.is_embedded else world.online.rows.read
         ends = self._ends()
         for number, row in enumerate(
-            where([progress_key(_prefix(view), n) for n in range(world.partitions)])
+            where([OnlineRows(_prefix(view)).progress(n) for n in range(world.partitions)])
         ):
             assert row is not None, f"{view.name}: readers know nothing of partition {number}"
             told = self._era(view).told[view.log_hash]
             _same(
                 PartitionProgress.from_row(row),
-                told.mark(number, ends[number]),
+                told.progress(number, ends[number]),
                 f"{view.name}, p{number}",
             )
 
@@ -293,34 +298,37 @@ class Checks:
         found = [row for run in table.at(None).runs for row in _tuples(run.facts, columns)]
         assert sorted(found, key=repr) == sorted(wanted, key=repr), "what is archived"
 
-    def _aside(self, log_hash: str) -> None:
+    def _quarantined(self, log_hash: str) -> None:
         """Each row that counts not is kept once, with where it came from and why."""
         world = self._world
         wanted = [
             (origin_of(era.identity, a.partition), a)
             for era in world.eras
-            for a in era.told[log_hash].aside
-            if a.offset < (era.set_aside.get(log_hash) or self._ends())[a.partition]
+            for a in era.told[log_hash].quarantined
+            if a.offset < (era.quarantined.get(log_hash) or self._ends())[a.partition]
         ]
         table = world.offline.tables[aside_name(log_hash)]
         columns = ["_origin", "_offset", "_place", "reason", "payload"]
         found = [row for run in table.at(None).runs for row in _tuples(run.facts, columns)]
         found.sort(key=lambda row: row[:3])
         wanted.sort(key=lambda pair: (pair[0], pair[1].offset, pair[1].place))
-        assert len(found) == len(wanted), "rows set aside"
-        for row, (origin, aside) in zip(found, wanted, strict=True):
-            assert row[:3] == (origin, aside.offset, aside.place)
-            _same_reason(aside, *row[3:])
+        assert len(found) == len(wanted), "quarantined rows"
+        for row, (origin, quarantined) in zip(found, wanted, strict=True):
+            assert row[:3] == (origin, quarantined.offset, quarantined.place)
+            _same_reason(quarantined, *row[3:])
 
 
-def _same(mark: PartitionProgress, wanted: PartitionProgress, what: str) -> None:
-    assert mark == wanted, f"{what}: {mark}, and the log says {wanted}"
-    assert mark.consumed == mark.folded + mark.late + mark.duplicate + mark.quarantined
+def _same(progress: PartitionProgress, wanted: PartitionProgress, what: str) -> None:
+    assert progress == wanted, f"{what}: {progress}, and the log says {wanted}"
+    assert (
+        progress.consumed
+        == progress.folded + progress.late + progress.duplicate + progress.quarantined
+    )
 
 
-def _same_reason(aside: Aside, reason: str, payload: bytes) -> None:
-    assert (reason if reason in _REASONS else UNREADABLE) == aside.reason
-    assert aside.payload in (None, payload)
+def _same_reason(quarantined: Quarantined, reason: str, payload: bytes) -> None:
+    assert (reason if reason in _REASONS else UNREADABLE) == quarantined.reason
+    assert quarantined.payload in (None, payload)
 
 
 def _named(rows: Mapping[int, bytes]) -> dict[int, tuple[int, int]]:
@@ -336,7 +344,7 @@ def _compiled(view: FeatureView) -> tuple[ViewPlan, RowLayout]:
 
 @cache
 def _prefix(view: FeatureView) -> bytes:
-    return view_prefix(PROJECT, view.definition_hash)
+    return Tenant(PROJECT).rows_of(view.definition_hash).prefix
 
 
 def _user(key: bytes) -> int:

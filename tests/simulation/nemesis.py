@@ -124,6 +124,8 @@ class Nemesis:
 
     def roll_back(self) -> None:
         """A replica that is behind takes over from a shard."""
+        if self._online.is_lasting:
+            return
         shard = self._random.randrange(self._online.shards)
         if self._random.random() < 0.7:  # a few rows, and whatever was written after them
             changes = self._online.changes_since(shard, self._random.randint(1, 4))
@@ -136,6 +138,8 @@ class Nemesis:
 
     def empty(self) -> None:
         """Somebody empties the online store."""
+        if self._online.is_lasting:
+            return
         lost = self._online.empty()
         self._say(f"the online store is emptied of the rows of {lost} entities")
         self._trace["stores emptied of rows"] += lost > 0

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from zlib import crc32
 
+from noskew.addresses import is_entity_key
 from noskew.errors import StoreUnavailableError
-from noskew.kernel.online_keys import is_entity_key
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from tests.simulation.calls import Calls
@@ -20,6 +20,8 @@ class OnlineServer:
         self.rows = MemoryStore()
         self.generation = 0
         self.is_down = False
+        #: Nothing that was acknowledged is ever lost: no shard rolls back, and nobody empties it.
+        self.is_lasting = False
         #: How often an entity's row may have been lost, or was removed.
         self.losses = 0
         #: What each key held before each change, the last change last.
@@ -99,6 +101,10 @@ class SimulatedOnline(OnlineStore):
 
     def __init__(self, server: OnlineServer, random: Random, calls: Calls, who: str) -> None:
         self._server, self._random, self._calls, self._who = server, random, calls, who
+
+    @property
+    def may_lose_writes(self) -> bool:
+        return not self._server.is_lasting
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._calls.around(self._who, "online.read", lambda: self._up().rows.read(keys))

@@ -41,7 +41,7 @@ class Operator:
         """Compare what can be compared, whoever streams meanwhile."""
         with Parts(self._world, machine, Undisturbed(), "operator") as parts:
             for view in self._world.views:
-                if parts.has_table(view) and parts.footings.of(view) is not None:
+                if parts.has_table(view) and parts.generations.of(view) is not None:
                     self._verify(parts, view)
 
     def _verify(self, parts: Parts, view: FeatureView) -> None:

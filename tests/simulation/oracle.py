@@ -33,7 +33,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class Quarantined:
     """A row that does not count and is kept. ``payload``: None if it is a part of a message."""
 
     partition: int
@@ -55,12 +55,12 @@ class Folded:
 
 
 @dataclass
-class _Progress:
+class _Partition:
     """How far one partition is."""
 
-    mark: PartitionProgress = field(default_factory=PartitionProgress)
+    progress: PartitionProgress = field(default_factory=PartitionProgress)
     offsets: list[int] = field(default_factory=list)
-    marks: list[PartitionProgress] = field(default_factory=list)
+    history: list[PartitionProgress] = field(default_factory=list)
 
 
 class Told:
@@ -73,29 +73,31 @@ class Told:
     def __init__(self, view: FeatureView, era: int, seen: Mapping[tuple[int, str], int]) -> None:
         self._view, self._era = view, era
         self._seen = dict(seen)
-        self._at: dict[int, _Progress] = defaultdict(_Progress)
+        self._at: dict[int, _Partition] = defaultdict(_Partition)
         self.folded: list[Folded] = []
-        self.aside: list[Aside] = []
+        self.quarantined: list[Quarantined] = []
         self._of_user: dict[int, list[Folded]] = defaultdict(list)
 
     def take(self, partition: int, message: Message) -> None:
         """The next message of a partition."""
         at = self._at[partition]
-        known = max(at.mark.known, message.append_time)
-        at.mark = replace(at.mark, next_offset=message.offset + 1, known=known)
+        known = max(at.progress.known, message.append_time)
+        at.progress = replace(at.progress, next_offset=message.offset + 1, known=known)
         if message.events is None:
             self._count(at, consumed=1, quarantined=1)
-            self.aside.append(Aside(partition, message.offset, 0, UNREADABLE, message.payload))
+            self.quarantined.append(
+                Quarantined(partition, message.offset, 0, UNREADABLE, message.payload)
+            )
         for place, event in enumerate(message.events or ()):
             self._row(partition, message, place, event)
         at.offsets.append(message.offset)
-        at.marks.append(at.mark)
+        at.history.append(at.progress)
 
-    def mark(self, partition: int, next_offset: int) -> PartitionProgress:
-        """What the mark must be when all messages before an offset, and no others, are read."""
+    def progress(self, partition: int, next_offset: int) -> PartitionProgress:
+        """What the progress must be when all messages before an offset, and no others, are read."""
         at = self._at[partition]
         count = bisect_left(at.offsets, next_offset)
-        made = at.marks[count - 1] if count else PartitionProgress()
+        made = at.history[count - 1] if count else PartitionProgress()
         return replace(made, next_offset=next_offset)
 
     def facts(self, user: int, before: int) -> list[Fact]:
@@ -112,17 +114,17 @@ class Told:
 
     def _row(self, partition: int, message: Message, place: int, event: Event) -> None:
         at, view = self._at[partition], self._view
-        known = at.mark.known
+        known = at.progress.known
         why = self._fault(event, known)
         alone = len(message.events or ()) == 1
         if why:
             self._count(at, consumed=1, quarantined=1)
             payload = message.payload if alone else None
-            self.aside.append(Aside(partition, message.offset, place, why, payload))
+            self.quarantined.append(Quarantined(partition, message.offset, place, why, payload))
             return
         assert event.at is not None and event.user is not None  # noqa: PT018
-        newest = max(at.mark.newest, event.at)
-        at.mark = replace(at.mark, newest=newest)
+        newest = max(at.progress.newest, event.at)
+        at.progress = replace(at.progress, newest=newest)
         is_late = event.at < newest - view.lateness
         barred = is_late and view.late != "fold"
         if self._is_duplicate(event, known, barred):
@@ -130,7 +132,7 @@ class Told:
         elif barred:
             self._count(at, consumed=1, late=1)
             if view.late == "table":
-                self.aside.append(Aside(partition, message.offset, place, "late", None))
+                self.quarantined.append(Quarantined(partition, message.offset, place, "late", None))
         else:
             self._count(at, consumed=1, folded=1, late_folded=int(is_late))
             self._fold(partition, message.offset, place, event, known)
@@ -164,5 +166,7 @@ class Told:
         self.folded.append(made)
         self._of_user[event.user].append(made)
 
-    def _count(self, at: _Progress, **by: int) -> None:
-        at.mark = replace(at.mark, **{name: getattr(at.mark, name) + n for name, n in by.items()})
+    def _count(self, at: _Partition, **by: int) -> None:
+        at.progress = replace(
+            at.progress, **{name: getattr(at.progress, name) + n for name, n in by.items()}
+        )

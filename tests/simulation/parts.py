@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from noskew.addresses import Tenant
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import table_name
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.resources import Closing
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.streaming.archive.archive import Archive
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.generation import StreamGenerations
-from noskew.streaming.fold.keys import space_name
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.view_fold import ViewFold
-from noskew.streaming.publish.publisher import Publishing, publishing
+from noskew.streaming.publish.publisher import Publishing
+from noskew.streaming.publish.publishers import publishing
 from noskew.streaming.status.verification import Verification, Verified
 from noskew.streaming.workers.bootstrap import Bootstrap
 from noskew.streaming.workers.fold_base import FoldBase
@@ -47,17 +49,17 @@ class Parts(Closing):
             else SimulatedOnline(world.online, random, calls, who)
         )
         self.seconds = world.seconds
-        registry: SqlRegistry = world.registry  # type: ignore[assignment]
-        self.footings = StreamGenerations(PROJECT, registry, world.clock)
+        registry: Registry = world.registry  # type: ignore[assignment]
+        self.generations = StreamGenerations(PROJECT, registry, world.clock)
         self._bootstrap = Bootstrap(
-            self._source, PROJECT, self.log, self.offline, self.online, self.state, self.footings
+            self._source, PROJECT, self.log, self.offline, self.online, self.state, self.generations
         )
 
     def ready(self, view: FeatureView) -> ViewFold:
         """The fold of a view, its rows made if they were not."""
         return self._bootstrap.ready(view, table_name(view))
 
-    def ground(self, folds: Sequence[ViewFold]) -> FoldBase:
+    def base(self, folds: Sequence[ViewFold]) -> FoldBase:
         """The rows that a process folds on."""
         return FoldBase(self._bootstrap, folds)
 
@@ -67,12 +69,13 @@ class Parts(Closing):
 
     def partition(self, folds: Sequence[ViewFold], number: int) -> PartitionFold:
         """A partition, taken over from whoever had it."""
-        space = self.state.space(space_name(PROJECT, self._source, number))
-        return PartitionFold(folds, number, decode=self._decode, state=self.state, space=space)
+        space = self.state.space(Tenant(PROJECT).stream_space(self._source, number))
+        pipeline = EventPipeline([fold.view for fold in folds], self._decode)
+        return PartitionFold(folds, number, pipeline=pipeline, state=self.state, space=space)
 
-    def publishing(self, ground: FoldBase) -> Publishing:
+    def publishing(self, base: FoldBase) -> Publishing:
         """What takes rows to the online store."""
-        return publishing(self.online, self.state, ground.footings())
+        return publishing(self.online, self.state, base.generations())
 
     def archive(self, view: FeatureView, partitions: Iterable[int]) -> Archive:
         """What takes events to the offline store."""

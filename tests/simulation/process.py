@@ -33,9 +33,9 @@ class Process:
         self.name, self.parts, self.views, self.trace = name, parts, views, trace
         self._archive_history()
         self.folds: list[ViewFold] = [parts.ready(view) for view in views]
-        self._ground = parts.ground(self.folds)
+        self._base = parts.base(self.folds)
         self._looked = parts.seconds()
-        self.publishing: Publishing = parts.publishing(self._ground)
+        self.publishing: Publishing = parts.publishing(self._base)
         self.partitions: dict[int, PartitionFold] = {}
         self._reader = parts.log.reader({})
         self._archives: dict[str, Archive] = {}
@@ -43,9 +43,9 @@ class Process:
     def take(self, numbers: Sequence[int]) -> None:
         """Work on partitions, whoever did before."""
         for number in numbers:
-            self._ground.prepare(number)
+            self._base.prepare(number)
         made = {n: self.parts.partition(self.folds, n) for n in numbers}
-        self._ground.check_held()
+        self._base.check_state()
         self.publishing.open(made.values())
         self.partitions |= made
         for number, partition in made.items():
@@ -100,16 +100,16 @@ class Process:
             and not any(archive.behind(ends) for archive in self._archives.values())
         )
 
-    def marks(self) -> Iterable[tuple[str, int, PartitionProgress]]:
+    def progress(self) -> Iterable[tuple[str, int, PartitionProgress]]:
         """How far each view is in each partition."""
         for number, partition in self.partitions.items():
-            for name, mark in partition.marks.items():
-                yield name, number, mark
+            for name, progress in partition.progress.items():
+                yield name, number, progress
 
     def _archive_history(self) -> None:
         """Before a view starts beside facts that are there: archive what the log holds by now."""
         for view in self.views:
-            if self.parts.footings.of(view) is None and self.parts.has_table(view):
+            if self.parts.generations.of(view) is None and self.parts.has_table(view):
                 ends = self._ends()
                 archive = self.parts.archive(view, list(ends))
                 while archive.behind(ends):
@@ -141,7 +141,7 @@ class Process:
     def _look(self) -> None:
         """Now and then: whether its rows are still those of the project."""
         if self.parts.seconds() - self._looked >= _LOOK_S:
-            self._ground.check_agreed()
+            self._base.check_registry()
             self._looked = self.parts.seconds()
 
     def _archive(

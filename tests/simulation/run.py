@@ -47,16 +47,23 @@ class Outcome:
 class Run:
     """Plays one seed. Raises AssertionError if something does not hold.
 
-    ``focus``: what goes wrong, and nothing else does; anything if it is empty.
+    ``focus``: what goes wrong, and nothing else does; anything if it is empty. ``is_lasting``: the
+    online store never loses what it acknowledged.
     """
 
     def __init__(
-        self, seed: int, directory: Path, told: Callable[[str], None], focus: Sequence[str]
+        self,
+        seed: int,
+        directory: Path,
+        told: Callable[[str], None],
+        focus: Sequence[str],
+        is_lasting: bool,
     ) -> None:
         self._random, self._tell, self._focus = Random(seed), told, focus
         self.trace: Counter[str] = Counter()
         self.told: list[str] = []
         self.world = World(Shape.drawn(self._random), self._random, directory)
+        self.world.online.is_lasting = is_lasting
         self._checks = Checks(self.world)
         count = self._random.choice([1, 1, 2, 2, 3])
         self._crew = Crew(self.world, count, self.trace, self._say)
@@ -125,12 +132,14 @@ def play(
     seed: int,
     *,
     focus: Sequence[str] = (),
+    is_lasting: bool = False,
     digest: bool = False,
     told: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """One run of a seed, in a directory of its own. The same seed gives the same outcome.
 
     ``focus``: the only kinds of misfortune (:data:`SOMETIMES`) that happen; any if empty.
+    ``is_lasting``: the online store never loses what it acknowledged.
     ``told`` is given each step as it is done. An AssertionError says how to repeat the run.
     """
     home = Path("/dev/shm")
@@ -138,7 +147,7 @@ def play(
         tempfile.mkdtemp(prefix="noskew-simulation-", dir=home if home.is_dir() else None)
     )
     try:
-        run = Run(seed, directory, told, focus)
+        run = Run(seed, directory, told, focus, is_lasting)
         with simulated(run.world):
             try:
                 run.play()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from noskew.errors import FencedError
-from noskew.stores.online._lmdb_environment import Environment, Transaction
+from noskew.stores.lmdb.environment import Environment, Transaction
 from noskew.stores.state.lmdb import StateStore
 from tests.simulation.calls import Calls
 

@@ -151,9 +151,9 @@ class Steps:
         """The log forgets messages that are archived."""
         world = self._world
         for number, shelf in enumerate(world.log.shelves):
-            marks = [world.archived(v.log_hash)[number].next_offset for v in world.views]
+            archived = [world.archived(v.log_hash)[number].next_offset for v in world.views]
             self._trace["messages no longer retained"] += shelf.cut(
-                self._random.randint(0, min(marks))
+                self._random.randint(0, min(archived))
             )
             self._say(f"p{number} begins at {shelf.begin}")
 

@@ -221,7 +221,7 @@ def test_two_processes_of_a_machine_that_bring_a_partition_forward_at_once(
         fold(two.process(0))
 
     slow = two.parts(0, At("offline.info", overtake))
-    slow.ground(first.folds).prepare(0)
+    slow.base(first.folds).prepare(0)
     finish(two.process(0))
     two.checks.settled({"m0": two.world.machines[0]})
 

@@ -9,17 +9,19 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
+from noskew.addresses import OnlineRows
 from noskew.clock import MIN_TIME
-from noskew.kernel.online_keys import frontier_keys
+from noskew.kernel.rows.codec import VERSION_BYTES
 from noskew.stores.log.base import Messages
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.screening import Screened, Screening
 from noskew.streaming.publish import publisher
-from noskew.streaming.publish.publisher import Remote
+from noskew.streaming.publish.lasting import Lasting
+from noskew.streaming.publish.publisher import Remote, View
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import OnlineServer, SimulatedOnline
@@ -28,7 +30,7 @@ from tests.simulation.run import play
 #: Seeds within which each fault must be found: the rarest one shows in one run of sixty.
 _SEEDS = 400
 _write, _append, _commit_at = OnlineServer.write, SimulatedOffline.append, Space._commit
-_commit, _sort = Space.commit, Screening.__call__
+_commit, _screen = Space.commit, Screening.__call__
 
 
 def write_any_version(store: OnlineServer, keys: Sequence[bytes], rows: Sequence[bytes]) -> int:
@@ -60,20 +62,20 @@ def append_unexpected(store: SimulatedOffline, *given: Any, expected: Any, **oth
 
 
 def known_steps_back(
-    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
-    return _sort(sorting, messages, decoded, replace(mark, known=MIN_TIME))
+    return _screen(screening, messages, decoded, replace(progress, known=MIN_TIME))
 
 
 def read_again_is_new(
-    sorting: Screening, messages: Messages, decoded: Decoded, mark: PartitionProgress
+    screening: Screening, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
 ) -> Screened:
-    return _sort(sorting, messages, decoded, replace(mark, next_offset=0))
+    return _screen(screening, messages, decoded, replace(progress, next_offset=0))
 
 
-def one_frontier(prefix: bytes, partition: int, turn: int) -> list[bytes]:
+def one_frontier(rows: OnlineRows, partition: int, turn: int) -> list[bytes]:
     del turn
-    return frontier_keys(prefix, partition)
+    return _frontier(rows, partition)
 
 
 def forget_what_fails(remote: Remote, view: Any) -> None:
@@ -84,9 +86,9 @@ def forget_what_fails(remote: Remote, view: Any) -> None:
     remote._put(progress)
 
 
-def forget_at_once(identities: Identities, mark: PartitionProgress) -> int:
+def forget_at_once(identities: Identities, progress: PartitionProgress) -> int:
     del identities
-    return mark.known
+    return progress.known
 
 
 def nothing(*given: Any) -> None:
@@ -108,7 +110,7 @@ def make_without_claim(bootstrap: Bootstrap, number: int, info: Any) -> Any:
         return _claimed(bootstrap, number, info)
 
 
-_claimed = Bootstrap._claimed
+_claimed, _frontier = Bootstrap._claimed, OnlineRows.frontier
 
 
 class Mutation(NamedTuple):
@@ -124,7 +126,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "a store takes rows of any version": Mutation(
         OnlineServer, "write", write_any_version, ["meanwhile"]
     ),
-    "rows and marks are committed apart": Mutation(Space, "commit", commit_rows_apart, ["full"]),
+    "rows and progress are committed apart": Mutation(Space, "commit", commit_rows_apart, ["full"]),
     "who was overtaken commits on": Mutation(Space, "_commit", commit_of_any_epoch, ["take"]),
     "the archive expects nothing": Mutation(
         SimulatedOffline, "append", append_unexpected, ["meanwhile"]
@@ -144,7 +146,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Remote, "_write", forget_what_fails, ["outage"]
     ),
     "there is one frontier only": Mutation(
-        publisher, "frontier_keys", one_frontier, ["empty at a call"]
+        OnlineRows, "frontier", one_frontier, ["empty at a call"]
     ),
     "rows are made without a claim": Mutation(
         Bootstrap, "_claimed", make_without_claim, ["rebuild", "meanwhile"]
@@ -153,9 +155,33 @@ MUTATIONS: Mapping[str, Mutation] = {
         publisher, "replace_lost", nothing, ["replace the log"]
     ),
     "a stream runs through a rebuild": Mutation(
-        Bootstrap, "check_agreed", nothing, ["rebuild", "take"]
+        Bootstrap, "check_registry", nothing, ["rebuild", "take"]
     ),
 }
+
+
+def nothing_is_lacking(publishing: Lasting) -> None:
+    Remote._begin(publishing)
+    publishing._joined.clear()
+
+
+def published_of_any_generation(publishing: Lasting, view: View, number: int) -> bytes:
+    (row,) = publishing._online.read([OnlineRows(view.prefix).progress(number)])
+    return b"" if row is None else row[:VERSION_BYTES]
+
+
+#: Where the store loses nothing.
+LASTING: Mapping[str, tuple[str, Any]] = {
+    "what was never published is not looked for": ("_begin", nothing_is_lacking),
+    "what is published of rows before counts": ("_published", published_of_any_generation),
+}
+
+
+@pytest.mark.parametrize("fault", list(LASTING))
+def test_a_seed_finds_where_the_store_loses_nothing(fault: str) -> None:
+    name, broken = LASTING[fault]
+    with patch.object(Lasting, name, broken), pytest.raises(AssertionError):
+        play_all((), is_lasting=True)
 
 
 @pytest.mark.parametrize("fault", list(MUTATIONS))
@@ -165,7 +191,7 @@ def test_a_seed_finds(fault: str) -> None:
         play_all(focus)
 
 
-def play_all(focus: Sequence[str]) -> None:
+def play_all(focus: Sequence[str], *, is_lasting: bool = False) -> None:
     """Runs in which that goes wrong which uncovers the fault soonest."""
     for seed in range(_SEEDS):
-        play(seed, focus=focus)
+        play(seed, focus=focus, is_lasting=is_lasting)

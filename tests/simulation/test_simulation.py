@@ -66,6 +66,21 @@ def test_every_row_is_the_fold_of_its_log_whatever_happens(chunk: int) -> None:
         assert not [what for what in (*_TRACES, *_WORK) if not found[what]]
 
 
+@pytest.mark.chaos
+def test_every_row_is_the_fold_of_its_log_where_the_store_loses_nothing() -> None:
+    """Published without frontier keys."""
+    found: Counter[str] = Counter()
+    seeds = range(SEEDS // _CHUNKS)
+    for seed in seeds:
+        found.update(play(seed, is_lasting=True).trace)
+    assert not found["roll-backs"] + found["stores emptied of rows"]
+    compared = found["rows verified"] + found["rows verified meanwhile"]
+    chaos.note("seeded simulation, a store that loses nothing", faults=found["faults"],
+               traces=sum(found[t] for t in _TRACES), compared=compared)  # fmt: skip
+    if len(seeds) >= _ENOUGH:
+        assert not [what for what in _WORK if not found[what]]
+
+
 def test_a_seed_repeats_a_run_exactly() -> None:
     """Here, after other runs, and in another process, whatever the order of its sets is."""
     seeds = ["11", "4", "17"]

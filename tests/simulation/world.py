@@ -9,14 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from msgspec import convert
-
+from noskew.addresses import origin_of
 from noskew.clock import FixedClock
 from noskew.definitions.view import FeatureView
-from noskew.registry.state import Record
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import STREAM
+from noskew.registry.records.record import AnyKind, AnyRecord
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.testing.reference import Fact
 from tests.simulation.calls import Undisturbed
@@ -81,7 +81,7 @@ class Era:
     history: dict[str, list[Folded]]
     #: How far each table of events, and of rows that are none, was when the log went.
     archived: dict[str, dict[int, int]] = field(default_factory=dict)
-    set_aside: dict[str, dict[int, int]] = field(default_factory=dict)
+    quarantined: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def facts(self, log_hash: str, user: int, before: int) -> list[Fact]:
         """What a user's row stands on: history, and the messages of the log before an offset."""
@@ -98,22 +98,22 @@ class Registry:
     """The calls by which processes agree on something."""
 
     def __init__(self) -> None:
-        self._records: dict[tuple[str, str], Record] = {}
-        self.past: list[Record] = []
+        self._records: dict[tuple[str, str], AnyRecord] = {}
+        self.past: list[AnyRecord] = []
 
-    def record(self, project: str, kind: str, key: str) -> Record | None:
+    def record(self, project: str, kind: AnyKind, key: str) -> AnyRecord | None:
         del project
-        return self._records.get((kind, key))
+        return self._records.get((kind.name, key))
 
-    def records(self, project: str, kind: str) -> list[Record]:
+    def records(self, project: str, kind: AnyKind) -> list[AnyRecord]:
         del project
-        return [record for (of, _), record in self._records.items() if of == kind]
+        return [record for (of, _), record in self._records.items() if of == kind.name]
 
-    def swap_record(self, project: str, record: Record, *, expected: Any | None) -> bool:
-        held = self.record(project, record.kind, record.key)
-        if (None if held is None else held.data) != expected:
+    def swap_record(self, project: str, record: AnyRecord, *, expected: Any | None) -> bool:
+        present = self.record(project, record.kind, record.key)
+        if (None if present is None else present.value) != expected:
             return False
-        self._records[record.kind, record.key] = record
+        self._records[record.kind.name, record.key] = record
         self.past.append(record)
         return True
 
@@ -200,9 +200,9 @@ class World:
         """The log is gone, with what was not archived of it. Another one takes its place."""
         for log_hash in self.era.told:
             self.era.archived[log_hash] = {
-                n: mark.next_offset for n, mark in enumerate(self.archived(log_hash))
+                n: progress.next_offset for n, progress in enumerate(self.archived(log_hash))
             }
-            self.era.set_aside[log_hash] = self.set_aside(log_hash)
+            self.era.quarantined[log_hash] = self.quarantined(log_hash)
         self.log = self._new_log()
 
     def archived(self, log_hash: str) -> list[PartitionProgress]:
@@ -213,23 +213,24 @@ class World:
             for note in found
         ]
 
-    def set_aside(self, log_hash: str) -> dict[int, int]:
+    def quarantined(self, log_hash: str) -> dict[int, int]:
         """As :meth:`archived`, of the rows that are no events: they come first."""
         found = self._notes(aside_name(log_hash))
         both = zip(found, self.archived(log_hash), strict=True)
-        return {n: max(int(note or 0), mark.next_offset) for n, (note, mark) in enumerate(both)}
+        return {
+            n: max(int(note or 0), progress.next_offset) for n, (note, progress) in enumerate(both)
+        }
 
-    def footing(self, view: FeatureView, generation: int) -> StreamGeneration:
-        """What rows of a view and a generation stand on."""
-        name = f"{view.name}:{view.definition_hash}"
-        held = [convert(r.data, StreamGeneration) for r in self.registry.past if r.key == name]
-        return next(f for f in held if f.generation == generation)
+    def stream_generation(self, view: FeatureView, generation: int) -> StreamGeneration:
+        """The generation of a number of a view's rows."""
+        name = DefinitionKey.of(view)
+        agreed: list[StreamGeneration] = [r.value for r in self.registry.past if r.key == name]
+        return next(g for g in agreed if g.number == generation)
 
     def generation(self, view: FeatureView) -> int:
         """How often a view's rows were made anew; −1 before it was first streamed."""
-        name = f"{view.name}:{view.definition_hash}"
-        held = self.registry.record(PROJECT, "stream", name)
-        return -1 if held is None else convert(held.data, StreamGeneration).generation
+        record = self.registry.record(PROJECT, STREAM, DefinitionKey.of(view))
+        return -1 if record is None else int(record.value.number)
 
     def close(self) -> None:
         """Close the files."""

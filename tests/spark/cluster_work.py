@@ -64,7 +64,7 @@ def main(master: str, redis: str) -> None:
         made = there.get_historical_features(rows, "model", runner="spark").to_arrow()
         assert differences(made, expected) == {}, "a training set"
 
-        spark = there._runners.spark("spark")
+        spark = there._runners.spark()
         assert spark is not None
         session = spark.runner.session
         seen = session.range(0, 64, 1, 64).rdd.map(_executor).collect()

@@ -241,10 +241,10 @@ def test_configuration_chooses_the_runner(tmp_path: Path, spark_session: SparkSe
     )
     with ns.FeatureStore(tmp_path) as store:
         assert store.config.spark.conf == {"spark.executor.memory": "1g", "spark.a.b": "true"}
-        spark = store._runners.spark(None)
+        spark = store._runners.project(None)
         assert spark is not None
         assert spark.runner.session is spark_session
-        assert store._runners.spark("in_process") is None
+        assert store._runners.project("in_process") is None
     # A session that was there is left running.
     assert spark_session.range(3).count() == 3
     assert json.loads(spark.context([shop.MODEL])["config"])["runner"] == "spark"

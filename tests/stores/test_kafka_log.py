@@ -22,9 +22,9 @@ from noskew.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from noskew.stores.log._kafka_topic import identity_of
 from noskew.stores.log.base import LogReader, Messages
 from noskew.stores.log.kafka import KafkaLog
+from noskew.stores.log.kafka.topic import identity_of
 from noskew.testing.event_log import (
     EventLogTests,
     assert_lost,

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from noskew.stores.online import _key_order
-from noskew.stores.online._key_order import KeyOrder
+from noskew.stores.online.lmdb import key_order
+from noskew.stores.online.lmdb.key_order import KeyOrder
 from noskew.testing.online_store import batch_of, row
 
 Item = tuple[bytes, bytes]
@@ -16,9 +16,9 @@ Item = tuple[bytes, bytes]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs, blocks and chunks of a few rows, so that small loads have many of them."""
-    monkeypatch.setattr(_key_order, "_LEAST_RUN_BYTES", 1_000)
-    monkeypatch.setattr(_key_order, "_BLOCK_BYTES", 200)
-    monkeypatch.setattr(_key_order, "_BLOCKS_PER_CHUNK", 4)
+    monkeypatch.setattr(key_order, "_LEAST_RUN_BYTES", 1_000)
+    monkeypatch.setattr(key_order, "_BLOCK_BYTES", 200)
+    monkeypatch.setattr(key_order, "_BLOCKS_PER_CHUNK", 4)
 
 
 def some(random: Random, n: int) -> list[Item]:

@@ -25,9 +25,11 @@ from noskew.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from noskew.stores.log import _frames, _partition, _segments
-from noskew.stores.log._head import Head
 from noskew.stores.log.local import LocalLog
+from noskew.stores.log.local import frames as frame_codec
+from noskew.stores.log.local import partition as partition_module
+from noskew.stores.log.local import segments as segment_files
+from noskew.stores.log.local.head import Head
 from noskew.testing.event_log import (
     PARTITIONS,
     EventLogTests,
@@ -53,11 +55,11 @@ class TestLocalLog(EventLogTests):
 
     def remove_before(self, log, partition, offset):
         directory = log.path / str(partition)
-        found = _segments.bases(directory)
+        found = segment_files.bases(directory)
         begin = max(b for b in found if b <= offset)
         for base in found:
             if base < begin:
-                _segments.path_of(directory, base).unlink()
+                segment_files.path_of(directory, base).unlink()
 
     def remake(self, log):
         shutil.rmtree(log.path)
@@ -69,7 +71,7 @@ class TestLocalLogNotDurable(TestLocalLog):
 
 
 def segments(directory: Path) -> list[Path]:
-    return [_segments.path_of(directory / "0", b) for b in _segments.bases(directory / "0")]
+    return [segment_files.path_of(directory / "0", b) for b in segment_files.bases(directory / "0")]
 
 
 def payloads(log: LocalLog) -> list[bytes | None]:
@@ -88,7 +90,7 @@ class TestKilledWriter:
     def test_a_torn_frame_is_cut_off(self, tmp_path, kept, is_open):
         log = LocalLog(tmp_path)
         log.append(0, [b"a"])
-        frame = _frames.encode(1, 5, [b"torn" * 10])
+        frame = frame_codec.encode(1, 5, [b"torn" * 10])
         with segments(tmp_path)[0].open("ab") as file:
             file.write(frame[:kept])
         if not is_open:
@@ -105,7 +107,7 @@ class TestKilledWriter:
         with LocalLog(tmp_path, durable=durable) as log:
             log.append(0, [b"a"])
             with segments(tmp_path)[0].open("ab") as file:
-                file.write(_frames.encode(1, 5, [b"x", b"y"]))
+                file.write(frame_codec.encode(1, 5, [b"x", b"y"]))
             assert payloads(log) == [b"a"]
             assert log.append(0, [b"b"]) == 3
             assert payloads(log) == [b"a", b"x", b"y", b"b"]
@@ -113,7 +115,7 @@ class TestKilledWriter:
     def test_a_segment_that_was_begun_is_gone_on_with(self, tmp_path):
         with LocalLog(tmp_path) as log:
             log.append(0, [b"a"])
-            _segments.path_of(tmp_path / "0", 1).touch()
+            segment_files.path_of(tmp_path / "0", 1).touch()
             assert payloads(log) == [b"a"]
             assert log.append(0, [b"b"]) == 1
             assert [p.stat().st_size > 0 for p in segments(tmp_path)] == [True, True]
@@ -130,7 +132,7 @@ class TestKilledWriter:
             log.append(0, [b"a"])
             with log.reader({0: 1}) as reader:
                 with segments(tmp_path)[0].open("ab") as file:
-                    file.write(_frames.encode(1, 5, [bytes(1_000)])[:500])
+                    file.write(frame_codec.encode(1, 5, [bytes(1_000)])[:500])
                 assert reader.poll(0) == []
                 log.append(0, [b"b"])
                 assert payloads_of(wait_for_messages(reader)) == [b"b"]
@@ -193,7 +195,7 @@ class TestDamage:
     def test_a_segment_cut_between_frames_is_noticed(self, directory, last):
         path = segments(directory)[-1 if last else 1]
         view = memoryview(path.read_bytes())
-        header = _frames.read_header(view)
+        header = frame_codec.read_header(view)
         os.truncate(path, header.size)
         with LocalLog(directory) as log, pytest.raises(CorruptDataError):
             read_all(log, 0)
@@ -523,7 +525,7 @@ class TestNewBoot:
 
         def reboot() -> None:
             name = f"boot {next(boots)}"
-            monkeypatch.setattr(_partition, "boot_id", lambda: name)
+            monkeypatch.setattr(partition_module, "boot_id", lambda: name)
 
         reboot()
         return reboot
@@ -746,7 +748,7 @@ class TestOpening:
         assert open_files() == before
 
     def test_an_append_beyond_the_largest_is_refused(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(_frames, "MAX_BODY_BYTES", 1_000)
+        monkeypatch.setattr(frame_codec, "MAX_BODY_BYTES", 1_000)
         with LocalLog(tmp_path) as log:
             with pytest.raises(LimitError, match="split it"):
                 log.append(0, [bytes(600)] * 2)

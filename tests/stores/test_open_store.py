@@ -19,32 +19,39 @@ def run(code: str) -> str:
 @pytest.mark.parametrize(
     ("module", "foreign"),
     [
-        ("noskew.stores.online", {"lmdb", "hiredis", "redis"}),
-        ("noskew.stores.online.memory", {"lmdb", "hiredis", "redis"}),
-        ("noskew.stores.online.lmdb", {"hiredis", "redis"}),
-        ("noskew.stores.online.redis", {"lmdb"}),
+        ("noskew.stores.online", {"lmdb", "hiredis", "redis", "boto3"}),
+        ("noskew.stores.online.memory", {"lmdb", "hiredis", "redis", "boto3"}),
+        ("noskew.stores.online.lmdb", {"hiredis", "redis", "boto3"}),
+        ("noskew.stores.online.redis", {"lmdb", "boto3"}),
+        ("noskew.stores.online.dynamodb", {"lmdb", "hiredis", "redis"}),
     ],
 )
 def test_a_backend_imports_no_other(module, foreign):
     loaded = run(f"import sys, {module}; print(*sys.modules)").split()
     assert foreign.isdisjoint(loaded)
-    others = {f"noskew.stores.online.{name}" for name in ("memory", "lmdb", "redis")} - {module}
+    others = {
+        f"noskew.stores.online.{name}" for name in ("memory", "lmdb", "redis", "dynamodb")
+    } - {module}
     assert others.isdisjoint(loaded)
 
 
-def test_a_missing_library_names_its_extra():
-    code = """
+@pytest.mark.parametrize(
+    ("library", "extra", "url"),
+    [("hiredis", "redis", "redis://localhost"), ("boto3", "dynamodb", "dynamodb://table")],
+)
+def test_a_missing_library_names_its_extra(library, extra, url):
+    code = f"""
 import sys
-sys.modules["hiredis"] = None
+sys.modules[{library!r}] = None
 from noskew.errors import MissingExtraError
 from noskew.stores.online import open_store
 open_store("memory://").close()
 try:
-    open_store("redis://localhost")
+    open_store({url!r})
 except MissingExtraError as error:
     print(error)
 """
-    assert "pip install 'noskew[redis]'" in run(code)
+    assert f"pip install 'noskew[{extra}]'" in run(code)
 
 
 def test_memory():
@@ -57,7 +64,7 @@ def test_memory():
     [
         ("", "lmdb:///"),
         ("/var/lib/online", "scheme ''"),
-        ("mongodb://host", "valid names: lmdb, memory"),
+        ("mongodb://host", "valid names: dynamodb, lmdb, memory"),
         ("reddis://host", "Did you mean 'redis'"),
         ("memory://name", "'memory://'"),
         ("memory://?x=1", "option 'x'"),

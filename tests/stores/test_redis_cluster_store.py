@@ -13,11 +13,12 @@ import redis
 from hiredis import ReplyError
 
 from noskew.errors import CorruptDataError, StoreConfigError, StoreUnavailableError
-from noskew.stores.online import _redis_silence, open_store
-from noskew.stores.online._redis_layout import Layout, Survey
-from noskew.stores.online._redis_routing import NOBODY, SLOTS, Job, key_slot
-from noskew.stores.online._redis_silence import Silence
+from noskew.stores.online import open_store
 from noskew.stores.online.redis import RedisStore
+from noskew.stores.online.redis import silence as silence_module
+from noskew.stores.online.redis.layout import Layout, Survey
+from noskew.stores.online.redis.routing import NOBODY, SLOTS, Job, key_slot
+from noskew.stores.online.redis.silence import Silence
 from noskew.testing.online_store import OnlineStoreTests, row
 from tests import servers
 
@@ -178,13 +179,13 @@ class TestRouting:
         move.finish()
         assert store.read(KEYS) == [row(1, key) for key in KEYS]
         # Learnt once: the next request goes to the right node at once.
-        assert store._server._owners[move.slot][1] == move.target.port
+        assert store._server._cluster.owners[move.slot][1] == move.target.port
         back = Move(cluster, move.slot)
         back.open()
         back.carry(moved)
         back.finish()
         assert asyncio.run(store.read_async(KEYS)) == [row(1, key) for key in KEYS]
-        assert store._server._owners[move.slot][1] == back.target.port
+        assert store._server._cluster.owners[move.slot][1] == back.target.port
         assert store.write(KEYS, [row(2, key) for key in KEYS]) == len(KEYS)
 
     def test_a_scan_during_a_move_gives_every_row_once(self, store, cluster):
@@ -365,7 +366,7 @@ class TestLayout:
 
     def test_who_is_silent_is_not_asked_for_a_while_and_then_last(self, monkeypatch):
         clock = [0.0]
-        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(silence_module, "monotonic", lambda: clock[0])
         silence = Silence(2)
         silence.begin(self.A)
         for now, asked in [(1.0, [self.B, self.C]), (2.0, [self.B, self.C, self.A])]:
@@ -385,7 +386,7 @@ class TestSilence:
 
     def test_one_request_tries_a_silent_node_while_others_fail(self, monkeypatch):
         clock = [0.0]
-        monkeypatch.setattr(_redis_silence, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(silence_module, "monotonic", lambda: clock[0])
         silence = Silence(2)
         assert silence.admit([self.A, self.B]) is None
         silence.begin(self.A)
@@ -460,7 +461,7 @@ class TestSilentNode:
 
     def test_others_are_read_and_written_meanwhile(self, cluster, frozen):
         with RedisStore(cluster.url, timeout_s=self.TIMEOUT_S) as store, asyncio.Runner() as loop:
-            keys = [k for k in KEYS if store._server._owners[key_slot(k)][1] != frozen.port]
+            keys = [k for k in KEYS if store._server._cluster.owners[key_slot(k)][1] != frozen.port]
             freeze(frozen)
             with pytest.raises(StoreUnavailableError):
                 store.read(KEYS)
@@ -480,7 +481,7 @@ class TestSilentNode:
 class TestOutage:
     def test_a_slot_that_is_served_again_is_read_again(self, store, cluster):
         slot = key_slot(KEYS[7])
-        owner = next(n for n in cluster.nodes if n.port == store._server._owners[slot][1])
+        owner = next(n for n in cluster.nodes if n.port == store._server._cluster.owners[slot][1])
         for node in cluster.nodes:
             with node.client() as client:
                 client.execute_command("CLUSTER DELSLOTS", slot)
@@ -530,10 +531,10 @@ class TestOpening:
     def test_any_node_will_do(self, redis_cluster, client):
         for node in redis_cluster.nodes:
             with RedisStore(node.url, cluster=True) as store:
-                assert set(store._server._owners) == {
+                assert set(store._server._cluster.owners) == {
                     ("127.0.0.1", n.port) for n in redis_cluster.nodes
                 }
-                assert len(store._server._owners) == SLOTS
+                assert len(store._server._cluster.owners) == SLOTS
 
     def test_every_node_must_not_evict(self, redis_cluster):
         with redis_cluster.nodes[2].client() as client:

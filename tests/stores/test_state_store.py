@@ -51,10 +51,10 @@ def test_spaces_and_rows_are_apart_and_change_together(tmp_path: Path) -> None:
 
 def test_rows_of_an_embedded_store_are_its_rows_and_nothing_else_is(tmp_path: Path) -> None:
     with LmdbStore(tmp_path) as online:
-        assert online.directory is not None
+        assert online.embedded_at is not None
         keys = [b"\0", b"\0noskew\x01", b"a", b"b"]
         online.write(keys, [VERSION + b"1"] * len(keys))
-        with StateStore(online.directory) as store:
+        with StateStore(online.embedded_at) as store:
             space = store.space(b"one")
             epoch = space.claim()
             rows = [(b"a", VERSION + b"2"), (b"c", VERSION + b"2")]

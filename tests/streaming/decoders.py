@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from noskew.streaming.decoding.base import Decoded, Decoder
+from noskew.streaming.decoding.base import DecodedMessages, Decoder
 
 
 def payloads(*texts: bytes | None) -> pa.LargeBinaryArray:
     return pa.array(texts, pa.large_binary())
 
 
-def check_by_itself(decode: Decoder, texts: Sequence[bytes | None]) -> Decoded:
+def check_by_itself(decode: Decoder, texts: Sequence[bytes | None]) -> DecodedMessages:
     """What a message gives, rows or a reason, does not depend on those around it."""
     whole = decode(payloads(*texts))
     assert whole.rows.column_names == decode(payloads()).rows.column_names

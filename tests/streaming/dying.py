@@ -12,12 +12,14 @@ from typing import Any
 import noskew as ns
 from noskew.clock import FixedClock
 from noskew.config import Config, OnlineConfig
-from noskew.registry.store import SqlRegistry
+from noskew.registry.sql.registry import SqlRegistry
 from noskew.stores.offline import append as appending
 from noskew.stores.offline.iceberg import IcebergStore
+from noskew.stores.online.dynamodb import DynamoDbStore
 from noskew.stores.online.redis import RedisStore
 from noskew.stores.state.lmdb import Space
 from noskew.streaming.archive.archive import Archive
+from noskew.streaming.publish.lasting import Lasting
 from noskew.streaming.publish.publisher import Remote
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests.streaming import shop
@@ -28,11 +30,11 @@ EVERYWHERE: Mapping[str, tuple[Any, str, str]] = {
     "a state was committed": (Space, "commit", "after"),
     "rows of a start were put": (Bootstrap, "_put_rows", "after"),
     "a partition of a start was put": (Bootstrap, "_put_partition", "after"),
-    "claims were swapped": (SqlRegistry, "swap_record", "after"),
+    "the assignment was swapped": (SqlRegistry, "swap_record", "after"),
     "events are about to be archived": (IcebergStore, "append", "before"),
     "files of an archive are written": (appending, "commit", "before"),
     "events were archived": (IcebergStore, "append", "after"),
-    "what is no event was archived": (Archive, "_append_aside", "after"),
+    "what is no event was archived": (Archive, "_append_quarantined", "after"),
 }
 REMOTE: Mapping[str, tuple[Any, str, str]] = {
     "rows are about to be published": (RedisStore, "write", "before"),
@@ -41,7 +43,13 @@ REMOTE: Mapping[str, tuple[Any, str, str]] = {
     "the frontier was told": (Remote, "_tell_frontier", "after"),
     "lost rows were found": (Remote, "_publish_again", "after"),
 }
-STEPS = {**EVERYWHERE, **REMOTE}
+LASTING: Mapping[str, tuple[Any, str, str]] = {
+    "rows are about to be put into a table": (DynamoDbStore, "write", "before"),
+    "rows are about to be put one by one": (DynamoDbStore, "_change", "before"),
+    "rows were put into a table": (DynamoDbStore, "write", "after"),
+    "what waited of a view was put into a table": (Lasting, "_write", "after"),
+}
+STEPS = {**EVERYWHERE, **REMOTE, **LASTING}
 
 
 def open_shop(root: Path, url: str | None) -> ns.FeatureStore:

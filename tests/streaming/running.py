@@ -10,15 +10,15 @@ from noskew.streaming.workers.processor import Processor, StreamWatcher
 class Running:
     """A processor in a thread of its own."""
 
-    def __init__(self, processor: Processor, told: StreamWatcher | None = None) -> None:
-        self.processor, self._told = processor, told
+    def __init__(self, processor: Processor, watcher: StreamWatcher | None = None) -> None:
+        self.processor, self._watcher = processor, watcher
         self._stop = Event()
         self._error: Exception | None = None
         self._thread = Thread(target=self._run)
 
     def _run(self) -> None:
         try:
-            self.processor.run(self._stop, told=self._told)
+            self.processor.run(self._stop, watcher=self._watcher)
         except Exception as error:  # noqa: BLE001 - told where the thread is joined
             self._error = error
 

@@ -101,10 +101,10 @@ def work(store: ns.FeatureStore, ready: Path, report: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     project = store.applied.project
     source, views = project.source("orders"), project.views.values()
-    with store.streams.claims(source) as claims:
-        claims.lease_s = LEASE_S
-        with store.streams.processor(source, views, assignment=claims) as processor:
-            processor.run(stop, told=lambda found: ready.write_text(str(len(found))))
+    with store.streams.assignment(source) as assignment:
+        assignment.lease_s = LEASE_S
+        with store.streams.processor(source, views, assignment=assignment) as processor:
+            processor.run(stop, watcher=lambda positions: ready.write_text(str(len(positions))))
             report.write_text(str(processor.refused))
 
 

@@ -17,7 +17,7 @@ import noskew as ns
 from noskew.errors import ConfigError, NoskewError, StoreUnavailableError
 from noskew.streaming.decoding.base import Decoder
 from noskew.streaming.decoding.factory import decoder
-from noskew.streaming.decoding.framed import Header, avro_header, protobuf_header
+from noskew.streaming.decoding.framed import SchemaHeader, avro_header, protobuf_header
 from noskew.streaming.decoding.schemas import SchemaRegistry
 from tests.streaming.decoders import check_by_itself, damaged, payloads
 from tests.streaming.registry_server import RegistryServer, registry_server
@@ -58,15 +58,15 @@ def orders(*fields: str) -> bytes:
 @pytest.mark.parametrize(
     ("text", "header"),
     [
-        (b"\0\0\0\0\1\0", Header(1, (0,), 6)),
-        (b"\0\x7f\xff\xff\xff\2\6abc", Header((1 << 31) - 1, (3,), 7)),
-        (b"\0\0\0\1\0\4\2\0", Header(256, (1, 0), 8)),
-        (b"\0\0\0\0\1\2\x80\2", Header(1, (128,), 8)),
+        (b"\0\0\0\0\1\0", SchemaHeader(1, (0,), 6)),
+        (b"\0\x7f\xff\xff\xff\2\6abc", SchemaHeader((1 << 31) - 1, (3,), 7)),
+        (b"\0\0\0\1\0\4\2\0", SchemaHeader(256, (1, 0), 8)),
+        (b"\0\0\0\0\1\2\x80\2", SchemaHeader(1, (128,), 8)),
     ],
 )
-def test_a_header_is_read(text: bytes, header: Header) -> None:
+def test_a_header_is_read(text: bytes, header: SchemaHeader) -> None:
     assert protobuf_header(text) == header
-    assert avro_header(text) == Header(header.id, (), 5)
+    assert avro_header(text) == SchemaHeader(header.id, (), 5)
 
 
 @pytest.mark.parametrize(

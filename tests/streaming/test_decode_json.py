@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.decoding.json import MOST_LEVELS, JsonDecoder
 from noskew.types import Schema
 from tests.streaming.decoders import check_by_itself, damaged, payloads
@@ -40,7 +40,7 @@ GOOD = b'{"user": 1, "at": "2013-01-01T00:00:00Z"}'
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
 
 
-def json_rows(schema: Schema, *texts: bytes | None) -> Decoded:
+def json_rows(schema: Schema, *texts: bytes | None) -> DecodedMessages:
     return JsonDecoder(schema, "source 's'")(payloads(*texts))
 
 
@@ -180,7 +180,7 @@ def test_how_deep_a_message_may_be_does_not_depend_on_the_stack() -> None:
     def nested(levels: int) -> bytes:
         return b'{"user": 1, "o": ' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
-    def below(frames: int) -> Decoded:
+    def below(frames: int) -> DecodedMessages:
         return (
             below(frames - 1)
             if frames

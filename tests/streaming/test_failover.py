@@ -24,12 +24,12 @@ import pytest
 import redis
 
 import noskew as ns
+from noskew.addresses import OnlineRows, Tenant, is_entity_key
 from noskew.config import Config, OnlineConfig
 from noskew.errors import StoreUnavailableError
-from noskew.kernel.online_keys import frontier_keys, is_entity_key, view_prefix
 from noskew.kernel.rows.codec import version_of
 from noskew.stores.online import open_store
-from noskew.stores.online._redis_routing import key_slot
+from noskew.stores.online.redis.routing import key_slot
 from noskew.streaming.publish import publisher
 from noskew.streaming.workers.processor import Processor
 from noskew.testing.online_store import row
@@ -220,9 +220,9 @@ def await_published(store: ns.FeatureStore, cluster: Cluster) -> None:
 def frontiers(store: ns.FeatureStore) -> list[set[bytes]]:
     """The keys of each turn, view and partition that say up to where rows were published."""
     views = store.applied.project.views.values()
-    prefixes = [view_prefix("shop", view.definition_hash) for view in views]
+    prefixes = [Tenant("shop").rows_of(view.definition_hash).prefix for view in views]
     return [
-        set(frontier_keys(p, number, turn))
+        set(OnlineRows(p).frontier(number, turn))
         for p in prefixes
         for number in (0, 1)
         for turn in (0, 1)

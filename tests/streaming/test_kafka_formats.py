@@ -71,10 +71,10 @@ def test_a_stream_waits_for_its_registry_and_takes_no_message_for_a_bad_one(
         source, views = store.applied.project.source("clicks"), store.applied.project.views
         with Running(store.streams.processor(source, views.values())) as running:
             wait_until(lambda: "503" in str(running.fault), "it says what it waits for")
-            assert running.progress()[0].next_offset == 0
+            assert running.positions()[0].next_offset == 0
             registry.status = None
             wait_until(
-                lambda: not running.progress()[0].lag and running.fault is None, "it goes on"
+                lambda: not running.positions()[0].lag and running.fault is None, "it goes on"
             )
         store.stream("clicks")
         assert counts(store, [3, 4]) == ([3, 0], [3.0, None])

@@ -51,7 +51,7 @@ def test_rows_are_the_fold_of_the_topic(
             store.stream("clicks")
         view = store.applied.project.view("recent")
         folded = [fold(log, view, partition) for partition in range(2)]
-        assert [(s.mark.folded, s.mark.quarantined) for s in folded] == [(60, 3)] * 2
+        assert [(s.progress.folded, s.progress.quarantined) for s in folded] == [(60, 3)] * 2
         rows = folded[0].rows | folded[1].rows
         assert contents(store) == rows
         assert len(rows) == 40
@@ -75,7 +75,7 @@ def fold(log: EventLog, view: ns.FeatureView, partition: int) -> Stream:
     """A partition, message by message in memory."""
     stream = Stream(view)
     with log.reader({partition: 0}) as reader:
-        while stream.mark.next_offset < log.bounds(partition)[1]:
+        while stream.progress.next_offset < log.bounds(partition)[1]:
             for messages in reader.poll(1):
                 stream.step(messages)
     return stream
@@ -95,7 +95,7 @@ def test_a_stream_goes_on_when_its_broker_was_killed(
         told: list[list[PartitionPosition]] = []
         with Running(store.streams.processor(source, [view]), told.append) as processor:
             for turn in range(1, 1 + strikes):
-                wait_until(lambda: not any(p.lag for p in processor.progress()), "it caught up")
+                wait_until(lambda: not any(p.lag for p in processor.positions()), "it caught up")
                 pid = server.pid
                 server.stop(signal.SIGKILL)
                 del told[:-1]

@@ -45,6 +45,13 @@ def test_killed_where_rows_are_published(
     _kill_and_compare(tmp_path, redis.url, step)
 
 
+@pytest.mark.parametrize("step", dying.LASTING)
+def test_killed_where_rows_are_published_without_frontiers(
+    tmp_path: Path, step: str, dynamodb_url: str
+) -> None:
+    _kill_and_compare(tmp_path, dynamodb_url, step)
+
+
 def _kill_and_compare(root: Path, url: str | None, step: str) -> None:
     random_ = random.Random(step)
     kills = compared = 0
@@ -79,16 +86,16 @@ def _check_archive(store: ns.FeatureStore) -> int:
     """Each event once, from where it stands in the log; so too what is no event. How many."""
     source, views = streamed(store)
     with store.streams.processor(source, views) as processor:
-        progress = processor.progress()
+        positions = processor.positions()
     compared = 0
     for view in views:
-        marks = [p.marks[view.name] for p in progress]
+        progress = [p.progress[view.name] for p in positions]
         places = ["_origin", "_offset", "_place"]
         events = store.offline.read(table_name(view), places).to_pylist()
-        aside = store.offline.read(quarantine_spec(view).name, places).to_pylist()
+        quarantined = store.offline.read(quarantine_spec(view).name, places).to_pylist()
         for found, count in (
-            (events, sum(m.folded for m in marks)),
-            (aside, sum(m.quarantined for m in marks)),
+            (events, sum(m.folded for m in progress)),
+            (quarantined, sum(m.quarantined for m in progress)),
         ):
             assert len({tuple(row.values()) for row in found}) == len(found) == count
             compared += count

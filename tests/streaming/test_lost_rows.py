@@ -42,7 +42,7 @@ def test_rows_come_back_after_flushall(store: ns.FeatureStore, redis: servers.Re
     wanted = expected(store)
     with running(store) as processor:
         wait_until(lambda: contents(store) == wanted, "everything is online")
-        wait_until(lambda: all(p.waiting == 0 for p in processor.progress()), "it is confirmed")
+        wait_until(lambda: all(p.waiting == 0 for p in processor.positions()), "it is confirmed")
         with redis.client() as client:
             client.flushall()
         wait_until(lambda: contents(store) == wanted, "everything is online again")
@@ -59,7 +59,7 @@ def test_a_store_that_is_down_delays_rows_and_loses_none(
         redis.stop()
         store.push("orders", shop.orders(200, 2))
         wait_until(lambda: processor.fault is not None, "the outage is noticed")
-        wait_until(lambda: all(p.lag == 0 for p in processor.progress()), "folding goes on")
+        wait_until(lambda: all(p.lag == 0 for p in processor.positions()), "folding goes on")
         redis.start()  # without what it held
         wait_until(lambda: _now(store) == expected(store), "everything is online")
         assert processor.published_again > 0

@@ -199,8 +199,8 @@ def test_freshness_is_what_readers_have() -> None:
     ):
 
         def told(next_offset: int, known: int, waiting: int = 0) -> float | None:
-            mark = PartitionProgress(next_offset=next_offset, known=known * S)
-            metrics([PartitionPosition(0, next_offset, 9, {"v": mark}, waiting)])
+            progress = PartitionProgress(next_offset=next_offset, known=known * S)
+            metrics([PartitionPosition(0, next_offset, 9, {"v": progress}, waiting)])
             return scraped(server.url).get(("freshness_seconds", "v", "0"))
 
         assert told(5, 90, waiting=3) is None, "nothing of it is there"

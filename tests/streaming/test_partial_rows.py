@@ -14,17 +14,13 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import PART_BYTES, Tenant, is_entity_key
 from noskew.clock import FixedClock
 from noskew.config import Config, OnlineConfig
 from noskew.errors import DefinitionError, InputError
-from noskew.kernel.online_keys import (
-    PART_BYTES,
-    heartbeat_key,
-    is_entity_key,
-    parts_key,
-    rows_prefix,
-)
 from noskew.kernel.rows.codec import version_of
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from tests import servers
 from tests.kafka_admin import Broker
 from tests.servers import wait_until
@@ -123,7 +119,7 @@ def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView]]:
 
 
 def rows_of(store: ns.FeatureStore, name: str) -> dict[bytes, bytes]:
-    prefix = rows_prefix("p", store.applied.project.view(name))
+    prefix = Tenant("p").rows(store.applied.project.view(name)).prefix
     return {key: row for key, row in store.online.scan(prefix) if is_entity_key(key)}
 
 
@@ -164,8 +160,6 @@ def test_online_answers_equal_historical_ones_of_the_same_stream(store: ns.Featu
 
 
 def test_every_partial_row_is_the_fold_of_its_partition(store: ns.FeatureStore) -> None:
-    from noskew.streaming.decoding.arrow import ArrowDecoder
-
     push(store, 500, 1)
     store.stream("orders")
     push(store, 300, 2)
@@ -176,7 +170,7 @@ def test_every_partial_row_is_the_fold_of_its_partition(store: ns.FeatureStore) 
     for number in range(PARTITIONS):
         alone = Stream(view)
         alone.fold = type(alone.fold)(view, "p")
-        alone.decode = ArrowDecoder(source.schema, "orders")  # type: ignore[assignment]
+        alone.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
         with log.reader({number: 0}) as reader:
             for messages in reader.poll(0):
                 alone.step(messages)
@@ -238,9 +232,9 @@ def test_a_reader_hears_of_more_partitions(store: ns.FeatureStore) -> None:
     push(store, 400, 1)
     source, views = streamed(store)
     with Running(store.streams.processor(source, views, partitions=[0])) as some:
-        wait_until(lambda: not some.progress()[0].lag, "the first partition is folded")
+        wait_until(lambda: not some.positions()[0].lag, "the first partition is folded")
         wait_until(lambda: bool(rows_of(store, "sold")), "and its rows are online")
-        beats = [heartbeat_key(rows_prefix("p", view)) for view in views]
+        beats = [Tenant("p").rows(view).heartbeat for view in views]
         wait_until(lambda: None not in store.online.read(beats), "and readers are told so")
         reader = store.reader("svc")
         some_of_it = reader.get(asked(store)).to_dict()
@@ -271,19 +265,19 @@ def test_an_emptied_store_is_told_of_all_partitions_again(tmp_path: Path) -> Non
             push(store, 400, 1)
             taken = OneAfterTheOther()
             with Running(store.streams.processor(*streamed(store), assignment=taken)) as some:
-                wait_until(lambda: len(some.progress()) == 1, "it works on one")
+                wait_until(lambda: len(some.positions()) == 1, "it works on one")
                 taken.has_others = True
                 wait_until(
                     lambda: (
                         len(rows_of(store, "sold")) > 2 * SHOPS
-                        and not any(p.lag or p.waiting for p in some.progress())
+                        and not any(p.lag or p.waiting for p in some.positions())
                     ),
                     "on all",
                 )
                 rows = len(rows_of(store, "sold"))
                 client.flushall()
                 wait_until(lambda: len(rows_of(store, "sold")) == rows, "they are there again")
-                key = parts_key(rows_prefix("p", store.applied.project.view("sold")))
+                key = Tenant("p").rows(store.applied.project.view("sold")).parts
                 wait_until(lambda: store.online.read([key]) != [None], "with their number")
                 (row,) = store.online.read([key])
                 assert row is not None

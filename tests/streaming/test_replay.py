@@ -1,4 +1,4 @@
-"""Rows set aside: found again, and given another chance once what was wrong is put right."""
+"""Quarantined rows: seen again, and given another chance once what was wrong is put right."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_wrong_words_are_refused_by_name(tmp_path: Path) -> None:
     assert "is not a time" in stream(root, "replay", "orders", "--since", "dawn", code=1).stderr
     nothing = stream(root, "quarantine", "orders")
     assert nothing.stdout == ""
-    assert "No row of orders is set aside." in nothing.stderr
+    assert "No row of orders is in quarantine." in nothing.stderr
 
 
 # ---------------------------------------------------------------- what is replayed
@@ -185,8 +185,8 @@ def test_a_message_that_no_view_could_read_is_appended_once_and_recorded_for_all
     plan = replay(store)
     assert [p.row.place[1:] for p in plan.rows] == [(1, 0)]
     assert log_of(store).bounds(0) == (0, 4)
-    for aside in quarantine_tables(store.offline, store.applied.project.views.values()):
-        rows, replays = aside.rows()
+    for quarantine in quarantine_tables(store.offline, store.applied.project.views.values()):
+        rows, replays = quarantine.rows()
         assert [(r.place.offset, r.replayed_at) for r in rows] == [(1, NOW), (3, None)]
         assert replays == 1
     assert replay(store, until_offset(2)).left_out == {REPLAYED: 1}

@@ -49,7 +49,7 @@ def progress_of(root: Path, source: str) -> list[PartitionPosition]:
     with ns.FeatureStore(root) as store:
         project = store.applied.project
         with store.streams.processor(project.source(source), project.views.values()) as made:
-            return made.progress()
+            return made.positions()
 
 
 def without_state(root: Path) -> None:
@@ -69,27 +69,29 @@ def test_it_says_what_the_marks_say_without_the_state(tmp_path: Path, redis_url:
         commands.push(root, 300, seed)
     commands.append(root, "orders", b"no rows")
     stream(root, "orders", "--once")
-    wanted = {(p.partition, v): m for p in progress_of(root, "orders") for v, m in p.marks.items()}
+    wanted = {
+        (p.partition, v): m for p in progress_of(root, "orders") for v, m in p.progress.items()
+    }
     assert len(wanted) == 4
     without_state(root)
     status = stream_json(root, "status", "orders")
     assert [s["faults"] for s in status["sources"]] == [{}]
-    for (partition, view), mark in wanted.items():
+    for (partition, view), progress in wanted.items():
         found = parts(status, view)[partition]
         assert found["partition"] == partition
         assert {name: found["counts"][name] for name in COUNTS} == {
-            name: getattr(mark, name) for name in COUNTS
+            name: getattr(progress, name) for name in COUNTS
         }
         assert found["counts"]["add_up"] is True
         end = 4 - partition
         assert (found["begin"], found["end"], found["next_offset"]) == (0, end, end)
         assert (found["lag"], found["archived"]) == (0, end)
-        assert found["fresh_until"] >= mark.known
+        assert found["fresh_until"] >= progress.known
         assert 0 <= found["freshness_seconds"] < 300
-    aside = {v["view"]: v["set_aside"] for v in status["sources"][0]["views"]}
-    marks = {v: [m for (_, name), m in wanted.items() if name == v] for v in aside}
-    assert aside == {v: sum(m.late + m.quarantined for m in marks[v]) for v in aside}
-    assert aside["newest"] > aside["spent"] > 0
+    quarantined = {v["view"]: v["set_aside"] for v in status["sources"][0]["views"]}
+    progress = {v: [m for (_, name), m in wanted.items() if name == v] for v in quarantined}
+    assert quarantined == {v: sum(m.late + m.quarantined for m in progress[v]) for v in quarantined}
+    assert quarantined["newest"] > quarantined["spent"] > 0
 
 
 def test_people_see_every_partition_and_that_the_counts_add_up(project: Path) -> None:
@@ -130,9 +132,9 @@ def test_what_is_not_read_yet_is_the_lag_and_the_rows_grow_old(tmp_path: Path) -
             assert found.at == store.clock.now()
             return [part for view in found.views for part in view.partitions]
 
-        assert [(p.mark, p.lag, p.fresh_until) for p in look()] == [(None, 0, None)] * 4
+        assert [(p.progress, p.lag, p.fresh_until) for p in look()] == [(None, 0, None)] * 4
         store.push("orders", shop.orders(100, 1))
-        assert [(p.mark, p.lag) for p in look()] == [(None, 1)] * 4
+        assert [(p.progress, p.lag) for p in look()] == [(None, 1)] * 4
         store.stream("orders")
         assert [(p.lag, p.fresh_until) for p in look()] == [(0, shop.NOW)] * 4
         store.clock.advance("7s")  # type: ignore[attr-defined]
@@ -166,9 +168,9 @@ def test_a_view_that_is_not_online_is_as_far_as_its_archive(tmp_path: Path) -> N
         )
         found = {v.name: v for v in observer.look(*streamed(store)).views}["offline"]
         assert not found.online
-        marks = [p.mark for p in found.partitions if p.mark is not None]
-        assert sum(m.consumed for m in marks) == 200
-        assert sum(m.late for m in marks) > 0
+        progress = [p.progress for p in found.partitions if p.progress is not None]
+        assert sum(m.consumed for m in progress) == 200
+        assert sum(m.late for m in progress) > 0
         assert [p.fresh_until for p in found.partitions] == [None, None]
 
 
@@ -208,7 +210,7 @@ def test_a_log_that_cannot_be_asked_is_told_and_the_rest_is_shown(tmp_path: Path
         assert "NOT_SET_AT_ALL" in found.faults["log"]
         for view in found.views:
             assert [(p.end, p.lag, p.archived) for p in view.partitions] == [(None, None, 1)] * 2
-            assert sum(p.mark.consumed for p in view.partitions if p.mark) == 100
+            assert sum(p.progress.consumed for p in view.partitions if p.progress) == 100
 
 
 def ns_logs(store: ns.FeatureStore) -> Any:
@@ -244,8 +246,8 @@ def test_a_watch_looks_again_until_it_is_stopped(project: Path) -> None:
 
 
 def test_counts_that_do_not_add_up_are_shown_as_a_fault() -> None:
-    mark = PartitionProgress(next_offset=5, consumed=5, folded=3, late=1)
-    part = PartitionStatus(0, 0, 5, mark, None, 5)
+    progress = PartitionProgress(next_offset=5, consumed=5, folded=3, late=1)
+    part = PartitionStatus(0, 0, 5, progress, None, 5)
     status = SourceStatus("s", 0, "log", [ViewStatus("v", True, [part])])
     console = Console(width=120, file=io.StringIO())
     for shown in status_parts(status, {}):

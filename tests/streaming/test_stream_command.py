@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import PREFIX_BYTES
 from noskew.cli.render.entity_keys import key_text
 from noskew.kernel.keys import encode_columns
-from noskew.kernel.online_keys import PREFIX_BYTES
 from noskew.stores.online import open_store
 from noskew.types import Schema
 from tests import servers
@@ -187,7 +187,7 @@ def test_a_second_signal_ends_it_at_once(project: Path) -> None:
     """Where the end takes long, as it does while the offline store does not answer."""
     code = (
         "import signal, os, sys\n"
-        "from noskew.streaming.archive.background import Archiving\n"
+        "from noskew.streaming.archive.archiving import Archiving\n"
         "def waits(self):\n"
         "    os.write(1, b'archiving\\n')\n"
         "    signal.pause()\n"

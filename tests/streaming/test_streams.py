@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import is_entity_key
 from noskew.errors import (
     ConfigError,
     DefinitionError,
@@ -24,10 +25,11 @@ from noskew.errors import (
     SchemaMismatchError,
 )
 from noskew.intake.tables import table_name
-from noskew.kernel.online_keys import is_entity_key
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.log.local import LocalLog
 from noskew.stores.online.lmdb import LmdbStore
+from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
 from tests import chaos
@@ -50,8 +52,6 @@ def streamed(store: ns.FeatureStore) -> tuple[ns.Source, list[ns.FeatureView]]:
 
 def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     """The rows as the log alone makes them, folded message by message in plain dictionaries."""
-    from noskew.streaming.decoding.arrow import ArrowDecoder
-
     source, views = streamed(store)
     log = store.logs.of(source)
     rows: dict[bytes, bytes] = {}
@@ -59,7 +59,7 @@ def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
         for partition in range(log.partitions):
             stream = Stream(view)
             stream.fold = type(stream.fold)(view, "shop")
-            stream.decode = ArrowDecoder(source.schema, "orders")  # type: ignore[assignment]
+            stream.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
             with log.reader({partition: 0}) as reader:
                 for messages in reader.poll(0):
                     stream.step(messages)
@@ -100,19 +100,19 @@ def test_every_row_is_the_fold_of_its_log_and_every_event_is_archived_once(tmp_p
         assert contents(store) == expected(store)
         views = store.applied.project.views
         with store.streams.processor(*streamed(store)) as processor:
-            progress = processor.progress()
-        assert [p.lag for p in progress] == [0, 0]
+            positions = processor.positions()
+        assert [p.lag for p in positions] == [0, 0]
         for name, view in views.items():
-            marks = [p.marks[name] for p in progress]
-            assert sum(m.consumed for m in marks) == 3 * BATCH
-            for m in marks:
+            progress = [p.progress[name] for p in positions]
+            assert sum(m.consumed for m in progress) == 3 * BATCH
+            for m in progress:
                 assert m.consumed == m.folded + m.late + m.duplicate + m.quarantined
-            assert sum(m.duplicate for m in marks) > 0
-            assert sum(m.quarantined for m in marks) == sum(
+            assert sum(m.duplicate for m in progress) > 0
+            assert sum(m.quarantined for m in progress) == sum(
                 (shop.orders(BATCH, t).column("user").null_count) for t in range(3)
             )
             ids = store.offline.read(table_name(view), ["_event_id", "user"]).to_pylist()
-            assert len(ids) == sum(m.folded for m in marks)
+            assert len(ids) == sum(m.folded for m in progress)
         store.stream("orders")
         assert contents(store) == expected(store), "with nothing new, nothing changes"
         naive.check_answers(store)
@@ -258,8 +258,8 @@ def test_a_new_view_of_an_old_stream_starts_from_the_archive(tmp_path: Path) -> 
         store.apply([shop.service(), new])
         source, views = streamed(store)
         with store.streams.processor(source, views) as processor:
-            marks = processor.progress()
-            assert all(0 < p.marks["since"].next_offset == p.end for p in marks)
+            positions = processor.positions()
+            assert all(0 < p.progress["since"].next_offset == p.end for p in positions)
         store.stream("orders")
         assert contents(store) == expected(store)
         store.push("orders", shop.orders(BATCH, 3))
@@ -281,14 +281,14 @@ def test_a_machine_that_takes_over_goes_on_from_the_archive(
             store.push("orders", shop.orders(BATCH, turn))
         store.stream("orders")
         with there.processor(*streamed(store)) as processor:
-            assert [p.lag for p in processor.progress()] == [0, 0], "nothing is left to read"
+            assert [p.lag for p in processor.positions()] == [0, 0], "nothing is left to read"
         assert {k: r for k, r in online.scan() if is_entity_key(k)} == contents(store)
         store.push("orders", shop.orders(BATCH, 6))
         there.run(*streamed(store), stop=None)
         assert {k: r for k, r in online.scan() if is_entity_key(k)} == expected(store)
 
 
-@pytest.mark.parametrize("at", ["rows", "identities", "marks"])
+@pytest.mark.parametrize("at", ["rows", "identities", "progress"])
 def test_a_start_that_was_killed_half_way_begins_again(
     tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +297,7 @@ def test_a_start_that_was_killed_half_way_begins_again(
         store.stream("orders")
         store.push("orders", shop.orders(BATCH, 2))
         wanted = expected(store)
-        calls = {"rows": "_put_rows", "identities": "_put_partition", "marks": "_remove_older"}
+        calls = {"rows": "_put_rows", "identities": "_put_partition", "progress": "_remove_older"}
         with monkeypatch.context() as patch:
             patch.setattr(Bootstrap, calls[at], _killed)
             with pytest.raises(KeyboardInterrupt):
@@ -345,13 +345,13 @@ def test_what_is_in_quarantine_is_a_table(tmp_path: Path) -> None:
         store.push("orders", pa.Table.from_pylist(rows, schema=shop.orders(1, 1).schema))
         store.stream("orders")
         for view in store.applied.project.views.values():
-            (found,) = aside(store, view)
+            (found,) = quarantined(store, view)
             assert found["reason"] == "null key"
             with pa.ipc.open_stream(found["payload"]) as reader:
                 assert reader.read_all().to_pylist()[0]["id"] == rows[1]["id"]
 
 
-def aside(store: ns.FeatureStore, view: ns.FeatureView) -> list[dict[str, Any]]:
+def quarantined(store: ns.FeatureStore, view: ns.FeatureView) -> list[dict[str, Any]]:
     columns = ["_origin", "_offset", "_place", "reason", "payload"]
     return store.offline.read(quarantine_spec(view).name, columns).to_pylist()
 
@@ -370,7 +370,7 @@ def test_late_rows_are_set_aside_where_the_view_says_so(tmp_path: Path) -> None:
         store.apply(views)
         store.push("clicks", rows)
         store.stream("clicks")
-        found = {view.name: aside(store, view) for view in views}
+        found = {view.name: quarantined(store, view) for view in views}
     assert [len(found[name]) for name in ("table", "drop", "fold")] == [1, 0, 0]
     (late,) = found["table"]
     assert (late["reason"], late["_offset"], late["_place"]) == ("late", 0, 1)

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
+from noskew.addresses import PREFIX_BYTES, part_of
 from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
 from noskew.kernel.history import historical
-from noskew.kernel.online_keys import PREFIX_BYTES, part_of
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, unpack_rows, version_of
 from noskew.kernel.rows.merging import merge_rows
@@ -26,9 +26,11 @@ from noskew.kernel.state import finalise
 from noskew.stores.log.base import Messages
 from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.decoding.json import JsonDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Quarantined, Screening
+from noskew.streaming.fold.screening import Quarantined
 from noskew.streaming.fold.view_fold import ViewFold
+from tests.streaming.history import History
 
 S = 1_000_000
 H = 3_600 * S
@@ -66,26 +68,26 @@ class Stream:
 
     def __init__(self, view: FeatureView) -> None:
         self.fold = ViewFold(view, "p")
-        self.sorting = Screening(view)
-        self.decode = JsonDecoder(view.source.schema, "s")
+        self.pipeline = EventPipeline([view], JsonDecoder(view.source.schema, "s"))
+        self.history = History()
         self.rows: dict[bytes, bytes] = {}
-        self.seen: dict[bytes, int] = {}
         self.quarantined: list[Quarantined] = []
         self.archive: list[pa.Table] = []
         self.late: list[pa.Table] = []
-        self.mark = PartitionProgress()
 
     def step(self, messages: Messages) -> None:
-        out = self.sorting(messages, self.decode(messages.payloads), self.mark)
-        accepted = self.fold.accept(out, self.seen)
+        (accepted,) = self.pipeline(messages, [self.history])
         keys = self.fold.keys(accepted, messages.partition)
-        held = [self.rows.get(k) for k in keys]
-        self.rows |= zip(keys, self.fold.rows(accepted, held), strict=True)
-        self.seen |= accepted.seen
+        before = [self.rows.get(k) for k in keys]
+        self.rows |= zip(keys, self.fold.rows(accepted, before), strict=True)
         self.quarantined += accepted.quarantined
         self.archive.append(accepted.table)
         self.late.append(accepted.late)
-        self.mark = accepted.mark
+        self.history.add(accepted)
+
+    @property
+    def progress(self) -> PartitionProgress:
+        return self.history.progress
 
 
 def messages(texts: Sequence[bytes], times: Sequence[int], first: int = 0) -> Messages:
@@ -128,17 +130,24 @@ def test_any_batching_of_a_log_gives_the_same_bytes(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=5)))
     once, cut = run(view, texts, times), run(view, texts, times, cuts)
     assert cut.rows == once.rows
-    assert cut.mark == once.mark
+    assert cut.progress == once.progress
     assert cut.quarantined == once.quarantined
     for ours, theirs in ((cut.archive, once.archive), (cut.late, once.late)):
         assert pa.concat_tables(ours).equals(pa.concat_tables(theirs))
-    mark = once.mark
-    assert mark.consumed == len(texts)
-    assert mark.consumed == mark.folded + mark.late + mark.duplicate + mark.quarantined
-    assert mark.late == sum(map(len, once.late))
+    progress = once.progress
+    assert progress.consumed == len(texts)
+    assert (
+        progress.consumed
+        == progress.folded + progress.late + progress.duplicate + progress.quarantined
+    )
+    assert progress.late == sum(map(len, once.late))
     # Read again from anywhere: what is folded already changes nothing.
     cut.step(messages(texts, times))
-    assert (cut.rows, cut.mark, len(cut.quarantined)) == (once.rows, mark, mark.quarantined)
+    assert (cut.rows, cut.progress, len(cut.quarantined)) == (
+        once.rows,
+        progress,
+        progress.quarantined,
+    )
 
 
 @given(texts=texts, steps=steps, wait=st.sampled_from([0, 1, 10 * S, 70 * S, 2 * H, 5 * H]))
@@ -155,7 +164,7 @@ def test_a_stream_answers_as_the_history_of_its_archive_does(
     keys = [stream.fold.prefix + k for k in archived.encoded_keys().to_list()]
     assert set(keys) == set(stream.rows)
     state = unpack_rows(RowLayout(plan), [stream.rows[k] for k in keys])
-    t = np.full(len(keys), stream.mark.known + wait)
+    t = np.full(len(keys), stream.progress.known + wait)
     online = finalise(plan, state, t)
     offline = historical(plan, archived, np.arange(len(keys)), t, int(t[0]))
     for name, values in online.items():
@@ -198,12 +207,12 @@ def test_late_is_judged_by_the_newest_event_before_in_offset_order() -> None:
     log = [text(1, 100 * S), text(1, 80 * S), text(1, 80 * S - 1), text(2, 79 * S), text(1, 90 * S)]
     times = [100 * S] * 5
     kept = run(make_view("table"), log, times)
-    assert (kept.mark.late, kept.mark.folded, kept.mark.late_folded) == (2, 3, 0)
+    assert (kept.progress.late, kept.progress.folded, kept.progress.late_folded) == (2, 3, 0)
     assert kept.late[0].column("user").to_pylist() == [1, 2]
     folded = run(make_view("fold"), log, times)
-    assert (folded.mark.late, folded.mark.folded, folded.mark.late_folded) == (0, 5, 2)
+    assert (folded.progress.late, folded.progress.folded, folded.progress.late_folded) == (0, 5, 2)
     early = [log[1], log[2], log[0]]
-    assert run(make_view("drop"), early, times[:3]).mark.late == 0, "later events do not count"
+    assert run(make_view("drop"), early, times[:3]).progress.late == 0, "later events do not count"
 
 
 def test_duplicates_are_recognised_within_the_horizon_and_by_entity() -> None:
@@ -220,7 +229,7 @@ def test_duplicates_are_recognised_within_the_horizon_and_by_entity() -> None:
     times = [60 * S, 60 * S, 70 * S, 70 * S, 70 * S, 70 * S + 1, 70 * S + 1]
     for cuts in ([], [1, 2, 3, 4, 5, 6]):
         stream = run(view, log, times, cuts)
-        assert stream.mark.duplicate == 2
+        assert stream.progress.duplicate == 2
         assert len(pa.concat_tables(stream.archive)) == 5
 
 
@@ -240,8 +249,8 @@ def test_what_is_quarantined_says_where_it_came_from_and_why() -> None:
     assert "truncated" in reasons[0]
     assert reasons[1:] == ["null key", "future event time", "no event time"]
     assert [q.payload for q in stream.quarantined] == [log[i] for i in (1, 2, 4, 5)]
-    assert stream.mark.newest == 90 * S, "a quarantined event moves no watermark"
-    assert (stream.mark.consumed, stream.mark.folded) == (6, 2)
+    assert stream.progress.newest == 90 * S, "a quarantined event moves no watermark"
+    assert (stream.progress.consumed, stream.progress.folded) == (6, 2)
 
 
 def test_a_bad_row_of_many_in_a_message_is_kept_alone() -> None:
@@ -250,17 +259,21 @@ def test_a_bad_row_of_many_in_a_message_is_kept_alone() -> None:
         pa.array([text(1, 0), text(None, 5), text(2, 0)], pa.large_binary())
     ).rows
     stream = Stream(view)
-    stream.decode = ArrowDecoder(view.source.schema, "s")  # type: ignore[assignment]
+    stream.pipeline = EventPipeline([view], ArrowDecoder(view.source.schema, "s"))
     stream.step(messages([encode_arrow(rows), b"?"], [60 * S] * 2))
     first, second = stream.quarantined
     assert (first.offset, first.place, first.reason) == (0, 1, "null key")
     with pa.ipc.open_stream(first.payload) as reader:
         assert reader.read_all().to_pylist() == rows.slice(1, 1).to_pylist()
     assert (second.offset, second.payload) == (3, b"?")
-    assert (stream.mark.consumed, stream.mark.folded, stream.mark.quarantined) == (4, 2, 2)
+    assert (stream.progress.consumed, stream.progress.folded, stream.progress.quarantined) == (
+        4,
+        2,
+        2,
+    )
 
 
 def test_a_filter_leaves_rows_without_effect_and_counts_them_folded() -> None:
     view = make_view(filter="x > 0")
     stream = run(view, [text(1, 0), text(1, 1, x=-1.0)], [60 * S] * 2)
-    assert (stream.mark.folded, len(stream.archive[0])) == (2, 1)
+    assert (stream.progress.folded, len(stream.archive[0])) == (2, 1)

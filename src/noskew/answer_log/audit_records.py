@@ -1,10 +1,8 @@
-"""What audits write to the registry for servers to tell: the names that both sides use."""
+"""What audits count, as servers tell it."""
 
 from __future__ import annotations
 
-#: The kind of the registry's records; their keys are names of services.
-KIND = "skew_audit"
-#: What is counted for each feature, and what it is of.
+#: What is counted for each feature: the fields of :class:`.SkewCounts`, and what each is of.
 COUNTS = {
     "compared": "Served values that were computed again.",
     "equal": "Those that were what the facts known by then say.",

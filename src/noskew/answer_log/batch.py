@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from noskew.answer_log.coverage import RowCoverage
 from noskew.answer_log.sampling import Picked
 from noskew.answer_log.table import ENTITY, SERIAL, SERVER, ServedTable
-from noskew.definitions.view import FeatureView
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import part_converter
 from noskew.kernel.rows.codec import VERSION_BYTES
@@ -176,7 +175,7 @@ class Batch:
         answers = {v.view.name: a for v, a in zip(self._plan.views, self._answers, strict=True)}
         columns = {}
         for c in self._table.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 columns[self._table.features[c.name]] = answers[c.origin.name].arrow(c.feature)
             else:
                 columns[self._table.features[c.name]] = self._output(c.origin.name, c.feature)

@@ -1,7 +1,7 @@
-"""Coverage: what an online store says it holds, noted before rows are read from it.
+"""Ground: what an online store says it holds, noted before rows are read from it.
 
 A row says by its version which facts it has folded. A row that is not there says nothing, nor
-does an old one say whether it had to be newer: that says the coverage of its view, as JSON.
+does an old one say whether it had to be newer: that says the ground of its view, as JSON.
 
 Rows that ``materialize`` wrote::
 
@@ -25,13 +25,15 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from time import perf_counter
-from typing import Any
 
-from noskew.kernel.online_keys import heartbeat_key, progress_key
+from noskew.addresses import OnlineRows
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.reading.request_plan import ViewRequest
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, STREAMED, record_key
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED, STREAM
+from noskew.registry.records.streaming import StreamGeneration
+from noskew.registry.records.views import MaterializedUntil
 from noskew.stores.online.base import OnlineStore
 
 #: Looks that are remembered; there is one a second.
@@ -42,7 +44,7 @@ RowCoverage = Mapping[bytes, str]
 
 
 class Coverage:
-    """What is covered of views, looked at now and then by one thread.
+    """The grounds of views, looked at now and then by one thread.
 
     A claim that is older than it could be is no less true: the facts that it names are folded,
     and of those that are not the rows themselves tell.
@@ -51,7 +53,8 @@ class Coverage:
     def __init__(self, project: str) -> None:
         self._project = project
         self._partitions: dict[bytes, int] = {}
-        self._records: dict[str, dict[str, dict[str, Any]]] = {}
+        self._runs: Mapping[DefinitionKey, MaterializedUntil] = {}
+        self._generations: Mapping[DefinitionKey, StreamGeneration] = {}
         self._before: dict[bytes, object] = {}
         self._looks: list[tuple[float, RowCoverage]] = []
 
@@ -61,69 +64,68 @@ class Coverage:
         at = bisect_right(looks, start, key=lambda look: look[0])
         return looks[at - 1][1] if at else {}
 
-    def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: SqlRegistry) -> None:
-        """Note what is covered now. Raises what the stores do, and then nothing changes."""
+    def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: Registry) -> None:
+        """Note what is held now. Raises what the stores do, and then nothing changes."""
         chosen = {view.prefix: view for view in views}
         rows = self._read(chosen, store)
-        progress = {prefix: self._progress(prefix, rows) for prefix in chosen}
-        if self._is_new(chosen, progress):
-            self._records = {
-                kind: {r.key: r.data for r in registry.records(self._project, kind)}
-                for kind in (MATERIALIZED, STREAMED)
-            }
-        self._before = progress
-        covered = {prefix: self._coverage(view, rows) for prefix, view in chosen.items()}
-        if not self._looks or self._looks[-1][1] != covered:
-            self._looks = [*self._looks[-_LOOKS:], (perf_counter(), covered)]
+        held = {prefix: self._held(prefix, rows) for prefix in chosen}
+        if self._is_new(chosen, held):
+            runs = registry.records(self._project, MATERIALIZED)
+            generations = registry.records(self._project, STREAM)
+            self._runs = {r.key: r.value for r in runs}
+            self._generations = {r.key: r.value for r in generations}
+        self._before = held
+        made = {prefix: self._ground(view, rows) for prefix, view in chosen.items()}
+        if not self._looks or self._looks[-1][1] != made:
+            self._looks = [*self._looks[-_LOOKS:], (perf_counter(), made)]
 
-    def _progress(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
+    def _held(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
         """What cannot change without a change in the registry's records of the view."""
         count = self._partitions.get(prefix, 0)
         if not count:
-            return _version(rows.get(heartbeat_key(prefix)))
-        marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+            return _version(rows.get(OnlineRows(prefix).heartbeat))
+        marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
         return {0 if mark is None else mark[1] >> OFFSET_BITS for mark in marks}
 
-    def _is_new(self, views: Mapping[bytes, ViewRequest], progress: Mapping[bytes, object]) -> bool:
+    def _is_new(self, views: Mapping[bytes, ViewRequest], held: Mapping[bytes, object]) -> bool:
         """Whether the registry has to be asked: rows changed, or its record was not yet theirs."""
-        if progress != self._before:
+        if held != self._before:
             return True
-        runs = self._records.get(MATERIALIZED, {})
         return any(
             isinstance(version, tuple)
             and (
-                (run := runs.get(record_key(views[prefix].view))) is None
-                or version[0] > run["until"]
+                (run := self._runs.get(DefinitionKey.of(views[prefix].view))) is None
+                or version[0] > run.until
             )
-            for prefix, version in progress.items()
+            for prefix, version in held.items()
         )
 
     def _read(self, views: Mapping[bytes, ViewRequest], store: OnlineStore) -> dict[bytes, bytes]:
         """Heartbeats, and how far each partition is, by key."""
-        keys = [heartbeat_key(prefix) for prefix in views]
+        keys = [OnlineRows(prefix).heartbeat for prefix in views]
         for prefix, view in views.items():
             if view.view.source.stream is not None:
                 known = self._partitions.get(prefix, 0)
-                keys += [progress_key(prefix, n) for n in range(known + 1)]
-        rows = _there(keys, store)
+                keys += [OnlineRows(prefix).progress(n) for n in range(known + 1)]
+        found = _there(keys, store)
         for prefix in views:
             # One more than were there the last time: as long as that is there, too, go on.
             count = self._partitions.get(prefix, 0)
-            while progress_key(prefix, count) in rows:
+            while OnlineRows(prefix).progress(count) in found:
                 count += 1
-                rows |= _there([progress_key(prefix, count)], store)
+                found |= _there([OnlineRows(prefix).progress(count)], store)
             self._partitions[prefix] = count
-        return rows
+        return found
 
-    def _coverage(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
-        prefix, key = view.prefix, record_key(view.view)
+    def _ground(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
+        prefix, key = view.prefix, DefinitionKey.of(view.view)
         count = self._partitions.get(prefix, 0)
         if count:
-            marks = [_version(rows.get(progress_key(prefix, n))) for n in range(count)]
+            marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
             numbers = [0 if mark is None else mark[1] for mark in marks]
-            return _streamed(numbers, self._records.get(STREAMED, {}).get(key))
-        version = _version(rows.get(heartbeat_key(prefix)))
-        return _materialized(version, self._records.get(MATERIALIZED, {}).get(key))
+            return _streamed(numbers, self._generations.get(key))
+        held = _version(rows.get(OnlineRows(prefix).heartbeat))
+        return _materialized(held, self._runs.get(key))
 
 
 def _version(row: bytes | None) -> tuple[int, int] | None:
@@ -131,31 +133,31 @@ def _version(row: bytes | None) -> tuple[int, int] | None:
 
 
 def _there(keys: list[bytes], store: OnlineStore) -> dict[bytes, bytes]:
-    pairs = zip(keys, store.read(keys), strict=True)
-    return {key: row for key, row in pairs if row is not None}
+    found = zip(keys, store.read(keys), strict=True)
+    return {key: row for key, row in found if row is not None}
 
 
-def _materialized(version: tuple[int, int] | None, record: Mapping[str, Any] | None) -> str:
-    """``version``: that of the heartbeat; ``record``: the last run, if it is known."""
-    if version is None:
+def _materialized(held: tuple[int, int] | None, run: MaterializedUntil | None) -> str:
+    """``held``: the version of the heartbeat; ``run``: the last one, if it is known."""
+    if held is None:
         return json.dumps({"until": None})
-    if record is not None and version[0] >= record["until"]:
-        return json.dumps({name: record[name] for name in ("until", "number", "sequence")})
-    return json.dumps({"until": version[0], "number": version[1], "sequence": None})
+    if run is not None and held[0] >= run.until:
+        return json.dumps({"until": run.until, "number": run.number, "sequence": run.sequence})
+    return json.dumps({"until": held[0], "number": held[1], "sequence": None})
 
 
-def _streamed(numbers: list[int], footing: Mapping[str, Any] | None) -> str:
-    """``numbers``: of each partition's version; ``footing``: what is agreed on."""
+def _streamed(numbers: list[int], agreed: StreamGeneration | None) -> str:
+    """``numbers``: of each partition's version; ``agreed``: the generation that is agreed on."""
     below = (1 << OFFSET_BITS) - 1
-    if footing is None:
+    if agreed is None:
         generation = max(v >> OFFSET_BITS for v in numbers)
     else:
-        generation = footing["generation"]
-    covered = {
+        generation = agreed.number
+    told = {
         "generation": generation,
-        "log": None if footing is None else footing["log"],
-        "history": None if footing is None else footing["history"],
+        "log": None if agreed is None else agreed.log,
+        "history": None if agreed is None else agreed.history,
         # While rows are made anew, nothing is claimed of partitions that still have the old.
         "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
     }
-    return json.dumps(covered)
+    return json.dumps(told)

@@ -25,13 +25,14 @@ import pyarrow as pa
 from noskew.answer_log.batch import Batch, Entry, ServedRows, entry_of
 from noskew.answer_log.coverage import Coverage
 from noskew.answer_log.sampling import Picked, Sample
-from noskew.answer_log.table import KIND, ServedTable
+from noskew.answer_log.table import ServedTable
 from noskew.clock import Clock
 from noskew.errors import ConflictError, NoskewError
 from noskew.reading.request_plan import RequestPlan
 from noskew.reading.response import OnlineResponse
-from noskew.registry.state import Record as RegistryRecord
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.kinds import SERVED
+from noskew.registry.records.record import Record
 from noskew.resources import Closing
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
@@ -131,7 +132,7 @@ class ServedLog(Closing):
         counts: Counts,
         *,
         open_offline: Callable[[], OfflineStore],
-        registry: Callable[[], SqlRegistry],
+        registry: Callable[[], Registry],
         online: Callable[[], OnlineStore],
         most_bytes: int = MOST_BYTES,
         every_s: float = EVERY_S,
@@ -291,7 +292,7 @@ class ServedLog(Closing):
         """The store, with the service's table; its definition is registered before."""
         offline = self._opened()
         if not of.is_ready:
-            record = RegistryRecord(KIND, of.table.key, of.table.to_dict(), self._clock.now())
+            record = Record(SERVED, of.table.key, of.table.definition(), self._clock.now())
             self._registry().swap_record(self._project, record, expected=None)
             offline.create(of.table.spec)
             of.is_ready = True

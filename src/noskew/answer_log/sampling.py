@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import repeat
 from zlib import crc32
 
+from noskew.addresses import PREFIX_BYTES
 from noskew.kernel.key_hashes import low_hashes
-from noskew.kernel.online_keys import PREFIX_BYTES
 from noskew.reading.request_plan import RequestPlan
 
 #: CRC-32 has so many values.

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 
+from noskew.addresses import answers_table
 from noskew.definitions.identity import digest
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.serving import ServedDefinition
 from noskew.stores.offline.base import TableSpec
 from noskew.types import DType
 
-#: The kind of the registry's records that say which definitions answers were kept of.
-KIND = "served"
 #: A hash of the row's entity: what the rows of a file are sorted by, before their times.
 ENTITY = "entity"
 #: Which process served a row, and its number there. A row that is there twice, because an
@@ -46,13 +46,13 @@ class ServedTable:
 
     @cached_property
     def name(self) -> str:
-        """``served_`` and 24 digits: rows of different definitions, or services, never mix."""
-        return f"served_{digest([self.service.name, self.service.definition_hash])[:24]}"
+        """Rows of different definitions, or services, never mix."""
+        return answers_table(digest([self.service.name, self.service.definition_hash]))
 
     @property
-    def key(self) -> str:
+    def key(self) -> DefinitionKey:
         """Under which the definition is registered."""
-        return f"{self.service.name}:{self.service.definition_hash}"
+        return DefinitionKey.of(self.service)
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -89,15 +89,15 @@ class ServedTable:
             fields.append((ground, pa.string()))
         return TableSpec(self.name, pa.schema(fields), (ENTITY,), 1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What is registered: the service with all that it is made of, as JSON data."""
+    def definition(self) -> ServedDefinition:
+        """What is registered: the service with all that it is made of."""
         definitions = Project.of([self.service]).to_dict()
-        return {"service": self.service.name, "table": self.name, "definitions": definitions}
+        return ServedDefinition(self.service.name, self.name, definitions)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ServedTable:
-        """The inverse of :meth:`to_dict`."""
-        return cls(Project.from_dict(data["definitions"]).service(data["service"]))
+    def of(cls, definition: ServedDefinition) -> ServedTable:
+        """The inverse of :meth:`definition`."""
+        return cls(Project.from_dict(definition.definitions).service(definition.service))
 
 
 def _columns(prefix: str, names: list[str]) -> dict[str, str]:

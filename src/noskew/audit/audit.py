@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from noskew.answer_log.audit_records import KIND
 from noskew.answer_log.table import ServedTable
 from noskew.audit.causes import skew_cause, version_of_row
 from noskew.audit.judgement import BEHIND, DIFFERENT, UNDECIDED, VERDICTS, Judged, judge
@@ -20,12 +19,15 @@ from noskew.definitions.service import FeatureService, ServiceColumn
 from noskew.definitions.view import FeatureView
 from noskew.errors import DefinitionError, NoskewError
 from noskew.intake.logs import Logs
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, record_key
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED, SKEW_AUDIT
+from noskew.registry.records.record import Record
+from noskew.registry.records.serving import SkewAudit, SkewCounts
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore
-from noskew.streaming.fold.generation import StreamGeneration, StreamGenerations
+from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.status.stream_status import archived
 from noskew.training.training_set import TrainingSet
 
@@ -45,7 +47,7 @@ class Audit:
     """
 
     project: str
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     logs: Logs
     clock: Clock
@@ -72,16 +74,16 @@ class Audit:
         the stores do.
         """
         period = Period.of(since, until, self.clock)
-        found: dict[str, ServiceSkew] = {}
-        for data in kept(self.project, self.registry, service):
-            skew = found.setdefault(data["service"], ServiceSkew(data["service"]))
+        by_service: dict[str, ServiceSkew] = {}
+        for definition in kept(self.project, self.registry, service):
+            skew = by_service.setdefault(definition.service, ServiceSkew(definition.service))
             try:
-                table = served_table_of(data)
+                table = served_table_of(definition)
             except DefinitionError as error:
                 skew.faults.append(str(error))
             else:
                 self._audit(table, period, skew, progress)
-        report = SkewReport(period.since, period.until, list(found.values()))
+        report = SkewReport(period.since, period.until, list(by_service.values()))
         for skew in report.services:
             self._remember(skew, report)
         return report
@@ -107,80 +109,77 @@ class Audit:
     def _state(self, view: FeatureView) -> AuditedView:
         if view.source.stream is None:
             return AuditedView(runs=self._runs(view))
-        footing = self._footings.of(view)
-        covered = None if footing is None else self._covered(view, footing)
-        return AuditedView(footing, covered, self._runs(view))
+        generation = self._generations.of(view)
+        covered = None if generation is None else self._covered(view, generation)
+        return AuditedView(generation, covered, self._runs(view))
 
     @cached_property
-    def _footings(self) -> StreamGenerations:
+    def _generations(self) -> StreamGenerations:
         return StreamGenerations(self.project, self.registry, self.clock)
 
     def _runs(self, view: FeatureView) -> frozenset[tuple[int, int, int]]:
         """The last run of ``materialize``."""
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        if held is None:
+        record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
+        if record is None:
             return frozenset()
-        return frozenset([(held.data["until"], held.data["number"], held.data["sequence"])])
+        last = record.value
+        return frozenset([(last.until, last.number, last.sequence)])
 
-    def _covered(self, view: FeatureView, footing: StreamGeneration) -> int:
+    def _covered(self, view: FeatureView, generation: StreamGeneration) -> int:
         """The time (µs) before which all that was appended to the log is archived."""
         now = self.clock.now()  # before the log is asked for its ends
-        log = self._log(view, footing)
+        log = self._log(view, generation)
         ends = {} if log is None else {n: log.bounds(n) for n in range(log.partitions)}
-        marks = archived(self.offline, view, footing.log)
+        archive = archived(self.offline, view, generation.log)
         covered = now
-        for number in {*ends, *marks}:
-            mark = marks.get(number)
+        for number in {*ends, *archive}:
+            progress = archive.get(number)
             begin, end = ends.get(number, (0, None))
-            if end is None or (begin if mark is None else mark.next_offset) < end:
-                covered = min(covered, MIN_TIME if mark is None else mark.known)
-        return covered if ends or marks else MIN_TIME
+            if end is None or (begin if progress is None else progress.next_offset) < end:
+                covered = min(covered, MIN_TIME if progress is None else progress.known)
+        return covered if ends or archive else MIN_TIME
 
-    def _log(self, view: FeatureView, footing: StreamGeneration) -> EventLog | None:
-        """The log that rows stand on; None if it is gone, or does not answer."""
+    def _log(self, view: FeatureView, generation: StreamGeneration) -> EventLog | None:
+        """The log that rows are folded from; None if it is gone, or does not answer."""
         try:
             log = self.logs.of(view.source)
-            return log if log.identity == footing.log else None
+            return log if log.identity == generation.log else None
         except NoskewError:
             return None
 
     def _remember(self, skew: ServiceSkew, report: SkewReport) -> None:
         now = self.clock.now()
-        data = {
-            "at": now,
-            "since": report.since,
-            "until": report.until,
-            "features": {name: found.counts() for name, found in skew.features.items()},
-        }
-        self.registry.put_record(self.project, Record(KIND, skew.service, data, now))
+        features = {n: SkewCounts(**feature.counts()) for n, feature in skew.features.items()}
+        audit = SkewAudit(now, report.since, report.until, features)
+        self.registry.put_record(self.project, Record(SKEW_AUDIT, skew.service, audit, now))
 
 
 def _cannot(service: FeatureService, rows: Served, why: str, into: ServiceSkew) -> None:
     into.faults += [why] if why not in into.faults else []
     for column in service.columns:
-        found = into.features.setdefault(column.name, FeatureSkew())
-        found.undecided += len(rows)
+        feature = into.features.setdefault(column.name, FeatureSkew())
+        feature.undecided += len(rows)
 
 
 def _count(service: FeatureService, judged: Judged, into: ServiceSkew) -> None:
     for column in service.columns:
         codes = judged.verdicts[column.name]
-        found = into.features.setdefault(column.name, FeatureSkew())
+        feature = into.features.setdefault(column.name, FeatureSkew())
         for verdict, count in enumerate(np.bincount(codes, minlength=len(VERDICTS)).tolist()):
-            setattr(found, VERDICTS[verdict], getattr(found, VERDICTS[verdict]) + count)
-            found.compared += count if verdict < UNDECIDED else 0
+            setattr(feature, VERDICTS[verdict], getattr(feature, VERDICTS[verdict]) + count)
+            feature.compared += count if verdict < UNDECIDED else 0
         for verdict in (DIFFERENT, BEHIND):
-            room = _EXAMPLES - sum(e.verdict == VERDICTS[verdict] for e in found.examples)
+            room = _EXAMPLES - sum(e.verdict == VERDICTS[verdict] for e in feature.examples)
             for row in np.flatnonzero(codes == verdict)[:room].tolist():
-                found.examples.append(_example(service, judged, column, row))
-        found.examples.sort(key=lambda e: e.verdict == VERDICTS[BEHIND])
+                feature.examples.append(_example(service, judged, column, row))
+        feature.examples.sort(key=lambda e: e.verdict == VERDICTS[BEHIND])
 
 
 def _example(service: FeatureService, judged: Judged, column: ServiceColumn, row: int) -> Example:
     name, rows = column.name, judged.rows
     at = int(np.searchsorted(judged.at, row))
     version = None
-    if isinstance(column.origin, FeatureView):
+    if column.is_stored:
         view = [v.name for v in service.views].index(column.origin.name)
         version = version_of_row(rows, view, row)
     return Example(

@@ -8,13 +8,12 @@ from noskew.audit.judgement import DIFFERENT, Judged
 from noskew.audit.recomputation import Served
 from noskew.clock import to_text
 from noskew.definitions.service import FeatureService, ServiceColumn
-from noskew.definitions.view import FeatureView
 from noskew.kernel.bits import differing
 
 
 def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, row: int) -> str:
     """The cause for one feature of one row, by its place among those judged."""
-    if not isinstance(column.origin, FeatureView):
+    if not column.is_stored:
         if judged.verdicts[column.name][row] == DIFFERENT:
             return (
                 f"the function {column.origin.name} gives another value now: an input is "
@@ -22,7 +21,7 @@ def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, r
             )
         return "an input of the function was behind"
     view = [v.name for v in service.views].index(column.origin.name)
-    claims = judged.rows.claims[view]
+    folded = judged.rows.folded[view]
     version = version_of_row(judged.rows, view, row)
     if judged.verdicts[column.name][row] == DIFFERENT:
         if version is None:
@@ -39,10 +38,10 @@ def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, r
             "the online store had an older row than had been written: it lost a write that it had "
             "acknowledged"
         )
-    if claims.is_streamed[row]:
+    if folded.is_streamed[row]:
         return "the stream had not folded all events known by then, or facts were ingested later"
-    ground = claims.told[row]
-    until = (ground or {}).get("until")
+    coverage = folded.coverage[row]
+    until = (coverage or {}).get("until")
     if version is not None and (until is None or version[0] > until):
         until = version[0]
     if until is None:
@@ -52,7 +51,7 @@ def skew_cause(service: FeatureService, judged: Judged, column: ServiceColumn, r
 
 def version_of_row(rows: Served, view: int, row: int) -> tuple[int, int] | None:
     """(known time, number) of the row that was read for a view; None if there was none."""
-    return max(rows.claims[view].each[row], default=None)
+    return max(rows.folded[view].each[row], default=None)
 
 
 def _is_older(judged: Judged, name: str, row: int) -> bool:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import has_table, table_name
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.events import (
     EVENT_ID,
     EVENT_TIME,
@@ -30,6 +29,7 @@ from noskew.kernel.events import (
 )
 from noskew.kernel.history import historical
 from noskew.kernel.keys import integers
+from noskew.kernel.log_facts import LogFacts
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.state import no_events
 from noskew.kernel.values import whole
@@ -37,12 +37,10 @@ from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.row_lookup import RowBuckets, RowLookup
 
-Index = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 #: Copies of facts that are made at a time.
 _COPIES = 1_000_000
 #: The ids of events while facts are not judged by them yet; and the rows that copies are for.
-_HELD_ID, _ROW = "_held_id", "_row"
+_KEPT_ID, _ROW = "_kept_id", "_row"
 
 
 class EntityFacts:
@@ -52,33 +50,28 @@ class EntityFacts:
     ----------
     events
         All of them, repetitions included.
-    origin
-        The names of the partitions of logs, and for each fact which it is of: int64, shape (n,);
-        −1 for a fact of none.
-    offset
-        int64, shape (n,): of a fact of a log, its message.
+    known, sequence
+        int64, shape (n,): the known time of each, and its sequence in the table.
     """
 
     def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
         if EVENT_ID in table.column_names:
-            names = [_HELD_ID if n == EVENT_ID else n for n in table.column_names]
+            names = [_KEPT_ID if n == EVENT_ID else n for n in table.column_names]
             table = table.rename_columns(names)
         self.events = Events.from_table(table, keys)
         self.known, self.sequence = self.events.known_time, self.events.sequence
+        self._beside_log: dict[str, LogFacts] = {}
 
-    @cached_property
-    def origin(self) -> tuple[list[str], Index]:
-        found = whole(self.events.column(ORIGIN)).dictionary_encode()
-        code = found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return found.dictionary.to_pylist(), code
+    def beside_log(self, log: str) -> LogFacts:
+        """Where they stand beside the log of an identity."""
+        if log not in self._beside_log:
+            self._beside_log[log] = LogFacts.of(self.events.table, log)
+        return self._beside_log[log]
 
-    @cached_property
-    def offset(self) -> Index:
-        return integers(self.events.column(OFFSET))
-
-    @cached_property
-    def place(self) -> Index:
-        return integers(self.events.column(PLACE))
+    @property
+    def keys(self) -> pa.Table:
+        """The entities' keys, one row each."""
+        return self.events.keys
 
 
 class Folded(Protocol):
@@ -144,31 +137,33 @@ class _Work:
         kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
         self._answer = AnswerColumns(kinds, buckets.order)
         for bucket, first, rows in buckets:
-            asking = RowLookup(self._columns, self._names, rows)
-            for facts in self._facts(bucket, asking.keys, info.snapshot) if info else ():
-                found = asking.of(facts.events.keys)
-                for part in _portions(facts.events.offsets, found.entity):
-                    at = rows[found.rows[part]]
-                    self._put(facts, first + found.rows[part], at, found.entity[part])
-            rest = asking.rest()
+            lookup = RowLookup(self._columns, self._names, rows)
+            tables = self._tables(bucket, lookup.keys, info.snapshot) if info else ()
+            for facts, matches in lookup.sweep(tables, self._facts):
+                for part in _portions(facts.events.offsets, matches.entity):
+                    at = rows[matches.rows[part]]
+                    self._put(facts, first + matches.rows[part], at, matches.entity[part])
+                del facts
+            rest = lookup.rest()
             nothing, none = no_events(plan, 0), np.full(len(rest), -1)
             self._answer.put(first + rest, historical(plan, nothing, none, self._t[rows[rest]]))
         return FoldedValues(self._answer.finish(), self._unclear)
 
-    def _facts(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[EntityFacts]:
+    def _facts(self, table: pa.Table) -> EntityFacts:
+        return EntityFacts(table, self._names)
+
+    def _tables(self, bucket: int, keys: pa.Table, snapshot: int | None) -> Iterator[pa.Table]:
         values = [c for c in self._plan.columns if c not in self._names]
         columns = [*self._names, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values]
         columns += [EVENT_ID] if self._view.source.event_id else []
         columns += [ORIGIN, OFFSET, PLACE] if self._view.source.stream else []
-        for table in self._offline.scan(
+        return self._offline.scan(
             table_name(self._view),
             columns,
             bucket=bucket,
             where=Filter(keys=keys),
             snapshot=snapshot,
-        ):
-            if len(table):
-                yield EntityFacts(table, self._names)
+        )
 
     def _put(self, facts: EntityFacts, places: Index, rows: Index, entity: Index) -> None:
         """Answer some rows, each from copies of the facts of its entity that count for it."""
@@ -182,19 +177,19 @@ class _Work:
             self._unclear[rows[owner[more]]] = True
         owner, at = owner[counts], at[counts]
         events = self._copies(facts, at, owner)
-        held = np.full(len(rows), -1, np.int64)
-        held[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
-        self._answer.put(places, historical(self._plan, events, held, self._t[rows]))
+        entity_of = np.full(len(rows), -1, np.int64)
+        entity_of[integers(whole(events.keys.column(_ROW)))] = np.arange(len(events.keys))
+        self._answer.put(places, historical(self._plan, events, entity_of, self._t[rows]))
 
     def _copies(self, facts: EntityFacts, at: Index, owner: Index) -> Events:
         table = facts.events.table.take(pa.array(at))
-        made = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
+        copies = table.append_column(_ROW, pa.array(owner.astype(np.int64)))
         sequence = pa.array(self._folded.order(facts, at))
-        made = made.set_column(made.column_names.index(SEQUENCE), SEQUENCE, sequence)
-        if _HELD_ID in made.column_names:
-            names = [EVENT_ID if n == _HELD_ID else n for n in made.column_names]
-            made = made.rename_columns(names)
-        return Events.from_table(made, [_ROW], id_horizon=self._view.source.event_id_horizon)
+        copies = copies.set_column(copies.column_names.index(SEQUENCE), SEQUENCE, sequence)
+        if _KEPT_ID in copies.column_names:
+            names = [EVENT_ID if n == _KEPT_ID else n for n in copies.column_names]
+            copies = copies.rename_columns(names)
+        return Events.from_table(copies, [_ROW], id_horizon=self._view.source.event_id_horizon)
 
 
 def _portions(offsets: Index, entity: Index) -> Iterator[slice]:

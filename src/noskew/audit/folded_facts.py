@@ -1,4 +1,4 @@
-"""Claims: what a row's version, and its online store, say of the facts that it has folded."""
+"""Folded facts: what a row's version, and its store's coverage, say of what it has folded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.entity_facts import EntityFacts, Folded, Index, Mask
+from noskew.audit.entity_facts import EntityFacts, Folded
 from noskew.clock import MIN_TIME
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.rows.codec import NEVER, OFFSET_BITS, VERSION_BYTES, version_of
-from noskew.streaming.archive.tables import origin_of
-from noskew.streaming.fold.generation import StreamGeneration
-from noskew.streaming.fold.screening import PLACE_BITS
+from noskew.registry.records.streaming import StreamGeneration
 
-#: Before every event of the log, which are numbered from 0.
-_BEFORE_LOG = 1 << 62
 _LAST = np.iinfo(np.int64).max
 _BELOW = (1 << OFFSET_BITS) - 1
 
@@ -52,25 +49,10 @@ class Streamed:
     offsets: NDArray[np.int64]
 
     def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
-        partition, of_log = self._partitions(facts)
-        number = partition[at]
-        there = (number >= 0) & (number < self.offsets.shape[1])
-        bound = self.offsets[row, np.where(there, number, 0)]
-        folded = there & (facts.offset[at] < bound)
-        return np.where(of_log[at], folded, facts.sequence[at] <= self.history)
+        return facts.beside_log(self.log).take(at).counts(self.history, self.offsets, row)
 
     def order(self, facts: EntityFacts, at: Index) -> Index:
-        of_log = self._partitions(facts)[1][at]
-        in_log = facts.offset[at] << PLACE_BITS | facts.place[at]
-        return np.where(of_log, in_log, facts.sequence[at] - _BEFORE_LOG)
-
-    def _partitions(self, facts: EntityFacts) -> tuple[Index, Mask]:
-        """The partition of each fact (−1: of none), and whether it is of this log."""
-        names, code = facts.origin
-        start = origin_of(self.log, "")
-        numbers = [int(n.removeprefix(start)) if n.startswith(start) else -1 for n in names]
-        partition = np.array([*numbers, -1], np.int64)[code]
-        return partition, partition >= 0
+        return facts.beside_log(self.log).take(at).sequence()
 
 
 @dataclass(frozen=True)
@@ -92,10 +74,10 @@ class Runs:
 
 @dataclass(frozen=True)
 class BoundGroup:
-    """Rows whose claims are of one kind. Bounds are for all rows of the view, in their order.
+    """Rows whose facts are bounded in one way. Bounds are for all rows of the view, in their order.
 
     ``most``: what may have been folded, too; where that is more, nothing is certain. ``own``: what
-    the row itself says where the view's ground says more: it is an older one than it should be.
+    the row itself says where the view's coverage says more: it is an older one than it should be.
     """
 
     rows: Index
@@ -107,22 +89,22 @@ class BoundGroup:
 
 @dataclass(frozen=True)
 class FoldedFacts:
-    """What is claimed for the rows of a view that were served.
+    """What the rows of a view that were served had folded.
 
     Parameters
     ----------
-    versions, grounds
+    versions, coverages
         Columns of the table of served answers; see :class:`ServedTable`.
-    footing
-        What the registry says now that streamed rows stand on; None: the view is not streamed.
+    generation
+        That of the view's streamed rows, as the registry has it now; None: it is not streamed.
     runs
         What else is known of runs.
     """
 
     versions: pa.Array
-    grounds: pa.Array
+    coverages: pa.Array
     has_parts: bool
-    footing: StreamGeneration | None
+    generation: StreamGeneration | None
     runs: Iterable[tuple[int, int, int]]
 
     @cached_property
@@ -133,41 +115,41 @@ class FoldedFacts:
     @cached_property
     def each(self) -> list[list[tuple[int, int]]]:
         """(known time, number) of each row, or of its parts; of a part that is not there zeros."""
-        found: dict[bytes | None, list[tuple[int, int]]] = {None: []}
+        by_bytes: dict[bytes | None, list[tuple[int, int]]] = {None: []}
         out = []
         for version in self.versions.to_pylist():
-            if version not in found:
+            if version not in by_bytes:
                 parts = range(0, len(version), VERSION_BYTES)
-                found[version] = [version_of(version[i : i + VERSION_BYTES]) for i in parts]
-            out.append(found[version])
+                by_bytes[version] = [version_of(version[i : i + VERSION_BYTES]) for i in parts]
+            out.append(by_bytes[version])
         return out
 
     @cached_property
-    def told(self) -> list[Mapping[str, Any] | None]:
-        """The ground of each row."""
-        coded = self.grounds.dictionary_encode()
+    def coverage(self) -> list[Mapping[str, Any] | None]:
+        """What the online store said that it covers, before each row was read."""
+        coded = self.coverages.dictionary_encode()
         parsed = [json.loads(text) for text in coded.dictionary.to_pylist()]
         return [None if i is None else parsed[i] for i in coded.indices.to_pylist()]
 
     @property
     def is_streamed(self) -> Mask:
         """Which rows a stream kept."""
-        default = self.footing is not None
-        return np.array([default if g is None else "offsets" in g for g in self.told], bool)
+        default = self.generation is not None
+        return np.array([default if g is None else "offsets" in g for g in self.coverage], bool)
 
     def groups(self) -> list[BoundGroup]:
         """The rows of which it can be said what they had folded."""
         streamed = self.is_streamed
-        found = [self._materialized(np.flatnonzero(~streamed))]
+        groups = [self._materialized(np.flatnonzero(~streamed))]
         by_generation: dict[int, list[int]] = {}
         for i in np.flatnonzero(streamed).tolist():
-            if self.each[i] or self.told[i] is not None:
+            if self.each[i] or self.coverage[i] is not None:
                 by_generation.setdefault(self._generation(i), []).append(i)
         for generation, rows in by_generation.items():
-            stand = self._stands.get(generation)
-            if stand is not None:
-                found.append(self._streamed(np.array(rows), generation, *stand))
-        return [group for group in found if len(group.rows)]
+            log = self._logs.get(generation)
+            if log is not None:
+                groups.append(self._streamed(np.array(rows), generation, *log))
+        return [group for group in groups if len(group.rows)]
 
     # ---------------------------------------------------------------- materialized rows
 
@@ -177,17 +159,17 @@ class FoldedFacts:
         folded, most, own = (_nothing(n) for _ in range(3))
         chosen, older = [], []
         for i in rows.tolist():
-            ground, version = self.told[i], self.each[i]
+            coverage, version = self.coverage[i], self.each[i]
             claim = None
-            if ground is not None and ground["until"] is not None:
-                claim = (ground["until"], ground["number"], ground["sequence"])
+            if coverage is not None and coverage["until"] is not None:
+                claim = (coverage["until"], coverage["number"], coverage["sequence"])
             if version and (claim is None or version[0] >= claim[:2]):
                 claim = (*version[0], None)
             elif version:
                 # Where it is not known which facts that run found, all that it could find.
                 _set(None, own, i, (*version[0], None), runs)
                 older.append(i)
-            elif ground is None:
+            elif coverage is None:
                 continue
             if claim is not None:
                 _set(folded, most, i, claim, runs)
@@ -196,8 +178,8 @@ class FoldedFacts:
 
     @cached_property
     def _runs(self) -> Runs:
-        told = [g for g in self.told if g is not None and g.get("sequence") is not None]
-        known = {(g["until"], g["number"], g["sequence"]) for g in told}
+        covered = [g for g in self.coverage if g is not None and g.get("sequence") is not None]
+        known = {(g["until"], g["number"], g["sequence"]) for g in covered}
         return Runs(frozenset({*known, *self.runs}))
 
     # ---------------------------------------------------------------- streamed rows
@@ -206,31 +188,32 @@ class FoldedFacts:
         numbers = [number for _, number in self.each[i]]
         if numbers:
             return max(numbers) >> OFFSET_BITS
-        told = self.told[i]
-        assert told is not None
-        return int(told["generation"])
+        coverage = self.coverage[i]
+        assert coverage is not None
+        return int(coverage["generation"])
 
     @cached_property
-    def _stands(self) -> dict[int, tuple[str, int]]:
+    def _logs(self) -> dict[int, tuple[str, int]]:
         """Log and history by generation."""
-        found = {}
-        if self.footing is not None:
-            found[self.footing.generation] = (self.footing.log, self.footing.history)
-        for ground in self.told:
-            if ground is not None and ground.get("log") is not None:
-                found[ground["generation"]] = (ground["log"], ground["history"])
-        return found
+        logs = {}
+        now = self.generation
+        if now is not None:
+            logs[now.number] = (now.log, now.history)
+        for coverage in self.coverage:
+            if coverage is not None and coverage.get("log") is not None:
+                logs[coverage["generation"]] = (coverage["log"], coverage["history"])
+        return logs
 
     def _streamed(self, rows: Index, generation: int, log: str, history: int) -> BoundGroup:
         n = len(self.each)
-        partitions = max((len(g.get("offsets", ())) for g in self.told if g), default=0)
+        partitions = max((len(g.get("offsets", ())) for g in self.coverage if g), default=0)
         partitions = max([partitions, 1, *(len(v) - 1 for v in self.each)])
         folded, own = np.zeros((n, partitions), np.int64), np.zeros((n, partitions), np.int64)
         older = []
         for i in rows.tolist():
-            ground = self.told[i]
-            if ground is not None and ground.get("generation") == generation:
-                folded[i, : len(ground["offsets"])] = ground["offsets"]
+            coverage = self.coverage[i]
+            if coverage is not None and coverage.get("generation") == generation:
+                folded[i, : len(coverage["offsets"])] = coverage["offsets"]
             version = self.each[i]
             if version:
                 own[i] = self._own(version, folded[i])
@@ -248,7 +231,7 @@ class FoldedFacts:
     def _own(self, version: Sequence[tuple[int, int]], claimed: Index) -> Index:
         """The offsets that a row's versions say: of its own partition, or of each part's.
 
-        A part that is not there says nothing: for it stands what is claimed.
+        A part that is not there says nothing: for it counts what the store said.
         """
         if not self.has_parts:
             return np.full(len(claimed), version[0][1] & _BELOW)

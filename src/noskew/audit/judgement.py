@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.audit.entity_facts import Index, Mask
 from noskew.audit.recomputation import (
     AuditedView,
     Recomputation,
@@ -19,6 +18,7 @@ from noskew.audit.recomputation import (
     column_views,
 )
 from noskew.definitions.service import FeatureService
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.bits import differing
 
 #: In the order of :data:`VERDICTS`.
@@ -79,8 +79,8 @@ def judge(
         codes = np.full(len(rows), EQUAL, np.uint8)
         codes[at] = _closer(service, name, rows.feature(name).take(pa.array(at)), folded, own)
         codes[~unequal[name]] = EQUAL
-        held = any_of((waiting[v] for v in column_views(service, name)), len(rows))
-        codes[held] = WAITING
+        waits = any_of((waiting[v] for v in column_views(service, name)), len(rows))
+        codes[waits] = WAITING
         verdicts[name] = codes
     return Judged(rows, verdicts, known, at, folded, own)
 

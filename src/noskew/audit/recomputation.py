@@ -10,14 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.answer_log.table import ServedTable
-from noskew.audit.entity_facts import FactsOfView, Index, Mask
+from noskew.audit.entity_facts import FactsOfView
 from noskew.audit.folded_facts import FoldedFacts
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.values import whole
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.offline.base import EVENT_TIME, OfflineStore
-from noskew.streaming.fold.generation import StreamGeneration
 from noskew.training.history import historical_features
 
 _TIME = pa.timestamp("us", "UTC")
@@ -32,12 +33,12 @@ Stored = dict[str, dict[str, pa.Array]]
 class AuditedView:
     """What is known of a view when an audit begins.
 
-    ``footing``: what its streamed rows stand on; None if no stream keeps any. ``covered``: all
+    ``generation``: that of its streamed rows; None if no stream keeps any. ``covered``: all
     that became known before this time (µs) is in the offline store; None: as soon as it is known.
     ``runs``: runs of ``materialize``; see :class:`noskew.audit.folded_facts.Runs`.
     """
 
-    footing: StreamGeneration | None = None
+    generation: StreamGeneration | None = None
     covered: int | None = None
     runs: frozenset[tuple[int, int, int]] = frozenset()
 
@@ -50,23 +51,23 @@ class Served:
     ) -> None:
         self.table, self.rows = table, rows.combine_chunks()
         self.t: Index = whole(self.rows.column(EVENT_TIME)).view(pa.int64()).to_numpy()
-        self.claims = [
-            self._claims(view, names, states[view.name])
+        self.folded = [
+            self._folded(view, names, states[view.name])
             for view, names in zip(table.service.views, table.views, strict=True)
         ]
 
     def __len__(self) -> int:
         return len(self.t)
 
-    def _claims(
+    def _folded(
         self, view: FeatureView, names: tuple[str, str, str], state: AuditedView
     ) -> FoldedFacts:
-        version, _, ground = (whole(self.rows.column(name)) for name in names)
-        return FoldedFacts(version, ground, view.has_partial_rows, state.footing, state.runs)
+        version, _, coverage = (whole(self.rows.column(name)) for name in names)
+        return FoldedFacts(version, coverage, view.has_partial_rows, state.generation, state.runs)
 
     def asked(self, view: int) -> Index:
         """When the rows of a view were asked: at ``t``, or at their known time if that is later."""
-        return np.maximum(self.t, self.claims[view].known)
+        return np.maximum(self.t, self.folded[view].known)
 
     @property
     def keys(self) -> pa.Table:
@@ -116,22 +117,22 @@ class Recomputation:
             asked = rows.keys.select(list(view.entity.keys)).append_column(
                 _ASKED, pa.array(rows.asked(i)).view(_TIME)
             )
-            found = historical_features(
+            training = historical_features(
                 alone, asked, self.offline, event_time=_ASKED, known_at="row"
             )
-            stored[view.name] = {n: whole(found.column(f"{view.name}__{n}")) for n in names}
+            stored[view.name] = {n: whole(training.column(f"{view.name}__{n}")) for n in names}
         return RecomputedAnswers(self._columns(stored, rows))
 
     def folded(self, rows: Served) -> tuple[RecomputedAnswers, RecomputedAnswers]:
-        """From the facts that each row had folded: as all claims have it, and as its own version.
+        """From the facts that each row had folded: as the store said, and as its own version says.
 
-        Where the row is as new as is claimed, both are the same.
+        Where the row is as new as the store said, both are the same.
         """
         stored: tuple[Stored, Stored] = ({}, {})
         unclear: dict[str, Mask] = {}
         for i, view in enumerate(self.service.views):
-            claimed, own, unclear[view.name] = self._of_view(rows, i, view)
-            stored[0][view.name], stored[1][view.name] = claimed, own
+            covered, own, unclear[view.name] = self._of_view(rows, i, view)
+            stored[0][view.name], stored[1][view.name] = covered, own
         columns = [self._columns(s, rows) for s in stored]
         return RecomputedAnswers(columns[0], unclear), RecomputedAnswers(columns[1], unclear)
 
@@ -141,17 +142,17 @@ class Recomputation:
         names = self._needed(view)
         facts = FactsOfView(view, frozenset(names), self.offline)
         keys, t = rows.keys.select(list(view.entity.keys)), rows.asked(i)
-        claimed = {n: pa.nulls(len(rows), view.features[n].dtype.to_arrow()) for n in names}
-        own, unclear = dict(claimed), np.ones(len(rows), bool)
-        for group in rows.claims[i].groups():
-            found = facts.values(keys, t, group.folded, group.most)
-            claimed = _put(claimed, found.values, group.rows)
-            own = _put(own, found.values, group.rows)
-            unclear[group.rows] = found.unclear[group.rows]
+        covered = {n: pa.nulls(len(rows), view.features[n].dtype.to_arrow()) for n in names}
+        own, unclear = dict(covered), np.ones(len(rows), bool)
+        for group in rows.folded[i].groups():
+            folded = facts.values(keys, t, group.folded, group.most)
+            covered = _put(covered, folded.values, group.rows)
+            own = _put(own, folded.values, group.rows)
+            unclear[group.rows] = folded.unclear[group.rows]
             if group.own is not None and group.own_rows is not None and len(group.own_rows):
                 older = facts.values(keys, t, group.own)
                 own = _put(own, older.values, group.own_rows)
-        return claimed, own, unclear
+        return covered, own, unclear
 
     def _needed(self, view: FeatureView) -> list[str]:
         """The features of a view that the service gives, or makes others of."""
@@ -160,20 +161,17 @@ class Recomputation:
         return list(dict.fromkeys(n for s in chosen for n in s.names))
 
     def _columns(self, stored: Stored, rows: Served) -> dict[str, pa.Array]:
-        made = on_demand.compute(self.service, stored, rows.request)
-        out = {}
+        computed = on_demand.compute(self.service, stored, rows.request)
+        columns = {}
         for c in self.service.columns:
-            held = stored if isinstance(c.origin, FeatureView) else made
-            out[c.name] = held[c.origin.name][c.feature]
-        return out
+            values = stored if c.is_stored else computed
+            columns[c.name] = values[c.origin.name][c.feature]
+        return columns
 
 
 def column_views(service: FeatureService, column: str) -> Sequence[str]:
     """The names of the views that a column is made of."""
-    (found,) = (c for c in service.columns if c.name == column)
-    if isinstance(found.origin, FeatureView):
-        return [found.origin.name]
-    return list(dict.fromkeys(s.view.name for s in found.origin.inputs))
+    return next(c.views for c in service.columns if c.name == column)
 
 
 def _put(

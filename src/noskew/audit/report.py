@@ -126,13 +126,13 @@ class SkewReport:
 
     def total(self, count: str) -> int:
         """One of the counts of :class:`FeatureSkew`, of all features of all services."""
-        return sum(found.counts()[count] for _, _, found in self)
+        return sum(feature.counts()[count] for _, _, feature in self)
 
     def __iter__(self) -> Iterator[tuple[str, str, FeatureSkew]]:
         """Every feature, with the names of its service and its own."""
         for service in self.services:
-            for name, found in service.features.items():
-                yield service.service, name, found
+            for name, feature in service.features.items():
+                yield service.service, name, feature
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data, but for values of examples, which are Python's."""

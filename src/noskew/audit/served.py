@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from noskew.answer_log.table import KIND, SERIAL, SERVER, ServedTable
+from noskew.answer_log.table import SERIAL, SERVER, ServedTable
 from noskew.clock import Clock, duration_micros, to_micros
 from noskew.definitions.service import FeatureService
 from noskew.errors import DefinitionError, InputError, unknown
 from noskew.kernel.keys import integers
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.kinds import SERVED
+from noskew.registry.records.serving import ServedDefinition
 from noskew.stores.offline.base import EVENT_TIME, Filter, OfflineStore
-from noskew.training.history import DEFAULT_EVENT_TIME
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.training_set import TrainingSet
 
 #: Rows that are given at a time, at least as long as there are so many.
@@ -50,29 +52,30 @@ def _moment(value: Any, now: int) -> int:
     return to_micros(value)
 
 
-def kept(project: str, registry: SqlRegistry, service: str | None = None) -> list[dict[str, Any]]:
+def kept(project: str, registry: Registry, service: str | None = None) -> list[ServedDefinition]:
     """What was registered of the tables of served answers; of one service, or of all.
 
     Raises NotFoundError for a service of which nothing was ever kept.
     """
-    held = [record.data for record in registry.records(project, KIND)]
-    names = {data["service"] for data in held}
+    definitions = [record.value for record in registry.records(project, SERVED)]
+    names = {definition.service for definition in definitions}
     if service is not None and service not in names:
         raise unknown("served answers of the service", service, names)
-    return [data for data in held if service in (None, data["service"])]
+    return [definition for definition in definitions if service in (None, definition.service)]
 
 
-def served_table_of(data: dict[str, Any]) -> ServedTable:
+def served_table_of(definition: ServedDefinition) -> ServedTable:
     """The table of served answers that something was registered of.
 
     Raises DefinitionError for a definition that means something else by now, or nothing: another
     version of noskew, or of an engine, wrote it.
     """
-    table = ServedTable.from_dict(data)
-    if table.name != data["table"]:
+    table = ServedTable.of(definition)
+    if table.name != definition.table:
         raise DefinitionError(
-            f"answers of {data['service']!r} in {data['table']} were served by another version of "
-            f"noskew, or of an engine, whose values may differ: nothing can be said of them"
+            f"answers of {definition.service!r} in {definition.table} were served by another "
+            f"version of noskew, or of an engine, whose values may differ: nothing can be said of "
+            f"them"
         )
     return table
 
@@ -84,13 +87,13 @@ def portions(offline: OfflineStore, table: ServedTable, period: Period) -> Itera
     info = offline.info(table.name)
     columns = [*table.spec.schema.names, EVENT_TIME]
     where = Filter(event_from=period.since, event_to=period.until)
-    held: list[pa.Table] = []
-    for found in offline.scan(table.name, columns, bucket=0, where=where, snapshot=info.snapshot):
-        held.append(_distinct(_within(found.select(columns), period)))
-        if sum(map(len, held)) >= PORTION:
-            yield pa.concat_tables(held)
-            held = []
-    rest = pa.concat_tables(held) if held else None
+    portion: list[pa.Table] = []
+    for batch in offline.scan(table.name, columns, bucket=0, where=where, snapshot=info.snapshot):
+        portion.append(_distinct(_within(batch.select(columns), period)))
+        if sum(map(len, portion)) >= PORTION:
+            yield pa.concat_tables(portion)
+            portion = []
+    rest = pa.concat_tables(portion) if portion else None
     if rest is not None and len(rest):
         yield rest
 
@@ -110,13 +113,13 @@ def get_served(
             f"{service.name!r} has a column {event_time!r} of its own; name that of the times with "
             f"event_time='…'"
         )
-    found = list(portions(offline, table, period))
+    parts = list(portions(offline, table, period))
     schema = table.spec.schema.append(pa.field(EVENT_TIME, pa.timestamp("us", "UTC")))
-    rows = pa.concat_tables(found) if found else schema.empty_table()
+    rows = pa.concat_tables(parts) if parts else schema.empty_table()
     rows = rows.sort_by([(EVENT_TIME, "ascending"), (SERVER, "ascending"), (SERIAL, "ascending")])
     columns = {**table.keys, **table.request, event_time: EVENT_TIME, **table.features}
-    made = {n: rows.column(c).cast(schema.field(c).type) for n, c in columns.items()}
-    return TrainingSet(pa.table(made).combine_chunks())
+    named = {n: rows.column(c).cast(schema.field(c).type) for n, c in columns.items()}
+    return TrainingSet(pa.table(named).combine_chunks())
 
 
 def _within(rows: pa.Table, period: Period) -> pa.Table:

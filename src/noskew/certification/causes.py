@@ -14,12 +14,12 @@ FAILS_ON_NOTHING = "it fails on a batch without rows, which a filter or a quiet 
 _FAULT_OF_OURS = "this is a fault in noskew, please report it"
 
 
-def difference_cause(found: Mapping[str, Sequence[Unequal]]) -> str:
+def difference_cause(unequal: Mapping[str, Sequence[Unequal]]) -> str:
     """Why a transform gives different events on different paths.
 
-    ``found``: the differences from bulk, by path; those without any may be absent.
+    ``unequal``: the differences from bulk, by path; those without any may be absent.
     """
-    paths = {name for name, some in found.items() if some}
+    paths = {name for name, some in unequal.items() if some}
     if "repeated" in paths:
         return (
             "it gives something else each time it is called: it reads the clock or chance, or "
@@ -30,10 +30,10 @@ def difference_cause(found: Mapping[str, Sequence[Unequal]]) -> str:
             "another process gives something else: it depends on the order of a set, on hash(), "
             "or on something kept in a module or the environment"
         )
-    everything = [u for some in found.values() for u in some]
+    everything = [u for some in unequal.values() for u in some]
     if any(not u.column for u in everything):
         return _of_fates(everything)
-    alone = found.get("one row at a time", ())
+    alone = unequal.get("one row at a time", ())
     if shift := _of_numbers(alone):
         return shift
     if "shuffled" in paths:

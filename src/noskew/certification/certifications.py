@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from noskew.certification.certificate import Certificate
+from noskew.certification.samples import SAMPLE_ROWS
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Project
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, unknown
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.certificate import Certificate
+from noskew.registry.records.kinds import CERTIFICATE, UNCERTIFIED
+from noskew.registry.records.record import Record
+from noskew.registry.records.views import Exemption
 from noskew.registry.versions import Applied
 from noskew.training.spark.runners import Runners
 
-#: Rows of a source's own data that a view is run on.
-SAMPLE_ROWS = 2_000
-_KIND, _UNCERTIFIED = "certificate", "uncertified"
 #: Rows of a source that a view is run on when it is applied without having been verified.
 _QUICK_ROWS = 500
 #: Told the name of a definition, and of the path that it takes.
@@ -30,7 +30,7 @@ Certified = FeatureView | OnDemand
 class Certifications:
     """Certificates, by definition hash: they hold for a definition whatever it is called."""
 
-    registry: SqlRegistry
+    registry: Registry
     clock: Clock
     runners: Runners
 
@@ -58,17 +58,16 @@ class Certifications:
 
     def of(self, item: Certified) -> Certificate | None:
         """The certificate of a definition; None if there is none."""
-        held = self.registry.record(self.project, _KIND, item.definition_hash)
-        return Certificate.from_dict(held.data) if held else None
+        record = self.registry.record(self.project, CERTIFICATE, item.definition_hash)
+        return record.value if record else None
 
     def all(self) -> dict[str, Certificate]:
         """Every certificate by definition hash."""
-        held = self.registry.records(self.project, _KIND)
-        return {record.key: Certificate.from_dict(record.data) for record in held}
+        return {r.key: r.value for r in self.registry.records(self.project, CERTIFICATE)}
 
     def exempt(self) -> dict[str, str]:
         """Who applied a definition without a certificate, by its hash."""
-        return {r.key: r.data["by"] for r in self.registry.records(self.project, _UNCERTIFIED)}
+        return {r.key: r.value.by for r in self.registry.records(self.project, UNCERTIFIED)}
 
     def admit(
         self,
@@ -85,10 +84,11 @@ class Certifications:
 
         Raises CertificateError with what was found if values differ between paths.
         """
-        held = self.all()
-        lacking = []
-        for item in self._new(wanted, current):
-            certificate = held.get(item.definition_hash)
+        new = list(self._new(wanted, current))
+        certificates = self.all() if new else {}
+        lacking, exempt = [], []
+        for item in new:
+            certificate = certificates.get(item.definition_hash)
             if certificate is None and uncertified_by is None:
                 certificate = self._made(
                     item, sample=_QUICK_ROWS, thorough=False, progress=progress
@@ -96,17 +96,16 @@ class Certifications:
             if certificate is not None and certificate.is_equal:
                 continue
             if uncertified_by is not None:
-                self._exempt(item, uncertified_by)
+                exemption = Exemption(item.name, uncertified_by)
+                exempt.append(
+                    Record(UNCERTIFIED, item.definition_hash, exemption, self.clock.now())
+                )
             elif certificate is not None:
                 lacking.append(certificate)
         if lacking:
             raise CertificateError(_refusal(lacking))
-
-    def _exempt(self, item: Certified, by: str) -> None:
-        """Record that a definition is applied without a certificate."""
-        data = {"name": item.name, "by": by}
-        record = Record(_UNCERTIFIED, item.definition_hash, data, self.clock.now())
-        self.registry.put_record(self.project, record)
+        if exempt:
+            self.registry.put_records(self.project, exempt)
 
     def _new(self, wanted: Project, current: Applied) -> Iterator[Certified]:
         applied = {h for hashes in current.hashes.values() for h in hashes.values()}
@@ -126,7 +125,7 @@ class Certifications:
                 progress(item.name, path)
 
         if isinstance(item, FeatureView):
-            made = certify_view(
+            certificate = certify_view(
                 item,
                 self.runners.root,
                 self.clock,
@@ -136,21 +135,21 @@ class Certifications:
                 runners=self.runners,
             )
         else:
-            made = certify_function(item, self.clock, thorough=thorough, watch=watch)
-        record = Record(_KIND, made.definition_hash, made.to_dict(), made.made_at)
+            certificate = certify_function(item, self.clock, thorough=thorough, watch=watch)
+        record = Record(CERTIFICATE, certificate.definition_hash, certificate, certificate.made_at)
         self.registry.put_record(self.project, record)
-        return made
+        return certificate
 
 
 def _chosen(definitions: Project, names: str | Iterable[str] | None) -> list[Certified]:
-    found: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
+    items: dict[str, Certified] = {**definitions.views, **definitions.on_demand}
     if names is None:
-        return list(found.values())
+        return list(items.values())
     wanted = [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in found:
-            raise unknown("feature view or on-demand function", name, found)
-    return [found[name] for name in wanted]
+        if name not in items:
+            raise unknown("feature view or on-demand function", name, items)
+    return [items[name] for name in wanted]
 
 
 def _refusal(lacking: Sequence[Certificate]) -> str:

@@ -12,7 +12,6 @@ from time import perf_counter
 import pyarrow as pa
 
 from noskew.certification.adversarial_rows import known_at, made_up_rows, ordinary_rows, requests
-from noskew.certification.certificate import Certificate
 from noskew.certification.feature_paths import FeaturePaths
 from noskew.certification.findings import Findings, PathWatcher
 from noskew.certification.other_engines import other_engines
@@ -23,6 +22,7 @@ from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.transforms import FunctionTransform
 from noskew.definitions.view import FeatureView
+from noskew.registry.records.certificate import Certificate
 from noskew.training.spark.runners import Runners
 
 _ORDINARY = ", ordinary numbers"
@@ -62,30 +62,30 @@ def certify_view(
     made_up = made_up_rows(view)
     rows = pa.concat_tables([real, made_up])
     known = known_at(view.source, rows)
-    found = Findings(watch or _nobody)
+    findings = Findings(watch or _nobody)
     is_function = isinstance(view.transform, FunctionTransform)
     elsewhere = partial(run_elsewhere, view, rows, known) if is_function and thorough else None
     # A SELECT was found to be row-wise when it was defined; a function was not.
     singles = SINGLES if thorough or is_function else SINGLES // 4
     run = runner_of(view, known)
-    made = found.of_batching(run, rows, singles, elsewhere)
-    if is_function and not found.cause:
+    outcomes = findings.of_batching(run, rows, singles, elsewhere)
+    if is_function and not findings.cause:
         # One NaN makes NaN of the mean of every batch that has it, and so hides that there is one.
         ordinary = [ordinary_rows(real), made_up_rows(view, ordinary=True)]
-        found.of_batching(run, pa.concat_tables(ordinary), singles, of=_ORDINARY)
+        findings.of_batching(run, pa.concat_tables(ordinary), singles, of=_ORDINARY)
     libraries = {}
-    for engine in () if found.cause else other_engines(view, known, runners, thorough=thorough):
-        found.of_engine(engine, rows, made)
+    for engine in () if findings.cause else other_engines(view, known, runners, thorough=thorough):
+        findings.of_engine(engine, rows, outcomes)
         libraries[engine.library] = engine.version
-    if not found.cause:  # or what follows would only repeat it
-        _check_features(found, view, made.events, rows, known, thorough=thorough)
+    if not findings.cause:  # or what follows would only repeat it
+        _check_features(findings, view, outcomes.events, rows, known, thorough=thorough)
     return _certificate(
         "feature_view",
         view,
-        found,
+        findings,
         clock,
         started,
-        failed=made.failed,
+        failed=outcomes.failed,
         real=len(real),
         made_up=len(made_up),
         no_sample=no_sample,
@@ -101,20 +101,20 @@ def certify_function(
     started = perf_counter()
     kinds = {n: s.view.features[n].dtype for s in function.inputs for n in s.names}
     rows = requests({**kinds, **function.request})
-    found = Findings(watch or _nobody)
+    findings = Findings(watch or _nobody)
     elsewhere = partial(run_elsewhere, function, rows, 0) if thorough else None
     run = runner_of(function, 0)
-    made = found.of_batching(run, rows, SINGLES, elsewhere)
-    if not found.cause:
+    outcomes = findings.of_batching(run, rows, SINGLES, elsewhere)
+    if not findings.cause:
         ordinary = requests({**kinds, **function.request}, ordinary=True)
-        found.of_batching(run, ordinary, SINGLES, of=_ORDINARY)
+        findings.of_batching(run, ordinary, SINGLES, of=_ORDINARY)
     return _certificate(
         "on_demand",
         function,
-        found,
+        findings,
         clock,
         started,
-        failed=made.failed,
+        failed=outcomes.failed,
         real=0,
         made_up=len(rows),
         no_sample="its inputs come with requests",
@@ -123,7 +123,7 @@ def certify_function(
 
 
 def _check_features(
-    found: Findings,
+    findings: Findings,
     view: FeatureView,
     events: pa.Table,
     rows: pa.Table,
@@ -132,22 +132,22 @@ def _check_features(
     thorough: bool,
 ) -> None:
     if not len(events):
-        return found.skip("features", "no row of the sample is an event")
+        return findings.skip("features", "no row of the sample is an event")
     paths = FeaturePaths(view, known)
     pairs = paths.of_batch(events, table=thorough)
     if not paths.no_stream:
         pairs = chain(pairs, paths.of_stream(rows))
     elif view.source.stream is not None:
-        found.skip("stream", paths.no_stream)
+        findings.skip("stream", paths.no_stream)
     for expected, answers in pairs:
-        found.of_answers(expected, answers)
+        findings.of_answers(expected, answers)
     return None
 
 
 def _certificate(
     kind: str,
     item: FeatureView | OnDemand,
-    found: Findings,
+    findings: Findings,
     clock: Clock,
     started: float,
     *,
@@ -167,9 +167,9 @@ def _certificate(
         sample_rows=real,
         made_up_rows=made_up,
         no_sample=no_sample,
-        paths=tuple(found.paths),
-        differences=tuple(found.differences),
-        cause=found.cause,
+        paths=tuple(findings.paths),
+        differences=tuple(findings.differences),
+        cause=findings.cause,
         failing_rows=len(failed),
         failure=next(iter(failed.values()), ""),
         libraries={**dict(_libraries()), **(libraries or {})},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import OnlineRows, Tenant, part_suffix
 from noskew.clock import MIN_TIME, FixedClock
 from noskew.config import Config
 from noskew.definitions.service import FeatureService
@@ -23,15 +24,9 @@ from noskew.intake.tables import table_spec
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import historical
-from noskew.kernel.online_keys import (
-    heartbeat_key,
-    heartbeat_row,
-    part_suffix,
-    parts_key,
-    rows_prefix,
-)
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, version_bytes
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.kernel.values import hashes
 from noskew.project_stores.factories import open_offline
 from noskew.reading.reader import OnlineReader
@@ -42,8 +37,8 @@ from noskew.stores.log.base import Messages
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.online.memory import MemoryStore
 from noskew.streaming.decoding.arrow import ArrowDecoder
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Screening
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.training.history import historical_features
 from noskew.training.keys import positions
@@ -129,22 +124,24 @@ class FeaturePaths:
     def _training(self, events: pa.Table, asked: Questions) -> PathAnswers:
         """By the kernel, from the events themselves."""
         horizon = self._view.source.event_id_horizon
-        made = Events.from_table(events, self._keys, id_horizon=horizon)
-        entity = _entities(made, asked.keys, self._keys)
+        ordered = Events.from_table(events, self._keys, id_horizon=horizon)
+        entity = _entities(ordered, asked.keys, self._keys)
         t = np.full(len(asked), asked.t)
-        values = historical(compile_view(self._view), made, entity, t, asked.t)
+        values = historical(compile_view(self._view), ordered, entity, t, asked.t)
         return PathAnswers("training", pa.table({n: values[n] for n in self._view.features}))
 
     def _materialized(self, events: pa.Table, until: int) -> OnlineStore:
         """Rows of every entity, packed as ``materialize`` packs them."""
         store, layout = MemoryStore(), RowLayout(compile_view(self._view))
-        prefix = rows_prefix(_PROJECT, self._view)
-        made = Events.from_table(events, self._keys, id_horizon=self._view.source.event_id_horizon)
+        prefix = Tenant(_PROJECT).rows(self._view).prefix
+        ordered = Events.from_table(
+            events, self._keys, id_horizon=self._view.source.event_id_horizon
+        )
         stamp = until, version_bytes(until, 1)
         of_batch = part_suffix(0) if self._view.has_partial_rows else b""
-        for keys, rows in bulk_rows(layout, made, prefix, lambda _: stamp):
+        for keys, rows in bulk_rows(layout, ordered, prefix, lambda _: stamp):
             store.write([key + of_batch for key in keys.to_list()], rows.to_list())
-        store.write([heartbeat_key(prefix)], [heartbeat_row(until, 1)])
+        store.write([OnlineRows(prefix).heartbeat], [heartbeat_row(until, 1)])
         return store
 
     def _online(self, store: OnlineStore, asked: Questions) -> Iterator[PathAnswers]:
@@ -162,10 +159,10 @@ class FeaturePaths:
         yield PathAnswers("HTTP, JSON", self._from_json(JsonAnswer(reader.plan).encode(remote)))
 
     def _from_json(self, body: bytes) -> pa.Table:
-        found = orjson.loads(body)["features"]
+        answers = orjson.loads(body)["features"]
         columns = {}
         for name, feature in self._view.features.items():
-            values: list[Any] = found[f"{self._view.name}__{name}"]
+            values: list[Any] = answers[f"{self._view.name}__{name}"]
             convert = converter(feature.dtype)
             if convert is not None:
                 values = [None if v is None else convert(v) for v in values]
@@ -204,46 +201,57 @@ class FeaturePaths:
             offline.append(spec.name, events.to_batches(), token=_PROJECT)
             when = pa.array(np.full(len(asked), asked.t)).view(pa.timestamp("us", "UTC"))
             rows = asked.keys.append_column(_EVENT_TIME, when)
-            made = historical_features(
+            answer = historical_features(
                 self._service, rows, offline, event_time=_EVENT_TIME, known_at=asked.t
             )
         names = list(self._view.features)
         return PathAnswers(
-            "offline table", made.drop_columns(rows.column_names).rename_columns(names)
+            "offline table", answer.drop_columns(rows.column_names).rename_columns(names)
         )
+
+
+@dataclass
+class _History:
+    """What was read of one partition so far."""
+
+    progress: PartitionProgress = field(default_factory=PartitionProgress)
+    accepted: dict[bytes, int] = field(default_factory=dict)
+
+    def seen(self, identities: Sequence[bytes | None]) -> Mapping[bytes, int]:
+        del identities  # whatever was accepted
+        return self.accepted
 
 
 class _Stream:
     """A stream's rows in memory: the parts that decide, without what makes them durable."""
 
     def __init__(self, view: FeatureView) -> None:
-        self._fold, self._sorting = ViewFold(view, _PROJECT), Screening(view)
-        self._decode = ArrowDecoder(view.source.schema, "a row")
+        self._fold = ViewFold(view, _PROJECT)
+        self._pipeline = EventPipeline([view], ArrowDecoder(view.source.schema, "a row"))
         self.store = MemoryStore()
         self.archive: list[pa.Table] = []
-        self._parts_key = parts_key(self._fold.prefix)
+        self._parts_key = OnlineRows(self._fold.prefix).parts
 
     def take_in(self, partition: int, rows: pa.Table, known: NDArray[np.int64]) -> None:
         """All rows of a partition, some messages at a time; ``known``: when appended, µs."""
-        mark, chance = PartitionProgress(), Random(len(rows))
-        seen: dict[bytes, int] = {}
+        history, chance = _History(), Random(len(rows))
         payloads = pa.array(
             [encode_arrow(rows.slice(i, 1)) for i in range(len(rows))], pa.large_binary()
         )
-        while mark.next_offset < len(rows) or not self.archive:
-            at = slice(mark.next_offset, min(len(rows), mark.next_offset + chance.randint(1, 64)))
+        while history.progress.next_offset < len(rows) or not self.archive:
+            start = history.progress.next_offset
+            at = slice(start, min(len(rows), start + chance.randint(1, 64)))
             messages = Messages(
                 partition, np.arange(at.start, at.stop), known[at], payloads[at], at.stop
             )
-            decoded = self._decode(messages.payloads)
-            accepted = self._fold.accept(self._sorting(messages, decoded, mark), seen)
+            (accepted,) = self._pipeline(messages, [history])
             if keys := self._fold.keys(accepted, partition):
                 self.store.write(keys, self._fold.rows(accepted, self.store.read(keys)))
-            mark = accepted.mark
-            seen |= accepted.seen
+            history.progress = accepted.progress
+            history.accepted |= accepted.seen
             self.archive.append(accepted.table)
         self.store.write([self._parts_key], [heartbeat_row(MIN_TIME, partition + 1)])
-        self.store.write([heartbeat_key(self._fold.prefix)], [heartbeat_row(MIN_TIME, 0)])
+        self.store.write([OnlineRows(self._fold.prefix).heartbeat], [heartbeat_row(MIN_TIME, 0)])
 
 
 def _entities(events: Events, keys: pa.Table, names: list[str]) -> NDArray[np.int64]:

@@ -19,7 +19,6 @@ from noskew.certification.causes import (
     cause_in_features,
     difference_cause,
 )
-from noskew.certification.certificate import PathDifference, PathReport
 from noskew.certification.feature_paths import PathAnswers
 from noskew.certification.other_engines import Engine
 from noskew.certification.outcomes import (
@@ -33,6 +32,7 @@ from noskew.certification.transform_paths import BULK, bulk, ways
 from noskew.clock import to_micros, to_text
 from noskew.errors import NoskewError, TransformError
 from noskew.kernel.bits import differing
+from noskew.registry.records.certificate import PathDifference, PathReport
 
 _LONGEST = 200
 #: How many of the rows that fail are given to another engine, each alone.
@@ -81,22 +81,24 @@ class Findings:
         expected = bulk(run, rows)
         everything = np.arange(len(rows))
         bad = np.array(sorted(expected.failed), np.int64)
-        found: dict[str, list[Unequal]] = {}
+        unequal: dict[str, list[Unequal]] = {}
         moody = list(expected.moody)
         for way in ways(np.setdiff1d(everything, bad), bad, singles):
             self.watch(way.name)
-            made = run_in_batches(run, rows, way.batches, expected.events.schema)
-            moody += made.moody
-            found[way.name] = self._held(way.name + of, expected, made, way.rows, rows)
+            outcomes = run_in_batches(run, rows, way.batches, expected.events.schema)
+            moody += outcomes.moody
+            unequal[way.name] = self._compared(way.name + of, expected, outcomes, way.rows, rows)
         said = ""
         if elsewhere is not None:
             self.watch(ELSEWHERE)
             try:
-                found[ELSEWHERE] = self._held(ELSEWHERE, expected, elsewhere(), everything, rows)
+                unequal[ELSEWHERE] = self._compared(
+                    ELSEWHERE, expected, elsewhere(), everything, rows
+                )
             except TransformError as error:
                 said = str(error)
-        if any(found.values()):
-            self.cause = difference_cause(found)
+        if any(unequal.values()):
+            self.cause = difference_cause(unequal)
         elif said:
             self._says(ELSEWHERE, said, FAILS_ELSEWHERE)
         elif said := _of_no_rows(run, rows):
@@ -116,9 +118,9 @@ class Findings:
         good = np.setdiff1d(np.flatnonzero(can), failed)
         some = failed[can[failed]][:_FAILED] if engine.can_fail else failed[:0]
         batches = [good, *(some[i : i + 1] for i in range(len(some)))]
-        made = run_in_batches(engine.run, rows, batches, expected.events.schema)
+        outcomes = run_in_batches(engine.run, rows, batches, expected.events.schema)
         given = np.sort(np.concatenate(batches))
-        if self._held(engine.path, expected, made, given, rows):
+        if self._compared(engine.path, expected, outcomes, given, rows):
             self.cause = self.cause or engine.cause
 
     def of_answers(self, expected: PathAnswers, answers: PathAnswers) -> None:
@@ -145,23 +147,28 @@ class Findings:
         self.differences.append(PathDifference(path, "", 0, {"it says": said[:_LONGEST]}))
         self.cause = cause
 
-    def _held(
-        self, path: str, expected: Outcomes, made: Outcomes, some: NDArray[np.int64], rows: pa.Table
+    def _compared(
+        self,
+        path: str,
+        expected: Outcomes,
+        outcomes: Outcomes,
+        some: NDArray[np.int64],
+        rows: pa.Table,
     ) -> list[Unequal]:
-        found = compare_outcomes(expected, made, some)
-        self.paths.append(PathReport(path, len(some), len({u.row for u in found})))
+        unequal = compare_outcomes(expected, outcomes, some)
+        self.paths.append(PathReport(path, len(some), len({u.row for u in unequal})))
         self.differences += [
-            _difference(path, column, [u for u in found if u.column == column], rows)
-            for column in dict.fromkeys(u.column for u in found)
+            _difference(path, column, [u for u in unequal if u.column == column], rows)
+            for column in dict.fromkeys(u.column for u in unequal)
         ]
-        return found
+        return unequal
 
     def _add(self, report: PathReport) -> None:
         """A path that is taken several times is one line of the report."""
-        for i, held in enumerate(self.paths):
-            if held.name == report.name:
-                sums = held.rows + report.rows, held.different + report.different
-                self.paths[i] = PathReport(held.name, *sums)
+        for i, before in enumerate(self.paths):
+            if before.name == report.name:
+                sums = before.rows + report.rows, before.different + report.different
+                self.paths[i] = PathReport(before.name, *sums)
                 return
         self.paths.append(report)
 

@@ -24,7 +24,7 @@ from noskew.definitions.push_down import NUMBER, PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import CertificateError, NoskewError
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
-from noskew.runners.spark.tasks import Piece
+from noskew.runners.base import Piece
 from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.runners import Runners
@@ -72,7 +72,9 @@ def other_engines(
     ``thorough``: Spark's tasks, too, where the configuration names Spark as the runner. Raises
     CertificateError if the engine of a native view cannot be reached.
     """
-    if thorough and runners is not None and (spark := runners.spark(None)):
+    usual = runners.project(None) if thorough and runners is not None else None
+    if isinstance(usual, SparkProject):
+        spark = usual
         run = partial(_by_tasks, spark, view, known_time)
         version = spark.runner.version
         yield Engine("Spark's tasks", run, of_runner(), "pyspark", version, _all, can_fail=False)
@@ -96,19 +98,19 @@ def _native(view: FeatureView, known_time: int, runners: Runners | None) -> Engi
         version = _answer(replace(connector, sql=_VERSION)).column(0)[0].as_py()
         ask, can_take, library = partial(_by_postgres, connector), can_hold, "postgresql"
     else:
-        spark = runners.spark("spark") if runners else None
-        assert spark is not None
+        assert runners is not None, "a definition is certified in a project"
+        spark = runners.spark()
         version, library = spark.runner.version, "pyspark"
         ask, can_take = partial(_by_spark, spark, f"feature view {view.name!r}"), _all
     pipeline = Pipeline(view, pushed=pushed)
 
     def run(rows: pa.Table, _: NDArray[np.int64]) -> Transformed:
-        made = ask(rows.append_column(NUMBER, pa.array(np.arange(len(rows)))), pushed)
-        made = made.sort_by(NUMBER)
-        found = pipeline(made, known_time=known_time, buckets=1)
-        number = made.column(NUMBER).to_numpy()
-        refused = {why: number[at] for why, at in found.refused.items()}
-        return Transformed(found.events, number[found.row], refused)
+        answer = ask(rows.append_column(NUMBER, pa.array(np.arange(len(rows)))), pushed)
+        answer = answer.sort_by(NUMBER)
+        transformed = pipeline(answer, known_time=known_time, buckets=1)
+        number = answer.column(NUMBER).to_numpy()
+        refused = {why: number[at] for why, at in transformed.refused.items()}
+        return Transformed(transformed.events, number[transformed.row], refused)
 
     return Engine(path, run, cause, library, version, can_take)
 
@@ -148,17 +150,17 @@ def _by_tasks(
     context = spark.context([view], view=view.name, now=known_time)
     events: list[pa.Table] = []
     refused: dict[int, str] = {}
-    for _number, table in spark.runner.scatter(pieces, _events_of_rows, context):
+    for _number, table in spark.runner.run(pieces, _events_of_rows, context):
         if _REFUSED in table.column_names:
-            refused |= {row: why for why, row in _told(table)}
+            refused |= {row: why for why, row in _refusals(table)}
         else:
             events.append(table)
-    made = pa.concat_tables(events).sort_by(_ROW)
+    joined = pa.concat_tables(events).sort_by(_ROW)
     by_reason = {
         why: np.array(sorted(row for row in refused if refused[row] == why))
         for why in set(refused.values())
     }
-    return Transformed(made.drop_columns([_ROW]), made.column(_ROW).to_numpy(), by_reason)
+    return Transformed(joined.drop_columns([_ROW]), joined.column(_ROW).to_numpy(), by_reason)
 
 
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
@@ -172,6 +174,6 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
         yield Piece(number, pa.table({_REFUSED: [json.dumps(refused)]}))
 
 
-def _told(table: pa.Table) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = json.loads(table.column(_REFUSED)[0].as_py())
-    return found
+def _refusals(table: pa.Table) -> list[tuple[str, int]]:
+    rows: list[tuple[str, int]] = json.loads(table.column(_REFUSED)[0].as_py())
+    return rows

@@ -60,12 +60,12 @@ def run_in_batches(
     Where a batch fails its halves are tried, down to the rows that fail alone, as a stream does.
     ``schema``: the columns of events, where they are known.
     """
-    made = _Gathered()
+    gathered = _Gathered()
     for batch in batches:
-        made.add(run, rows.take(pa.array(batch)), batch)
-    if schema is None and not made.events:
+        gathered.add(run, rows.take(pa.array(batch)), batch)
+    if schema is None and not gathered.events:
         schema = run(rows.slice(0, 0), np.zeros(0, np.int64)).events.schema
-    return made.outcomes(schema or made.events[0].schema)
+    return gathered.outcomes(schema or gathered.events[0].schema)
 
 
 @dataclass
@@ -92,10 +92,10 @@ class _Gathered:
         if said and not done.bad:
             self.moody.append(said[0])
         self.failed |= {int(batch[at]): why for at, why in done.bad.items()}
-        for start, _, made in done.parts:
-            self.events.append(made.events)
-            self.rows.append(batch[start + made.row])
-            for why, at in made.refused.items():
+        for start, _, part in done.parts:
+            self.events.append(part.events)
+            self.rows.append(batch[start + part.row])
+            for why, at in part.refused.items():
                 self.refused |= {int(row): why for row in batch[start + at]}
 
     def outcomes(self, schema: pa.Schema) -> Outcomes:
@@ -121,17 +121,17 @@ class Unequal:
 
 def compare_outcomes(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Unequal]:
     """Where two paths make different things of the rows that both were given."""
-    found = [*_fates(left, right, rows)]
+    unequal = [*_fates(left, right, rows)]
     both = np.intersect1d(np.intersect1d(left.row, right.row), rows)
     a = left.events.take(pa.array(np.searchsorted(left.row, both)))
     b = right.events.take(pa.array(np.searchsorted(right.row, both)))
     for name in a.column_names:
         wrong = np.flatnonzero(differing(a.column(name), b.column(name)))
-        found += [
+        unequal += [
             Unequal(int(both[at]), name, a.column(name)[at].as_py(), b.column(name)[at].as_py())
             for at in wrong.tolist()
         ]
-    return found
+    return unequal
 
 
 def _fates(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Unequal]:
@@ -139,7 +139,7 @@ def _fates(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Une
     odd = {*left.failed, *left.refused, *right.failed, *right.refused}
     suspects = {int(r) for r in rows[are_events[0] != are_events[1]]} | (odd & set(rows.tolist()))
     events = [set(side.row.tolist()) for side in (left, right)]
-    found = []
+    unequal = []
     for row in sorted(suspects):
         fates = [
             _fate(side, row, row in there)
@@ -147,8 +147,8 @@ def _fates(left: Outcomes, right: Outcomes, rows: NDArray[np.int64]) -> list[Une
         ]
         # Messages name the batch's size and the like: that both fail is enough.
         if fates[0].partition(":")[0] != fates[1].partition(":")[0]:
-            found.append(Unequal(row, "", *fates))
-    return found
+            unequal.append(Unequal(row, "", *fates))
+    return unequal
 
 
 def _fate(side: Outcomes, row: int, is_event: bool) -> str:

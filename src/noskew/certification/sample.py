@@ -21,17 +21,17 @@ def sample_rows(source: Source, root: Path, rows: int) -> tuple[pa.Table, str]:
     if source.batch is None:
         return nothing, "the source has no batch data"
     try:
-        found = _read(source, root, rows)
+        sample = _read(source, root, rows)
     except NoskewError as error:
         return nothing, f"its data cannot be read: {error}"
-    return found, "" if len(found) else "its data is empty"
+    return sample, "" if len(sample) else "its data is empty"
 
 
 def _read(source: Source, root: Path, rows: int) -> pa.Table:
     assert source.batch is not None
     opened = open_connector(source.batch.rooted(root), source.schema.arrow)
-    found = [
+    parts = [
         conform(pa.Table.from_batches([batch]), source.schema, f"source {source.name!r}")
         for batch in opened.sample(rows, list(source.schema))
     ]
-    return pa.concat_tables([source.schema.arrow.empty_table(), *found])
+    return pa.concat_tables([source.schema.arrow.empty_table(), *parts])

@@ -25,7 +25,7 @@ def run_elsewhere(item: FeatureView | OnDemand, rows: pa.Table, known_time: int)
 
     Raises TransformError if it does not answer.
     """
-    told = orjson.dumps(
+    task = orjson.dumps(
         {
             "definitions": Project.of(item).to_dict(),
             "known_time": known_time,
@@ -34,7 +34,7 @@ def run_elsewhere(item: FeatureView | OnDemand, rows: pa.Table, known_time: int)
             "name": item.name,
         }
     )
-    sent = len(told).to_bytes(8, "big") + told + encode_arrow(rows)
+    sent = len(task).to_bytes(8, "big") + task + encode_arrow(rows)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "noskew.certification.subprocess_run"],
@@ -65,21 +65,21 @@ def main() -> None:
     """Answer one question that comes on standard input."""
     given = sys.stdin.buffer.read()
     size = int.from_bytes(given[:8], "big")
-    told = orjson.loads(given[8 : 8 + size])
-    sys.path[:] = told["path"]
+    task = orjson.loads(given[8 : 8 + size])
+    sys.path[:] = task["path"]
     out = sys.stdout.buffer
     sys.stdout = sys.stderr  # what a function prints is no part of the answer
-    item = getattr(Project.from_dict(told["definitions"]), told["kind"])[told["name"]]
+    item = getattr(Project.from_dict(task["definitions"]), task["kind"])[task["name"]]
     with pa.ipc.open_stream(given[8 + size :]) as reader:
         rows = reader.read_all()
     # Backwards: what remembers the order in which it saw things remembers another one here.
     backwards = np.arange(len(rows))[::-1]
-    made = run_in_batches(runner_of(item, told["known_time"]), rows, [backwards])
-    events = made.events.append_column("_at", pa.array(np.asarray(made.row, np.int64)))
+    outcomes = run_in_batches(runner_of(item, task["known_time"]), rows, [backwards])
+    events = outcomes.events.append_column("_at", pa.array(np.asarray(outcomes.row, np.int64)))
     fates = orjson.dumps(
         {
-            "refused": {str(n): why for n, why in made.refused.items()},
-            "failed": {str(n): why for n, why in made.failed.items()},
+            "refused": {str(n): why for n, why in outcomes.refused.items()},
+            "failed": {str(n): why for n, why in outcomes.failed.items()},
         }
     )
     out.write(len(fates).to_bytes(8, "big") + fates + encode_arrow(events))

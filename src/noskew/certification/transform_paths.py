@@ -9,15 +9,14 @@ from random import Random
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.certification.outcomes import Outcomes, PathRun, run_in_batches
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.view import FeatureView
 from noskew.kernel import on_demand
+from noskew.kernel.arrays import Index
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 
-Index = NDArray[np.int64]
 #: Rows that are given one at a time; each costs a call of the engine.
 SINGLES = 192
 _FAILED = 8

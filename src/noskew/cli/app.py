@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from noskew import __version__
-from noskew.cli.commands import (
-    audit,
-    data,
-    definitions,
-    doctor,
-    online,
-    project,
-    stream,
-    tour,
-    verify,
-)
 from noskew.cli.console import Commands, Session, out
+from noskew.cli.groups import CommandEntry
+
+_HOME = "noskew.cli.commands"
+
+
+class NoskewCommands(Commands):
+    """The commands of ``noskew``, in the order of their panels' lists."""
+
+    entries = (
+        CommandEntry("init", f"{_HOME}.project:init", "Start"),
+        CommandEntry("demo", f"{_HOME}.tour:demo", "Start"),
+        CommandEntry("doctor", f"{_HOME}.doctor:doctor", "Start"),
+        CommandEntry("plan", f"{_HOME}.plan:plan", "Define"),
+        CommandEntry("apply", f"{_HOME}.plan:apply", "Define"),
+        CommandEntry("verify", f"{_HOME}.verify:verify", "Define"),
+        CommandEntry("diff", f"{_HOME}.plan:diff", "Define"),
+        CommandEntry("list", f"{_HOME}.listing:list_", "Define"),
+        CommandEntry("show", f"{_HOME}.show:show", "Define"),
+        CommandEntry("ingest", f"{_HOME}.data:ingest", "Fill"),
+        CommandEntry("materialize", f"{_HOME}.data:materialize", "Fill"),
+        CommandEntry("backfill", f"{_HOME}.data:backfill", "Fill"),
+        CommandEntry("compact", f"{_HOME}.data:compact", "Fill"),
+        CommandEntry("prune", f"{_HOME}.data:prune", "Fill"),
+        CommandEntry("historical", f"{_HOME}.historical:historical", "Read"),
+        CommandEntry("get", f"{_HOME}.get:get", "Read"),
+        CommandEntry("serve", f"{_HOME}.serve:serve", "Read"),
+        CommandEntry(
+            "stream",
+            f"{_HOME}.stream.group:StreamCommands",
+            "Fill",
+            "Fold a source's stream online (noskew stream SOURCE), and look after it.",
+        ),
+        CommandEntry(
+            "audit",
+            f"{_HOME}.audit.group:AuditCommands",
+            "Read",
+            "Compare what servers gave with the facts, computed again.",
+        ),
+    )
+
 
 app = typer.Typer(
-    cls=Commands,
+    cls=NoskewCommands,
     help="A feature store in which training and serving cannot disagree.",
     epilog="New here? [b]noskew demo[/b] shows all of it on real flights; [b]noskew init[/b] "
     "starts a project.",
@@ -57,33 +85,3 @@ def options(
 ) -> None:
     del version
     ctx.obj = Session(directory, debug)
-
-
-_GROUPS: dict[str, list[tuple[str, Callable[..., None]]]] = {
-    "Start": [("init", project.init), ("demo", tour.demo), ("doctor", doctor.doctor)],
-    "Define": [
-        ("plan", definitions.plan),
-        ("apply", definitions.apply),
-        ("verify", verify.verify),
-        ("diff", definitions.diff),
-        ("list", definitions.list_),
-        ("show", definitions.show),
-    ],
-    "Fill": [
-        ("ingest", data.ingest),
-        ("materialize", data.materialize),
-        ("backfill", data.backfill),
-        ("compact", data.compact),
-        ("prune", data.prune),
-    ],
-    "Read": [
-        ("historical", data.historical),
-        ("get", online.get),
-        ("serve", online.serve),
-    ],
-}
-for panel, commands in _GROUPS.items():
-    for name, command in commands:
-        app.command(name, rich_help_panel=panel)(command)
-app.add_typer(stream.app, name="stream", rich_help_panel="Fill")
-app.add_typer(audit.app, name="audit", rich_help_panel="Read")

@@ -14,8 +14,11 @@ from typing import Literal
 import noskew
 from noskew import config as configuration
 from noskew.cli.console import Session
+from noskew.cli.warm_up import warm_up
+from noskew.cli.warmth import cache_folder, compiled_functions
 from noskew.errors import NoskewError
 from noskew.feature_store import FeatureStore
+from noskew.intake.tables import table_name
 
 _BASE = ("numpy", "pyarrow", "duckdb", "numba", "pyiceberg", "lmdb", "sqlalchemy", "sqlglot")
 #: Extra of the installation → a library that it brings.
@@ -23,6 +26,7 @@ _EXTRAS = {
     "serve": "granian",
     "client": "httpx",
     "redis": "hiredis",
+    "dynamodb": "boto3",
     "postgres": "psycopg",
     "kafka": "confluent-kafka",
     "avro": "fastavro",
@@ -43,7 +47,7 @@ class Finding:
 
     state: Literal["ok", "note", "bad"]
     what: str
-    found: str
+    text: str
     advice: str = ""
 
 
@@ -79,11 +83,11 @@ def _versions() -> Iterator[Finding]:
     yield Finding("ok", "noskew", f"{noskew.__version__} on Python {python}, {platform.system()}")
     yield Finding("ok", "libraries", ", ".join(f"{n} {version(n)}" for n in _BASE))
     here = {extra: _installed(library) for extra, library in _EXTRAS.items()}
-    absent = [extra for extra, found in here.items() if not found]
+    absent = [extra for extra, is_here in here.items() if not is_here]
     yield Finding(
         "ok" if not absent else "note",
         "extras",
-        ", ".join(extra for extra, found in here.items() if found) or "none",
+        ", ".join(extra for extra, is_here in here.items() if is_here) or "none",
         f"if you need them: pip install 'noskew[{','.join(absent)}]'" if absent else "",
     )
 
@@ -97,8 +101,8 @@ def _installed(library: str) -> bool:
 
 def _definitions(store: FeatureStore) -> Iterator[Finding]:
     project = store.load()
-    found = f"{len(project.views)} views, {len(project.services)} services in the files"
-    yield Finding("ok", "definitions", found)
+    text = f"{len(project.views)} views, {len(project.services)} services in the files"
+    yield Finding("ok", "definitions", text)
 
 
 def _registry(store: FeatureStore) -> Iterator[Finding]:
@@ -108,23 +112,21 @@ def _registry(store: FeatureStore) -> Iterator[Finding]:
         return
     plan = store.plan()
     changes = sum(c.action != "unchanged" for c in plan.changes)
-    found = f"version {applied.version} is applied"
+    text = f"version {applied.version} is applied"
     if changes:
-        found += f"; the files differ in {changes} definitions"
+        text += f"; the files differ in {changes} definitions"
     advice = "see: noskew plan" if changes else ""
-    yield Finding("note" if changes else "ok", "registry", found, advice)
+    yield Finding("note" if changes else "ok", "registry", text, advice)
 
 
 def _offline(store: FeatureStore) -> Iterator[Finding]:
-    from noskew.intake.tables import table_name
-
     there = set(store.offline.tables())
     views = store.applied.project.views.values()
     rows = sum(store.offline.info(t).rows for t in there)
-    found = f"{len(there)} tables, {rows:,} events"
+    text = f"{len(there)} tables, {rows:,} events"
     empty = [v.name for v in views if v.source.batch is not None and table_name(v) not in there]
     advice = f"nothing was ingested for {', '.join(empty)}: run noskew ingest" if empty else ""
-    yield Finding("note" if empty else "ok", "offline store", found, advice)
+    yield Finding("note" if empty else "ok", "offline store", text, advice)
 
 
 def _online(store: FeatureStore) -> Iterator[Finding]:
@@ -137,13 +139,11 @@ def _online(store: FeatureStore) -> Iterator[Finding]:
     never = [v.name for v in views if store.materialized_until(v) is None]
     advice = f"never materialized: {', '.join(never)}; run noskew materialize" if never else ""
     policy = "; it does not evict" if "redis" in kind else ""
-    found = f"{kind} answers in {took:.1f} ms{policy}"
-    yield Finding("note" if never else "ok", "online store", found, advice)
+    text = f"{kind} answers in {took:.1f} ms{policy}"
+    yield Finding("note" if never else "ok", "online store", text, advice)
 
 
 def _kernel(*, warm: bool) -> Iterator[Finding]:
-    from noskew.cli.warmth import cache_folder, compiled_functions, warm_up
-
     folder = cache_folder()
     if not os.access(folder, os.W_OK):
         yield Finding(
@@ -164,7 +164,7 @@ def _kernel(*, warm: bool) -> Iterator[Finding]:
 
 def _disk(store: FeatureStore) -> Iterator[Finding]:
     usage = shutil.disk_usage(store.root)
-    found = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.1f} GiB at {store.root}"
+    text = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.1f} GiB at {store.root}"
     low = usage.free < _LEAST_FREE
     advice = "free some: an ingest needs about twice the size of its data" if low else ""
-    yield Finding("bad" if low else "ok", "disk", found, advice)
+    yield Finding("bad" if low else "ok", "disk", text, advice)

@@ -13,12 +13,17 @@ import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
-from typer.core import TyperGroup
 
+from noskew._lazy import lazy_module
+from noskew.cli.groups import LazyGroup
+from noskew.clock import FixedClock
 from noskew.errors import InputError, NoskewError, NoskewWarning
 
 if TYPE_CHECKING:
+    from noskew import feature_store
     from noskew.feature_store import FeatureStore
+else:
+    feature_store = lazy_module("noskew.feature_store")
 
 #: Columns where the output goes to a file or a pipe, so that tables are not cut to 80.
 _PIPE_WIDTH = 140
@@ -44,13 +49,10 @@ class Session:
 
     def store(self, *, at: str | None = None) -> FeatureStore:
         """The project's feature store; with ``at`` its clock stands still at that time."""
-        from noskew.clock import FixedClock
-        from noskew.feature_store import FeatureStore
-
-        return FeatureStore(self.directory, clock=FixedClock(at) if at else None)
+        return feature_store.FeatureStore(self.directory, clock=FixedClock(at) if at else None)
 
 
-class Commands(TyperGroup):
+class Commands(LazyGroup):
     """Commands whose errors become one panel and exit code 1 (2 for usage, 130 for Ctrl-C)."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -114,8 +116,8 @@ def confirm(question: str, *, flag: str) -> bool:
 
 def session(ctx: typer.Context) -> Session:
     """The session of a command's context."""
-    found = ctx.find_object(Session)
-    return found if found is not None else Session()
+    options = ctx.find_object(Session)
+    return options if options is not None else Session()
 
 
 def _debug(ctx: Any) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
+from noskew.cli import totals
 from noskew.cli.console import err
-
-if TYPE_CHECKING:
-    from noskew.feature_store import FeatureStore
-    from noskew.training.compact import Compacted
-    from noskew.training.ingest import IngestReport
-    from noskew.training.materialize import Materialized
+from noskew.cli.progress import Bars
+from noskew.cli.warmth import tell_if_cold
+from noskew.definitions.connectors import Csv, Parquet
+from noskew.feature_store import FeatureStore
+from noskew.training.compact import Compacted
+from noskew.training.ingest import IngestReport
+from noskew.training.materialize import Materialized
 
 
 def run_ingest(
@@ -26,10 +28,6 @@ def run_ingest(
     runner: str | None = None,
 ) -> list[IngestReport]:
     """Ingest with a bar for each offline table, then say what was done and what was refused."""
-    from noskew.cli import totals
-    from noskew.cli.progress import Bars
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold(console)
     data: Any = _connector(file) if file else None
     expected = totals.of_ingest(store, source)
@@ -56,10 +54,6 @@ def run_materialize(
     runner: str | None = None,
 ) -> list[Materialized]:
     """Materialize with a bar for each view, then say what was done."""
-    from noskew.cli import totals
-    from noskew.cli.progress import Bars
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold()
     names = list(views) if views else None
     with Bars(totals.of_materialize(store, names)) as bars:
@@ -73,9 +67,6 @@ def run_materialize(
 
 def run_compact(store: FeatureStore, views: Iterable[str] | None = None) -> list[Compacted]:
     """Compact with a bar for each offline table, then say how many files there were and are."""
-    from noskew.cli import totals
-    from noskew.cli.progress import Bars
-
     names = list(views) if views else None
     with Bars(totals.of_compact(store, names)) as bars:
         done = store.compact(names, progress=bars)
@@ -86,8 +77,6 @@ def run_compact(store: FeatureStore, views: Iterable[str] | None = None) -> list
 
 
 def _connector(file: Path) -> Any:
-    from noskew.definitions.connectors import Csv, Parquet
-
     is_csv = file.suffix == ".csv" or file.name.endswith(".csv.gz")
     return (Csv if is_csv else Parquet)(str(file))
 

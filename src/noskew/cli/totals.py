@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from noskew.definitions.connectors import Connector, Parquet
-
-if TYPE_CHECKING:
-    from noskew.definitions.view import FeatureView
-    from noskew.feature_store import FeatureStore
+from noskew.feature_store import FeatureStore
+from noskew.intake.tables import one_per_log
+from noskew.stores.sources.paths import find_files
+from noskew.training.ingest import views_to_ingest
 
 
 def of_ingest(store: FeatureStore, source: str | None) -> dict[str, int | None]:
     """Rows of the source of each offline table that an ingest fills, under a view's name."""
-    from noskew.training.ingest import views_to_ingest
-
     views = views_to_ingest(store.applied.project, source)
     return {v.name: rows_of(v.source.batch, store.root) for v in views}
 
@@ -23,22 +20,13 @@ def of_ingest(store: FeatureStore, source: str | None) -> dict[str, int | None]:
 def of_materialize(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
     """Rows of the offline table of each view that is materialized."""
     views = store.applied.project.chosen(names)
-    return {v.name: count_events(store, v) for v in views if v.online}
+    return {v.name: store.count_events(v) or 0 for v in views if v.online}
 
 
 def of_compact(store: FeatureStore, names: list[str] | None) -> dict[str, int | None]:
     """Rows of each offline table that is compacted, under a view's name."""
-    from noskew.intake.tables import one_per_log
-
     views = one_per_log(store.applied.project.chosen(names))
-    return {v.name: rows for v in views if (rows := count_events(store, v))}
-
-
-def count_events(store: FeatureStore, view: FeatureView) -> int:
-    """Rows of a view's offline table; 0 if there is none."""
-    from noskew.intake.tables import events_of
-
-    return events_of(store.offline, view)
+    return {v.name: rows for v in views if (rows := store.count_events(v))}
 
 
 def rows_of(connector: Connector | None, root: Path) -> int | None:
@@ -46,8 +34,6 @@ def rows_of(connector: Connector | None, root: Path) -> int | None:
     if not isinstance(connector, Parquet):
         return None
     import pyarrow.parquet as pq
-
-    from noskew.stores.sources.paths import find_files
 
     try:
         files = find_files(str(root / connector.path), (".parquet", ".pq"))

@@ -36,7 +36,7 @@ def columns_from_text(pairs: Iterable[str], accepted: Mapping[str, DType]) -> di
     Raises InputError for text that is not ``name=value``, an unknown name, a value that is not
     of the declared type, or columns of different lengths.
     """
-    found: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
@@ -45,16 +45,16 @@ def columns_from_text(pairs: Iterable[str], accepted: Mapping[str, DType]) -> di
             raise InputError(f"{name!r} is not asked for; {nearest(name, accepted)}")
         kind = accepted[name]
         parts = [text] if kind.is_nested else text.split(",")
-        found.setdefault(name, []).extend(_value(name, kind, part) for part in parts)
-    absent = [name for name in accepted if name not in found]
+        columns.setdefault(name, []).extend(_value(name, kind, part) for part in parts)
+    absent = [name for name in accepted if name not in columns]
     if absent:
         wanted = ", ".join(f"{n}=<{accepted[n]}>" for n in absent)
         raise InputError(f"also needed: {wanted}")
-    n = max((len(values) for values in found.values()), default=0)
-    for name, values in found.items():
+    n = max((len(values) for values in columns.values()), default=0)
+    for name, values in columns.items():
         if len(values) not in (1, n):
             raise InputError(f"{name!r} has {len(values)} values where others have {n}")
-    return {name: v if len(v) == n else v * n for name, v in found.items()}
+    return {name: v if len(v) == n else v * n for name, v in columns.items()}
 
 
 def _value(name: str, kind: DType, text: str) -> Any:

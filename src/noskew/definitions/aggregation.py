@@ -102,7 +102,8 @@ class Aggregation:
 
     def identity(self) -> dict[str, Any]:
         """What can change a value, and the name under which it is served."""
-        return {slot: getattr(self, slot) for slot in self.__slots__}
+        options = {slot: getattr(self, slot) for slot in self.__slots__}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in options.items()}
 
     def _stem(self) -> str:
         label = {

@@ -25,7 +25,12 @@ class Connector:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data that :func:`from_dict` reads back."""
-        return {"kind": self.kind, **asdict(self)}
+        options = asdict(self).items()
+        # JSON has lists only, and data is compared with what was read from it.
+        return {
+            "kind": self.kind,
+            **{name: list(v) if isinstance(v, tuple) else v for name, v in options},
+        }
 
     def shown(self) -> dict[str, Any]:
         """Its options for people, without secrets."""
@@ -275,15 +280,15 @@ def _content(given: str | bytes | Path) -> str | bytes:
 
 def _avro_text(content: str | bytes) -> str:
     try:
-        found = json.loads(content)
+        schema = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DefinitionError(
             f"Kafka: schema= is not the JSON text of an Avro schema: {error}; for the text of a "
             f"file give a pathlib.Path"
         ) from error
-    if not isinstance(found, dict) or found.get("type") != "record":
+    if not isinstance(schema, dict) or schema.get("type") != "record":
         raise DefinitionError("Kafka: schema= must be an Avro record, with a field for each column")
-    return json.dumps(found, separators=(",", ":"))
+    return json.dumps(schema, separators=(",", ":"))
 
 
 def _descriptor_text(content: str | bytes) -> str:

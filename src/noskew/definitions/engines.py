@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from noskew.errors import TransformError, missing_extra
@@ -15,6 +16,7 @@ _ENGINES = {
 }
 
 
+@lru_cache(maxsize=len(_ENGINES))
 def installed_engine(kind: str) -> str:
     """The library that runs transforms of a kind, and its major version: ``duckdb-2``.
 
@@ -33,9 +35,9 @@ def check_engine(kind: str, engine: str, what: str) -> None:
 
     ``engine``: what it was applied with. Raises TransformError.
     """
-    found = installed_engine(kind)
-    if found != engine:
+    installed = installed_engine(kind)
+    if installed != engine:
         raise TransformError(
-            f"{what} was applied with {engine} and {found} is installed, which may "
+            f"{what} was applied with {engine} and {installed} is installed, which may "
             f"compute other values; plan and apply it again, or install {engine}"
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from noskew.definitions.declared import Converted, option
+from noskew.definitions.described import Described
 from noskew.errors import DefinitionError
-from noskew.types import Schema, check_name
+from noskew.types import Schema
 
 #: Types whose equality is exact and the same everywhere; floats and nested types are not.
 KEY_KINDS = frozenset(
@@ -15,8 +16,11 @@ KEY_KINDS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Entity:
+def _keys(entity: Entity, given: Mapping[str, Any]) -> Schema:
+    return Schema(given, where=f"{entity.what}, key")
+
+
+class Entity(Described):
     """The thing that features describe, and the typed join keys that name one of them.
 
     Parameters
@@ -31,63 +35,32 @@ class Entity:
         For people; not part of the identity.
     """
 
-    name: str
-    keys: Schema
-    description: str = ""
-    owner: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    noun = "entity"
 
-    def __init__(
-        self,
-        name: str,
-        keys: Mapping[str, Any],
-        *,
-        description: str = "",
-        owner: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        put = object.__setattr__
-        put(self, "name", check_name(name, "entity"))
-        put(self, "keys", Schema(keys, where=f"entity {name!r}, key"))
-        put(self, "description", description)
-        put(self, "owner", owner)
-        put(self, "tags", dict(tags or {}))
+    keys: Converted[Mapping[str, Any], Schema] = option(kw_only=False, convert=_keys)
+
+    def _check(self) -> None:
         if not self.keys:
-            raise DefinitionError(f"entity {name!r} needs at least one join key")
+            raise DefinitionError(f"{self.what} needs at least one join key")
         for key, kind in self.keys.items():
             if kind.kind not in KEY_KINDS:
                 raise DefinitionError(
-                    f"entity {name!r}: the key {key!r} is {kind}, whose equality is not exact; "
+                    f"{self.what}: the key {key!r} is {kind}, whose equality is not exact; "
                     f"keys can be {', '.join(sorted(KEY_KINDS))}"
                 )
 
     def __repr__(self) -> str:
         return f"<Entity {self.name}: {', '.join(f'{k} {t}' for k, t in self.keys.items())}>"
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.keys))
-
     def identity(self) -> dict[str, Any]:
         """What can change a value: the keys, in order."""
-        return {"name": self.name, "keys": list(self.keys.texts().items())}
+        return {"name": self.name, "keys": self.keys.pairs()}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON data."""
-        return {
-            "name": self.name,
-            "keys": list(self.keys.texts().items()),
-            "description": self.description,
-            "owner": self.owner,
-            "tags": dict(self.tags),
-        }
+        return {**self.identity(), **self.documentation()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Entity:
         """The inverse of :meth:`to_dict`."""
-        return cls(
-            data["name"],
-            dict(data["keys"]),
-            description=data["description"],
-            owner=data["owner"],
-            tags=data["tags"],
-        )
+        return cls(**{**data, "keys": dict(data["keys"])})

@@ -1,8 +1,8 @@
 """What expressions may be made of: the functions of DuckDB that noskew computes itself.
 
-A request has no time for a call of DuckDB, so the kernel computes what DuckDB says an expression
-means. It does so for these functions alone, each of which is tested against DuckDB; whatever is not
-here is refused when it is defined.
+A call of DuckDB takes too long for a request, so the kernel computes expressions itself. It has
+the functions listed here, each tested against DuckDB; an expression with any other function is
+refused when it is defined.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _DATE_PARTS = "year month day quarter week dayofweek weekday isodow dayofyear"
 
 def _table() -> dict[str, str]:
     """For each function its signatures: a letter an argument; ``*``: any number of the last."""
-    found = {
+    signatures = {
         "+": "ii ff dd nn tv vt Dv vD Di iD",
         "-": "i f d n ii ff dd nn tv Dv tt Di DD",
         "*": "ii ff dd nn",
@@ -93,7 +93,7 @@ def _table() -> dict[str, str]:
         **dict.fromkeys(("date_trunc", "datetrunc"), "st sD"),
         **dict.fromkeys(("to_days", "to_hours", "to_minutes"), "i"),
     }
-    return found
+    return signatures
 
 
 SIGNATURES: Mapping[str, str] = _table()

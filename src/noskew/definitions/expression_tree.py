@@ -1,7 +1,7 @@
 """Expressions as trees: what DuckDB makes of them, with every type and every cast written out.
 
-DuckDB binds the text: it finds names, chooses overloads, widens numbers and expands macros. What
-comes of that is the meaning of the text, and all that is left to do is to compute it.
+DuckDB binds the text: it finds names, chooses overloads, widens numbers and expands macros. The
+bound plan is the meaning of the text, and the kernel computes it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from noskew.definitions.sized_cache import SizedCache
 from noskew.definitions.sql_check import check_transform
 from noskew.definitions.sql_engine import bound_plan, one_row, parse_select
 from noskew.errors import TransformError
@@ -86,6 +87,11 @@ class Node:
         return f"{self.op}({', '.join(str(c.type) for c in self.children)})"
 
 
+#: Trees by statement and columns, and about the bytes of a node of one.
+_BOUND: SizedCache[tuple[Node, DType]] = SizedCache(4 << 20)
+_A_NODE = 400
+
+
 def statement(expression: str) -> str:
     """The SELECT that an expression becomes, in any dialect."""
     return f"SELECT (\n{expression}\n) AS made FROM {INPUTS}"
@@ -96,17 +102,26 @@ def bind(sql: str, columns: Schema, what: str) -> tuple[Node, DType]:
 
     Raises TransformError unless it is one row-wise, deterministic expression over ``columns``.
     """
+    bound = _BOUND.get((sql, columns))
+    if bound is None:
+        bound = _bound(sql, columns, what)
+        nodes = sum(1 for _ in bound[0].walk())
+        _BOUND.put((sql, columns), bound, len(sql) + _A_NODE * nodes)
+    return bound
+
+
+def _bound(sql: str, columns: Schema, what: str) -> tuple[Node, DType]:
     tree = parse_select(sql, what)
     if len(tree.get("select_list", ())) != 1:
         raise TransformError(f"{what}: expected one expression")
-    made = check_transform(sql, INPUTS, columns, what)
+    output = check_transform(sql, INPUTS, columns, what)
     if tree["where_clause"] or tree["from_table"]["type"] != "BASE_TABLE":
         raise TransformError(f"{what}: expected an expression over the inputs, not a query")
     plan = bound_plan(sql, columns, what)
     (scan,) = plan["children"]
     if plan["type"] != "LOGICAL_PROJECTION" or scan["type"] != "LOGICAL_GET":
         raise TransformError(f"{what}: expected an expression over the inputs, not a query")
-    (kind,) = made.values()
+    (kind,) = output.values()
     return _Reader(scan, what).node(plan["expressions"][0]), kind
 
 
@@ -116,44 +131,48 @@ class _Reader:
     def __init__(self, scan: Mapping[str, Any], what: str) -> None:
         self._scan, self._what = scan, what
 
-    def node(self, found: Mapping[str, Any]) -> Node:
-        group, kind = found["expression_class"], found["type"]
+    def node(self, expression: Mapping[str, Any]) -> Node:
+        group, kind = expression["expression_class"], expression["type"]
         if group == "BOUND_REF":
-            place = self._scan["column_indexes"][found["index"]]["index"]
-            return Node("column", _type(found["return_type"]), value=self._scan["names"][place])
+            place = self._scan["column_indexes"][expression["index"]]["index"]
+            return Node(
+                "column", _type(expression["return_type"]), value=self._scan["names"][place]
+            )
         if group == "BOUND_CONSTANT":
-            return _constant(found["value"])
+            return _constant(expression["value"])
         if group == "BOUND_CASE":
-            parts = [c[side] for c in found["case_checks"] for side in ("when_expr", "then_expr")]
-            children = self._nodes([*parts, found["else_expr"]])
-            return Node("case", _type(found["return_type"]), children)
+            parts = [
+                c[side] for c in expression["case_checks"] for side in ("when_expr", "then_expr")
+            ]
+            children = self._nodes([*parts, expression["else_expr"]])
+            return Node("case", _type(expression["return_type"]), children)
         if group == "BOUND_CONJUNCTION":
-            return Node(_OPERATORS[kind], SqlType("BOOLEAN"), self._nodes(found["children"]))
-        returned = _type(found["return_type"])
-        children = self._nodes(found.get("children", ()))
+            return Node(_OPERATORS[kind], SqlType("BOOLEAN"), self._nodes(expression["children"]))
+        returned = _type(expression["return_type"])
+        children = self._nodes(expression.get("children", ()))
         if group == "BOUND_FUNCTION":
-            name = found["qname"]["path"][-1]
+            name = expression["qname"]["path"][-1]
             if name == "__cast":
-                is_try = found["function_data"]["try_cast"]
+                is_try = expression["function_data"]["try_cast"]
                 return _cast(children[0], returned, is_try, self._what)
             return Node(name, returned, children)
         name = _OPERATORS.get(kind, kind.removeprefix("OPERATOR_").lower())
         return Node(name, returned, children)
 
-    def _nodes(self, found: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
-        return tuple(self.node(child) for child in found)
+    def _nodes(self, expressions: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
+        return tuple(self.node(child) for child in expressions)
 
 
-def _type(found: Mapping[str, Any]) -> SqlType:
-    more = found["type_info"]
+def _type(written: Mapping[str, Any]) -> SqlType:
+    more = written["type_info"]
     if not more:
-        return SqlType(found["id"])
-    return SqlType(found["id"], more.get("width", 0), more.get("scale", 0))
+        return SqlType(written["id"])
+    return SqlType(written["id"], more.get("width", 0), more.get("scale", 0))
 
 
-def _constant(found: Mapping[str, Any]) -> Node:
-    kind = _type(found["type"])
-    value = None if found["is_null"] else found["value"]
+def _constant(written: Mapping[str, Any]) -> Node:
+    kind = _type(written["type"])
+    value = None if written["is_null"] else written["value"]
     if kind.name == "INTERVAL" and value is not None:
         value = (value["months"], value["days"], value["micros"])
     if isinstance(value, Mapping):  # an integer of 128 bits

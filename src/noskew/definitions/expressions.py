@@ -45,7 +45,7 @@ class Expressions:
         Raises TransformError for an expression that cannot be translated, that DuckDB refuses,
         that is not row-wise and deterministic, or that uses a function the kernel does not have.
         """
-        statements, trees, made = [], {}, {}
+        statements, trees, outputs = [], {}, {}
         for i, (name, text) in enumerate(self.texts):
             where = f"{what}, output {name!r}"
             sql = self.statements[i] if self.statements else statement(text)
@@ -59,9 +59,9 @@ class Expressions:
                     error.add_note(f"translated from {self.dialect}, it reads:\n{sql}")
                 raise
             statements.append(sql)
-            trees[name], made[name] = tree, kind
+            trees[name], outputs[name] = tree, kind
         kept = () if self.dialect == DUCKDB else tuple(statements)
-        return replace(self, statements=kept, trees=trees), Schema(made)
+        return replace(self, statements=kept, trees=trees), Schema(outputs)
 
     def identity(self) -> dict[str, Any]:
         """Its texts, what they were translated to, and the engine that gives both a meaning."""

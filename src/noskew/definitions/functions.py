@@ -39,8 +39,8 @@ class FunctionRef:
                 f"cannot import the function {self.path!r}: {error}; the module that defines it "
                 f"must be importable where features are computed"
             ) from error
-        found = function_ref(function, "function")
-        if found.digest != self.digest:
+        reference = function_ref(function, "function")
+        if reference.digest != self.digest:
             raise DefinitionError(
                 f"the source of {self.path!r} differs from the one that was applied; "
                 f"run plan and apply again, or restore the old source"
@@ -110,17 +110,17 @@ def _bound_names(statement: ast.stmt) -> set[str]:
     """The module-level names that a statement defines or changes, in branches too."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {statement.name}
-    found = set()
+    names = set()
     for node in ast.walk(statement):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
+            names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            found |= {(a.asname or a.name).split(".")[0] for a in node.names}
+            names |= {(a.asname or a.name).split(".")[0] for a in node.names}
         elif isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(
             node.ctx, ast.Store
         ):
-            found |= {n.id for n in ast.walk(_base(node)) if isinstance(n, ast.Name)}
-    return found
+            names |= {n.id for n in ast.walk(_base(node)) if isinstance(n, ast.Name)}
+    return names
 
 
 def _base(target: ast.expr) -> ast.expr:

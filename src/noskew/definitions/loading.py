@@ -36,11 +36,11 @@ def load_project(root: Path, package: str) -> Project:
         )
     make_importable(root, package)
     _forget(package)
-    found: list[Definition] = []
+    definitions: list[Definition] = []
     for path in files:
         module = _import(f"{package}.{path.stem}", path)
-        found += [v for v in vars(module).values() if isinstance(v, _KINDS)]
-    return Project.of(found)
+        definitions += [v for v in vars(module).values() if isinstance(v, _KINDS)]
+    return Project.of(definitions)
 
 
 def make_importable(root: Path, package: str) -> None:

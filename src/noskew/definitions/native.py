@@ -26,7 +26,7 @@ def check_native(dialect: str, what: str) -> None:
 
 
 def check_pushable(dialect: str, source: Source, what: str) -> None:
-    """Raise TransformError for a source whose rows the engine would not see as they are meant."""
+    """Raise TransformError for a source whose rows the engine cannot read, or reads unfiltered."""
     if source.filter is not None:
         raise TransformError(
             f"{what}: native=True does without a filter of the source, which DuckDB runs: write "

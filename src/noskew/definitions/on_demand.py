@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from noskew.definitions.declared import Converted, option
+from noskew.definitions.described import Described
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.expressions import Expressions
 from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.identity import definition_digest
 from noskew.definitions.view import FeatureView, Selection
 from noskew.errors import DefinitionError
-from noskew.types import Schema, check_name
+from noskew.types import Schema
 
 
 class PerRow(FunctionRef):
@@ -30,12 +31,33 @@ def per_row(function: Callable[..., Any]) -> PerRow:
     None for null. It returns a mapping of output name to such a value, or, if there is one output,
     the value itself. Python's cost is paid for each row: some µs, so seconds for a million.
     """
-    made = function_ref(function, "ns.per_row")
-    return PerRow(made.path, made.digest)
+    reference = function_ref(function, "ns.per_row")
+    return PerRow(reference.path, reference.digest)
 
 
-@dataclass(frozen=True)
-class OnDemand:
+def _function(
+    definition: OnDemand, given: Callable[..., Any] | FunctionRef | Expressions
+) -> FunctionRef | Expressions:
+    if isinstance(given, FunctionRef | Expressions):
+        return given
+    return function_ref(given, definition.what)
+
+
+def _inputs(
+    definition: OnDemand, given: Iterable[FeatureView | Selection]
+) -> tuple[Selection, ...]:
+    return tuple(select(item, definition.what) for item in given)
+
+
+def _request(definition: OnDemand, given: Mapping[str, Any] | None) -> Schema:
+    return Schema(given, where=f"{definition.what}, request field")
+
+
+def _outputs(definition: OnDemand, given: Mapping[str, Any] | None) -> Schema:
+    return Schema(given, where=f"{definition.what}, output")
+
+
+class OnDemand(Described):
     """Features computed by a function, by the same code in training and serving.
 
     What a row's outputs are depends on that row alone: on no other row of the batch, on no size,
@@ -67,64 +89,43 @@ class OnDemand:
         out, or have them checked.
     """
 
-    name: str
-    function: FunctionRef | Expressions
-    inputs: tuple[Selection, ...]
-    request: Schema
-    outputs: Schema
-    description: str = ""
-    owner: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    noun = "on-demand"
 
-    def __init__(
-        self,
-        name: str,
-        function: Callable[..., Any] | FunctionRef | Expressions,
-        *,
-        inputs: Iterable[FeatureView | Selection] = (),
-        request: Mapping[str, Any] | None = None,
-        outputs: Mapping[str, Any] | None = None,
-        description: str = "",
-        owner: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        put = object.__setattr__
-        what = f"on-demand {check_name(name, 'on-demand')!r}"
-        put(self, "name", name)
-        put(self, "inputs", tuple(select(i, what) for i in inputs))
-        put(self, "request", Schema(request, where=f"{what}, request field"))
-        put(self, "description", description)
-        put(self, "owner", owner)
-        put(self, "tags", dict(tags or {}))
+    function: Converted[
+        Callable[..., Any] | FunctionRef | Expressions, FunctionRef | Expressions
+    ] = option(kw_only=False, convert=_function)
+    inputs: Converted[Iterable[FeatureView | Selection], tuple[Selection, ...]] = option(
+        default=(), convert=_inputs
+    )
+    request: Converted[Mapping[str, Any] | None, Schema] = option(default=None, convert=_request)
+    outputs: Converted[Mapping[str, Any] | None, Schema] = option(default=None, convert=_outputs)
+
+    def _check(self) -> None:
         names = [n for s in self.inputs for n in s.names] + list(self.request)
         if len(set(names)) != len(names):
             twice = sorted({n for n in names if names.count(n) > 1})
-            raise DefinitionError(f"{what}: two inputs are named {twice[0]!r}")
+            raise DefinitionError(f"{self.what}: two inputs are named {twice[0]!r}")
         if not names:
-            raise DefinitionError(f"{what}: it has no inputs; give inputs=[…] or request={{…}}")
-        declared = Schema(outputs, where=f"{what}, output")
-        if isinstance(function, Expressions):
-            put(self, "function", function)
-            put(self, "outputs", self._bind(function, declared, what))
-            return
-        ref = function if isinstance(function, FunctionRef) else function_ref(function, what)
-        put(self, "function", ref)
-        put(self, "outputs", declared)
-        if not declared:
-            raise DefinitionError(f"{what}: outputs must not be empty")
-
-    def _bind(self, function: Expressions, declared: Schema, what: str) -> Schema:
-        """Bind expressions to the columns; gives their outputs."""
-        if declared and function.engine != installed_engine("sql"):
-            return declared  # as the engine said that it was applied with; none else may run it
-        bound, made = function.bound(self.columns, what)
-        object.__setattr__(self, "function", bound)
-        if declared and dict(declared) != dict(made):
             raise DefinitionError(
-                f"{what}: outputs={{…}} declares {declared}, and its expressions give {made}; "
-                f"write a CAST where another type is meant, or leave outputs out"
+                f"{self.what}: it has no inputs; give inputs=[…] or request={{…}}"
             )
-        return made
+        if isinstance(self.function, Expressions):
+            self._bind(self.function)
+        elif not self.outputs:
+            raise DefinitionError(f"{self.what}: outputs must not be empty")
+
+    def _bind(self, function: Expressions) -> None:
+        """Bind expressions to the columns; outputs that are not declared are theirs."""
+        declared = self.outputs
+        if declared and function.engine != installed_engine("sql"):
+            return  # what the engine that it was applied with gave; no other engine may run it
+        bound, outputs = function.bound(self.columns, self.what)
+        if declared and dict(declared) != dict(outputs):
+            raise DefinitionError(
+                f"{self.what}: outputs={{…}} declares {declared}, and its expressions give "
+                f"{outputs}; write a CAST where another type is meant, or leave outputs out"
+            )
+        self._fill(function=bound, outputs=outputs)
 
     @cached_property
     def columns(self) -> Schema:
@@ -157,16 +158,13 @@ class OnDemand:
     def __repr__(self) -> str:
         return f"<OnDemand {self.name}: {', '.join(self.outputs)} by {self.title}>"
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.function))
-
     def identity(self) -> dict[str, Any]:
         """What can change a value."""
         return {
             **self._computed_by(),
             "inputs": [(s.view.definition_hash, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
         }
 
     def _computed_by(self) -> dict[str, Any]:
@@ -185,35 +183,35 @@ class OnDemand:
         return {
             "name": self.name,
             **self._computed_by(),
-            "inputs": [(s.view.name, list(s.names)) for s in self.inputs],
-            "request": list(self.request.texts().items()),
-            "outputs": list(self.outputs.texts().items()),
-            "description": self.description,
-            "owner": self.owner,
-            "tags": dict(self.tags),
+            "inputs": [[s.view.name, list(s.names)] for s in self.inputs],
+            "request": self.request.pairs(),
+            "outputs": self.outputs.pairs(),
+            **self.documentation(),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, views: Mapping[str, FeatureView]) -> OnDemand:
         """The inverse of :meth:`to_dict`."""
-        return cls(
-            data["name"],
-            _computed_by(data),
-            inputs=[views[view][tuple(names)] for view, names in data["inputs"]],
-            request=dict(data["request"]),
-            outputs=dict(data["outputs"]),
-            description=data["description"],
-            owner=data["owner"],
-            tags=data["tags"],
-        )
+        options = {name: value for name, value in data.items() if name not in _COMPUTED_BY}
+        options["function"] = _computed_by(data)
+        options["inputs"] = [views[view][tuple(names)] for view, names in data["inputs"]]
+        for schema in ("request", "outputs"):
+            options[schema] = dict(data[schema])
+        return cls(**options)
+
+
+#: What a document says of the function or expressions.
+_COMPUTED_BY = frozenset(
+    {"kind", "function", "digest", "expressions", "engine", "dialect", "statements"}
+)
 
 
 def _computed_by(data: Mapping[str, Any]) -> FunctionRef | Expressions:
     kind = data.get("kind")
     if kind == "expressions":
         return Expressions.from_dict(data)
-    made = PerRow if kind == "per_row" else FunctionRef
-    return made(data["function"], data["digest"])
+    reference = PerRow if kind == "per_row" else FunctionRef
+    return reference(data["function"], data["digest"])
 
 
 def select(item: object, what: str) -> Selection:

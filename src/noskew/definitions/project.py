@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from noskew.definitions.decoded import Decoded, DecodedProject, Guard
 from noskew.definitions.entity import Entity
+from noskew.definitions.identity import canonical_json
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
@@ -93,28 +95,42 @@ class Project:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data of the whole project, in name order."""
-        kinds = {name: getattr(self, name) for name in self.__slots__}
         return {
-            kind: [items[name].to_dict() for name in sorted(items)] for kind, items in kinds.items()
+            kind: [self.data(kind, name) for name in sorted(getattr(self, kind))]
+            for kind in self.__slots__
         }
 
+    def data(self, kind: str, name: str) -> Mapping[str, Any]:
+        """One definition as JSON data; ``kind`` is the name of an attribute, such as ``views``.
+
+        What was read from a registry is not made for it.
+        """
+        items: Mapping[str, Definition] = getattr(self, kind)
+        return items.data(name) if isinstance(items, Decoded) else items[name].to_dict()
+
+    def json(self, kind: str, name: str) -> bytes:
+        """As :meth:`data`, as canonical JSON: equal if and only if the definitions are."""
+        return canonical_json(self.data(kind, name))
+
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Project:
-        """The inverse of :meth:`to_dict`."""
-        entities = {d["name"]: Entity.from_dict(d) for d in data["entities"]}
-        sources = {d["name"]: Source.from_dict(d) for d in data["sources"]}
-        views = {
-            d["name"]: FeatureView.from_dict(
-                d, entity=entities[d["entity"]], source=sources[d["source"]]
-            )
-            for d in data["views"]
-        }
-        functions = {d["name"]: OnDemand.from_dict(d, views=views) for d in data["on_demand"]}
-        services = {
-            d["name"]: FeatureService.from_dict(d, views=views, on_demand=functions)
-            for d in data["services"]
-        }
-        return cls(entities, sources, views, functions, services)
+    def from_dict(
+        cls, data: Mapping[str, Any], *, reuse: Project | None = None, guard: Guard | None = None
+    ) -> Project:
+        """The inverse of :meth:`to_dict`. Definitions are made when they are first asked for.
+
+        Parameters
+        ----------
+        reuse
+            An earlier state of the project: what it has made already, and is the same here with
+            all that it refers to, is taken from there.
+        guard
+            Called with what makes a definition, to call it and say where the data came from if
+            that raises.
+
+        Raises KeyError or TypeError for data of another form.
+        """
+        parts = DecodedProject(data, reuse, guard)
+        return cls(parts.entities, parts.sources, parts.views, parts.on_demand, parts.services)
 
 
 #: What can be planned and applied.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from noskew.clock import MAX_TIME, MIN_TIME, duration_micros
 from noskew.definitions import connectors
 from noskew.definitions.connectors import Connector, Stream
+from noskew.definitions.declared import Converted, option
+from noskew.definitions.described import Described
 from noskew.definitions.engines import installed_engine
 from noskew.definitions.sql_check import check_expression
 from noskew.definitions.windows import Duration
 from noskew.errors import DefinitionError, nearest
-from noskew.types import Schema, check_name
+from noskew.types import Schema
 
 #: How far an event's own time may lie ahead of the time it became known (SPEC §1).
 DEFAULT_MAX_FUTURE = "5min"
@@ -25,8 +26,20 @@ _RULE = 2
 _LONGEST = MAX_TIME - MIN_TIME
 
 
-@dataclass(frozen=True)
-class Source:
+def _schema(source: Source, given: Mapping[str, Any]) -> Schema:
+    return Schema(given, where=f"{source.what}, column")
+
+
+def _micros(source: Source, given: Duration) -> int:
+    del source
+    return duration_micros(given)
+
+
+def _engine(source: Source, given: str) -> str:
+    return given or (installed_engine("sql") if source.filter else "")
+
+
+class Source(Described):
     """Events: a schema, the columns that are clocks, and where the data is.
 
     Parameters
@@ -55,85 +68,49 @@ class Source:
         What runs the filter; leave it out. The registry gives back the one that was applied.
     """
 
-    name: str
-    schema: Schema
+    noun = "source"
+
+    schema: Converted[Mapping[str, Any], Schema] = option(kw_only=False, convert=_schema)
     event_time: str
     created: str | None = None
     event_id: str | None = None
-    event_id_horizon: int = 0
+    event_id_horizon: Converted[Duration, int] = option(
+        default=DEFAULT_EVENT_ID_HORIZON, convert=_micros
+    )
     filter: str | None = None
-    batch: Connector | None = field(default=None, compare=False)
-    stream: Stream | None = field(default=None, compare=False)
-    max_future: int = 0
-    engine: str = ""
-    description: str = ""
-    owner: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    def __init__(
-        self,
-        name: str,
-        schema: Mapping[str, Any],
-        *,
-        event_time: str,
-        created: str | None = None,
-        event_id: str | None = None,
-        event_id_horizon: Duration = DEFAULT_EVENT_ID_HORIZON,
-        filter: str | None = None,
-        batch: Connector | None = None,
-        stream: Stream | None = None,
-        max_future: Duration = DEFAULT_MAX_FUTURE,
-        engine: str = "",
-        description: str = "",
-        owner: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        put = object.__setattr__
-        put(self, "name", check_name(name, "source"))
-        put(self, "schema", Schema(schema, where=f"source {name!r}, column"))
-        put(self, "event_time", event_time)
-        put(self, "created", created)
-        put(self, "event_id", event_id)
-        put(self, "event_id_horizon", duration_micros(event_id_horizon))
-        put(self, "filter", filter)
-        put(self, "batch", batch)
-        put(self, "stream", stream)
-        put(self, "max_future", duration_micros(max_future))
-        put(self, "engine", engine or (installed_engine("sql") if filter else ""))
-        put(self, "description", description)
-        put(self, "owner", owner)
-        put(self, "tags", dict(tags or {}))
-        self._check()
+    batch: Connector | None = option(default=None, compare=False)
+    stream: Stream | None = option(default=None, compare=False)
+    max_future: Converted[Duration, int] = option(default=DEFAULT_MAX_FUTURE, convert=_micros)
+    engine: str = option(default="", convert=_engine)
 
     def _check(self) -> None:
         for role in ("event_time", "created"):
             column = getattr(self, role)
             if column is not None and self._column(role, column).kind != "timestamp":
                 raise DefinitionError(
-                    f"source {self.name!r}: {role}={column!r} must be a timestamp column, "
+                    f"{self.what}: {role}={column!r} must be a timestamp column, "
                     f"it is {self.schema[column]}"
                 )
         if self.event_id is not None and self._column("event_id", self.event_id).is_nested:
-            raise DefinitionError(f"source {self.name!r}: event_id must be a scalar column")
+            raise DefinitionError(f"{self.what}: event_id must be a scalar column")
         for span in ("max_future", "event_id_horizon"):
             if not 0 <= getattr(self, span) <= _LONGEST:
                 raise DefinitionError(
-                    f"source {self.name!r}: {span} must not be negative, nor longer than the "
+                    f"{self.what}: {span} must not be negative, nor longer than the "
                     f"calendar of 9,999 years; got {getattr(self, span)} µs"
                 )
         if self.filter is not None:
-            check_expression(self.filter, self.schema, f"source {self.name!r}, filter")
+            check_expression(self.filter, self.schema, f"{self.what}, filter")
         for role in ("batch", "stream"):
             connector = getattr(self, role)
             if connector is not None and not isinstance(connector, Connector):
                 raise DefinitionError(
-                    f"source {self.name!r}: {role} must be a connector such as "
+                    f"{self.what}: {role} must be a connector such as "
                     f"ns.Parquet('data/'), got {connector!r}"
                 )
         if self.stream is not None and not isinstance(self.stream, Stream):
             raise DefinitionError(
-                f"source {self.name!r}: stream must be ns.Kafka(…) or ns.LocalLog(…), got "
-                f"{self.stream!r}"
+                f"{self.what}: stream must be ns.Kafka(…) or ns.LocalLog(…), got {self.stream!r}"
             )
         for column in self.stream.key if self.stream else ():
             self._column("stream key", column)
@@ -141,7 +118,7 @@ class Source:
     def _column(self, role: str, column: str) -> Any:
         if column not in self.schema:
             raise DefinitionError(
-                f"source {self.name!r}: {role}={column!r} is not in its schema; "
+                f"{self.what}: {role}={column!r} is not in its schema; "
                 f"{nearest(column, self.schema)}"
             )
         return self.schema[column]
@@ -153,9 +130,6 @@ class Source:
             f"known {known}>"
         )
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.schema, self.event_time))
-
     def identity(self) -> dict[str, Any]:
         """What can change a value or a row; where the data is at the moment is not part of it."""
         engine = {"engine": self.engine} if self.filter else {}
@@ -166,7 +140,7 @@ class Source:
         streamed = {"streamed": True} if self.stream else {}
         return {
             "name": self.name,
-            "schema": list(self.schema.texts().items()),
+            "schema": self.schema.pairs(),
             "event_time": self.event_time,
             "created": self.created,
             "event_id": self.event_id,
@@ -183,9 +157,7 @@ class Source:
             **self.identity(),
             "batch": self.batch.to_dict() if self.batch else None,
             "stream": self.stream.to_dict() if self.stream else None,
-            "description": self.description,
-            "owner": self.owner,
-            "tags": dict(self.tags),
+            **self.documentation(),
         }
 
     @classmethod

@@ -1,8 +1,7 @@
 """Checks that SQL is row-wise and deterministic, so that batching cannot change a value.
 
-What is judged is DuckDB's own parse of the statement, and what runs is written from that same
-parse, so nothing can mean one thing to the check and another to the engine. The lists say what
-is allowed, not what is refused: a construct nobody thought of is refused.
+The check reads DuckDB's own parse tree of the statement, and the statement that runs is written
+from the same tree, so both mean the same. The lists say what is allowed: anything else is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from noskew.definitions.sized_cache import SizedCache
 from noskew.definitions.sql_engine import output_columns, parse_select
 from noskew.definitions.sql_functions import FORBIDDEN, VALUE_FUNCTIONS, why_not
 from noskew.errors import TransformError
@@ -17,6 +17,14 @@ from noskew.types import Schema
 
 #: What stands for the source in the filter of a source.
 FILTERED = "source_rows"
+
+#: Outputs of statements that were accepted, by statement, source and columns: the same definition
+#: is made again for each plan, apply, certificate and reload.
+_CHECKED: SizedCache[Schema] = SizedCache(8 << 20)
+#: Filters that were accepted.
+_FILTERS: SizedCache[bool] = SizedCache(1 << 20)
+#: About the bytes of a column of a schema, and of an entry.
+_A_COLUMN = 300
 
 SqlNode = Mapping[str, Any]
 #: Classes of expressions that look at one row.
@@ -54,22 +62,32 @@ def check_transform(sql: str, source_name: str, columns: Schema, what: str) -> S
     ORDER BY, LIMIT, set operation, join, sampling, unnesting, subquery expression, or function
     that reads time, chance, session or files.
     """
-    tree = parse_select(sql, what)
-    _Check(source_name, columns, what).select(tree, frozenset())
-    return output_columns(tree, source_name, columns, what)
+    key = (sql, source_name, columns)
+    output = _CHECKED.get(key)
+    if output is None:
+        tree = parse_select(sql, what)
+        _Check(source_name, columns, what).select(tree, frozenset())
+        output = output_columns(sql, tree, source_name, columns, what)
+        _CHECKED.put(key, output, len(sql) + _A_COLUMN * (1 + len(output)))
+    return output
 
 
 def check_expression(sql: str, columns: Schema, what: str) -> None:
     """Raise TransformError unless ``sql`` is a row-wise boolean expression over ``columns``."""
-    tree = parse_select(f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}", what)
+    key = (sql, columns)
+    if _FILTERS.get(key):
+        return
+    select = f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}"
+    tree = parse_select(select, what)
     _Check(FILTERED, columns, what).select(tree, frozenset())
     if len(tree["select_list"]) != 1:
         raise TransformError(f"{what}: expected one expression, got {len(tree['select_list'])}")
     # As it will run: what closes the parenthesis early may mean something else there.
     _Check(FILTERED, columns, what).select(parse_select(filter_statement(sql), what), frozenset())
-    found = output_columns(tree, FILTERED, columns, what)
-    if found["keep"].kind != "bool":
-        raise TransformError(f"{what}: expected a true/false expression, it is {found['keep']}")
+    output = output_columns(select, tree, FILTERED, columns, what)
+    if output["keep"].kind != "bool":
+        raise TransformError(f"{what}: expected a true/false expression, it is {output['keep']}")
+    _FILTERS.put(key, True, len(sql) + _A_COLUMN)
 
 
 def filter_statement(expression: str) -> str:
@@ -151,9 +169,10 @@ class _Check:
         name = node["function_name"].lower()
         if reason := why_not(name):
             self._refuse(f"{name}()", reason)
-        constants = {str(n.get("value", n.get("literal"))) for n in _nodes(node, "CONSTANT")}
-        if any("reservoir" in c.lower() for c in constants if "aggr" in name):
-            self._refuse(f"{name}() with sampling", FORBIDDEN)
+        if "aggr" in name:
+            constants = [str(n.get("value", n.get("literal"))) for n in _nodes(node, "CONSTANT")]
+            if any("reservoir" in constant.lower() for constant in constants):
+                self._refuse(f"{name}() with sampling", FORBIDDEN)
 
     def _column(self, names: list[str], table: str) -> None:
         # `current_date` and its like are functions although they look like columns, and the
@@ -181,15 +200,16 @@ class _Check:
 
 
 def _nodes(root: object, kind: str | None = None) -> Iterator[SqlNode]:
-    """Every expression in an expression, itself included."""
-    if isinstance(root, Mapping):
-        if "class" in root and (kind is None or root["class"] == kind):
-            yield root
-        for value in root.values():
-            yield from _nodes(value, kind)
-    elif isinstance(root, list):
-        for value in root:
-            yield from _nodes(value, kind)
+    """Every expression in an expression, itself included, in the order of the text."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "class" in part and (kind is None or part["class"] == kind):
+                yield part
+            waiting += reversed(part.values())
+        elif isinstance(part, list):
+            waiting += reversed(part)
 
 
 def _inner(value: SqlNode) -> SqlNode:

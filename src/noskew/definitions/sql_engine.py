@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from noskew.definitions.sized_cache import SizedCache
+from noskew.duckdb_session import isolated_session
 from noskew.errors import DefinitionError, TransformError
 from noskew.types import Schema, from_arrow
 
 if TYPE_CHECKING:
-    import duckdb
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
 #: Name of the column that carries each row's position through a transform.
 ROW = "_row"
@@ -24,46 +26,43 @@ def with_row_numbers(sql: str) -> str:
 
     Meant for statements that :func:`noskew.definitions.sql_check.check_transform` accepts.
     """
-    return _numbered(parse_select(sql, "transform"))
+    numbered = _NUMBERED.get(sql)
+    return numbered if numbered is not None else _numbered(sql, parse_select(sql, "transform"))
 
 
-_local = threading.local()
+#: SELECTs with row numbers, by the text they were made of.
+_NUMBERED: SizedCache[str] = SizedCache(4 << 20)
+#: DuckDB's trees as JSON, ten times as long as the text: for one that is soon parsed again.
+_TREES: SizedCache[str] = SizedCache(1 << 20)
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
-    """One a thread: opening one takes longer than everything else here."""
-    import duckdb
-
-    if not hasattr(_local, "connection"):
-        made = duckdb.connect(config={"enable_external_access": "false", "threads": 1})
-        made.execute("SET TimeZone = 'UTC'")
-        made.execute("SET python_enable_replacements = false")
-        _local.connection = made
-    held: duckdb.DuckDBPyConnection = _local.connection
-    return held
+def _session() -> DuckDBPyConnection:
+    return isolated_session(threads=1)
 
 
-@lru_cache(maxsize=4_096)
-def _call(function: str, text: str) -> str:
-    cast = "::JSON" if function == "json_deserialize_sql" else ""
-    ((found,),) = _connection().execute(f"SELECT {function}(?{cast})", [text]).fetchall()
-    return str(found)
+def _serialized(sql: str) -> str:
+    tree = _TREES.get(sql)
+    if tree is None:
+        (tree,) = one_row("SELECT json_serialize_sql(?)", sql)
+        _TREES.put(sql, str(tree), len(sql) + len(tree))
+    return str(tree)
 
 
 def parse_select(sql: str, what: str) -> dict[str, Any]:
     """The one SELECT that a text is, as DuckDB's tree."""
-    found = json.loads(_call("json_serialize_sql", sql))
-    if found["error"]:
-        message = str(found["error_message"]).splitlines()[0]
-        if found["error_type"] == "not implemented":
+    text = _serialized(sql)
+    document = json.loads(text)
+    if document["error"]:
+        message = str(document["error_message"]).splitlines()[0]
+        if document["error_type"] == "not implemented":
             message = "expected one SELECT statement"
         raise TransformError(f"{what}: the SQL is refused: {message}")
-    if len(found["statements"]) != 1:
-        count = len(found["statements"])
+    if len(document["statements"]) != 1:
+        count = len(document["statements"])
         raise TransformError(f"{what}: expected one SELECT statement, got {count}")
-    if _mentions_row(found):
+    if ROW in text.lower() and _mentions_row(document):
         raise TransformError(f"{what}: the name {ROW!r} is reserved")
-    node: dict[str, Any] = found["statements"][0]["node"]
+    node: dict[str, Any] = document["statements"][0]["node"]
     return node
 
 
@@ -72,27 +71,26 @@ def bound_plan(sql: str, columns: Schema, what: str) -> dict[str, Any]:
 
     Raises TransformError for what DuckDB refuses.
     """
-    found = json.loads(_bound_plan(sql, columns))
-    if found["error"]:
-        message = str(found["error_message"]).splitlines()[0]
+    document = json.loads(_bound_plan(sql, columns))
+    if document["error"]:
+        message = str(document["error_message"]).splitlines()[0]
         raise TransformError(f"{what}: DuckDB refuses it: {message}. Inputs: {columns}")
-    plan: dict[str, Any] = found["plans"][0]
+    plan: dict[str, Any] = document["plans"][0]
     return plan
 
 
-@lru_cache(maxsize=4_096)
 def _bound_plan(sql: str, columns: Schema) -> str:
-    connection = _connection()
-    connection.register("_columns", columns.arrow.empty_table())
+    session = _session()
+    session.register("_columns", columns.arrow.empty_table())
     try:
         # Only a table that is in a catalog can be part of a plan that is written down.
-        connection.execute("CREATE OR REPLACE TEMP TABLE inputs AS FROM _columns")
-        ((plan,),) = connection.execute(
+        session.execute("CREATE OR REPLACE TEMP TABLE inputs AS FROM _columns")
+        ((plan,),) = session.execute(
             "SELECT json_serialize_plan(?, optimize := false)", [sql]
         ).fetchall()
     finally:
-        connection.unregister("_columns")
-        connection.execute("DROP TABLE IF EXISTS temp.inputs")
+        session.unregister("_columns")
+        session.execute("DROP TABLE IF EXISTS temp.inputs")
     # DuckDB writes NaN as no reader of JSON knows it; inside a text the quotes were escaped.
     return _NAN.sub('"value":NaN}', str(plan))
 
@@ -102,7 +100,7 @@ _NAN = re.compile('"value":-?NAN}')
 
 def one_row(sql: str, *parameters: Any) -> tuple[Any, ...]:
     """The only row of a query of constants. Raises duckdb.Error."""
-    (row,) = _connection().execute(sql, list(parameters)).fetchall()
+    (row,) = _session().execute(sql, list(parameters)).fetchall()
     return tuple(row)
 
 
@@ -114,10 +112,13 @@ def _mentions_row(tree: object) -> bool:
     return isinstance(tree, str) and tree.lower() == ROW
 
 
-def _numbered(tree: dict[str, Any]) -> str:
+def _numbered(sql: str, tree: dict[str, Any]) -> str:
     _add_row(tree)
     statement = {"node": tree, "named_param_map": []}
-    return _call("json_deserialize_sql", json.dumps({"error": False, "statements": [statement]}))
+    document = json.dumps({"error": False, "statements": [statement]})
+    (numbered,) = one_row("SELECT json_deserialize_sql(?::JSON)", document)
+    _NUMBERED.put(sql, str(numbered), len(sql) + len(numbered))
+    return str(numbered)
 
 
 def _add_row(node: Any) -> None:
@@ -135,43 +136,52 @@ def _add_row(node: Any) -> None:
             _add_row(value)
 
 
-def output_columns(tree: dict[str, Any], source_name: str, columns: Schema, what: str) -> Schema:
-    """Names and types of the output, of the statement as it will run."""
+def output_columns(
+    sql: str, tree: dict[str, Any], source_name: str, columns: Schema, what: str
+) -> Schema:
+    """Names and types of the output, of the statement as it will run.
+
+    ``tree``: of ``sql``, from :func:`parse_select`; it is changed.
+    """
     import duckdb
 
     try:
-        found = _describe(_numbered(tree), source_name, columns)
+        described = _describe(_numbered(sql, tree), source_name, columns)
     except duckdb.Error as error:
         message = str(error).splitlines()[0]
         raise TransformError(
             f"{what}: DuckDB refuses it: {message}. Columns of {source_name!r}: {columns}"
         ) from error
-    names = [name for name, _ in found]
+    names = [name for name, _ in described]
     if len(set(names)) != len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
         raise TransformError(f"{what}: the output has the column {twice[0]!r} twice")
     if ROW not in names:
         raise TransformError(f"{what}: its rows cannot be traced to those of {source_name!r}")
-    made = {}
-    for name, kind in found:
+    kinds = {}
+    for name, kind in described:
         try:
-            made[name] = None if name == ROW else from_arrow(kind)
+            kinds[name] = None if name == ROW else from_arrow(kind)
         except DefinitionError as error:
             raise TransformError(f"{what}, column {name!r}: {error}") from error
-    del made[ROW]
-    return Schema(made, where=f"{what}, column")
+    del kinds[ROW]
+    return Schema(kinds, where=f"{what}, column")
 
 
-@lru_cache(maxsize=4_096)
 def _describe(sql: str, source_name: str, columns: Schema) -> tuple[tuple[str, Any], ...]:
     """Names and Arrow types of the output, by running the query on no rows."""
+    session = _session()
+    session.register(source_name, _no_rows(columns))
+    try:
+        output = session.sql(sql).to_arrow_table().schema
+    finally:
+        session.unregister(source_name)
+    return tuple((field.name, field.type) for field in output)
+
+
+@lru_cache(maxsize=64)
+def _no_rows(columns: Schema) -> pa.Table:
+    """A source's table without rows; its views are usually defined one after another."""
     import pyarrow as pa
 
-    connection = _connection()
-    empty = columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()
-    connection.register(source_name, empty)
-    try:
-        found = connection.sql(sql).to_arrow_table().schema
-    finally:
-        connection.unregister(source_name)
-    return tuple((field.name, field.type) for field in found)
+    return columns.arrow.append(pa.field(ROW, pa.int64())).empty_table()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from noskew.duckdb_session import isolated_session
+
 FORBIDDEN = "its value depends on more than the row"
 #: Words that DuckDB takes for functions where no column has that name.
 VALUE_FUNCTIONS = frozenset(
@@ -46,14 +48,11 @@ def why_not(name: str) -> str:
 @lru_cache(maxsize=1)
 def _kinds() -> Mapping[str, str]:
     """What each of DuckDB's functions is: pure, aggregate, table or other."""
-    import duckdb
-
-    with duckdb.connect(config={"enable_external_access": "false", "threads": 1}) as connection:
-        rows = connection.execute(
-            "SELECT lower(function_name), list(function_type), list(stability) "
-            "FROM duckdb_functions() GROUP BY ALL"
-        ).fetchall()
-    return {name: _kind(name, set(types), set(levels)) for name, types, levels in rows}
+    rows = isolated_session(threads=1).execute(
+        "SELECT lower(function_name), list(function_type), list(stability) "
+        "FROM duckdb_functions() GROUP BY ALL"
+    )
+    return {name: _kind(name, set(types), set(levels)) for name, types, levels in rows.fetchall()}
 
 
 def _kind(name: str, types: set[str], levels: set[str | None]) -> str:

@@ -47,8 +47,8 @@ class SqlTransform:
             check_pushable(self.dialect, source, what)
         if self.statement:
             return self
-        made = to_duckdb(self.text, self.dialect, source.name, source.schema, what)
-        return replace(self, statement=made)
+        statement = to_duckdb(self.text, self.dialect, source.name, source.schema, what)
+        return replace(self, statement=statement)
 
     def output_schema(self, source: Source, what: str) -> Schema:
         """Columns that come out. Raises TransformError if the SQL is not row-wise."""
@@ -94,8 +94,8 @@ class PySparkTransform(SqlTransform):
             return self
         assert self.call is not None
         what = f"{what}: {self.text}"
-        made = to_sql(self.call, source.name, source.schema, what)
-        return replace(self, statement=made, call=None)
+        statement = to_sql(self.call, source.name, source.schema, what)
+        return replace(self, statement=statement, call=None)
 
     @property
     def title(self) -> str:
@@ -157,7 +157,7 @@ class FunctionTransform:
             "kind": self.kind,
             "function": self.function.path,
             "digest": self.function.digest,
-            "schema": list(self.schema.texts().items()),
+            "schema": self.schema.pairs(),
             "engine": self.engine,
         }
 
@@ -228,14 +228,14 @@ def arrow(function: Callable[[Any], Any], *, schema: Mapping[str, Any]) -> Funct
 def _function(
     engine: str, function: Callable[[Any], Any], schema: Mapping[str, Any]
 ) -> FunctionTransform:
-    made = FunctionTransform(
+    transform = FunctionTransform(
         engine,
         function_ref(function, f"ns.{engine}"),
         Schema(schema, where=f"ns.{engine} schema, column"),
     )
-    if not made.schema:
+    if not transform.schema:
         raise DefinitionError(f"ns.{engine}: declare the output columns in schema={{…}}")
-    return made
+    return transform
 
 
 def from_dict(data: Mapping[str, Any] | None) -> Transform | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from noskew.clock import duration_micros, duration_text
 from noskew.definitions import transforms
 from noskew.definitions.aggregation import Aggregation, FeatureSpec, Latest
+from noskew.definitions.declared import Converted, option
+from noskew.definitions.described import Described
 from noskew.definitions.entity import Entity
 from noskew.definitions.identity import definition_digest
 from noskew.definitions.source import Source
@@ -18,6 +20,7 @@ from noskew.definitions.windows import DEFAULT_EXACT_CAP, EXACT_HOP, Duration, h
 from noskew.errors import DefinitionError, nearest
 from noskew.types import DType, Schema, check_name
 
+_Kind = TypeVar("_Kind")
 LATE_POLICIES = ("fold", "table", "drop")
 
 
@@ -54,8 +57,54 @@ class Selection:
         return f"<Selection of {self.view.name}: {_some(self.names)}>"
 
 
-@dataclass(frozen=True)
-class FeatureView:
+def _entity(view: FeatureView, given: Entity) -> Entity:
+    return _expect(given, Entity, f"{view.what}: entity")
+
+
+def _source(view: FeatureView, given: Source) -> Source:
+    return _expect(given, Source, f"{view.what}: source")
+
+
+def _specs(view: FeatureView, given: Iterable[FeatureSpec | str]) -> tuple[FeatureSpec, ...]:
+    if isinstance(given, (str, Aggregation, Latest)):
+        raise DefinitionError(f"{view.what}: features must be a list; write features=[…]")
+    return tuple(_spec(view, feature) for feature in given)
+
+
+def _spec(view: FeatureView, feature: FeatureSpec | str) -> FeatureSpec:
+    if isinstance(feature, str):
+        return Latest(check_name(feature, f"{view.what}, feature"))
+    if isinstance(feature, Latest):
+        return feature
+    if not isinstance(feature, Aggregation):
+        raise DefinitionError(
+            f"{view.what}: a feature is an aggregation such as ns.mean('x', window='1h'), a "
+            f"latest value such as ns.latest('x'), or a column's name; got {feature!r}"
+        )
+    if feature.hops is not None:
+        return feature
+    hops = tuple(hop_of(w, None if w is None else view.hop, view.what) for w in feature.windows)
+    return replace(feature, hops=hops)
+
+
+def _transform(view: FeatureView, given: Transform | None) -> Transform | None:
+    return given.bound(view.source, view.what) if given else None
+
+
+def _max_age(view: FeatureView, given: Duration | None) -> int | None:
+    return window_list(given, f"{view.what}, max_age")[0]
+
+
+def _freshness(view: FeatureView, given: Duration | None) -> int | None:
+    return window_list(given, f"{view.what}, freshness")[0]
+
+
+def _lateness(view: FeatureView, given: Duration) -> int:
+    del view
+    return duration_micros(given)
+
+
+class FeatureView(Described):
     """Features that share a source, a transform and an entity.
 
     Parameters
@@ -87,78 +136,24 @@ class FeatureView:
         For people; not part of the identity.
     """
 
-    name: str
-    entity: Entity
-    source: Source
-    specs: tuple[FeatureSpec, ...]
-    transform: Transform | None = None
-    max_age: int | None = None
+    noun = "feature view"
+
+    entity: Entity = option(convert=_entity)
+    source: Source = option(convert=_source)
+    specs: Converted[Iterable[FeatureSpec | str], tuple[FeatureSpec, ...]] = option(
+        alias="features", convert=_specs
+    )
+    transform: Transform | None = option(default=None, convert=_transform)
+    max_age: Converted[Duration | None, int | None] = option(default=None, convert=_max_age)
     hop: Duration | None = None
     exact_cap: int = DEFAULT_EXACT_CAP
-    lateness: int = 0
+    lateness: Converted[Duration, int] = option(default=0, convert=_lateness)
     late: str = "fold"
-    freshness: int | None = None
+    freshness: Converted[Duration | None, int | None] = option(default=None, convert=_freshness)
     online: bool = True
-    description: str = ""
-    owner: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        entity: Entity,
-        source: Source,
-        features: Iterable[FeatureSpec | str],
-        transform: Transform | None = None,
-        max_age: Duration | None = None,
-        hop: Duration | None = None,
-        exact_cap: int = DEFAULT_EXACT_CAP,
-        lateness: Duration = 0,
-        late: str = "fold",
-        freshness: Duration | None = None,
-        online: bool = True,
-        description: str = "",
-        owner: str = "",
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        put = object.__setattr__
-        what = f"feature view {check_name(name, 'feature view')!r}"
-        put(self, "name", name)
-        put(self, "entity", _expect(entity, Entity, f"{what}: entity"))
-        put(self, "source", _expect(source, Source, f"{what}: source"))
-        put(self, "transform", transform.bound(source, what) if transform else None)
-        put(self, "max_age", window_list(max_age, f"{what}, max_age")[0])
-        put(self, "hop", hop)
-        put(self, "exact_cap", exact_cap)
-        put(self, "lateness", duration_micros(lateness))
-        put(self, "late", late)
-        put(self, "freshness", window_list(freshness, f"{what}, freshness")[0])
-        put(self, "online", online)
-        put(self, "description", description)
-        put(self, "owner", owner)
-        put(self, "tags", dict(tags or {}))
-        if isinstance(features, (str, Aggregation, Latest)):
-            raise DefinitionError(f"{what}: features must be a list; write features=[…]")
-        put(self, "specs", tuple(self._spec(f, what) for f in features))
-        self._check(what)
-
-    def _spec(self, feature: FeatureSpec | str, what: str) -> FeatureSpec:
-        if isinstance(feature, str):
-            return Latest(check_name(feature, f"{what}, feature"))
-        if isinstance(feature, Latest):
-            return feature
-        if not isinstance(feature, Aggregation):
-            raise DefinitionError(
-                f"{what}: a feature is an aggregation such as ns.mean('x', window='1h'), a "
-                f"latest value such as ns.latest('x'), or a column's name; got {feature!r}"
-            )
-        if feature.hops is not None:
-            return feature
-        hops = tuple(hop_of(w, None if w is None else self.hop, what) for w in feature.windows)
-        return replace(feature, hops=hops)
-
-    def _check(self, what: str) -> None:
+    def _check(self) -> None:
+        what = self.what
         if self.late not in LATE_POLICIES:
             raise DefinitionError(
                 f"{what}: late={self.late!r}; {nearest(self.late, LATE_POLICIES)}"
@@ -170,16 +165,16 @@ class FeatureView:
         if not self.specs:
             raise DefinitionError(f"{what}: features must not be empty")
         for key, kind in self.entity.keys.items():
-            found = self.columns.get(key)
-            if found is None:
+            column_kind = self.columns.get(key)
+            if column_kind is None:
                 raise DefinitionError(
                     f"{what}: the join key {key!r} of entity {self.entity.name!r} is not among "
                     f"the columns; {nearest(key, self.columns)}"
                 )
-            if found != kind:
+            if column_kind != kind:
                 raise DefinitionError(
                     f"{what}: the join key {key!r} is {kind} in entity {self.entity.name!r} "
-                    f"and {found} here"
+                    f"and {column_kind} here"
                 )
         clash = self.columns.get(self.source.event_time)
         if clash is not None and clash.kind != "timestamp":
@@ -205,27 +200,27 @@ class FeatureView:
         """What features can be made of: the transform's output, and the keys it left out."""
         if self.transform is None:
             return self.source.schema
-        made = self.transform.output_schema(self.source, f"feature view {self.name!r}")
+        output = self.transform.output_schema(self.source, f"feature view {self.name!r}")
         carried = {k: t for k, t in self.source.schema.items() if k in self.entity.keys}
-        return Schema({**carried, **made})
+        return Schema({**carried, **output})
 
     @cached_property
     def features(self) -> Mapping[str, Feature]:
         """The features by name, in the order of the definition."""
-        found: dict[str, Feature] = {}
+        features: dict[str, Feature] = {}
         for spec in self.specs:
             if isinstance(spec, Latest):
                 age = spec.max_age if spec.max_age is not None else self.max_age
                 kind = self.columns[spec.column]
-                found[spec.feature_name] = Feature(spec.feature_name, kind, spec, max_age=age)
+                features[spec.feature_name] = Feature(spec.feature_name, kind, spec, max_age=age)
                 continue
             kind = spec.output_dtype(self.columns)
             windows = zip(spec.feature_names(), spec.windows, spec.hops or (), strict=True)
             for name, window, hop in windows:
-                found[check_name(name, f"feature view {self.name!r}, feature")] = Feature(
+                features[check_name(name, f"feature view {self.name!r}, feature")] = Feature(
                     name, kind, spec, window, hop
                 )
-        return found
+        return features
 
     @property
     def schema(self) -> Schema:
@@ -272,9 +267,6 @@ class FeatureView:
         of = f"of {self.entity.name} from {self.source.name}"
         return f"<FeatureView {self.name}: {_some(list(self.features))}, {of}>"
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.definition_hash))
-
     def log_identity(self) -> dict[str, Any]:
         """What can change which events there are; views that share it share an offline table."""
         kept_out = {"lateness": self.lateness, "late": self.late} if self.late != "fold" else {}
@@ -320,9 +312,7 @@ class FeatureView:
             "late": self.late,
             "freshness": self.freshness,
             "online": self.online,
-            "description": self.description,
-            "owner": self.owner,
-            "tags": dict(self.tags),
+            **self.documentation(),
         }
 
     @classmethod
@@ -357,7 +347,7 @@ def _spec_from_dict(data: Mapping[str, Any]) -> FeatureSpec:
     )
 
 
-def _expect(value: Any, kind: type, what: str) -> Any:
+def _expect(value: object, kind: type[_Kind], what: str) -> _Kind:
     if not isinstance(value, kind):
         raise DefinitionError(f"{what}: expected {kind.__name__}, got {value!r}")
     return value

@@ -34,10 +34,10 @@ def window_list(window: Duration | Iterable[Duration] | None, what: str) -> tupl
         windows = list(window)
     else:
         raise DefinitionError(f"{what}: expected a duration such as '1h', got {window!r}")
-    found = tuple(None if w is None else _positive(w, what) for w in windows)
-    if not found or len(set(found)) != len(found):
+    micros = tuple(None if w is None else _positive(w, what) for w in windows)
+    if not micros or len(set(micros)) != len(micros):
         raise DefinitionError(f"{what}: windows must be given, each once, got {window!r}")
-    return found
+    return micros
 
 
 def hop_of(window: int | None, hop: Duration | None, what: str) -> int:

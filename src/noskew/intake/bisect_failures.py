@@ -29,16 +29,16 @@ def bisect_failures(action: Callable[[int, int], T], size: int) -> Bisected[T]:
     are at fault does not depend on the batch around them. k rows at fault cost about
     2·k·log₂(size) runs. Only errors of noskew's own tree are caught.
     """
-    made: Bisected[T] = Bisected()
+    outcome: Bisected[T] = Bisected()
     waiting = [(0, size)] if size else []
     while waiting:
         start, end = waiting.pop()
         try:
-            made.parts.append((start, end, action(start, end)))
+            outcome.parts.append((start, end, action(start, end)))
         except NoskewError as error:
             if end - start == 1:
-                made.bad[start] = str(error)
+                outcome.bad[start] = str(error)
                 continue
             middle = (start + end) // 2
             waiting += [(middle, end), (start, middle)]
-    return made
+    return outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from threading import Lock
@@ -18,6 +17,7 @@ from noskew.intake.messages import encode_arrow
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.resources import Closing
+from noskew.stores.log import open_log
 from noskew.stores.log.base import EventLog
 from noskew.wire.pushed import Pushed
 
@@ -85,24 +85,15 @@ class Logs(Closing):
 
     def _open(self, source: Source) -> EventLog:
         stream = source.stream
-        if isinstance(stream, connectors.LocalLog):
-            from noskew.stores.log.local import LocalLog
-
-            path = self._directory / source.name
-            return LocalLog(path, partitions=stream.partitions, clock=self._clock)
-        if isinstance(stream, connectors.Kafka):
-            from noskew.stores.log.kafka import KafkaLog
-
-            servers = os.environ.get(stream.servers_env)
-            if not servers:
-                raise ConfigError(
-                    f"source {source.name!r}: set the environment variable {stream.servers_env} "
-                    f"to the brokers of its topic, such as 127.0.0.1:9092"
-                )
-            return KafkaLog(stream.topic, {"bootstrap.servers": servers})
-        raise ConfigError(
-            f"source {source.name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
-        )
+        if stream is None:
+            raise ConfigError(
+                f"source {source.name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
+            )
+        directory = self._directory / source.name
+        try:
+            return open_log(stream.kind, stream.to_dict(), directory=directory, clock=self._clock)
+        except ConfigError as error:
+            raise ConfigError(f"source {source.name!r}: {error}") from error
 
 
 def local_log(source: Source) -> connectors.LocalLog:

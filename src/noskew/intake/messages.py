@@ -10,5 +10,5 @@ def encode_arrow(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows.combine_chunks())
-    made: bytes = sink.getvalue().to_pybytes()
-    return made
+    message: bytes = sink.getvalue().to_pybytes()
+    return message

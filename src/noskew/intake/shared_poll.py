@@ -71,12 +71,12 @@ class SharedPoll:
     async def _note(self) -> bool:
         """Look once, and let those go on whose events are there; whether anything changed."""
         keys = list({key: None for a in self._waiters.values() for key in a.keys})
-        found: dict[bytes, bytes | None] = {}
+        rows: dict[bytes, bytes | None] = {}
         with suppress(StoreError):
-            found = dict(zip(keys, await self._online().read_async(keys), strict=True))
+            rows = dict(zip(keys, await self._online().read_async(keys), strict=True))
         for done, awaited in self._waiters.items():
-            if awaited.note(found) and not done.done():
+            if awaited.note(rows) and not done.done():
                 done.set_result(None)
-        changed = found != self._seen
-        self._seen = found
+        changed = rows != self._seen
+        self._seen = rows
         return changed

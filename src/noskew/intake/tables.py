@@ -6,35 +6,26 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from noskew.addresses import events_table
 from noskew.definitions.view import FeatureView
-from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.kernel.transforms.pipeline import events_schema
 from noskew.stores.offline.base import OfflineStore, TableSpec
 
 
 def table_name(view: FeatureView) -> str:
-    """``log_`` and 24 digits of the log hash: views that share their events share the table."""
-    return f"log_{view.log_hash[:24]}"
+    """Views that share their events share the table."""
+    return events_table(view.log_hash)
 
 
 def table_spec(view: FeatureView, buckets: int) -> TableSpec:
     """The table's columns: those of the view, without the event time if it is one of them."""
-    schema: pa.Schema = Pipeline(view).schema
+    schema: pa.Schema = events_schema(view)
     return TableSpec(table_name(view), schema, tuple(view.entity.keys), buckets)
 
 
 def has_table(offline: OfflineStore, view: FeatureView) -> bool:
     """Whether anything was ever ingested for the view."""
-    return table_name(view) in offline.tables()
-
-
-def events_of(offline: OfflineStore, view: FeatureView) -> int:
-    """Events in the view's table; 0 if there is none."""
-    return offline.info(table_name(view)).rows if has_table(offline, view) else 0
-
-
-def sizes(offline: OfflineStore, views: Iterable[FeatureView]) -> dict[str, int]:
-    """Events by source, of the views that have a table: how much a backfill would read."""
-    return {v.source.name: events_of(offline, v) for v in views if has_table(offline, v)}
+    return offline.has(table_name(view))
 
 
 def one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from threading import Event
 from time import monotonic
 
+from noskew.addresses import OnlineRows, Tenant
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, StoreError
-from noskew.kernel.online_keys import progress_key, rows_prefix
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
 from noskew.stores.online.base import OnlineStore
 from noskew.wire.pushed import Pushed
@@ -32,15 +32,17 @@ def online_views(project: str, source: Source, views: Iterable[FeatureView]) -> 
 
     Raises InputError if there is none, since there is nothing to wait for then.
     """
-    found = {
-        v.name: rows_prefix(project, v) for v in views if v.online and v.source.name == source.name
+    prefixes = {
+        v.name: Tenant(project).rows(v).prefix
+        for v in views
+        if v.online and v.source.name == source.name
     }
-    if not found:
+    if not prefixes:
         raise InputError(
             f"no view is made online from the source {source.name!r}, so nothing can be waited "
             f"for; push without waiting"
         )
-    return found
+    return prefixes
 
 
 def wait_until_readable(
@@ -69,7 +71,7 @@ class Awaited:
     def __init__(self, views: Mapping[str, bytes], pushed: Pushed) -> None:
         self._since = pushed.since
         self._left = {
-            progress_key(prefix, partition): (view, offset)
+            OnlineRows(prefix).progress(partition): (view, offset)
             for view, prefix in views.items()
             for partition, offset in pushed.items()
         }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Index
 from noskew.kernel.jit import inline, kernel
-
-Index = NDArray[np.int64]
 
 
 @inline

@@ -41,7 +41,7 @@ def differences(left: pa.Table, right: pa.Table) -> dict[str, int]:
 
     Columns of different types or lengths, or that only one side has, differ in every row.
     """
-    found = {}
+    different = {}
     for name in sorted({*left.column_names, *right.column_names}):
         n = max(len(left), len(right), 1)
         if name in left.column_names and name in right.column_names:
@@ -49,8 +49,8 @@ def differences(left: pa.Table, right: pa.Table) -> dict[str, int]:
             if a.type == b.type and len(a) == len(b):
                 n = int(differing(a, b).sum())
         if n:
-            found[name] = n
-    return found
+            different[name] = n
+    return different
 
 
 def _differing_lists(a: pa.Array, b: pa.Array) -> NDArray[np.bool_]:
@@ -69,5 +69,5 @@ def _differing_lists(a: pa.Array, b: pa.Array) -> NDArray[np.bool_]:
 
 
 def _floats(column: pa.Array) -> NDArray[np.floating]:
-    made: NDArray[np.floating] = column.fill_null(0).to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(made)
+    floats: NDArray[np.floating] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(floats)

@@ -72,10 +72,10 @@ def _converted(
         return _timestamps(column, want, what)
     if _family(have) != _family(want) and not _widens(column, have, want):
         raise SchemaMismatchError(f"{what}: expected {kind}, got {have}; convert it first")
-    made = column.cast(want)
-    if have == pa.float64() and want == pa.float32() and _overflows(column, made):
+    converted = column.cast(want)
+    if have == pa.float64() and want == pa.float32() and _overflows(column, converted):
         raise SchemaMismatchError(f"{what}: expected float32, got a number beyond its range")
-    return made
+    return converted
 
 
 def _overflows(wide: pa.ChunkedArray, narrow: pa.ChunkedArray) -> bool:
@@ -141,8 +141,8 @@ def _check_range(column: pa.ChunkedArray, kind: DType, what: str) -> None:
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([c.flatten() for c in column.chunks], kind.to_arrow())
     number, limits = _RANGES[kind.kind]
-    found = pc.min_max(pa.chunked_array([c.view(number) for c in column.chunks], number)).as_py()
-    low, high = found["min"], found["max"]
+    ends = pc.min_max(pa.chunked_array([c.view(number) for c in column.chunks], number)).as_py()
+    low, high = ends["min"], ends["max"]
     if low is not None and not (low >= limits[0] and high <= limits[1]):
         raise SchemaMismatchError(
             f"{what}: a time is outside the years 1 to 9999 ({low} to {high})"

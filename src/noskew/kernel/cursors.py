@@ -16,9 +16,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
+from noskew.kernel.arrays import Index
 from noskew.kernel.jit import inline, kernel
 
-Index = NDArray[np.int64]
 DAMAGED = "a row is not what was written; delete its key and materialize the view again"
 
 

@@ -131,10 +131,10 @@ class Events:
     def column(self, name: str) -> pa.Array:
         """A column as one contiguous Arrow array."""
         if name not in self._columns:
-            found = _array(self._given, name)
+            column = _array(self._given, name)
             if self._order is not None:
-                found = found.take(pa.array(self._order))
-            self._columns[name] = found
+                column = column.take(pa.array(self._order))
+            self._columns[name] = column
         return self._columns[name]
 
     def pick(self, name: str, at: pa.Array) -> pa.Array:
@@ -257,8 +257,8 @@ def _repeats(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> bool:
 
 
 def _entity_codes(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    found = _segment_keys(columns, starts).dictionary_encode()
-    codes = found.indices.to_numpy().astype(np.int64)
+    encoded = _segment_keys(columns, starts).dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
     lengths = np.diff(np.append(starts, len(columns[0])))
     return np.repeat(codes, lengths)
 

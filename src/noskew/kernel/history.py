@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from noskew.definitions.windows import EXACT_HOP
 from noskew.kernel import as_of
 from noskew.kernel.aggregates.base import Accumulator, Lifted, State
+from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import window_starts
 from noskew.kernel.events import Events
 from noskew.kernel.plan import LatestFeature, ViewPlan, WindowFeature
 
-Index = NDArray[np.int64]
 #: None: all facts; "row": facts known by each row's own time; an int: facts known by then.
 KnownAt = Literal["row"] | int | None
 #: Rows answered at a time when facts must be picked one by one.
@@ -59,10 +59,10 @@ def historical(
 def _answer(
     plan: ViewPlan, events: Events, entity: Index, t: Index, known_by_row: bool
 ) -> dict[str, pa.Array]:
-    found = entity >= 0
-    lo = np.where(found, events.offsets[np.maximum(entity, 0)], 0) if len(events) else 0 * entity
+    known = entity >= 0
+    lo = np.where(known, events.offsets[np.maximum(entity, 0)], 0) if len(events) else 0 * entity
     end = (
-        np.where(found, events.offsets[np.maximum(entity, 0) + 1], 0) if len(events) else 0 * entity
+        np.where(known, events.offsets[np.maximum(entity, 0) + 1], 0) if len(events) else 0 * entity
     )
     hi = as_of.upper_bounds(events.event_time, lo, end, t)
     out: dict[str, pa.Array] = {}

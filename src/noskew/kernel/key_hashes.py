@@ -29,15 +29,15 @@ def low_hashes(
         ``n`` keys of so many ``parts``, encoded as in :mod:`noskew.kernel.keys`, one after the
         other; before each ``lead`` bytes, which are left out.
     """
-    at, found = _low_hashes(np.frombuffer(keys, np.uint8), n, lead, parts, limit, _TABLE)
-    return at.tolist(), found.tolist()
+    at, hashes = _low_hashes(np.frombuffer(keys, np.uint8), n, lead, parts, limit, _TABLE)
+    return at.tolist(), hashes.tolist()
 
 
 @kernel
 def _low_hashes(
     data: NDArray[np.uint8], n: int, lead: int, parts: int, limit: int, table: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    at, found = np.empty(n, np.int64), np.empty(n, np.int64)
+    at, hashes = np.empty(n, np.int64), np.empty(n, np.int64)
     count, place = 0, 0
     for i in range(n):
         place += lead
@@ -59,6 +59,6 @@ def _low_hashes(
             place += 1
         value = np.int64(state ^ _ONES)
         if value < limit:
-            at[count], found[count] = i, value
+            at[count], hashes[count] = i, value
             count += 1
-    return at[:count], found[:count]
+    return at[:count], hashes[:count]

@@ -102,11 +102,11 @@ class ViewPlan:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The value columns that features read, each once."""
-        found = dict.fromkeys(self.latest_columns)
+        columns = dict.fromkeys(self.latest_columns)
         for group in self.groups:
             for a in group.accumulators:
-                found |= {c: None for c in (a.column, a.where) if c}  # type: ignore[attr-defined]
-        return tuple(found)
+                columns |= {c: None for c in (a.column, a.where) if c}  # type: ignore[attr-defined]
+        return tuple(columns)
 
     @cached_property
     def column_kinds(self) -> Mapping[str, pa.DataType]:
@@ -119,13 +119,13 @@ class ViewPlan:
         return {group.hop: i for i, group in enumerate(self.groups)}
 
     @cached_property
-    def questions(self) -> tuple[WindowQuery, ...]:
+    def queries(self) -> tuple[WindowQuery, ...]:
         """The window features, put together by window and hop."""
         together: dict[tuple[int, int | None], list[WindowFeature]] = {}
         for feature in self.windows:
             together.setdefault((feature.hop, feature.window), []).append(feature)
         return tuple(
-            _question(self.groups, self.group_of[hop], window, features)
+            _query(self.groups, self.group_of[hop], window, features)
             for (hop, window), features in together.items()
         )
 
@@ -157,7 +157,7 @@ def compile_view(view: FeatureView) -> ViewPlan:
     )
 
 
-def _question(
+def _query(
     groups: tuple[Group, ...], at: int, window: int | None, features: list[WindowFeature]
 ) -> WindowQuery:
     group = groups[at]
@@ -168,15 +168,15 @@ def _question(
 
 
 def _groups(windows: tuple[WindowFeature, ...]) -> tuple[Group, ...]:
-    found: dict[int, dict[Accumulator, None]] = {}
+    by_hop: dict[int, dict[Accumulator, None]] = {}
     reach: dict[int, int] = {}
     for feature in windows:
-        held = found.setdefault(feature.hop, {})
+        accumulators = by_hop.setdefault(feature.hop, {})
         if feature.hop == EXACT_HOP:
-            held[EVERY_EVENT] = None
-        held |= dict.fromkeys(feature.aggregate.accumulators)
+            accumulators[EVERY_EVENT] = None
+        accumulators |= dict.fromkeys(feature.aggregate.accumulators)
         reach[feature.hop] = max(reach.get(feature.hop, 0), feature.window or 0)
-    return tuple(Group(hop, reach[hop], tuple(found[hop])) for hop in sorted(found))
+    return tuple(Group(hop, reach[hop], tuple(by_hop[hop])) for hop in sorted(by_hop))
 
 
 def _window_feature(feature: Feature, spec: Aggregation, columns: Schema) -> WindowFeature:

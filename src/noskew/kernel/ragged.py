@@ -62,10 +62,10 @@ class Ragged:
         offsets = self.offsets - start if start else self.offsets
         is_bytes = kind in (pa.binary(), pa.large_binary())
         wide = pa.large_binary() if is_bytes else pa.large_string()
-        made = pa.Array.from_buffers(
+        column = pa.Array.from_buffers(
             wide, len(self), [mask, pa.py_buffer(offsets), pa.py_buffer(data)]
         )
-        return made if kind == wide else made.cast(kind)
+        return column if kind == wide else column.cast(kind)
 
 
 def repeat(piece: bytes, n: int) -> Ragged:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Index
 from noskew.kernel.as_of import upper_bound
 from noskew.kernel.jit import kernel
-
-Index = NDArray[np.int64]
 
 
 @kernel

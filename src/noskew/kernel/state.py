@@ -20,13 +20,12 @@ from noskew.definitions.windows import EXACT_HOP
 from noskew.kernel import as_of
 from noskew.kernel.aggregates.base import State
 from noskew.kernel.aggregates.count import count_values
+from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import first_tile, tile_of
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import null_where
 from noskew.kernel.jit import kernel
 from noskew.kernel.plan import EVERY_EVENT, Group, ViewPlan
-
-Index = NDArray[np.int64]
 
 
 @dataclass
@@ -138,7 +137,7 @@ def finalise(plan: ViewPlan, state: ViewState, t: Index) -> dict[str, pa.Array]:
     """
     state = settle(plan, state, t)
     out = latest_values(plan, state.newest, t)
-    for asked in plan.questions:
+    for asked in plan.queries:
         tiles = state.tiles[asked.group]
         lo, hi = _window_from(tiles, asked.window, asked.hop, t), tiles.offsets[1:]
         merged = {i: tiles.states[i].merge(lo, hi) for i in asked.accumulators}
@@ -325,8 +324,8 @@ def _greatest(place: Index, there: NDArray[np.bool_], at: Index, size: int) -> I
     for i in range(len(at)):
         if not there[i]:
             continue
-        held = best[at[i]]
-        if held < 0 or _after(place, i, held):
+        greatest = best[at[i]]
+        if greatest < 0 or _after(place, i, greatest):
             best[at[i]] = i
     return best
 

@@ -44,12 +44,12 @@ class Domain:
             return pa.array(floats_of_codes(codes), mask=mask).cast(kind, safe=False)
         if pa.types.is_boolean(kind):
             return pa.array(codes.astype(bool), mask=mask)
-        made = pa.array(codes, mask=mask)
+        column = pa.array(codes, mask=mask)
         if pa.types.is_timestamp(kind):
-            return made.view(kind)
+            return column.view(kind)
         if pa.types.is_date32(kind):
-            return made.cast(pa.int32()).view(kind)
-        return made.cast(kind)
+            return column.cast(pa.int32()).view(kind)
+        return column.cast(kind)
 
 
 def codes_of_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -100,13 +100,13 @@ def encode_values(column: pa.Array) -> tuple[NDArray[np.int64], Domain]:
     if pa.types.is_floating(kind):
         return codes_of_floats(floats(column)), Domain(kind)
     if _ranked(kind):
-        found = column.dictionary_encode()
-        order = pc.sort_indices(found.dictionary).to_numpy()
+        encoded = column.dictionary_encode()
+        order = pc.sort_indices(encoded.dictionary).to_numpy()
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        at = found.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        at = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
         codes = rank[at] if len(rank) else np.zeros(len(column), np.int64)
-        return codes, Domain(kind, found.dictionary.take(pa.array(order)))
+        return codes, Domain(kind, encoded.dictionary.take(pa.array(order)))
     return integers(column), Domain(kind)
 
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noskew._lazy import lazy_module
+from noskew.addresses import Folders, Tenant
+from noskew.clock import Clock
 from noskew.config import Config, anchor, find_root, load
-from noskew.definitions.identity import digest
-from noskew.registry.store import SqlRegistry
+from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.types import check_name
 
 if TYPE_CHECKING:
-    from noskew.clock import Clock
+    from noskew.intake import logs
     from noskew.intake.logs import Logs
+    from noskew.registry.base import Registry
+    from noskew.registry.sql import registry
     from noskew.stores.offline.base import OfflineStore
     from noskew.stores.online.base import OnlineStore
-
-#: Where a project keeps what belongs to its streams.
-STREAMS = Path(".noskew/streams")
+else:
+    logs = lazy_module("noskew.intake.logs")
+    registry = lazy_module("noskew.registry.sql.registry")
 
 
 def locate(
@@ -33,53 +37,46 @@ def locate(
         config = Config(project=check_name(project, "project"))
     if config is not None:
         return start.resolve(), config
-    found = find_root(start)
-    return found, load(found)
+    directory = find_root(start)
+    return directory, load(directory)
 
 
-def open_registry(config: Config, root: Path) -> SqlRegistry:
+def open_registry(config: Config, root: Path) -> Registry:
     """The registry; files of SQLite are made if absent."""
-    return SqlRegistry(_anchored(config.registry.url, root))
+    return registry.SqlRegistry(_anchored(config.registry.url, root))
 
 
 def open_offline(config: Config, root: Path) -> OfflineStore:
     """The offline store: the project's namespace in the catalog."""
-    from noskew.stores.offline.iceberg import IcebergStore
-
     settings = config.offline
     warehouse = settings.warehouse
     if "://" not in warehouse:
         warehouse = str(root / warehouse)
-    return IcebergStore(
+    return open_offline_store(
         _anchored(settings.catalog, root),
         warehouse,
-        namespace=_namespace(config.project),
+        namespace=Tenant(config.project).namespace,
         properties=settings.properties,
     )
 
 
-def open_online(config: Config, root: Path) -> OnlineStore:
-    """The online store. A Redis that may lose rows is refused here."""
-    return open_store(_anchored(config.online.url, root))
+def open_online(config: Config, root: Path, *, read_only: bool = False) -> OnlineStore:
+    """The online store. A Redis that may lose rows is refused here.
+
+    ``read_only``: for reading only where that is an option of the store; it is empty if nothing
+    was ever written.
+    """
+    return open_store(_anchored(config.online.url, root), readonly=read_only)
 
 
 def open_logs(root: Path, clock: Clock) -> Logs:
     """The logs of streaming sources, each opened when it is asked for."""
-    from noskew.intake.logs import Logs
-
-    return Logs(root / STREAMS / "log", clock)
+    return logs.Logs(Folders(root).logs, clock)
 
 
 def _anchored(url: str, root: Path) -> str:
     """The address with its path taken from ``root``, and the folder of that path made."""
-    made = anchor(url, root)
-    if made != url:
-        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-def _namespace(project: str) -> str:
-    """The project's tables in the catalog; catalogs do not tell capital letters apart."""
-    if project == project.lower():
-        return f"noskew_{project}"
-    return f"noskew_{project.lower()}_{digest(project)[:8]}"
+    anchored = anchor(url, root)
+    if anchored != url:
+        Path(anchored.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+    return anchored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from noskew.kernel.online_keys import PREFIX_BYTES, part_suffix, parts_key
+from noskew.addresses import PREFIX_BYTES, OnlineRows, part_suffix
 from noskew.kernel.rows.codec import VERSION_BYTES, version_of
 from noskew.kernel.rows.merging import merge_rows
 from noskew.reading.request_plan import ViewRequest
@@ -47,22 +47,22 @@ class MergedRows:
         """As :meth:`OnlineStore.read`, of whole rows."""
         while True:
             request = _Request(keys, self._suffixes)
-            found = self._store.read(request.keys)
-            if self._has_all(request, found):
-                return self._merged(request, found)
+            rows = self._store.read(request.keys)
+            if self._has_all(request, rows):
+                return self._merged(request, rows)
 
     async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """As :meth:`read`, without blocking the event loop."""
         while True:
             request = _Request(keys, self._suffixes)
-            found = await self._store.read_async(request.keys)
-            if self._has_all(request, found):
-                return self._merged(request, found)
+            rows = await self._store.read_async(request.keys)
+            if self._has_all(request, rows):
+                return self._merged(request, rows)
 
-    def _has_all(self, request: _Request, found: Sequence[bytes | None]) -> bool:
+    def _has_all(self, request: _Request, rows: Sequence[bytes | None]) -> bool:
         """Whether every part was asked for; else there will be more the next time."""
         missed: dict[bytes, list[bytes]] = {}
-        for prefix, row in zip(request.suffixes, found, strict=False):
+        for prefix, row in zip(request.suffixes, rows, strict=False):
             partitions = 0 if row is None else version_of(row)[1]
             if partitions >= len(request.suffixes[prefix]):
                 missed[prefix] = _suffixes(partitions)
@@ -70,12 +70,12 @@ class MergedRows:
             self._suffixes = self._suffixes | missed
         return not missed
 
-    def _merged(self, request: _Request, found: Sequence[bytes | None]) -> list[bytes | None]:
-        out = [found[at] for at in request.at]
+    def _merged(self, request: _Request, parts_read: Sequence[bytes | None]) -> list[bytes | None]:
+        out = [parts_read[at] for at in request.at]
         for prefix, entities in request.entities.items():
             first, size = request.starts[prefix], len(entities)
             parts = [
-                found[first + i * size : first + (i + 1) * size]
+                parts_read[first + i * size : first + (i + 1) * size]
                 for i in range(len(request.suffixes[prefix]))
             ]
             rows = merge_rows(self._layouts[prefix], parts, size)
@@ -85,9 +85,9 @@ class MergedRows:
 
 
 def _merged_row(row: bytes, parts: Iterable[bytes | None]) -> MergedRow:
-    made = MergedRow(row)
-    made.parts = b"".join([_NO_VERSION if p is None else p[:VERSION_BYTES] for p in parts])
-    return made
+    merged = MergedRow(row)
+    merged.parts = b"".join([_NO_VERSION if p is None else p[:VERSION_BYTES] for p in parts])
+    return merged
 
 
 class _Request:
@@ -99,7 +99,7 @@ class _Request:
 
     def __init__(self, asked: Sequence[bytes], suffixes: dict[bytes, list[bytes]]) -> None:
         self.suffixes = suffixes
-        self.keys = [parts_key(prefix) for prefix in suffixes]
+        self.keys = [OnlineRows(prefix).parts for prefix in suffixes]
         self.entities: dict[bytes, list[int]] = {}
         self.starts: dict[bytes, int] = {}
         self.at = [0] * len(asked)

@@ -75,8 +75,8 @@ class OnlineReader:
             return self._one(rows, [key], await self._rows.read_async([key]))
         columns, n = self.plan.columns_of(rows)
         keys = self.plan.store_keys(columns)
-        found = await self._rows.read_async(_there(keys))
-        return self._answer(columns, n, keys, _spread(keys, found))
+        keyed = await self._rows.read_async(_there(keys))
+        return self._answer(columns, n, keys, _spread(keys, keyed))
 
     def _one(
         self,
@@ -136,8 +136,8 @@ def _spread(keys: Sequence[bytes | None], rows: Sequence[bytes | None]) -> list[
     """Rows back at the places of their keys; None at null keys."""
     if len(rows) == len(keys):
         return list(rows)
-    found = iter(rows)
-    return [None if k is None else next(found) for k in keys]
+    keyed = iter(rows)
+    return [None if k is None else next(keyed) for k in keys]
 
 
 def _behind(row: bytes | None, t: int, freshness: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
+from noskew.addresses import OnlineRows, Tenant
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown, unknown
 from noskew.kernel.keys import MAX_ENCODED, encode_integers, encode_part, part_converter, shorten
 from noskew.kernel.on_demand import OnDemandFunctions
-from noskew.kernel.online_keys import heartbeat_key, rows_prefix
 from noskew.kernel.plan import LatestFeature, ViewPlan, compile_view
-from noskew.kernel.rows.codec import FORMAT, HAS_NEWEST, RowLayout
+from noskew.kernel.rows.codec import RowLayout
+from noskew.kernel.rows.head import PlainRows, is_number, plain_rows
 from noskew.types import DType
 from noskew.wire.rows import as_columns, as_list
 
@@ -39,22 +38,15 @@ class ViewRequest:
     heartbeat: bytes | None  # read along where the view declares a freshness bound
 
     @cached_property
-    def fields(self) -> Mapping[str, tuple[LatestFeature, str]]:
-        """For features of fixed width: what they are, and their field in a row's head."""
-        fixed = self.layout.fixed
-        return {
-            f.name: (f, f"c{fixed.index(f.column)}") for f in self.plan.latest if f.column in fixed
-        }
+    def fixed(self) -> Mapping[str, LatestFeature]:
+        """The features of latest values of fixed width."""
+        columns = self.layout.fixed
+        return {f.name: f for f in self.plan.latest if f.column in columns}
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """The features whose items in a head are Python numbers as they stand."""
-        return frozenset(name for name, (f, _) in self.fields.items() if is_number(f.kind))
-
-    @cached_property
-    def null_bits(self) -> Mapping[str, int]:
-        """The place of each latest column in a row's bitmap of nulls."""
-        return {column: i for i, column in enumerate(self.layout.null_order)}
+        """The features whose items in a row are Python numbers as they stand."""
+        return frozenset(name for name, f in self.fixed.items() if is_number(f.kind))
 
     @cached_property
     def is_ageless(self) -> bool:
@@ -62,43 +54,15 @@ class ViewRequest:
         return all(f.max_age is None for f in self.plan.latest)
 
     @cached_property
-    def plain(self) -> struct.Struct | None:
-        """Unpacks a row whose features are all plain numbers without an age; else None."""
-        if (
-            not self.layout.is_fixed
-            or not self.is_ageless
-            or len(self.numbers) != len(self.plan.latest)
-        ):
-            return None
-        head = self.layout.head
-        before = head.fields["c0"][1]  # type: ignore[index]
-        codes = [_CODES[head[f"c{i}"].str] for i in range(len(self.layout.fixed))]
-        return struct.Struct(f"<{before}x{''.join(codes)}")
-
-    @cached_property
-    def blank(self) -> tuple[slice, bytes, slice, bytes]:
-        """Where a row without nulls and pending events shows it, and what stands there."""
-        head = self.layout.head
-        at, width = head.fields["nulls"][1], head["nulls"].itemsize  # type: ignore[index]
-        return slice(16, 18), bytes([FORMAT, HAS_NEWEST]), slice(at, at + width), bytes(width)
-
-    @cached_property
-    def doubles(self) -> tuple[slice, Mapping[str, int]] | None:
-        """Where all features stand in a row, and each one's number, if all are float64."""
-        places = self.places
-        kinds = {self.layout.head[f"c{i}"].str for i in range(len(self.layout.fixed))}
-        if self.plain is None or kinds != {"<f8"}:
-            return None
-        width = self.layout.head.itemsize
-        return slice(width - 8 * len(self.layout.fixed), width), places
+    def plain(self) -> PlainRows | None:
+        """Reads rows whose features are all plain numbers without an age; else None."""
+        return plain_rows(self.layout) if self.is_ageless else None
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """Where each feature stands in what :attr:`plain` unpacks."""
-        return {name: int(field[1:]) for name, (_, field) in self.fields.items()}
-
-
-_CODES = {"<f8": "d", "<f4": "f", "<i8": "q", "<i4": "i", "<i2": "h", "|i1": "b"}
+        """Where each feature of fixed width stands among the layout's columns."""
+        columns = self.layout.fixed
+        return {name: columns.index(f.column) for name, f in self.fixed.items()}
 
 
 class RequestPlan:
@@ -280,22 +244,16 @@ class Wanted(tuple[tuple[str, str], ...]):
 
 
 def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for c in service.columns:
-        if isinstance(c.origin, FeatureView):
-            found.setdefault(c.origin.name, []).append((c.name, c.feature))
-    return [(view, Wanted(wanted)) for view, wanted in found.items()]
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether values of a type are plain integers or floats."""
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    by_view: dict[str, list[tuple[str, str]]] = {}
+    for c in service.stored_columns:
+        by_view.setdefault(c.origin.name, []).append((c.name, c.feature))
+    return [(view, Wanted(wanted)) for view, wanted in by_view.items()]
 
 
 def _view_request(view: FeatureView, project: str) -> ViewRequest:
     plan = compile_view(view)
-    prefix = rows_prefix(project, view)
-    beat = heartbeat_key(prefix) if view.freshness is not None else None
+    prefix = Tenant(project).rows(view).prefix
+    beat = OnlineRows(prefix).heartbeat if view.freshness is not None else None
     return ViewRequest(view, plan, RowLayout(plan), prefix, tuple(view.entity.keys), beat)
 
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.arrays import nan_for_null, to_numpy
-from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform_column
 from noskew.kernel.on_demand import Column
@@ -119,7 +118,7 @@ class OnlineResponse(OnlineFeatures):
     def to_arrow(self) -> pa.Table:
         columns = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 columns[c.name] = self.answers[c.origin.name].arrow(c.feature)
             else:
                 columns[c.name] = self.outputs[c.origin.name][c.feature].arrow()
@@ -128,7 +127,7 @@ class OnlineResponse(OnlineFeatures):
     def to_numpy(self) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 values = self.answers[c.origin.name].numpy(c.feature)
             else:
                 values = to_numpy(self.outputs[c.origin.name][c.feature].arrow())
@@ -138,7 +137,7 @@ class OnlineResponse(OnlineFeatures):
     def status_codes(self) -> dict[str, NDArray[np.uint8]]:
         out = {}
         for c in self._plan.service.columns:
-            if isinstance(c.origin, FeatureView):
+            if c.is_stored:
                 out[c.name] = self.answers[c.origin.name].statuses(c.feature)
             else:
                 out[c.name] = self._output_codes(c.origin.name, c.feature)
@@ -160,10 +159,10 @@ class OnlineResponse(OnlineFeatures):
 def _request_array(values: Sequence[Any], kind: DType) -> pa.Array:
     """Request fields as Arrow; empty and all-null columns are left to be typed later."""
     try:
-        made = pa.array(values)
-        if pa.types.is_list(made.type) and pa.types.is_null(made.type.value_type):
+        column = pa.array(values)
+        if pa.types.is_list(column.type) and pa.types.is_null(column.type.value_type):
             return pa.array(values, kind.to_arrow())  # lists without an item have no type
-        return made
+        return column
     # Arrow raises Python's own for integers of more than 64 bits and for lone surrogates.
     except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0][:200]

@@ -12,26 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.arrays import to_numpy
-from noskew.clock import MAX_TIME, MIN_TIME
-from noskew.errors import CorruptDataError
-from noskew.kernel.cursors import require
+from noskew.kernel.arrays import Mask
 from noskew.kernel.history import null_where
 from noskew.kernel.on_demand import Column
 from noskew.kernel.plan import LatestFeature
-from noskew.kernel.ragged import Ragged
-from noskew.kernel.rows.codec import (
-    FORMAT,
-    HAS_NEWEST,
-    HAS_PENDING,
-    fixed_array,
-    join_heads,
-    known_times,
-    read_heads,
-    version_of,
-)
+from noskew.kernel.rows.codec import known_times, version_of
+from noskew.kernel.rows.head import FixedRows, PlainRows, event_time_of, is_number
 from noskew.kernel.rows.values_at import values_at
 from noskew.kernel.values import valid_of
-from noskew.reading.request_plan import ViewRequest, Wanted, is_number
+from noskew.reading.request_plan import ViewRequest, Wanted
 from noskew.types import DType
 from noskew.wire import status
 
@@ -129,8 +118,10 @@ def answer(
     one each (int64, shape (rows,)). ``stale``: the view is behind its freshness bound. Raises
     CorruptDataError for bytes that are not rows.
     """
-    if 0 < len(rows) <= _FEW and request.plain is not None and _are_plain(request, rows):
-        return PlainAnswer(request, rows, t, stale)
+    if 0 < len(rows) <= _FEW:
+        plain = request.plain
+        if plain is not None and plain.holds(rows):
+            return PlainAnswer(request, plain, rows, t, stale)
     if request.layout.is_fixed:
         fixed = FixedAnswer(request, rows, t, stale)
         if not fixed.has_pending:
@@ -139,53 +130,24 @@ def answer(
 
 
 class FixedAnswer(ViewAnswer):
-    """Rows of latest values, all of fixed width: one structured array, read in place."""
+    """Rows of latest values, all of fixed width: read in place, a column at a time."""
 
     def __init__(
         self, request: ViewRequest, rows: Sequence[bytes | None], t: Times, stale: bool
     ) -> None:
         self._request, self._rows, self._t, self._stale = request, rows, t, stale
-        layout = request.layout
-        self._there: NDArray[np.bool_] | None = None
-        head = join_heads(layout, rows)
-        whole = head is not None
-        if head is None:
-            require(b"" not in rows)
-            raw = Ragged.from_list([row or b"" for row in rows])
-            head = read_heads(layout, raw)
-            self._there = raw.lengths > 0
-        self._head = head
-        formats = self._head["format"]
-        if (formats != FORMAT).any() and (
-            self._there is None or (formats[self._there] != FORMAT).any()
-        ):
-            raise CorruptDataError(f"rows of an unknown format; this version reads {FORMAT}")
-        flags = self._head["flags"]
-        some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
-        require(some <= HAS_NEWEST | HAS_PENDING)
-        self.has_pending = bool(some & HAS_PENDING)
-        # What follows a head is pending events; there is nothing else to follow it.
-        width = layout.head.itemsize
-        require(whole or self.has_pending or (raw.lengths[self._there] == width).all())
-        self._all_newest = bool(every & HAS_NEWEST)
-        self._any_null = np.bitwise_or.reduce(self._head["nulls"], axis=0).tolist()
-        self._no_nulls = self._all_newest and not any(self._any_null)
-        self._statuses: dict[tuple[int | None, int | None], StatusCodes] = {}
-        self._freshness: dict[int, NDArray[np.bool_]] = {}
+        self._fixed = FixedRows(request.layout, rows)
+        self.has_pending = self._fixed.has_pending
+        self._statuses: dict[tuple[int | None, str | None], StatusCodes] = {}
+        self._freshness: dict[int, Mask] = {}
 
-    def _valid(self, feature: LatestFeature) -> NDArray[np.bool_] | None:
+    def _valid(self, feature: LatestFeature) -> Mask | None:
         """Which rows have a value; None: all."""
-        if self._no_nulls and feature.max_age is None:
-            return None
-        valid = self._head["flags"] & HAS_NEWEST > 0
-        if not self._no_nulls:
-            bit = self._request.null_bits[feature.column]
-            valid &= (self._head["nulls"][:, bit // 8] >> (bit % 8)) & 1 == 0
-        if feature.max_age is not None:
-            valid &= self._fresh(feature.max_age)
-        return valid
+        if feature.max_age is None:
+            return self._fixed.valid(feature.column) if self._fixed.has_nulls else None
+        return self._fixed.valid(feature.column) & self._fresh(feature.max_age)
 
-    def _fresh(self, max_age: int) -> NDArray[np.bool_]:
+    def _fresh(self, max_age: int) -> Mask:
         fresh = self._freshness.get(max_age)  # features of a view mostly share one age
         if fresh is None:
             fresh = self._freshness[max_age] = self.event_times >= self._times - max_age
@@ -202,31 +164,27 @@ class FixedAnswer(ViewAnswer):
     def _column(self, feature: str, kind: DType) -> Column:
         if feature not in self._request.numbers:
             return Column(kind, arrow=self.arrow(feature))
-        spec, field = self._request.fields[feature]
+        spec = self._request.fixed[feature]
         valid = self._valid(spec)
-        values = np.ascontiguousarray(self._head[field])
+        values = np.ascontiguousarray(self._fixed.items(spec.column))
         if valid is None or valid.all():
             return Column(kind, values)
         return Column(kind, np.where(valid, values, values.dtype.type(0)), valid)
 
     def finite_arrays(self, wanted: Wanted) -> dict[str, NDArray[Any]] | None:
-        block = self._request.doubles
-        if block is None or not self._no_nulls:
+        # An age makes nulls of which the rows know nothing.
+        values = self._fixed.doubles() if self._request.is_ageless else None
+        if values is None or not np.isfinite(values).all():
             return None
-        where, places = block
-        rows = self._head.view(np.uint8).reshape(len(self._head), -1)
-        # One copy for all columns, instead of one each.
-        values = np.ascontiguousarray(rows[:, where].view("<f8").T)
-        if not np.isfinite(values).all():
-            return None
+        places = self._request.places
         return {name: values[places[feature]] for name, feature in wanted}
 
     def numpy(self, feature: str) -> NDArray[Any]:
-        spec, field = self._request.fields[feature]
+        spec = self._request.fixed[feature]
         valid = self._valid(spec)
         if feature not in self._request.numbers:
             return super().numpy(feature)
-        values = np.ascontiguousarray(self._head[field])
+        values = np.ascontiguousarray(self._fixed.items(spec.column))
         if valid is None:
             return values
         if pa.types.is_floating(spec.kind):
@@ -234,66 +192,57 @@ class FixedAnswer(ViewAnswer):
         return np.ma.masked_array(values, mask=~valid) if not valid.all() else values
 
     def arrow(self, feature: str) -> pa.Array:
-        spec, field = self._request.fields[feature]
+        spec = self._request.fixed[feature]
         valid = self._valid(spec)
         if valid is None:
-            valid = np.ones(len(self._head), bool)
-        return fixed_array(self._head[field], valid, spec.kind)
+            valid = np.ones(len(self._fixed), bool)
+        return self._fixed.arrow(spec.column, valid)
 
     def items(self, feature: str) -> list[Any]:
-        spec, field = self._request.fields[feature]
         if feature not in self._request.numbers:
             return self.arrow(feature).to_pylist()
-        values: list[Any] = self._head[field].tolist()
+        spec = self._request.fixed[feature]
+        values: list[Any] = self._fixed.items(spec.column).tolist()
         valid = self._valid(spec)
         if valid is None or valid.all():
             return values
         return [v if ok else None for v, ok in zip(values, valid.tolist(), strict=True)]
 
     def array(self, feature: str) -> NDArray[Any] | None:
-        spec, field = self._request.fields[feature]
+        spec = self._request.fixed[feature]
         if feature not in self._request.numbers or self._valid(spec) is not None:
             return None
-        return np.ascontiguousarray(self._head[field])
+        return np.ascontiguousarray(self._fixed.items(spec.column))
 
     @property
     def is_complete(self) -> bool:
-        return self._no_nulls and not self._stale and self._request.is_ageless
+        return not self._fixed.has_nulls and not self._stale and self._request.is_ageless
 
     def statuses(self, feature: str) -> StatusCodes:
         # Features without nulls of their own and of equal age share their statuses.
-        spec, _ = self._request.fields[feature]
-        bit = None if self._no_nulls else self._null_bit(spec.column)
-        codes = self._statuses.get((spec.max_age, bit))
+        spec = self._request.fixed[feature]
+        column = spec.column if self._fixed.is_null_somewhere(spec.column) else None
+        codes = self._statuses.get((spec.max_age, column))
         if codes is None:
-            codes = self._statuses[spec.max_age, bit] = self._codes(feature)
+            codes = self._statuses[spec.max_age, column] = self._codes(spec)
         return codes
 
-    def _null_bit(self, column: str) -> int | None:
-        """The column's place in the bitmap of nulls; None if no row has it null."""
-        bit = self._request.null_bits[column]
-        return bit if self._any_null[bit // 8] >> (bit % 8) & 1 else None
-
-    def _codes(self, feature: str) -> StatusCodes:
-        spec, _ = self._request.fields[feature]
+    def _codes(self, feature: LatestFeature) -> StatusCodes:
         here = status.STALE if self._stale else status.PRESENT
-        valid = self._valid(spec)
-        codes = np.full(len(self._head), here, np.uint8)
+        valid = self._valid(feature)
+        codes = np.full(len(self._fixed), here, np.uint8)
         if valid is None:
             return codes
         codes[~valid] = status.NULL
-        if spec.max_age is not None:
-            old = (self._head["flags"] & HAS_NEWEST > 0) & ~self._fresh(spec.max_age)
-            codes[old] = status.EXPIRED
-        if self._there is not None:
-            codes[~self._there] = status.MISSING
+        if feature.max_age is not None:
+            codes[self._fixed.has_newest & ~self._fresh(feature.max_age)] = status.EXPIRED
+        if self._fixed.present is not None:
+            codes[~self._fixed.present] = status.MISSING
         return codes
 
-    @cached_property
+    @property
     def event_times(self) -> NDArray[np.int64]:
-        times: NDArray[np.int64] = np.ascontiguousarray(self._head["event_time"])
-        require(not len(times) or (times.min() >= MIN_TIME and times.max() <= MAX_TIME))
-        return times
+        return self._fixed.event_times
 
     @property
     def versions(self) -> list[tuple[int, int] | None]:
@@ -306,10 +255,18 @@ class PlainAnswer(ViewAnswer):
     What is seldom asked of so few rows is left to a :class:`FixedAnswer`.
     """
 
+    _rows: Sequence[bytes]
+
     def __init__(
-        self, request: ViewRequest, rows: Sequence[bytes | None], t: Times, stale: bool
+        self,
+        request: ViewRequest,
+        plain: PlainRows,
+        rows: Sequence[bytes],
+        t: Times,
+        stale: bool,
     ) -> None:
-        self._request, self._rows, self._t, self._stale = request, rows, t, stale
+        self._request, self._unpack, self._rows = request, plain.unpack, rows
+        self._t, self._stale = t, stale
 
     @cached_property
     def _whole(self) -> FixedAnswer:
@@ -322,8 +279,7 @@ class PlainAnswer(ViewAnswer):
         return self._whole.items(feature)
 
     def columns(self, wanted: Sequence[tuple[str, DType]]) -> list[Column]:
-        unpack = self._request.plain.unpack  # type: ignore[union-attr]
-        rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
+        rows = [self._unpack(row) for row in self._rows]
         places = self._request.places
         return [Column(kind, items=[row[places[name]] for row in rows]) for name, kind in wanted]
 
@@ -336,13 +292,11 @@ class PlainAnswer(ViewAnswer):
     def whole_row(self, wanted: Wanted) -> tuple[int, tuple[Any, ...]] | None:
         if self._stale or len(self._rows) != 1:
             return None
-        row: bytes = self._rows[0]  # type: ignore[assignment]
-        values = self._request.plain.unpack(row)  # type: ignore[union-attr]
-        return _event_time(row), tuple(wanted.of(self._request.places)(values))
+        row = self._rows[0]
+        return event_time_of(row), tuple(wanted.of(self._request.places)(self._unpack(row)))
 
     def fill(self, out: dict[str, Any], wanted: Wanted) -> None:
-        unpack = self._request.plain.unpack  # type: ignore[union-attr]
-        rows = [unpack(row) for row in self._rows]  # type: ignore[arg-type]
+        rows = [self._unpack(row) for row in self._rows]
         pick = wanted.of(self._request.places)
         if len(rows) == 1:
             for name, value in zip(wanted.names, pick(rows[0]), strict=True):
@@ -361,28 +315,11 @@ class PlainAnswer(ViewAnswer):
 
     @property
     def event_times(self) -> NDArray[np.int64]:
-        return np.array([_event_time(row) for row in self._rows], np.int64)  # type: ignore[arg-type]
+        return np.array([event_time_of(row) for row in self._rows], np.int64)
 
     @property
     def versions(self) -> list[tuple[int, int] | None]:
         return _versions(self._rows)
-
-
-def _event_time(row: bytes) -> int:
-    """The event time in the head of a row."""
-    time = int.from_bytes(row[18:26], "little", signed=True)
-    require(MIN_TIME <= time <= MAX_TIME)
-    return time
-
-
-def _are_plain(request: ViewRequest, rows: Sequence[bytes | None]) -> bool:
-    """Whether every row is there, whole, without nulls and without pending events."""
-    width = request.layout.head.itemsize
-    marks, marked, nulls, none = request.blank
-    for row in rows:
-        if row is None or len(row) != width or row[marks] != marked or row[nulls] != none:
-            return False
-    return True
 
 
 class StateAnswer(ViewAnswer):

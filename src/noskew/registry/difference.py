@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noskew.clock import duration_text
-from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.project import Definition, Project
 from noskew.types import Schema
 
@@ -55,18 +54,22 @@ class Readers:
 
     @classmethod
     def of(cls, project: Project) -> Readers:
-        found: dict[tuple[str, str, str], list[str]] = {}
-        for service in project.services.values():
-            for column in service.columns:
-                kind = "on_demand" if isinstance(column.origin, OnDemand) else "feature_view"
-                key = (kind, column.origin.name, column.feature)
-                found.setdefault(key, []).append(f"the service {service.name}")
-        for function in project.on_demand.values():
-            for selection in function.inputs:
-                for name in selection.names:
-                    key = ("feature_view", selection.view.name, name)
-                    found.setdefault(key, []).append(f"the on-demand {function.name}")
-        return cls({key: tuple(sorted(set(names))) for key, names in found.items()})
+        readers: dict[tuple[str, str, str], list[str]] = {}
+        # From data: of thousands of services a plan makes those that differ.
+        for name in project.services:
+            data = project.data("services", name)
+            columns = [("feature_view", view, n) for view, names in data["views"] for n in names]
+            for function in data["on_demand"]:
+                outputs = project.data("on_demand", function)["outputs"]
+                columns += [("on_demand", function, output) for output, _ in outputs]
+            for column in columns:
+                readers.setdefault(column, []).append(f"the service {name}")
+        for name in project.on_demand:
+            for view, names in project.data("on_demand", name)["inputs"]:
+                for feature in names:
+                    key = ("feature_view", view, feature)
+                    readers.setdefault(key, []).append(f"the on-demand {name}")
+        return cls({key: tuple(sorted(set(names))) for key, names in readers.items()})
 
     def clause(self, kind: str, owner: str, feature: str) -> str:
         """``", which the service delay_model reads"``, or nothing."""

@@ -15,33 +15,33 @@ from noskew.types import Schema
 
 def added(new: Definition) -> Difference:
     """What a new definition brings; never breaking."""
-    found = Difference()
+    difference = Difference()
     if isinstance(new, Entity):
-        found.add(f"join keys {new.keys}")
+        difference.add(f"join keys {new.keys}")
     elif isinstance(new, Source):
-        found.add(f"{len(new.schema)} columns, event time {new.event_time}")
+        difference.add(f"{len(new.schema)} columns, event time {new.event_time}")
     elif isinstance(new, FeatureView):
         for feature in new.features.values():
-            found.add(f"adds feature {feature.name} ({feature.dtype}): {feature.describe()}")
+            difference.add(f"adds feature {feature.name} ({feature.dtype}): {feature.describe()}")
     elif isinstance(new, OnDemand):
-        features(found, ("on_demand", new.name), Schema(), new.outputs)
+        features(difference, ("on_demand", new.name), Schema(), new.outputs)
     else:
-        found.add(f"reads {joined_names(column.name for column in new.columns)}")
-    return found
+        difference.add(f"reads {joined_names(column.name for column in new.columns)}")
+    return difference
 
 
 def removed(old: Definition, readers: Readers) -> Difference:
     """What goes with a definition. Features and services are missed, so that is breaking."""
-    found = Difference()
+    difference = Difference()
     if isinstance(old, FeatureView):
-        features(found, ("feature_view", old.name), old.schema, Schema(), readers)
+        features(difference, ("feature_view", old.name), old.schema, Schema(), readers)
     elif isinstance(old, OnDemand):
-        features(found, ("on_demand", old.name), old.outputs, Schema(), readers)
+        features(difference, ("on_demand", old.name), old.outputs, Schema(), readers)
     elif isinstance(old, FeatureService):
-        found.add("its readers will not find it", breaking=True)
+        difference.add("its readers will not find it", breaking=True)
     else:
-        found.add("no view is made of it any more")
-    return found
+        difference.add("no view is made of it any more")
+    return difference
 
 
 def changed(old: Definition, new: Definition, readers: Readers, *, stale: bool) -> Difference:

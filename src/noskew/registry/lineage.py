@@ -61,7 +61,7 @@ def lineage(project: Project) -> list[Edge]:
         edges.update(Edge(origin, target) for origin in origins for target in targets)
     for service in project.services.values():
         for column in service.columns:
-            kind: NodeKind = "feature" if isinstance(column.origin, FeatureView) else "on_demand"
+            kind: NodeKind = "feature" if column.is_stored else "on_demand"
             origin = LineageNode(kind, column.origin.name, column.feature)
             edges.add(Edge(origin, LineageNode("service", service.name, column.name)))
     return sorted(edges)
@@ -83,22 +83,22 @@ def _reached(
     following: dict[LineageNode, list[LineageNode]] = {}
     for here, there in steps:
         following.setdefault(here, []).append(there)
-    found: set[LineageNode] = set()
+    reached: set[LineageNode] = set()
     queue = [start]
     while queue:
-        fresh = [n for n in following.get(queue.pop(), ()) if n not in found]
-        found.update(fresh)
+        fresh = [n for n in following.get(queue.pop(), ()) if n not in reached]
+        reached.update(fresh)
         queue.extend(fresh)
-    return found
+    return reached
 
 
 def _view_edges(view: FeatureView) -> Iterator[Edge]:
     source = view.source
-    made, filters = _transform_columns(view)
+    columns, filters = _transform_columns(view)
 
     def origins(column: str) -> Iterable[str]:
         # A key or clock that the transform leaves out is carried along from the source.
-        return made.get(column.lower(), {column})
+        return columns.get(column.lower(), {column})
 
     shared: list[tuple[Role, str]] = [("filter", c) for c in filters]
     shared += [("key", c) for key in view.entity.keys for c in origins(key)]
@@ -122,18 +122,18 @@ def _transform_columns(view: FeatureView) -> tuple[Mapping[str, set[str]], set[s
     """Transformed column (lower case) → columns of the source; and those that decide on rows."""
     source = view.source
     everything = set(source.schema)
-    made: Mapping[str, set[str]] = {}
+    columns: Mapping[str, set[str]] = {}
     filters: set[str] = set()
     if source.filter is not None:
         keep = f"SELECT ({source.filter}) AS keep FROM {source.name}"
         filters = _sql_columns(keep, source, ["keep"])[0]["keep"]
     if isinstance(view.transform, SqlTransform):
-        made, where = _sql_columns(view.transform.statement, source, view.columns)
+        columns, where = _sql_columns(view.transform.statement, source, view.columns)
         filters = filters | where
     elif view.transform is not None:
-        made = {name.lower(): everything for name in view.transform.schema}
+        columns = {name.lower(): everything for name in view.transform.schema}
         filters = everything
-    return made, filters
+    return columns, filters
 
 
 def _sql_columns(
@@ -153,7 +153,7 @@ def _sql_columns(
         )
         if root is None or not isinstance(root.expression, exp.Query):
             raise OptimizeError("not a query")
-        made = {
+        columns = {
             item.alias_or_name.lower(): {declared[c] for c in _origins(item, root)}
             for item in root.expression.selects
         }
@@ -165,7 +165,7 @@ def _sql_columns(
         # DuckDB accepted what sqlglot cannot follow: rather too many columns than too few.
         everything = set(source.schema)
         return {name.lower(): everything for name in outputs}, everything
-    return made, filters
+    return columns, filters
 
 
 def _origins(expression: exp.Expr, scope: Scope) -> set[str]:
@@ -175,16 +175,16 @@ def _origins(expression: exp.Expr, scope: Scope) -> set[str]:
     """
     from sqlglot import exp
 
-    found: set[str] = set()
+    columns: set[str] = set()
     for column in expression.find_all(exp.Column):
         origin = scope.sources[column.table]
         name = column.name.lower()
         if isinstance(origin, exp.Table):
-            found.add(name)
+            columns.add(name)
         else:
             query = origin.expression
             if not isinstance(query, exp.Query):
                 raise KeyError(name)
             inner = {item.alias_or_name.lower(): item for item in query.selects}
-            found |= _origins(inner[name], origin)
-    return found
+            columns |= _origins(inner[name], origin)
+    return columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from noskew.definitions.project import Definition, Project
 from noskew.definitions.view import FeatureView
@@ -18,6 +18,12 @@ Action = Literal["added", "changed", "removed", "unchanged"]
 Backfill = Literal["none", "log", "online"]
 _SIGNS: Mapping[str, str] = {"added": "+", "changed": "~", "removed": "-", "unchanged": " "}
 _EMPTY = Applied(0, Project())
+
+
+class Sizes(Protocol):
+    """How many events sources have, as far as that is known; a dict is one."""
+
+    def get(self, source: str, /) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def plan(
     current: Applied | Project | None,
     desired: Project,
     *,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Sizes | None = None,
 ) -> Plan:
     """What must happen so that ``desired`` is served instead of ``current``.
 
@@ -107,17 +113,28 @@ def plan(
     current
         What a registry gave; a bare Project counts as version 0, None as nothing applied.
     sizes
-        Source name → number of its events, where known, for the size of backfills.
+        Source name → number of its events, where known, for the size of backfills. Only asked
+        for what must be filled.
 
-    Pure: reads nothing but its arguments. Time is linear in the number of features.
+    Pure: reads nothing but its arguments. Time is linear in the number of features, and definitions
+    that did not change are not made of their data.
     """
     base = Applied(0, current) if isinstance(current, Project) else current or _EMPTY
     hashes = base.hashes or hashes_of(base.project)
     readers = Readers.of(base.project)
     logs = frozenset(hashes.get(LOG, {}).values())
     changes = []
-    for kind, name, old, new in _pairs(base.project, desired):
-        stale = old is not None and hashes.get(kind, {}).get(name) != hash_of(old)
+    for kind, where, name in _names(base.project, desired):
+        before: Mapping[str, Definition] = getattr(base.project, where)
+        after: Mapping[str, Definition] = getattr(desired, where)
+        applied = hashes.get(kind, {}).get(name)
+        if name in before and name in after:
+            same = base.project.json(where, name) == desired.json(where, name)
+            if same and applied == hash_of(after[name]):
+                changes.append(Change(kind, name, "unchanged"))
+                continue
+        old, new = before.get(name), after.get(name)
+        stale = old is not None and applied != hash_of(old)
         change = _change(kind, name, old, new, readers, stale=stale)
         if isinstance(new, FeatureView) and change.action != "unchanged":
             change = _with_backfill(change, old, new, logs, stale=stale, sizes=sizes or {})
@@ -125,14 +142,11 @@ def plan(
     return Plan(tuple(changes), base.version)
 
 
-def _pairs(
-    old: Project, new: Project
-) -> Iterator[tuple[str, str, Definition | None, Definition | None]]:
+def _names(old: Project, new: Project) -> Iterator[tuple[str, str, str]]:
+    """Kind, attribute of a project and name of every definition of either."""
     for kind, where in KINDS.items():
-        before: Mapping[str, Definition] = getattr(old, where)
-        after: Mapping[str, Definition] = getattr(new, where)
-        for name in sorted({*before, *after}):
-            yield kind, name, before.get(name), after.get(name)
+        for name in sorted({*getattr(old, where), *getattr(new, where)}):
+            yield kind, where, name
 
 
 def _change(
@@ -163,14 +177,14 @@ def _with_backfill(
     logs: frozenset[str],
     *,
     stale: bool,
-    sizes: Mapping[str, int],
+    sizes: Sizes,
 ) -> Change:
     """What must be rebuilt for an added or changed view. Other kinds hold no rows."""
-    held = isinstance(old, FeatureView) and old.online and not stale
+    was_online = isinstance(old, FeatureView) and old.online and not stale
     backfill: Backfill = "none"
     if new.log_hash not in logs:
         backfill = "log"
-    elif new.online and not (held and old is not None and hash_of(old) == hash_of(new)):
+    elif new.online and not (was_online and old is not None and hash_of(old) == hash_of(new)):
         backfill = "online"
     rows = sizes.get(new.source.name) if backfill != "none" else None
     return replace(change, backfill=backfill, rows=rows)

@@ -24,44 +24,44 @@ from noskew.types import Schema
 
 def on_demand(old: OnDemand, new: OnDemand, readers: Readers, *, stale: bool) -> Difference:
     """Breaking: an output goes or changes its type, or the request fields change."""
-    found = Difference()
-    features(found, ("on_demand", old.name), old.outputs, new.outputs, readers)
-    column_differences(found, "request field", old.request, new.request, breaking=True)
-    if _computed_differently(found, old, new):
-        found.add("values change: every feature")
-    if list(old.outputs) != list(new.outputs) and not found.reasons:
-        found.add("order of features")
+    difference = Difference()
+    features(difference, ("on_demand", old.name), old.outputs, new.outputs, readers)
+    column_differences(difference, "request field", old.request, new.request, breaking=True)
+    if _computed_differently(difference, old, new):
+        difference.add("values change: every feature")
+    if list(old.outputs) != list(new.outputs) and not difference.reasons:
+        difference.add("order of features")
     if stale:
-        found.add(STALE)
-    if old.definition_hash != new.definition_hash and not found.reasons:
-        found.add(f"reads new definitions of {joined_names(s.view.name for s in new.inputs)}")
-    found.people(old, new)
-    return found
+        difference.add(STALE)
+    if old.definition_hash != new.definition_hash and not difference.reasons:
+        difference.add(f"reads new definitions of {joined_names(s.view.name for s in new.inputs)}")
+    difference.people(old, new)
+    return difference
 
 
 def service(old: FeatureService, new: FeatureService, *, stale: bool) -> Difference:
     """Breaking: the answer loses, retypes or reorders features, or callers must send others."""
-    found = Difference()
+    difference = Difference()
     before, after = _answer(old), _answer(new)
-    features(found, ("feature_service", old.name), before, after)
+    features(difference, ("feature_service", old.name), before, after)
     common = [name for name in before if name in after]
     if common != [name for name in after if name in before]:
         # A model that reads positions would take one feature for another, silently.
         order = shown_change(joined_names(before), joined_names(after))
-        found.add(f"order of features: {order}", breaking=True)
+        difference.add(f"order of features: {order}", breaking=True)
     keys = (_sorted(old.join_keys), _sorted(new.join_keys))
-    column_differences(found, "join key", *keys, breaking=True)
+    column_differences(difference, "join key", *keys, breaking=True)
     column_differences(
-        found, "request field", _sorted(old.request), _sorted(new.request), breaking=True
+        difference, "request field", _sorted(old.request), _sorted(new.request), breaking=True
     )
-    _pins(found, old, new)
+    _pins(difference, old, new)
     if stale:
-        found.add(STALE)
-    found.field("full_names", old.full_names, new.full_names)
-    if old.to_dict() != new.to_dict() and not found.reasons:
-        found.add("the same features, written in another way")
-    found.people(old, new)
-    return found
+        difference.add(STALE)
+    difference.field("full_names", old.full_names, new.full_names)
+    if old.to_dict() != new.to_dict() and not difference.reasons:
+        difference.add("the same features, written in another way")
+    difference.people(old, new)
+    return difference
 
 
 def _answer(item: FeatureService) -> Schema:
@@ -73,70 +73,73 @@ def _sorted(schema: Schema) -> Schema:
     return Schema({name: schema[name] for name in sorted(schema)})
 
 
-def _computed_differently(found: Difference, old: OnDemand, new: OnDemand) -> bool:
+def _computed_differently(difference: Difference, old: OnDemand, new: OnDemand) -> bool:
     """Add why the outputs of a function may have other values; tells whether they may."""
-    rewritten = _rewritten(found, old, new)
-    read = found.field("inputs", _inputs(old), _inputs(new))
+    rewritten = _rewritten(difference, old, new)
+    read = difference.field("inputs", _inputs(old), _inputs(new))
     fed = _fed(_views(old), _views(new), {(s.view.name, n) for s in new.inputs for n in s.names})
     if fed:
-        found.add(f"values of inputs change: {joined_names(fed)}")
+        difference.add(f"values of inputs change: {joined_names(fed)}")
     return rewritten or read or bool(fed) or old.request != new.request
 
 
-def _rewritten(found: Difference, old: OnDemand, new: OnDemand) -> bool:
+def _rewritten(difference: Difference, old: OnDemand, new: OnDemand) -> bool:
     """Add how another function, or other expressions, compute the outputs."""
     before, after = old.function, new.function
     if isinstance(before, Expressions) and isinstance(after, Expressions):
-        return _reworded(found, before, after)
+        return _reworded(difference, before, after)
     if type(before) is not type(after) or old.title != new.title:
-        return found.field("function", old.title, new.title)
+        return difference.field("function", old.title, new.title)
     digests = [f.digest[:8] for f in (before, after) if isinstance(f, FunctionRef)]
-    return found.field(f"source of {new.title}", *digests)
+    return difference.field(f"source of {new.title}", *digests)
 
 
-def _reworded(found: Difference, old: Expressions, new: Expressions) -> bool:
+def _reworded(difference: Difference, old: Expressions, new: Expressions) -> bool:
     """Add how expressions of outputs that stay differ, or what gives them their meaning."""
     texts = dict(old.texts)
     kept = [(name, text) for name, text in new.texts if name in texts]
-    moved = [found.field(f"expression of {name}", texts[name], text) for name, text in kept]
+    moved = [difference.field(f"expression of {name}", texts[name], text) for name, text in kept]
     moved += [
-        found.field("dialect", old.dialect, new.dialect),
-        found.field("engine", old.engine, new.engine),
+        difference.field("dialect", old.dialect, new.dialect),
+        difference.field("engine", old.engine, new.engine),
     ]
     if not any(moved) and old.statements != new.statements and dict(new.texts) == texts:
-        found.add(f"translation from {new.dialect}")
+        difference.add(f"translation from {new.dialect}")
         return True
     return any(moved)
 
 
-def _pins(found: Difference, old: FeatureService, new: FeatureService) -> None:
+def _pins(difference: Difference, old: FeatureService, new: FeatureService) -> None:
     """Definitions that the service pins anew, and the values that change by it."""
     views = {v.name: v for v in old.views}
     functions = {f.name: f for f in old.on_demand}
     for view in new.views:
         if view.name in views and views[view.name].definition_hash != view.definition_hash:
-            found.add(f"pins a new definition of {view.name}")
+            difference.add(f"pins a new definition of {view.name}")
     for function in new.on_demand:
         before = functions.get(function.name, function)
         if before.definition_hash != function.definition_hash:
-            found.add(f"pins a new definition of {function.name}")
-    held = {column.name: column for column in old.columns}
+            difference.add(f"pins a new definition of {function.name}")
+    old_columns = {column.name: column for column in old.columns}
     moved = {v.name: set(changed_values(views[v.name], v)) for v in new.views if v.name in views}
-    changed = [c.name for c in new.columns if c.name in held and _revalued(held[c.name], c, moved)]
+    changed = [
+        c.name
+        for c in new.columns
+        if c.name in old_columns and _revalued(old_columns[c.name], c, moved)
+    ]
     if changed:
-        found.add(f"values change: {joined_names(changed)}")
+        difference.add(f"values change: {joined_names(changed)}")
 
 
 def _revalued(old: ServiceColumn, new: ServiceColumn, moved: Mapping[str, set[str]]) -> bool:
     """Whether two columns of one name may have different values; ``moved``: view → features."""
-    a, b = old.origin, new.origin
-    if (a.name, old.feature) != (b.name, new.feature):
+    if (old.origin.name, old.feature) != (new.origin.name, new.feature):
         return True
-    if isinstance(a, FeatureView) and isinstance(b, FeatureView):
-        return new.feature in moved[b.name]
-    if isinstance(a, OnDemand) and isinstance(b, OnDemand):
-        return _computed_differently(Difference(), a, b)
-    return True
+    if old.is_stored and new.is_stored:
+        return new.feature in moved[new.origin.name]
+    if old.is_stored or new.is_stored:
+        return True
+    return _computed_differently(Difference(), old.origin, new.origin)
 
 
 def _inputs(item: OnDemand) -> str:

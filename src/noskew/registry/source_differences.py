@@ -17,33 +17,33 @@ _PLACES = ("path", "table", "topic", "sql")
 
 def entity(old: Entity, new: Entity) -> Difference:
     """Other keys are breaking: callers send them. Another order of them is not."""
-    found = Difference()
-    column_differences(found, "join key", old.keys, new.keys, breaking=True)
-    found.people(old, new)
-    return found
+    difference = Difference()
+    column_differences(difference, "join key", old.keys, new.keys, breaking=True)
+    difference.people(old, new)
+    return difference
 
 
 def source(old: Source, new: Source) -> Difference:
     """Nothing about a source breaks a reader; what its views must rebuild they say themselves."""
-    found = Difference()
-    source_values(found, old, new)
+    difference = Difference()
+    source_values(difference, old, new)
     for role in ("batch", "stream"):
-        _connector(found, role, getattr(old, role), getattr(new, role))
-    found.people(old, new)
-    return found
+        _connector(difference, role, getattr(old, role), getattr(new, role))
+    difference.people(old, new)
+    return difference
 
 
-def source_values(found: Difference, old: Source, new: Source) -> bool:
+def source_values(difference: Difference, old: Source, new: Source) -> bool:
     """What of a source can change a value (SPEC §9); tells whether anything does."""
-    before = len(found.reasons)
-    column_differences(found, "column", old.schema, new.schema)
+    before = len(difference.reasons)
+    column_differences(difference, "column", old.schema, new.schema)
     for role in ("event_time", "created", "event_id", "filter"):
-        found.field(role, getattr(old, role), getattr(new, role))
-    found.duration("max_future", old.max_future, new.max_future)
+        difference.field(role, getattr(old, role), getattr(new, role))
+    difference.duration("max_future", old.max_future, new.max_future)
     if old.event_id and new.event_id:
-        found.duration("event_id_horizon", old.event_id_horizon, new.event_id_horizon)
-    found.field("streamed", *("yes" if s.stream else "no" for s in (old, new)))
-    return len(found.reasons) > before
+        difference.duration("event_id_horizon", old.event_id_horizon, new.event_id_horizon)
+    difference.field("streamed", *("yes" if s.stream else "no" for s in (old, new)))
+    return len(difference.reasons) > before
 
 
 def connector_data(connector: Connector | None) -> Mapping[str, Any]:
@@ -52,14 +52,16 @@ def connector_data(connector: Connector | None) -> Mapping[str, Any]:
     return {} if data["kind"] == "frame" else data
 
 
-def _connector(found: Difference, role: str, old: Connector | None, new: Connector | None) -> None:
+def _connector(
+    difference: Difference, role: str, old: Connector | None, new: Connector | None
+) -> None:
     before, after = connector_data(old), connector_data(new)
     if before == after:
         return
     if _place(before) == _place(after):
-        found.add(f"{role}: options of {_place(after)}")
+        difference.add(f"{role}: options of {_place(after)}")
     else:
-        found.field(role, _place(before), _place(after))
+        difference.field(role, _place(before), _place(after))
 
 
 def _place(data: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,11 +114,16 @@ def encode_project(project: Project) -> tuple[str, str]:
         ) from error
 
 
-def decode_project(document: str, made: Version, project: str) -> Applied:
+def decode_project(
+    document: str, made: Version, project: str, *, reuse: Applied | None = None
+) -> Applied:
     """The inverse of :func:`encode_project`; functions are named, not imported.
 
-    Raises CorruptDataError if the document is not the one that was written, DefinitionError
-    if today's libraries refuse a definition that was accepted then.
+    Definitions are made when they are first asked for; ``reuse``: an earlier version of the
+    project, whose definitions are taken where they are the same.
+
+    Raises CorruptDataError if the document is not the one that was written. What is made of it
+    raises DefinitionError where today's libraries refuse a definition that was accepted then.
     """
     what = f"version {made.version} of the project {project!r}"
     try:
@@ -131,13 +136,28 @@ def decode_project(document: str, made: Version, project: str) -> Applied:
             f"{what} does not match its digest {made.digest}; restore the registry from a "
             f"backup, or apply the definitions again to a new one"
         )
+
+    def guard(make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except DefinitionError as error:
+            told = str(error)
+            if told.startswith(what):  # of a definition that this one refers to
+                raise
+            raise type(error)(f"{what} can no longer be loaded: {told}") from error
+        except (KeyError, TypeError) as error:
+            raise _unreadable(what, error) from error
+
+    earlier = reuse.project if reuse else None
     try:
-        definitions = Project.from_dict(data["definitions"])
-    except DefinitionError as error:
-        raise type(error)(f"{what} can no longer be loaded: {error}") from error
+        definitions = Project.from_dict(data["definitions"], reuse=earlier, guard=guard)
+        return Applied(made.version, definitions, data["hashes"], made)
     except (KeyError, TypeError) as error:
-        raise CorruptDataError(
-            f"{what} has a form that this version of noskew does not read ({error!r}); use the "
-            f"version of noskew that applied it"
-        ) from error
-    return Applied(made.version, definitions, data["hashes"], made)
+        raise _unreadable(what, error) from error
+
+
+def _unreadable(what: str, error: Exception) -> CorruptDataError:
+    return CorruptDataError(
+        f"{what} has a form that this version of noskew does not read ({error!r}); use the "
+        f"version of noskew that applied it"
+    )

@@ -27,23 +27,23 @@ _AGGREGATION_FIELDS = ("function", "column", "where", "n", "q", "cap", "nulls")
 
 def view(old: FeatureView, new: FeatureView, readers: Readers, *, stale: bool) -> Difference:
     """Breaking: a feature goes or changes its type, or the join keys change."""
-    found = Difference()
-    features(found, ("feature_view", old.name), old.schema, new.schema, readers)
-    changed = _values(found, old, new)
+    difference = Difference()
+    features(difference, ("feature_view", old.name), old.schema, new.schema, readers)
+    changed = _values(difference, old, new)
     if stale:
-        found.add(STALE)
+        difference.add(STALE)
         changed = _common(old, new)
     if changed:
         every = changed == _common(old, new)
-        found.add(f"values change: {'every feature' if every else joined_names(changed)}")
-    if old.definition_hash != new.definition_hash and not found.reasons:
-        found.add("the same features, written in another way")
-    found.duration("freshness", old.freshness, new.freshness)
-    found.field("online", old.online, new.online)
+        difference.add(f"values change: {'every feature' if every else joined_names(changed)}")
+    if old.definition_hash != new.definition_hash and not difference.reasons:
+        difference.add("the same features, written in another way")
+    difference.duration("freshness", old.freshness, new.freshness)
+    difference.field("online", old.online, new.online)
     if old.exact_cap != new.exact_cap and not (old.has_exact_windows or new.has_exact_windows):
-        found.field("exact_cap", old.exact_cap, new.exact_cap)
-    found.people(old, new)
-    return found
+        difference.field("exact_cap", old.exact_cap, new.exact_cap)
+    difference.people(old, new)
+    return difference
 
 
 def changed_values(old: FeatureView, new: FeatureView) -> list[str]:
@@ -55,63 +55,67 @@ def _common(old: FeatureView, new: FeatureView) -> list[str]:
     return [name for name in old.features if name in new.features]
 
 
-def _values(found: Difference, old: FeatureView, new: FeatureView) -> list[str]:
+def _values(difference: Difference, old: FeatureView, new: FeatureView) -> list[str]:
     """Add the reasons why values change; the features whose do."""
     if old.definition_hash == new.definition_hash:
         return []
     common = _common(old, new)
     if common != [name for name in new.features if name in old.features]:
-        found.add("order of features")
+        difference.add("order of features")
     # Reads all: each adds its reason.
-    if any([_events(found, old, new), _lateness(found, old, new)]):
+    if any([_events(difference, old, new), _lateness(difference, old, new)]):
         for name in common:
-            _feature(found, old.features[name], new.features[name])
+            _feature(difference, old.features[name], new.features[name])
         return common
     capped = (
         old.has_exact_windows
         and new.has_exact_windows
-        and found.field("exact_cap", old.exact_cap, new.exact_cap)
+        and difference.field("exact_cap", old.exact_cap, new.exact_cap)
     )
     return [
         name
         for name in common
-        if _feature(found, old.features[name], new.features[name])
+        if _feature(difference, old.features[name], new.features[name])
         or old.schema[name] != new.schema[name]
         or (capped and new.features[name].hop == EXACT_HOP)
     ]
 
 
-def _events(found: Difference, old: FeatureView, new: FeatureView) -> bool:
+def _events(difference: Difference, old: FeatureView, new: FeatureView) -> bool:
     """Differences in the events themselves: entity, source, transform."""
-    named = found.field("entity", old.entity.name, new.entity.name)
-    keyed = column_differences(found, "join key", old.entity.keys, new.entity.keys, breaking=True)
+    named = difference.field("entity", old.entity.name, new.entity.name)
+    keyed = column_differences(
+        difference, "join key", old.entity.keys, new.entity.keys, breaking=True
+    )
     if old.source.name != new.source.name:
-        found.field("source", old.source.name, new.source.name)
+        difference.field("source", old.source.name, new.source.name)
         sourced = True
     else:
         inner = Difference()
         sourced = source_values(inner, old.source, new.source)
         for reason in inner.reasons:
-            found.add(f"source {new.source.name}: {reason}")
-    return any([named, keyed, sourced, _transform(found, old.transform, new.transform)])
+            difference.add(f"source {new.source.name}: {reason}")
+    return any([named, keyed, sourced, _transform(difference, old.transform, new.transform)])
 
 
-def _transform(found: Difference, old: Transform | None, new: Transform | None) -> bool:
+def _transform(difference: Difference, old: Transform | None, new: Transform | None) -> bool:
     if old == new:
         return False
     if isinstance(old, SqlTransform) and isinstance(new, SqlTransform):
-        found.field("engine of the transform", old.engine, new.engine)
-        found.field("dialect of the transform", old.dialect, new.dialect)
-        found.field("native", old.native, new.native)
-        if not found.field("transform", old.text, new.text):
-            found.field("statement of the transform", old.statement, new.statement)
+        difference.field("engine of the transform", old.engine, new.engine)
+        difference.field("dialect of the transform", old.dialect, new.dialect)
+        difference.field("native", old.native, new.native)
+        if not difference.field("transform", old.text, new.text):
+            difference.field("statement of the transform", old.statement, new.statement)
         return True
     if not (isinstance(old, FunctionTransform) and isinstance(new, FunctionTransform)):
-        return found.field("transform", _transform_text(old), _transform_text(new))
-    found.field("engine of the transform", old.engine, new.engine)
-    if not found.field("transform", old.function.path, new.function.path):
-        found.field("source of the transform", old.function.digest[:8], new.function.digest[:8])
-    column_differences(found, "transformed column", old.schema, new.schema)
+        return difference.field("transform", _transform_text(old), _transform_text(new))
+    difference.field("engine of the transform", old.engine, new.engine)
+    if not difference.field("transform", old.function.path, new.function.path):
+        difference.field(
+            "source of the transform", old.function.digest[:8], new.function.digest[:8]
+        )
+    column_differences(difference, "transformed column", old.schema, new.schema)
     return True
 
 
@@ -123,27 +127,27 @@ def _transform_text(transform: Transform | None) -> str | None:
     return transform.title
 
 
-def _lateness(found: Difference, old: FeatureView, new: FeatureView) -> bool:
-    moved = found.duration("lateness", old.lateness, new.lateness)
-    return found.field("late", old.late, new.late) or moved
+def _lateness(difference: Difference, old: FeatureView, new: FeatureView) -> bool:
+    moved = difference.duration("lateness", old.lateness, new.lateness)
+    return difference.field("late", old.late, new.late) or moved
 
 
-def _feature(found: Difference, old: Feature, new: Feature) -> bool:
+def _feature(difference: Difference, old: Feature, new: Feature) -> bool:
     """Add how one feature is computed differently; tells whether it is."""
-    before = len(found.reasons)
+    before = len(difference.reasons)
     name = new.name
     if isinstance(old.spec, Aggregation) and isinstance(new.spec, Aggregation):
         for part in _AGGREGATION_FIELDS:
-            found.field(f"{part} of {name}", getattr(old.spec, part), getattr(new.spec, part))
-        found.field(f"window of {name}", _window(old), _window(new))
+            difference.field(f"{part} of {name}", getattr(old.spec, part), getattr(new.spec, part))
+        difference.field(f"window of {name}", _window(old), _window(new))
         if old.window and new.window:
-            found.field(f"hop of {name}", _hop(old), _hop(new))
+            difference.field(f"hop of {name}", _hop(old), _hop(new))
     elif isinstance(old.spec, Latest) and isinstance(new.spec, Latest):
-        found.field(f"column of {name}", old.spec.column, new.spec.column)
-        found.duration(f"max_age of {name}", old.max_age, new.max_age)
+        difference.field(f"column of {name}", old.spec.column, new.spec.column)
+        difference.duration(f"max_age of {name}", old.max_age, new.max_age)
     else:
-        found.field(f"definition of {name}", old.describe(), new.describe())
-    return len(found.reasons) > before
+        difference.field(f"definition of {name}", old.describe(), new.describe())
+    return len(difference.reasons) > before
 
 
 def _window(feature: Feature) -> str:

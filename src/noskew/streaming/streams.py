@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from threading import Event
 
+from noskew.addresses import Folders
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
@@ -21,15 +21,15 @@ from noskew.errors import (
 )
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name, table_spec
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.stores.log.base import EventLog
 from noskew.stores.offline.base import OfflineStore, TableSpec
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.archive.background import Archiving
+from noskew.streaming.archive.archiving import Archiving
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.publish.freshness import Freshness
-from noskew.streaming.publish.publisher import publishing
+from noskew.streaming.publish.publishers import publishing
 from noskew.streaming.status.verification import Verification, Verified
 from noskew.streaming.workers.assignment import PartitionAssignment
 from noskew.streaming.workers.bootstrap import Bootstrap
@@ -40,6 +40,8 @@ from noskew.streaming.workers.processor import (
     Processor,
     StreamWatcher,
 )
+
+_logger = logging.getLogger(__name__)
 
 #: Told of a view's name, and how many more of its events are done.
 ViewProgress = Callable[[str, int], None]
@@ -53,14 +55,14 @@ _KEEP_SNAPSHOTS = 7 * 86_400_000_000
 
 @dataclass(frozen=True)
 class Streams:
-    """The streams of a project. ``directory``: what this machine keeps of them."""
+    """The streams of a project. ``folders``: where this machine keeps what belongs to them."""
 
     project: str
-    directory: Path
+    folders: Folders
     clock: Clock
     buckets: int
     logs: Logs
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     online: OnlineStore
 
@@ -88,18 +90,18 @@ class Streams:
         try:
             bootstrap = self._bootstrap(source, log, state)
             folds = [bootstrap.ready(v, table_name(v)) for v in mine]
-            ground = FoldBase(bootstrap, folds)
-            footings = ground.footings()
+            base = FoldBase(bootstrap, folds)
+            generations = base.generations()
             return Processor(
                 source,
-                ground,
+                base,
                 log,
                 project=self.project,
                 state=state,
                 partitions=partitions,
                 assignment=assignment,
-                publishing=publishing(self.online, state, footings),
-                freshness=Freshness(self.online, self.clock, list(footings), log.partitions),
+                publishing=publishing(self.online, state, generations),
+                freshness=Freshness(self.online, self.clock, list(generations), log.partitions),
             )
         except BaseException:
             state.close()
@@ -111,9 +113,10 @@ class Streams:
         Of an event that was ingested and is in the log, too, the one that was known first counts;
         so both must be there when the first rows are made.
         """
-        footings = StreamGenerations(self.project, self.registry, self.clock)
         new = [
-            v for v in views if footings.of(v) is None and table_name(v) in self.offline.tables()
+            v
+            for v in views
+            if self._generations.of(v) is None and table_name(v) in self.offline.tables()
         ]
         if new:
             with self.archiving(source, new) as archiving:
@@ -132,7 +135,7 @@ class Streams:
             views_of_source(source, views),
             self.logs.of(source),
             self.offline,
-            directory=self.directory / "archive" / source.name,
+            directory=self.folders.archive_state(source.name),
             spec_of=self._spec_of,
             expire=self._expire,
             partitions=partitions,
@@ -153,29 +156,31 @@ class Streams:
         with the new ones.
         """
         mine = list(views)
-        with self.claims(source) as claims:
+        with self.assignment(source) as assignment:
             while True:
-                with suppress(RebuiltError):
-                    return self._run(source, mine, claims, stop, progress)
+                try:
+                    return self._run(source, mine, assignment, stop, progress)
+                except RebuiltError as rebuilt:
+                    _logger.info("stream %s: goes on with new rows: %s", source.name, rebuilt)
 
     def _run(
         self,
         source: Source,
         views: Sequence[FeatureView],
-        claims: PartitionAssignment,
+        assignment: PartitionAssignment,
         stop: Event | None,
         progress: StreamWatcher | None,
     ) -> None:
         with (
-            self.processor(source, views, assignment=claims) as processor,
-            self.archiving(source, views, partitions=lambda: claims.wanted) as archiving,
+            self.processor(source, views, assignment=assignment) as processor,
+            self.archiving(source, views, partitions=lambda: assignment.wanted) as archiving,
         ):
-            told = progress and _of_both(progress, archiving)
-            processor.run(stop or Event(), until_caught_up=stop is None, told=told)
+            watcher = progress and _of_both(progress, archiving)
+            processor.run(stop or Event(), until_caught_up=stop is None, watcher=watcher)
             archiving.catch_up()
 
-    def claims(self, source: Source) -> PartitionAssignment:
-        """The claims of this worker on the partitions of a source."""
+    def assignment(self, source: Source) -> PartitionAssignment:
+        """The part of this worker in the partitions of a source."""
         log = self.logs.of(source)
         return PartitionAssignment(
             self.registry, self.project, source.name, lambda: log.partitions, self.clock
@@ -195,8 +200,8 @@ class Streams:
             for view in views_of_source(source, views):
                 if view.online:
                     bootstrap.renew(view, table_name(view))
-                    told = progress and partial(progress, view.name)
-                    bootstrap.ready(view, table_name(view), progress=told)
+                    of_view = progress and partial(progress, view.name)
+                    bootstrap.ready(view, table_name(view), progress=of_view)
 
     def verify(
         self,
@@ -242,11 +247,16 @@ class Streams:
         raise AssertionError("unreachable")
 
     def _state(self, source: Source) -> StateStore:
-        return StateStore(self.online.directory or self.directory / "state" / source.name)
+        return StateStore(self.online.embedded_at or self.folders.stream_state(source.name))
 
     def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
-        footings = StreamGenerations(self.project, self.registry, self.clock)
-        return Bootstrap(source.name, self.project, log, self.offline, self.online, state, footings)
+        return Bootstrap(
+            source.name, self.project, log, self.offline, self.online, state, self._generations
+        )
+
+    @property
+    def _generations(self) -> StreamGenerations:
+        return StreamGenerations(self.project, self.registry, self.clock)
 
     def _expire(self, table: str) -> None:
         """Forget snapshots of a table that nobody needs: training sets that were saved do."""
@@ -264,11 +274,11 @@ def views_of_source(source: Source, views: Iterable[FeatureView]) -> list[Featur
     return [v for v in views if v.source.name == source.name]
 
 
-def _of_both(told: StreamWatcher, archiving: Archiving) -> StreamWatcher:
+def _of_both(watcher: StreamWatcher, archiving: Archiving) -> StreamWatcher:
     """Tell of processing, and of the archive's fault with it."""
 
-    def tell(found: list[PartitionPosition]) -> None:
-        told([replace(p, archive_fault=archiving.fault) for p in found])
+    def tell(positions: list[PartitionPosition]) -> None:
+        watcher([replace(p, archive_fault=archiving.fault) for p in positions])
 
     return tell
 

@@ -187,17 +187,17 @@ def _outcome(
 def _aggregated(
     view: FeatureView, feature: Feature, spec: Aggregation, past: list[Fact], t: int
 ) -> Any:
-    held = past
+    within = past
     if feature.window is not None:
         start = naive_window_start(t, feature.window, feature.hop)
-        held = [f for f in past if start < f.event_time]
-        if feature.hop == EXACT_HOP and len(held) > view.exact_cap:
+        within = [f for f in past if start < f.event_time]
+        if feature.hop == EXACT_HOP and len(within) > view.exact_cap:
             return Flag.OVER_CAP
     if spec.where is not None:
-        held = [f for f in held if _column(view, f, spec.where) is True]
+        within = [f for f in within if _column(view, f, spec.where) is True]
     if spec.column is None:
-        return aggregate(spec, None, [None for _ in held])
-    values = [_column(view, f, spec.column) for f in held]
+        return aggregate(spec, None, [None for _ in within])
+    values = [_column(view, f, spec.column) for f in within]
     return aggregate(spec, view.columns[spec.column], values)
 
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.types as at
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Index
 from noskew.kernel.jit import kernel
 from noskew.kernel.values import valid_of
 
-Index = NDArray[np.int64]
 #: Where each row's value stands: integers, shape (rows,).
 Places = NDArray[Any]
 #: Arrays whose values have been used up, by type: new memory costs more than what is put in it.

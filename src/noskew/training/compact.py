@@ -30,12 +30,12 @@ def compact_all(
     out. ``progress`` is told of rows written again: of buckets that had several files. Raises
     ConflictError if somebody ingests meanwhile; what was done by then stays done.
     """
-    found = []
+    reports = []
     for view in one_per_log(views):
         if has_table(offline, view):
             table = table_name(view)
             before = offline.info(table).files
             offline.compact(table, progress=of_one(progress, view.name))
             after = offline.info(table)
-            found.append(Compacted(view.name, after.rows, before, after.files))
-    return found
+            reports.append(Compacted(view.name, after.rows, before, after.files))
+    return reports

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noskew.duckdb_session import connect
 from noskew.errors import InputError, SchemaMismatchError, missing_extra
 from noskew.runners.spark.faults import spark_faults
 from noskew.runners.spark.session import is_frame
@@ -70,8 +71,7 @@ def _from_text(rows: str | Path, what: str) -> pa.Table:
         import duckdb
 
         try:
-            with duckdb.connect() as connection:
-                connection.execute("SET TimeZone = 'UTC'")
+            with connect() as connection:
                 return connection.sql(text).to_arrow_table()
         except duckdb.Error as error:
             message = str(error).splitlines()[0]

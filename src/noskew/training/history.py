@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.definitions.service import FeatureService
@@ -16,6 +16,7 @@ from noskew.errors import SchemaMismatchError, nearest
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel import on_demand
 from noskew.kernel.aggregates.ordered import Ordered
+from noskew.kernel.arrays import Index
 from noskew.kernel.conform import conform, conform_column
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.history import KnownAt, historical
@@ -26,12 +27,10 @@ from noskew.kernel.values import whole
 from noskew.runners.in_process import THREADS, each
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
 from noskew.training.answer_columns import AnswerColumns
+from noskew.training.event_time import DEFAULT_EVENT_TIME
 from noskew.training.row_lookup import RowBuckets, RowLookup, RowMatches
 from noskew.types import DType, Schema
 
-Index = NDArray[np.int64]
-#: The column of the caller's rows that says when each asks.
-DEFAULT_EVENT_TIME = "event_timestamp"
 #: A choice of events that keeps more than this share is not worth copying them for.
 _WORTH_SELECTING = 0.5
 
@@ -114,17 +113,17 @@ def stored_features(
     """The features of some of the service's views, those that it needs; see
     :func:`historical_features`.
     """
-    found: StoredFeatures = {}
+    features: StoredFeatures = {}
     for view in views:
         plan = compile_view(view).restrict(features_of(service, view))
         pinned = None if snapshots is None else snapshots.get(table_name(view))
         is_empty = not has_table(offline, view) if snapshots is None else pinned is None
-        question = _Question(view, plan, asked, known_at)
+        query = _ViewQuery(view, plan, asked, known_at)
         if is_empty:
-            found[view.name] = question.of_nothing()
+            features[view.name] = query.of_nothing()
         else:
-            found[view.name] = question.of(offline, pinned, progress, threads)
-    return found
+            features[view.name] = query.of(offline, pinned, progress, threads)
+    return features
 
 
 def with_features(service: FeatureService, rows: pa.Table, stored: StoredFeatures) -> pa.Table:
@@ -134,8 +133,8 @@ def with_features(service: FeatureService, rows: pa.Table, stored: StoredFeature
     """
     computed = on_demand.compute(service, stored, rows)
     for column in service.columns:
-        held = stored if isinstance(column.origin, FeatureView) else computed
-        rows = rows.append_column(column.name, held[column.origin.name][column.feature])
+        values = stored if column.is_stored else computed
+        rows = rows.append_column(column.name, values[column.origin.name][column.feature])
     return rows
 
 
@@ -146,7 +145,7 @@ def features_of(service: FeatureService, view: FeatureView) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Question:
+class _ViewQuery:
     """What rows ask of one view."""
 
     view: FeatureView
@@ -209,7 +208,7 @@ class _Question:
 
 @dataclass(frozen=True)
 class _Work:
-    """One view's question, answered a bucket at a time, and in each a slice at a time."""
+    """One view's query, answered a bucket at a time, and in each a slice at a time."""
 
     view: FeatureView
     plan: ViewPlan
@@ -224,35 +223,34 @@ class _Work:
     def bucket(self, bucket: int, first: int, rows: Index) -> None:
         """Answer the rows, all of one bucket; ``first``: the place of the first of them."""
         names = list(self.view.entity.keys)
-        asking = RowLookup(self.columns, names, rows)
+        lookup = RowLookup(self.columns, names, rows)
         t = self.asked.t[rows]
         earliest, latest = self._earliest(int(t.min())), self._latest(int(t.max()))
         known_to = self.known_at if isinstance(self.known_at, int) else None
-        where = Filter(event_from=earliest, event_to=latest, known_to=known_to, keys=asking.keys)
-        for table in self.offline.scan(
+        where = Filter(event_from=earliest, event_to=latest, known_to=known_to, keys=lookup.keys)
+        tables = self.offline.scan(
             table_name(self.view),
             [*names, *self._columns()],
             bucket=bucket,
             where=where,
             snapshot=self.snapshot,
-        ):
-            horizon = self.view.source.event_id_horizon
-            events = Events.from_table(table, names, id_horizon=horizon)
-            del table  # or it was held while the next one is read
-            found = asking.of(events.keys)
-            if len(found.rows):
-                events = self._needed(events, found, where)
-                self._put(events, first, found.rows, found.entity, t)
-            del events
+        )
+        horizon = self.view.source.event_id_horizon
+        events_of = partial(Events.from_table, keys=names, id_horizon=horizon)
+        for events, matches in lookup.sweep(tables, events_of):
+            needed = self._needed(events, matches, where)
+            del events  # they are many, and what is needed of them is a copy
+            self._put(needed, first, matches.rows, matches.entity, t)
+            del needed  # or it was held while the next table is read
         if self.plan.windows:
-            rest = asking.rest()
+            rest = lookup.rest()
             self._put(self.nothing, first, rest, np.full(len(rest), -1), t)
 
     def _put(self, events: Events, first: int, rows: Index, entity: Index, t: Index) -> None:
         values = historical(self.plan, events, entity, t[rows], self.known_at)
         self.answer.put(first + rows, values)
 
-    def _needed(self, events: Events, found: RowMatches, where: Filter) -> Events:
+    def _needed(self, events: Events, matches: RowMatches, where: Filter) -> Events:
         """Without the events that cannot matter, where each costs something and they are many.
 
         Latest values look up the few that they need; aggregates look at every one.
@@ -261,7 +259,7 @@ class _Work:
             return events
         least = MIN_TIME if where.event_from is None else where.event_from
         most = MAX_TIME if where.event_to is None else where.event_to
-        starts, ends = spans(events.event_time, events.offsets, found.entity, least, most)
+        starts, ends = spans(events.event_time, events.offsets, matches.entity, least, most)
         if (ends - starts).sum() >= _WORTH_SELECTING * len(events):
             return events
         keep = np.zeros(len(events), bool)

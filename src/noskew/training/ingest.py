@@ -18,7 +18,7 @@ from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError
 from noskew.intake.tables import one_per_log, table_spec
-from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.kernel.transforms.pipeline import Pipeline, check_engines
 from noskew.stores.offline.base import Commit, OfflineStore, RowProgress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
@@ -94,8 +94,8 @@ def ingest(
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
     source = open_connector(chosen, view.source.schema.arrow)
-    table, made = open_table(view, offline, buckets)
-    run = Ingest(view, source, made, clock.now(), pushed)
+    table, table_buckets = open_table(view, offline, buckets)
+    run = Ingest(view, source, table_buckets, clock.now(), pushed)
     report = IngestReport(view.name)
     for part in source.parts():
         commit = offline.append(table, run.events(part, progress), token=token_of(part))
@@ -136,8 +136,10 @@ def pushed_down(
 def open_table(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[str, int]:
     """The table of a view, made if it is not there, and how many buckets it has.
 
-    An existing table keeps its bucket count whatever the configuration says now.
+    An existing table keeps its bucket count whatever the configuration says now. There is no
+    table for a view whose engine is missing: raises as :func:`check_engines`.
     """
+    check_engines(view)
     spec = table_spec(view, buckets)
     offline.create(spec)
     return spec.name, offline.info(spec.name).spec.buckets

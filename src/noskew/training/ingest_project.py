@@ -16,7 +16,7 @@ from noskew.training import frames
 from noskew.training.ingest import IngestReport, ingest
 from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.ingest import FrameOfSource, ingest_frame, ingest_parts
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject
 
 
 def ingest_all(
@@ -29,7 +29,7 @@ def ingest_all(
     data: Any = None,
     source: str | None = None,
     progress: ViewProgress | None = None,
-    spark: SparkProject | None = None,
+    spark: RunnerProject | None = None,
 ) -> list[IngestReport]:
     """Ingest each view from ``data`` of ``source``, else from its source's own batch data.
 
@@ -40,22 +40,30 @@ def ingest_all(
     """
     if data is not None and source is None:
         raise InputError("say which source the data belongs to: ingest('name', data)")
-    of_spark = FrameOfSource(data, spark) if spark is not None and is_frame(data) else None
+    of_spark = (
+        FrameOfSource(data, spark) if isinstance(spark, SparkProject) and is_frame(data) else None
+    )
     connector = None
     if data is not None and of_spark is None:
         connector = _connector_of(data, f"data for {source!r}")
-    found = []
+    reports = []
     for view in views:
         own = view.source.batch.rooted(root) if view.source.batch else None
-        chosen, told = connector or own, of_one(progress, view.name)
+        chosen, rows_done = connector or own, of_one(progress, view.name)
         if of_spark is not None:
-            made = ingest_frame(view, of_spark, offline, clock, buckets=buckets, progress=told)
+            report = ingest_frame(
+                view, of_spark, offline, clock, buckets=buckets, progress=rows_done
+            )
         elif spark is not None and not isinstance(chosen, connectors.Frame):
-            made = ingest_parts(spark, view, chosen, offline, clock, buckets=buckets, progress=told)
+            report = ingest_parts(
+                spark, view, chosen, offline, clock, buckets=buckets, progress=rows_done
+            )
         else:
-            made = ingest(view, offline, clock, buckets=buckets, connector=chosen, progress=told)
-        found.append(made)
-    return found
+            report = ingest(
+                view, offline, clock, buckets=buckets, connector=chosen, progress=rows_done
+            )
+        reports.append(report)
+    return reports
 
 
 def _connector_of(data: Any, what: str) -> connectors.Connector:

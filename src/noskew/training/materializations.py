@@ -6,25 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from noskew.addresses import OnlineRows, Tenant, is_entity_key
 from noskew.clock import Clock
 from noskew.definitions.view import FeatureView
-from noskew.errors import InputError, NotMaterializedError
-from noskew.kernel.online_keys import (
-    heartbeat_key,
-    is_entity_key,
-    progress_key,
-    rows_prefix,
-    view_prefix,
-)
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
-from noskew.registry.view_records import MATERIALIZED, record_key
+from noskew.errors import InputError
+from noskew.registry.base import Registry
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED
+from noskew.registry.records.record import Record
+from noskew.registry.records.views import MaterializedUntil
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import EarlierRun, Materialized, materialize
 from noskew.training.progress import ViewProgress, of_one
 from noskew.training.spark.materialize import filled_by
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject
 
 #: Rows of an earlier definition that are removed in one call.
 _DELETE_ROWS = 1_000
@@ -44,7 +40,7 @@ class Materializations:
     """The views of one project that were brought online, and how far."""
 
     project: str
-    registry: SqlRegistry
+    registry: Registry
     clock: Clock
 
     def run_all(
@@ -56,7 +52,7 @@ class Materializations:
         until: int,
         full: bool,
         progress: ViewProgress | None = None,
-        spark: SparkProject | None = None,
+        spark: RunnerProject | None = None,
     ) -> list[Materialized]:
         """Write what was learned since the last run (all, if ``full``) of views that are online.
 
@@ -72,7 +68,7 @@ class Materializations:
                 f"a stream keeps {', '.join(sorted(streamed))} online, and is ahead of the offline "
                 f"store; run 'noskew stream' for the source to bring them up to date"
             )
-        found = []
+        runs = []
         for view in chosen:
             if view.name not in streamed:
                 since = None if full else self._since(view, until)
@@ -87,21 +83,16 @@ class Materializations:
                     fill=filled_by(spark) if spark else None,
                 )
                 self._remember(view, done)
-                found.append(done)
-        return found
+                runs.append(done)
+        return runs
 
     def _is_streamed(self, view: FeatureView, online: OnlineStore) -> bool:
         if view.source.stream is None:
             return False
         if view.has_partial_rows:  # there is no row for what is of no partition and of all
             return True
-        first = progress_key(rows_prefix(self.project, view), 0)
+        first = Tenant(self.project).rows(view).progress(0)
         return online.read([first]) != [None]
-
-    def until(self, view: FeatureView) -> int | None:
-        """The known time (µs) up to which a view's facts are online; None before the first run."""
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        return int(held.data["until"]) if held else None
 
     def prune(
         self, views: Iterable[FeatureView], online: OnlineStore, *, dry_run: bool = False
@@ -112,52 +103,30 @@ class Materializations:
         """
         # Rows belong to a hash, not to a name: a view that was renamed has them still.
         current = {v.definition_hash for v in views}
-        found = []
+        pruned = []
         for record in self.registry.records(self.project, MATERIALIZED):
-            name, _, definition_hash = record.key.partition(":")
-            if definition_hash not in current:
-                prefix = view_prefix(self.project, definition_hash)
+            if record.key.definition_hash not in current:
+                prefix = Tenant(self.project).rows_of(record.key.definition_hash).prefix
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
                     self.registry.delete_record(self.project, MATERIALIZED, record.key)
-                found.append(Pruned(name, definition_hash, rows))
-        return found
+                pruned.append(Pruned(record.key.name, record.key.definition_hash, rows))
+        return pruned
 
     def _remember(self, view: FeatureView, done: Materialized) -> None:
-        data = {"until": done.until, "sequence": done.sequence, "number": done.snapshot_number}
-        self.registry.put_record(
-            self.project, Record(MATERIALIZED, record_key(view), data, self.clock.now())
-        )
+        until = MaterializedUntil(done.until, done.sequence, done.snapshot_number)
+        record = Record(MATERIALIZED, DefinitionKey.of(view), until, self.clock.now())
+        self.registry.put_record(self.project, record)
 
     def _since(self, view: FeatureView, until: int) -> EarlierRun | None:
-        held = self.registry.record(self.project, MATERIALIZED, record_key(view))
-        if held is None or until < held.data["until"]:
+        last = self._last(view)
+        if last is None or until < last.until:
             return None  # going back in time: rows of a later version win anyway
-        return EarlierRun(held.data["until"], held.data["sequence"])
+        return EarlierRun(last.until, last.sequence)
 
-
-def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:
-    """Return if the online store holds every view; one round trip, for before the first read.
-
-    A store that was never filled would answer that every entity is unknown, which nobody can
-    tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
-    """
-    chosen = list(views)
-    beats = online.read([heartbeat_key(rows_prefix(project, v)) for v in chosen])
-    absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
-    if not absent:
-        return
-    if off := [v.name for v in absent if not v.online]:
-        raise NotMaterializedError(
-            f"{', '.join(off)} cannot be read online: defined with online=False. Define it "
-            f"with online=True, apply and materialize; or read it with get_historical_features"
-        )
-    names = [v.name for v in absent]
-    raise NotMaterializedError(
-        f"the online store does not hold {', '.join(names)} as defined now, so every answer "
-        f"would be empty; run 'noskew materialize {' '.join(names)}', or in Python "
-        f"store.materialize({names!r})"
-    )
+    def _last(self, view: FeatureView) -> MaterializedUntil | None:
+        record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
+        return record.value if record else None
 
 
 def _count(prefix: bytes, online: OnlineStore) -> int:
@@ -170,7 +139,7 @@ def _remove(prefix: bytes, online: OnlineStore) -> int:
     The heartbeat goes first, and again at the end: whatever dies half way, or runs at the same
     time, the next materialize finds no heartbeat and writes every row again.
     """
-    beat = [heartbeat_key(prefix)]
+    beat = [OnlineRows(prefix).heartbeat]
     online.delete(beat)
     rows = 0
     keys = (key for key, _ in online.scan(prefix))

@@ -9,21 +9,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import OnlineRows, Tenant
 from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
 from noskew.kernel.keys import integers
-from noskew.kernel.online_keys import heartbeat_key, heartbeat_row, rows_prefix
 from noskew.kernel.plan import compile_view
 from noskew.kernel.rows.codec import RowLayout, version_bytes, version_of
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress, TableInfo
 from noskew.stores.online.base import OnlineStore
 from noskew.training.keys import positions
 
 _Batches = Iterator[pa.RecordBatch]
+#: Up to so many events, in files of up to so many bytes, are folded at once, not a bucket at a
+#: time: what a fold costs whatever it holds is then paid once for each view.
+_WHOLE_EVENTS = 65_536
+_WHOLE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def materialize(
     ``fill`` does the writing; :func:`fill_here` by default. The store is said to hold the view
     once it has returned.
     """
-    prefix = rows_prefix(project, view)
+    prefix = Tenant(project).rows(view).prefix
     if since is not None and not _covers(online, prefix, since):
         since = None
     number, done = 0, Filled(0, 0, since.sequence if since else -1)
@@ -93,7 +98,7 @@ def materialize(
         job = MaterializeJob(view, project, info, until, since)
         done = (fill or fill_here)(job, offline, online, progress)
         number = info.snapshot_number
-    online.write([heartbeat_key(prefix)], [heartbeat_row(until, number)])
+    online.write([OnlineRows(prefix).heartbeat], [heartbeat_row(until, number)])
     online.sync()
     return Materialized(view.name, until, number, done.sequence, done.entities, done.changed)
 
@@ -105,27 +110,37 @@ def fill_here(
     progress: RowProgress | None = None,
     buckets: Iterable[int] | None = None,
 ) -> Filled:
-    """Write the rows of some buckets (default: all), one after the other, in this process."""
+    """Write the rows of some buckets (default: all) in this process.
+
+    One bucket after the other, or all at once if the table is small.
+    """
     filling = _Filling(job, offline)
-    batches = filling.batches(range(job.table.spec.buckets) if buckets is None else buckets)
+    batches = filling.batches(_parts(job.table) if buckets is None else buckets)
     changed = online.load(batches if progress is None else _told(filling, batches, progress))
     return Filled(filling.entities, changed, filling.sequence)
 
 
+def _parts(table: TableInfo) -> Iterable[int | None]:
+    """The buckets to read in turn; None: all in one."""
+    if table.rows <= _WHOLE_EVENTS and table.bytes <= _WHOLE_BYTES:
+        return (None,)
+    return range(table.spec.buckets)
+
+
 def _covers(online: OnlineStore, prefix: bytes, since: EarlierRun) -> bool:
     """Whether this very store holds an earlier run: its heartbeat is as late as ``since``."""
-    (row,) = online.read([heartbeat_key(prefix)])
+    (row,) = online.read([OnlineRows(prefix).heartbeat])
     return row is not None and version_of(row)[0] >= since.until
 
 
 def _told(filling: _Filling, batches: _Batches, progress: RowProgress) -> _Batches:
     """The batches; the events looked at for each are reported when its rows were taken."""
-    told = 0
+    reported = 0
     for batch in batches:
         yield batch
-        progress(filling.scanned - told)
-        told = filling.scanned
-    progress(filling.scanned - told)
+        progress(filling.scanned - reported)
+        reported = filling.scanned
+    progress(filling.scanned - reported)
 
 
 @dataclass(frozen=True)
@@ -155,7 +170,7 @@ class _Filling:
         self.scanned, self.entities = 0, 0
         self.sequence = since.sequence if since else -1
         self._snapshot = job.table.snapshot
-        self._prefix = rows_prefix(job.project, view)
+        self._prefix = Tenant(job.project).rows(view).prefix
         self._version = version_bytes(job.until, job.table.snapshot_number)
         self._keys = list(view.entity.keys)
         self._plan = compile_view(view)
@@ -167,8 +182,8 @@ class _Filling:
         ids = [EVENT_ID] if view.source.event_id else []
         self._columns = [*self._keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values, *ids]
 
-    def batches(self, buckets: Iterable[int]) -> _Batches:
-        """Keys and packed rows of the entities to write."""
+    def batches(self, buckets: Iterable[int | None]) -> _Batches:
+        """Keys and packed rows of the entities to write, of some buckets; None: of all."""
         stamp = self._until, self._version
         for bucket in buckets:
             for table in self._facts(bucket):
@@ -178,7 +193,7 @@ class _Filling:
                     columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
                     yield pa.RecordBatch.from_arrays(columns, ["key", "row"])
 
-    def _facts(self, bucket: int) -> Iterator[pa.Table]:
+    def _facts(self, bucket: int | None) -> Iterator[pa.Table]:
         """All facts known by then of some entities to write, and of some more, in turn."""
         changed = None
         if self._since is not None:
@@ -195,25 +210,30 @@ class _Filling:
             if len(wanted):
                 yield wanted
 
-    def _changed_keys(self, bucket: int, since: EarlierRun) -> pa.Table:
+    def _changed_keys(self, bucket: int | None, since: EarlierRun) -> pa.Table:
         """The distinct keys that have facts the earlier run did not see."""
-        found = []
+        changed = []
         for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE]):
             self._look(table)
             known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
             new = (known > since.until) | (sequence > since.sequence)
             keys = table.filter(pa.array(new)).select(self._keys)
-            found.append(keys.group_by(self._keys).aggregate([]))
-        return pa.concat_tables(found) if found else pa.table({})
+            changed.append(keys.group_by(self._keys).aggregate([]))
+        return pa.concat_tables(changed) if changed else pa.table({})
 
     def _scan(
-        self, bucket: int, columns: list[str], keys: pa.Table | None = None
+        self, bucket: int | None, columns: list[str], keys: pa.Table | None = None
     ) -> Iterator[pa.Table]:
-        """The facts of a bucket that were known by then, some entities at a time."""
-        where = Filter(known_to=self._until, keys=keys)
-        for table in self._offline.scan(
-            self._table, columns, bucket=bucket, where=where, snapshot=self._snapshot
-        ):
+        """The facts that were known by then, some entities at a time; None: all at once."""
+        where, snapshot = Filter(known_to=self._until, keys=keys), self._snapshot
+        tables: Iterable[pa.Table]
+        if bucket is None:
+            tables = [self._offline.read(self._table, columns, where=where, snapshot=snapshot)]
+        else:
+            tables = self._offline.scan(
+                self._table, columns, bucket=bucket, where=where, snapshot=snapshot
+            )
+        for table in tables:
             known = _numbers(table, KNOWN_TIME) <= self._until
             yield table if known.all() else table.filter(pa.array(known))
 

@@ -1,23 +1,24 @@
 """Rows that ask, arranged by bucket and by key: where the answers of an entity have to go.
 
-The place of a row is its number among all rows in the order of their buckets.
+The place of a row is its number among all rows in the order of their buckets. The tables of a
+bucket hold whole entities each, so the rows of one are answered from one table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.errors import CorruptDataError
+from noskew.kernel.arrays import Index
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.training.keys import distinct_keys, positions
 
-Index = NDArray[np.int64]
 #: Rows whose keys are encoded at a time.
 _CHUNK = 131_072
 
@@ -33,8 +34,8 @@ class RowBuckets:
         numbers = np.empty(len(columns[0]), np.uint16 if buckets < 2**16 else np.int32)
         for start in range(0, len(numbers), _CHUNK):
             keys, valid = encode_columns([c.slice(start, _CHUNK) for c in columns])
-            found = np.where(valid, buckets_of(keys, buckets), buckets)
-            numbers[start : start + _CHUNK] = found
+            bucket = np.where(valid, buckets_of(keys, buckets), buckets)
+            numbers[start : start + _CHUNK] = bucket
         # Small numbers take a radix sort.
         self.order: Index = np.argsort(numbers, kind="stable")
         self._ends = np.cumsum(np.bincount(numbers, minlength=buckets + 1))
@@ -63,6 +64,16 @@ class RowMatches:
     entity: Index
 
 
+class Facts(Protocol):
+    """Facts of some entities; ``keys``: one row for each entity."""
+
+    @property
+    def keys(self) -> pa.Table: ...
+
+
+F = TypeVar("F", bound=Facts)
+
+
 class RowLookup:
     """The rows of one bucket, by the key that they ask for."""
 
@@ -71,6 +82,21 @@ class RowLookup:
         self.keys, group = distinct_keys([c.take(at) for c in columns], names)
         self._starts, self._rows = _by_group(group, len(self.keys))
         self._unseen = np.ones(len(self.keys), bool)
+
+    def sweep(
+        self, tables: Iterable[pa.Table], facts_of: Callable[[pa.Table], F]
+    ) -> Iterator[tuple[F, RowMatches]]:
+        """The facts of each table that rows ask for, with those rows, as it is read.
+
+        Holds nothing of a table while the next one is read. Raises as :meth:`of`.
+        """
+
+        def matched(table: pa.Table) -> tuple[F, RowMatches]:
+            facts = facts_of(table)
+            return facts, self.of(facts.keys)
+
+        # By map and filter: the variables of a loop would hold what they gave.
+        return filter(lambda pair: len(pair[1].rows) > 0, map(matched, tables))
 
     def of(self, keys: pa.Table) -> RowMatches:
         """The rows that ask for some keys; their numbers in ``keys`` are the entities.
@@ -120,10 +146,10 @@ def _members(starts: Index, members: Index, group: Index, label: Index) -> tuple
     n = 0
     for g in group:
         n += starts[g + 1] - starts[g]
-    found, labels = np.empty(n, np.int64), np.empty(n, np.int64)
+    rows, labels = np.empty(n, np.int64), np.empty(n, np.int64)
     at = 0
     for i in range(len(group)):
         for k in range(starts[group[i]], starts[group[i] + 1]):
-            found[at], labels[at] = members[k], label[i]
+            rows[at], labels[at] = members[k], label[i]
             at += 1
-    return found, labels
+    return rows, labels

@@ -19,7 +19,7 @@ from noskew.training import frames
 class Keeper(Protocol):
     """Where training sets are saved: the store that made them."""
 
-    def save(self, name: str, made: TrainingSet, *, replace: bool) -> None: ...
+    def save(self, name: str, training_set: TrainingSet, *, replace: bool) -> None: ...
 
 
 @dataclass(frozen=True, repr=False)

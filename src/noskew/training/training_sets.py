@@ -10,24 +10,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noskew.addresses import Folders
 from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.definitions.service import FeatureService
 from noskew.errors import CorruptDataError
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.history import KnownAt
-from noskew.registry.state import SavedTrainingSet as Saved
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.training_sets import SavedTrainingSet as Saved
 from noskew.runners.spark.session import is_frame
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.training import frames
 from noskew.training.history import historical_features
 from noskew.training.load_time_warning import earliest, warn_of_load_time
 from noskew.training.spark.history import HistoryQuery
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject
 from noskew.training.spark.training_set import SparkTrainingSet
 from noskew.training.training_set import TrainingSet, table_digest
-from noskew.types import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class TrainingSets:
 
     project: str
     root: Path
-    registry: SqlRegistry
+    registry: Registry
     offline: OfflineStore
     clock: Clock
 
@@ -48,7 +48,7 @@ class TrainingSets:
         event_time: str,
         known_at: KnownAt,
         progress: RowProgress | None = None,
-        spark: SparkProject | None = None,
+        spark: RunnerProject | None = None,
     ) -> TrainingSet:
         """The features of a service as of each row's time, from the latest snapshots.
 
@@ -61,16 +61,16 @@ class TrainingSets:
             if has_table(self.offline, v)
         }
         spec = _spec_of(service, event_time, known_at, snapshots)
-        question = HistoryQuery(service, event_time, known_at, snapshots)
-        if spark is not None and is_frame(rows):
-            answered = question.of_frame(spark, self.offline, rows)
+        query = HistoryQuery(service, event_time, known_at, snapshots)
+        if isinstance(spark, SparkProject) and is_frame(rows):
+            answered = query.of_frame(spark, self.offline, rows)
             if known_at == "row":
-                warn_of_load_time(service, lambda: question.earliest(spark, rows), self.offline)
-            columns = question.collected(spark.runner.schema(rows))
+                warn_of_load_time(service, lambda: query.earliest(spark, rows), self.offline)
+            columns = query.collected(spark.runner.schema(rows))
             return SparkTrainingSet(answered, spark.runner, columns, spec, self)
         asked = frames.to_arrow(rows)
         if spark is not None and len(asked):
-            table = question.of_table(spark, self.offline, asked)
+            table = query.of_table(spark, self.offline, asked)
             if progress:
                 progress(len(asked) * len(service.views))
         else:
@@ -87,32 +87,32 @@ class TrainingSets:
             warn_of_load_time(service, lambda: earliest(asked, event_time), self.offline)
         return TrainingSet(table, spec, self)
 
-    def save(self, name: str, made: TrainingSet, *, replace: bool) -> None:
+    def save(self, name: str, training_set: TrainingSet, *, replace: bool) -> None:
         """Write the content, then record it: a set that is recorded is complete."""
-        digest = made.digest
+        digest = training_set.digest
         path = self._path(name, digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        pq.write_table(made.table, partial)
+        pq.write_table(training_set.table, partial)
         partial.replace(path)
-        record = Saved(name, made.spec, digest, self.clock.now())
+        record = Saved(name, training_set.spec, digest, self.clock.now())
         self.registry.save_training_set(self.project, record, replace=replace)
 
     def load(self, name: str) -> TrainingSet:
         """The saved content. Raises CorruptDataError if it is not what was saved."""
-        held = self.registry.training_set(self.project, name)
+        saved = self.registry.training_set(self.project, name)
         try:
-            table = pq.read_table(self._path(name, held.digest))
+            table = pq.read_table(self._path(name, saved.digest))
         except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
             raise CorruptDataError(
                 f"the content of training set {name!r} cannot be read: {error}; rebuild it"
             ) from error
-        return self._checked(table, held)
+        return self._checked(table, saved)
 
     def rebuild(self, name: str) -> TrainingSet:
         """Compute the features again, from the recorded definitions and snapshots."""
-        held = self.registry.training_set(self.project, name)
-        spec = held.spec
+        saved = self.registry.training_set(self.project, name)
+        spec = saved.spec
         service = Project.from_dict(spec["definitions"]).service(spec["service"])
         rows = self.load(name).table.drop_columns([c.name for c in service.columns])
         table = historical_features(
@@ -123,20 +123,19 @@ class TrainingSets:
             known_at=spec["known_at"],
             snapshots=spec["snapshots"],
         )
-        return self._checked(table, held)
+        return self._checked(table, saved)
 
-    def _checked(self, table: pa.Table, held: Saved) -> TrainingSet:
-        found = table_digest(table)
-        if found != held.digest:
+    def _checked(self, table: pa.Table, saved: Saved) -> TrainingSet:
+        digest = table_digest(table)
+        if digest != saved.digest:
             raise CorruptDataError(
-                f"training set {held.name!r}: the content has the digest {found}, it was saved "
-                f"with {held.digest}"
+                f"training set {saved.name!r}: the content has the digest {digest}, it was saved "
+                f"with {saved.digest}"
             )
-        return TrainingSet(table, held.spec, self)
+        return TrainingSet(table, saved.spec, self)
 
     def _path(self, name: str, digest: str) -> Path:
-        folder = self.root / ".noskew" / "training_sets" / check_name(self.project, "project")
-        return folder / f"{check_name(name, 'training set')}-{digest}.parquet"
+        return Folders(self.root).training_set(self.project, name, digest)
 
 
 def _spec_of(

@@ -15,11 +15,11 @@ SpecialRule = Callable[[Translator, Sequence[exp.Expr], Scope], Typed]
 def compared(sign: str) -> SpecialRule:
     """``a < b`` and the like, by a sign of DuckDB's."""
 
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         left, right = translate.language.comparable([translate(n, scope) for n in nodes])
         return Typed(fill(f"$1 {sign} $2", left.tree, right.tree), BOOL)
 
-    return made
+    return meaning
 
 
 def between(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -33,11 +33,11 @@ def between(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> T
 def logic(word: str) -> SpecialRule:
     """``AND``, ``OR`` and ``NOT``."""
 
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         sides = [translate.as_bool(translate(n, scope)).tree for n in nodes]
         return Typed(fill(f"$1 {word} $2" if len(sides) == 2 else f"{word} $1", *sides), BOOL)
 
-    return made
+    return meaning
 
 
 def coalesced(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -55,8 +55,8 @@ def array(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
     kind = next((v.type for v in values if v.type is not None), None)
     if kind is None or kind.item is not None:
         raise Unfit("an array has items of one plain type; cast its nulls")
-    made = exp.Anonymous(this="list_value", expressions=[v.tree for v in values])
-    return Typed(made, list_of(kind))
+    items = exp.Anonymous(this="list_value", expressions=[v.tree for v in values])
+    return Typed(items, list_of(kind))
 
 
 def call(name: str) -> Callable[..., exp.Expr]:

@@ -2,18 +2,15 @@
 
 The translation is made once, when a view is defined, and is part of the definition: what
 another release of the translator would make of the same text is another definition.
+
+sqlglot takes long to load, and most projects write DuckDB's own SQL: it and the modules that use it
+are imported where a dialect needs them.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
-
 from noskew.errors import TransformError, nearest
 from noskew.types import Schema
-
-if TYPE_CHECKING:
-    from sqlglot import exp
 
 #: The dialect that needs no translation.
 DUCKDB = "duckdb"
@@ -21,6 +18,8 @@ DUCKDB = "duckdb"
 
 def check_dialect(name: str, what: str) -> str:
     """The dialect in lower case. Raises TransformError, naming the nearest, for an unknown one."""
+    if name == DUCKDB:
+        return name
     from sqlglot.dialects.dialect import Dialects
 
     known = [d.value for d in Dialects if d.value]
@@ -33,7 +32,7 @@ def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: 
     """The SELECT over a source in DuckDB's dialect; the same text if it is in that already.
 
     Spark's dialect and PostgreSQL's are translated by tables that were compared with their own
-    engines, and what is not in them is refused; others by sqlglot, as it sees fit.
+    engines, and anything else in them is refused; other dialects are translated by sqlglot.
     Types matter to the translation (``7 / 2`` is 3 in PostgreSQL and 3.5 in MySQL), so the
     columns of the source are needed.
 
@@ -42,75 +41,8 @@ def to_duckdb(text: str, dialect: str, source_name: str, columns: Schema, what: 
     """
     if dialect == DUCKDB:
         return text
-    from noskew.translation.verified_dialects import is_judged, translate_select
+    from noskew.translation.transpiled import transpile
+    from noskew.translation.verified_dialects import is_verified, translate_select
 
-    if is_judged(dialect):
-        return translate_select(text, dialect, source_name, columns, what)
-    return _translated(text, dialect, source_name, columns, what)
-
-
-@lru_cache(maxsize=1_024)
-def _translated(text: str, dialect: str, source_name: str, columns: Schema, what: str) -> str:
-    from sqlglot import ErrorLevel, parse
-    from sqlglot.errors import SqlglotError
-    from sqlglot.optimizer.annotate_types import annotate_types
-    from sqlglot.optimizer.qualify import qualify
-    from sqlglot.schema import MappingSchema
-
-    from noskew.translation.typed import duckdb_type
-
-    # Names are matched to those of the source without regard to case, and otherwise kept.
-    reader = f"{dialect}, normalization_strategy=case_sensitive"
-    schema = MappingSchema(
-        {source_name: {n: duckdb_type(t) for n, t in columns.items()}},
-        dialect=DUCKDB,
-        normalize=False,
-    )
-    try:
-        statements = [s for s in parse(text, read=reader) if s is not None]
-        if len(statements) != 1:
-            raise TransformError(f"{what}: expected one SELECT statement, got {len(statements)}")
-        tree = _with_names_of(statements[0], source_name, columns)
-        # What is not there, DuckDB reports, as for text in its own dialect.
-        tree = qualify(tree, schema=schema, dialect=reader, validate_qualify_columns=False)
-        tree = annotate_types(tree, schema=schema, dialect=reader)
-        return _with_exact_division(tree).sql(DUCKDB, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
-        message = str(error).splitlines()[0]
-        raise TransformError(
-            f"{what}: it cannot be translated from {dialect} to DuckDB's SQL, which runs it: "
-            f"{message}. Columns of {source_name!r}: {columns}"
-        ) from error
-
-
-def _with_names_of(tree: exp.Expr, source_name: str, columns: Schema) -> exp.Expr:
-    """The statement with the source and its columns spelled as they are defined."""
-    from sqlglot import exp
-
-    spelled = {name.lower(): name for name in columns}
-    for column in tree.find_all(exp.Column):
-        name = spelled.get(column.name.lower())
-        if name is not None:
-            column.this.set("this", name)
-    for identifier in tree.find_all(exp.Identifier):
-        is_table = isinstance(identifier.parent, exp.Table) or identifier.arg_key == "table"
-        if is_table and identifier.name.lower() == source_name.lower():
-            identifier.set("this", source_name)
-    return tree
-
-
-def _with_exact_division(tree: exp.Expr) -> exp.Expr:
-    """Division of integers by integers, where it gives integers, without a detour by floats.
-
-    The translator writes ``CAST(TRUNC(a / b) AS BIGINT)``, which is wrong beyond 2^53.
-    """
-    from sqlglot import exp
-
-    def exact(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Div) and node.args.get("typed"):
-            sides = (node.this, node.expression)
-            if all(s.is_type(*exp.DataType.INTEGER_TYPES) for s in sides):
-                return exp.IntDiv(this=exp.paren(node.this), expression=exp.paren(node.expression))
-        return node
-
-    return tree.transform(exact)
+    translate = translate_select if is_verified(dialect) else transpile
+    return translate(text, dialect, source_name, columns, what)

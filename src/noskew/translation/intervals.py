@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
@@ -19,6 +20,10 @@ _UNITS: Mapping[str, str] = {
     "MINUTE": "minute",
     "SECOND": "second",
 }
+_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_TEXT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?)?"
+)
 #: So many years from any date of noskew are still a date of DuckDB.
 _UNITS_AT_MOST = 100_000
 
@@ -28,8 +33,8 @@ def naive_timestamp(tree: exp.Expr) -> exp.Expr:
     if isinstance(tree, exp.Anonymous) and tree.name == "make_timestamptz":
         inner = tree.expressions[0]  # It was made by zoned().
         if isinstance(inner, exp.Anonymous) and inner.name == "epoch_us":
-            made: exp.Expr = inner.expressions[0]
-            return made
+            plain: exp.Expr = inner.expressions[0]
+            return plain
     return fill("make_timestamp(epoch_us($1))", tree)
 
 
@@ -42,14 +47,23 @@ def literal_time(value: str, to: DType) -> Typed:
     """A date or a timestamp that stands in the text. Raises Unfit for anything but ISO forms."""
     try:
         if to == DATE:
-            made = exp.Literal.string(date.fromisoformat(value).isoformat())
-            return Typed(as_type(made, DATE), DATE)
-        found = datetime.fromisoformat(value)
+            day = exp.Literal.string(date.fromisoformat(value).isoformat())
+            return Typed(as_type(day, DATE), DATE)
+        moment = datetime.fromisoformat(value)
     except ValueError:
         raise Unfit(f"{value!r} is no {to}: write '2020-01-31' or '2020-01-31 12:00:00'") from None
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    text = exp.Literal.string(found.isoformat(sep=" "))
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    text = exp.Literal.string(moment.isoformat(sep=" "))
     return Typed(as_type(text, TIMESTAMP), TIMESTAMP)
+
+
+def written_time(value: Typed, to: DType) -> Typed:
+    """A text that is a literal, as a date or a timestamp. Raises Unfit for anything else."""
+    pattern = _DATE_TEXT if to == DATE else _TIME_TEXT
+    if not isinstance(value.constant, str) or not pattern.fullmatch(value.constant):
+        form = "'2020-01-31'" if to == DATE else "'2020-01-31 12:00:00'"
+        raise Unfit(f"a text becomes a {to} here if it is a literal like {form}")
+    return literal_time(value.constant, to)
 
 
 def interval(node: exp.Expr, sign: str) -> tuple[int, str]:
@@ -76,11 +90,11 @@ def moved(value: Typed, count: int, unit: str) -> Typed:
     step = f"to_{_UNITS[unit]}s($2)"
     count_tree = integer_literal(count)
     if value.type == DATE and unit in ("YEAR", "MONTH", "WEEK", "DAY"):
-        made = fill(f"CAST($1 + {step} AS DATE)", value.tree, count_tree)
-        return Typed(made, DATE)
+        tree = fill(f"CAST($1 + {step} AS DATE)", value.tree, count_tree)
+        return Typed(tree, DATE)
     if value.type == DATE:
         value = Typed(zoned(fill("CAST($1 AS TIMESTAMP)", value.tree)), TIMESTAMP)
     if value.type != TIMESTAMP:
         raise Unfit(f"an INTERVAL is added to a date or a timestamp, and got {value.type}")
-    made = fill(f"$1 + {step}", naive_timestamp(value.tree), count_tree)
-    return Typed(zoned(made), TIMESTAMP)
+    tree = fill(f"$1 + {step}", naive_timestamp(value.tree), count_tree)
+    return Typed(zoned(tree), TIMESTAMP)

@@ -72,10 +72,10 @@ class _Reader:
     def read(self) -> Pattern:
         if self._is_java and self._text.startswith("(?i)"):
             self._ignores_case, self._at = True, 4
-        made, is_empty = self._alternatives()
+        written, is_empty = self._alternatives()
         if self._at < len(self._text):
             raise self._unfit("a ) that closes nothing")
-        return Pattern(made, self._groups, is_empty, self._ends)
+        return Pattern(written, self._groups, is_empty, self._ends)
 
     def _unfit(self, what: str) -> Unfit:
         return Unfit(
@@ -87,59 +87,59 @@ class _Reader:
         return self._text[self._at : self._at + length]
 
     def _take(self, length: int = 1) -> str:
-        found = self._peek(length)
-        if len(found) < length:
+        taken = self._peek(length)
+        if len(taken) < length:
             raise self._unfit("an end too early")
         self._at += length
-        return found
+        return taken
 
     def _alternatives(self) -> tuple[str, bool]:
-        made, is_empty = self._sequence()
+        written, is_empty = self._sequence()
         while self._peek() == "|":
             self._take()
             more, is_also = self._sequence()
-            made, is_empty = f"{made}|{more}", is_empty or is_also
-        return made, is_empty
+            written, is_empty = f"{written}|{more}", is_empty or is_also
+        return written, is_empty
 
     def _sequence(self) -> tuple[str, bool]:
         parts, is_empty = [], True
         while self._peek() not in ("", "|", ")"):
-            made, may_be = self._repeated()
-            parts.append(made)
+            written, may_be = self._repeated()
+            parts.append(written)
             is_empty = is_empty and may_be
         return "".join(parts), is_empty
 
     def _repeated(self) -> tuple[str, bool]:
         is_group = self._peek() == "("
         is_edge = self._peek() in ("^", "$")
-        made, is_empty = self._atom()
+        written, is_empty = self._atom()
         count = self._quantifier()
         if not count:
-            return made, is_empty
+            return written, is_empty
         if is_edge or self._peek() in ("*", "+", "?") or self._peek_count():
             raise self._unfit("a quantifier after another (or a possessive one)")
         if is_group and is_empty:
             raise self._unfit("a repeated group that may match nothing")
-        return made + count, is_empty or count[0] in "*?" or count.startswith(("{0,", "{0}"))
+        return written + count, is_empty or count[0] in "*?" or count.startswith(("{0,", "{0}"))
 
     def _peek_count(self) -> bool:
         return _COUNT.match(self._text, self._at) is not None
 
     def _quantifier(self) -> str:
-        made = ""
+        written = ""
         if self._peek() in ("*", "+", "?"):
-            made = self._take()
-        elif found := _COUNT.match(self._text, self._at):
-            if max(int(n) for n in (found[1], found[3] or "0")) > _MAX_REPEAT:
+            written = self._take()
+        elif count := _COUNT.match(self._text, self._at):
+            if max(int(n) for n in (count[1], count[3] or "0")) > _MAX_REPEAT:
                 raise self._unfit(f"a repetition of more than {_MAX_REPEAT}")
-            made = self._take(len(found[0]))
+            written = self._take(len(count[0]))
         elif self._peek() == "{":
             raise self._unfit("a { that opens no count")
-        if made and self._peek() == "?":
+        if written and self._peek() == "?":
             if not self._is_java:
                 raise self._unfit("a quantifier that takes as little as it can")
-            made += self._take()
-        return made
+            written += self._take()
+        return written
 
     def _atom(self) -> tuple[str, bool]:
         mark = self._take()
@@ -170,11 +170,11 @@ class _Reader:
             opening += self._take(2)
         else:
             self._groups += 1
-        made, is_empty = self._alternatives()
+        written, is_empty = self._alternatives()
         if self._peek() != ")":
             raise self._unfit("a ( that is not closed")
         self._take()
-        return f"{opening}{made})", is_empty
+        return f"{opening}{written})", is_empty
 
     def _letter(self, letter: str) -> str:
         if self._ignores_case and letter.isalpha():
@@ -199,12 +199,12 @@ class _Reader:
         return {"d": _DIGIT, "w": _WORD, "s": self._space}[mark.lower()]
 
     def _property(self) -> str:
-        found = re.compile(r"\{(\w+)\}").match(self._text, self._at)
-        if not found or found[1] not in _POSIX or self._ignores_case:
-            name = found[0] if found else ""
+        braces = re.compile(r"\{(\w+)\}").match(self._text, self._at)
+        if not braces or braces[1] not in _POSIX or self._ignores_case:
+            name = braces[0] if braces else ""
             raise self._unfit(f"\\p{name}")
-        self._at = found.end()
-        return _POSIX[found[1]]
+        self._at = braces.end()
+        return _POSIX[braces[1]]
 
     def _character(self, mark: str) -> str:
         """The character that an escape stands for."""
@@ -258,13 +258,13 @@ class _Reader:
         return self._character(self._take()) if mark == "\\" else mark
 
     def _both_cases(self, first: str, last: str) -> str:
-        made = _spelled(first) if first == last else f"{_spelled(first)}-{_spelled(last)}"
+        span = _spelled(first) if first == last else f"{_spelled(first)}-{_spelled(last)}"
         if not self._ignores_case:
-            return made
+            return span
         if not (first.isascii() and last.isascii()):
             raise self._unfit("letters beyond ASCII without regard to case")
         letters = [c for c in map(chr, range(ord(first), ord(last) + 1)) if c.isalpha()]
-        return made + "".join(c.swapcase() for c in letters)
+        return span + "".join(c.swapcase() for c in letters)
 
 
 def _spelled(character: str) -> str:
@@ -282,5 +282,5 @@ def likened(word: str, value: Typed, pattern: str, escape: str) -> exp.Expr:
     for at, mark in enumerate(rest):
         if mark == escape and rest[at + 1 : at + 2] not in ("%", "_"):
             raise Unfit(f"in {pattern!r} an escape is followed by neither %, _ nor itself")
-    made = f"$1 {word} $2 ESCAPE $3"
-    return fill(made, value.tree, text(pattern), text(escape))
+    template = f"$1 {word} $2 ESCAPE $3"
+    return fill(template, value.tree, text(pattern), text(escape))

@@ -108,6 +108,11 @@ def close(note: str, *rules: tuple[str, Meaning]) -> DialectFunction:
     return DialectFunction(tuple(Rule.of(*r) for r in rules), note, close=True)
 
 
+def special(note: str, function: Callable[..., Typed]) -> DialectFunction:
+    """A function that translates its arguments itself; see :class:`DialectFunction`."""
+    return DialectFunction((), note, special=function)
+
+
 #: Converts an argument to a type by the dialect's implicit rules; raises Unfit where it has none.
 Converter = Callable[[Typed, DType], Typed]
 #: The type that several values become when they meet; raises Unfit.
@@ -157,15 +162,15 @@ def _taken(
 
 
 def _made(rule: Rule, given: Sequence[Typed], bound: dict[str, DType | None]) -> Typed:
-    made: exp.Expr | str
+    meaning: exp.Expr | str
     if isinstance(rule.meaning, str):
-        made = rule.meaning
+        meaning = rule.meaning
     else:
         patterns = rule.patterns(len(given)) or ()
-        made = rule.meaning(
+        meaning = rule.meaning(
             *(a.constant if p.endswith("!") else a for p, a in zip(patterns, given, strict=True))
         )
-    tree = fill(made, *(a.tree for a in given)) if isinstance(made, str) else made
+    tree = fill(meaning, *(a.tree for a in given)) if isinstance(meaning, str) else meaning
     return Typed(tree, _result(rule.gives, given, bound))
 
 
@@ -221,8 +226,8 @@ def _widens(kind: DType, wanted: DType) -> bool:
 
 def _result(gives: str, given: Sequence[Typed], bound: dict[str, Any]) -> DType | None:
     if gives in bound:
-        found: DType | None = bound[gives]
-        return found
+        kind: DType | None = bound[gives]
+        return kind
     if gives.isdigit():
         return given[int(gives) - 1].type
     return _NAMED[gives]

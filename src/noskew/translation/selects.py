@@ -53,8 +53,8 @@ class Selects:
 
     def statement(self, node: exp.Expr) -> exp.Select:
         """The statement in DuckDB's dialect."""
-        made, _ = self._select(node, {self._source.name.lower(): self._source})
-        return made
+        select, _ = self._select(node, {self._source.name.lower(): self._source})
+        return select
 
     def _select(
         self, node: exp.Expr, relations: Mapping[str, Relation]
@@ -69,22 +69,22 @@ class Selects:
             raise self._refused(*_REASONS.get(part, (part, "it is not known to look at one row")))
         if node.args.get("kind") or node.args.get("operation_modifiers"):
             raise self._refused("SELECT AS", "it is not known to look at one row")
-        made = exp.Select()
+        select = exp.Select()
         known = dict(relations)
         if node.args.get("with_"):
-            made.set("with_", self._with(node.args["with_"], known))
+            select.set("with_", self._with(node.args["with_"], known))
         scope, table = self._from(node.args.get("from_"), known)
-        made.set("from_", exp.From(this=table))
-        columns = self._projections(node, scope, made)
+        select.set("from_", exp.From(this=table))
+        columns = self._projections(node, scope, select)
         if node.args.get("where"):
             test = self._translate(node.args["where"].this, scope)
-            made.set("where", exp.Where(this=self._translate.as_bool(test).tree))
-        return made, columns
+            select.set("where", exp.Where(this=self._translate.as_bool(test).tree))
+        return select, columns
 
     def _with(self, node: exp.Expr, known: dict[str, Relation]) -> exp.With:
         if node.args.get("recursive"):
             raise self._refused("RECURSIVE CTE", "recursion looks at other rows")
-        made = []
+        ctes = []
         for cte in node.expressions:
             alias = cte.args["alias"]
             if alias.args.get("columns"):
@@ -92,8 +92,8 @@ class Selects:
             inner, columns = self._select(cte.this, known)
             known[alias.name.lower()] = Relation(alias.name, columns)
             name = exp.TableAlias(this=exp.to_identifier(alias.name, quoted=True))
-            made.append(exp.CTE(this=inner, alias=name))
-        return exp.With(expressions=made)
+            ctes.append(exp.CTE(this=inner, alias=name))
+        return exp.With(expressions=ctes)
 
     def _from(self, node: exp.Expr | None, known: Mapping[str, Relation]) -> tuple[Scope, exp.Expr]:
         if node is None:
@@ -107,10 +107,10 @@ class Selects:
             raise self._refused(*_REASONS.get(part, (part, "it is not the source")))
         if alias is not None and alias.args.get("columns"):
             raise self._refused("AS t(a)", "name the columns in the SELECT")
-        made: exp.Expr
+        tree: exp.Expr
         if isinstance(table, exp.Subquery):
             inner, columns = self._select(table.this, known)
-            made, name = exp.Subquery(this=inner), table.alias or "inner_rows"
+            tree, name = exp.Subquery(this=inner), table.alias or "inner_rows"
         elif isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier):
             relation = known.get(table.name.lower())
             if relation is None or table.args.get("db"):
@@ -119,18 +119,18 @@ class Selects:
                     f"source, {self._source.name!r}, alone"
                 )
             columns = dict(relation.columns)
-            made = exp.Table(this=exp.to_identifier(relation.name, quoted=True))
+            tree = exp.Table(this=exp.to_identifier(relation.name, quoted=True))
             name = table.alias or relation.name
         else:
             raise self._refused("FROM", "a table function is not the source")
         if table.alias or isinstance(table, exp.Subquery):
-            made.set("alias", exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
+            tree.set("alias", exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
         names = {column.lower(): column for column in columns}
         types = {column.lower(): kind for column, kind in columns.items()}
-        return Scope(name.lower(), types, names, self._known), made
+        return Scope(name.lower(), types, names, self._known), tree
 
     def _projections(
-        self, node: exp.Select, scope: Scope, made: exp.Select
+        self, node: exp.Select, scope: Scope, select: exp.Select
     ) -> dict[str, DType | None]:
         columns: dict[str, DType | None] = {}
         table = scope
@@ -138,13 +138,13 @@ class Selects:
             is_star = isinstance(item, exp.Star) or (
                 isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
             )
-            found = self._star(item, table) if is_star else [self._item(item, scope)]
-            for name, tree, kind in found:
+            items = self._star(item, table) if is_star else [self._item(item, scope)]
+            for name, tree, kind in items:
                 if name in columns:
                     raise TransformError(f"{self._what}: the output has the column {name!r} twice")
                 columns[name] = kind
                 alias = exp.to_identifier(name, quoted=True)
-                made.append("expressions", exp.Alias(this=tree, alias=alias))
+                select.append("expressions", exp.Alias(this=tree, alias=alias))
                 if name.lower() not in scope.columns:  # A later item may name it.
                     scope = scope.with_variables({name.lower(): (name, kind)})
         return columns
@@ -168,12 +168,12 @@ class Selects:
             raise TransformError(
                 f"{self._what}: there is no column {min(unknown)!r}. {self._known}"
             )
-        made: list[tuple[str, exp.Expr, DType | None]] = []
+        columns: list[tuple[str, exp.Expr, DType | None]] = []
         for lower, name in scope.names.items():
             if lower not in left_out:
                 column = exp.column(exp.to_identifier(name, quoted=True))
-                made.append((name, column, scope.columns[lower]))
-        return made
+                columns.append((name, column, scope.columns[lower]))
+        return columns
 
     def _refused(self, construct: str, reason: str) -> TransformError:
         return TransformError(

@@ -252,10 +252,10 @@ class Translator:
         default = node.args.get("default")
         results.append(self(default, scope) if default is not None else Typed(exp.Null(), None))
         results = self.unified(results)
-        made = exp.Case(default=results[-1].tree)
+        case = exp.Case(default=results[-1].tree)
         for test, result in zip(tests, results[:-1], strict=True):
-            made.append("ifs", exp.If(this=test.tree, true=result.tree))
-        return Typed(made, results[-1].type)
+            case.append("ifs", exp.If(this=test.tree, true=result.tree))
+        return Typed(case, results[-1].type)
 
     def _in(self, node: exp.Expr, scope: Scope) -> Typed:
         items = node.args.get("expressions")

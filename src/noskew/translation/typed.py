@@ -16,7 +16,8 @@ INT, LONG, FLOAT, DOUBLE = DType("int32"), DType("int64"), DType("float32"), DTy
 #: Integers from the narrowest to the widest.
 INTEGERS = (DType("int8"), DType("int16"), INT, LONG)
 
-_TYPES = {
+#: Types as DuckDB writes them.
+DUCKDB_TYPES = {
     "bool": "BOOLEAN",
     "int8": "TINYINT",
     "int16": "SMALLINT",
@@ -68,13 +69,13 @@ def duckdb_type(kind: DType) -> str:
     if kind.item is not None:
         size = str(kind.size) if kind.kind == "vector" else ""
         return f"{duckdb_type(kind.item)}[{size}]"
-    return _TYPES[kind.kind]
+    return DUCKDB_TYPES[kind.kind]
 
 
 def fill(template: str, *trees: exp.Expr) -> exp.Expr:
     """An expression in DuckDB's dialect, with trees for its places ``$1``, ``$2``, …"""
-    made = _parsed(template).copy()
-    places = list(made.find_all(exp.Placeholder))
+    filled = _parsed(template).copy()
+    places = list(filled.find_all(exp.Placeholder))
     size = 1 + sum(_size(trees[int(place.name) - 1]) for place in places)
     if size > _MAX_SIZE:
         raise Unfit(
@@ -84,11 +85,11 @@ def fill(template: str, *trees: exp.Expr) -> exp.Expr:
     for place in places:
         tree = trees[int(place.name) - 1].copy()
         tree = tree if isinstance(tree, _ATOMS) else exp.Paren(this=tree)
-        if place is made:
+        if place is filled:
             return tree
         place.replace(tree)
-    made.meta["size"] = size
-    return made
+    filled.meta["size"] = size
+    return filled
 
 
 def _size(tree: exp.Expr) -> int:
@@ -101,9 +102,9 @@ def _size(tree: exp.Expr) -> int:
 def _parsed(template: str) -> exp.Expr:
     (statement,) = PlainDuckDB().parse(f"SELECT {template}")
     assert isinstance(statement, exp.Select)
-    (made,) = statement.expressions
-    assert isinstance(made, exp.Expr)
-    return made
+    (expression,) = statement.expressions
+    assert isinstance(expression, exp.Expr)
+    return expression
 
 
 def text(value: str) -> exp.Literal:
@@ -113,8 +114,8 @@ def text(value: str) -> exp.Literal:
 
 def integer_literal(value: int) -> exp.Expr:
     """An integer literal."""
-    made = exp.Literal.number(abs(value))
-    return made if value >= 0 else exp.Paren(this=exp.Neg(this=made))
+    digits = exp.Literal.number(abs(value))
+    return digits if value >= 0 else exp.Paren(this=exp.Neg(this=digits))
 
 
 def as_type(tree: exp.Expr, kind: DType, *, safe: bool = False) -> exp.Expr:

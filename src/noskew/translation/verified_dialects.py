@@ -21,17 +21,17 @@ _LANGUAGES: dict[str, type[Language]] = {
 }
 
 
-def is_judged(dialect: str) -> bool:
+def is_verified(dialect: str) -> bool:
     """Whether a dialect is translated by tables of ours."""
     return dialect in _LANGUAGES
 
 
 def parsed(text: str, dialect: str) -> exp.Expr:
     """The one statement that a text is. Raises SqlglotError, ValueError for another number."""
-    found = [s for s in _LANGUAGES[dialect].reader().parse(text) if s is not None]
-    if len(found) != 1:
-        raise ValueError(f"expected one SELECT statement, got {len(found)}")
-    return found[0]
+    statements = [s for s in _LANGUAGES[dialect].reader().parse(text) if s is not None]
+    if len(statements) != 1:
+        raise ValueError(f"expected one SELECT statement, got {len(statements)}")
+    return statements[0]
 
 
 @lru_cache(maxsize=1_024)

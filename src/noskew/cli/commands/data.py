@@ -1,4 +1,4 @@
-"""ingest, materialize, backfill, compact, prune, historical: moving data, with bars."""
+"""ingest, materialize, backfill, compact, prune: moving data, with bars."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import typer
 
 from noskew.cli.console import confirm, err, out, session
 from noskew.cli.filling import run_compact, run_ingest, run_materialize
+from noskew.cli.runner_option import Runner
 
 Views = Annotated[list[str] | None, typer.Argument(help="Names of views; default: all.")]
-Runner = Annotated[
-    str | None,
-    typer.Option(metavar="in_process|spark", help="What does the work; default: noskew.toml's."),
-]
 UntilOption = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only facts known by then, e.g. 2013-12-01T12:00:00Z."),
@@ -93,69 +90,10 @@ def prune(
         if not old:
             err.print("Nothing to remove: all that was materialized is applied.")
             return
-        for found in old:
-            out.print(f"- {found.rows:,} rows of [b]{found.view}[/b] {found.definition_hash}")
+        for each in old:
+            out.print(f"- {each.rows:,} rows of [b]{each.view}[/b] {each.definition_hash}")
         if not yes and not confirm("Remove the online rows of these?", flag="--yes"):
             err.print("Nothing was removed.")
             raise typer.Exit(1)
         rows = sum(done.rows for done in store.prune())
     out.print(f"[green]Removed[/green] {rows:,} rows from the online store.")
-
-
-def historical(
-    ctx: typer.Context,
-    service: Annotated[str, typer.Argument(help="A feature service.")],
-    rows: Annotated[
-        str,
-        typer.Argument(help="A Parquet or CSV file, or a SELECT on DuckDB, with keys and times."),
-    ],
-    *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
-    known_at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="row|TIME",
-            help="'row': what could have been served then; a time: what was known on that date; "
-            "default: all that is known now.",
-        ),
-    ] = None,
-    event_time: Annotated[
-        str, typer.Option(help="The column with the time of each row.")
-    ] = "event_timestamp",
-    save: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Keep it in the registry, to be rebuilt.")
-    ] = None,
-    runner: Runner = None,
-) -> None:
-    """Make a training set: the features of a service as of each row's own time."""
-    from noskew.cli.progress import Bars
-    from noskew.cli.warmth import tell_if_cold
-    from noskew.training.frames import to_arrow
-
-    asked = to_arrow(_rows(rows))
-    tell_if_cold()
-    with session(ctx).store() as store:
-        chosen = store.applied.project.service(service)
-        with Bars({service: len(asked) * len(chosen.views)}) as bars:
-            made = store.get_historical_features(
-                asked,
-                service,
-                known_at=known_at,
-                event_time=event_time,
-                progress=bars,
-                runner=runner,
-            )
-        made.to_parquet(output)
-        if save:
-            made.save(save)
-    bars.rows = len(made)
-    bars.summary(f"{len(made):,} rows × {len(chosen.columns)} features")
-    out.print(f"wrote {output}" + (f", saved as {save} ({made.digest})" if save else ""))
-
-
-def _rows(text: str) -> str:
-    if text.lower().endswith(".csv"):
-        # Times without an offset are refused by noskew rather than guessed here.
-        quoted = text.replace("'", "''")
-        return f"SELECT * FROM read_csv('{quoted}')"
-    return text

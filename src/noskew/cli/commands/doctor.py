@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from noskew.cli.checks import checks
 from noskew.cli.console import out, session
 
 _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "bad": "[red]✗[/red]"}
@@ -18,12 +19,10 @@ def doctor(
     ] = False,
 ) -> None:
     """Check libraries, configuration, definitions, registry, stores, kernel and disk."""
-    from noskew.cli.checks import checks
-
     bad = 0
     for finding in checks(session(ctx), warm=warm):
         out.print(f"{_MARKS[finding.state]} [b]{finding.what}[/b]  ", end="")
-        out.print(finding.found, markup=False)
+        out.print(finding.text, markup=False)
         if finding.advice:
             out.print(f"    → {finding.advice}", markup=False, style="cyan")
         bad += finding.state == "bad"

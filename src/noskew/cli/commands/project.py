@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from noskew.cli import starter_data, templates
 from noskew.cli.console import out
+from noskew.clock import SystemClock
 
 _NEXT = {
     "noskew plan": "what would be applied",
@@ -26,9 +28,6 @@ def init(
     ] = Path(),
 ) -> None:
     """Start a project: a configuration, feature definitions, a little data, a README."""
-    from noskew.cli import starter_data, templates
-    from noskew.clock import SystemClock
-
     templates.copy("starter", directory)
     starter_data.write(directory / "data", now=SystemClock().now())
     out.print(f"[green]Made a project[/green] in {directory.resolve()}\n")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from noskew.cli.demo.tour import run
+
 
 def demo(
     directory: Annotated[
@@ -15,6 +17,4 @@ def demo(
     fast: Annotated[bool, typer.Option("--fast", help="Only the first 40,000 flights.")] = False,
 ) -> None:
     """A tour on the 336,776 flights that left New York in 2013: define, train, serve, prove."""
-    from noskew.cli.demo.tour import run
-
     run(directory, fast=fast)

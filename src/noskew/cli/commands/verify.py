@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from noskew.cli.console import err, out, session
+from noskew.cli.render.certificates import certificates_table, details
+from noskew.cli.warmth import tell_if_cold
 
 
 def verify(
@@ -29,24 +32,21 @@ def verify(
     at a time, shuffled, in another process; then as training sets, online rows, HTTP answers and
     streams. The certificates are kept, and apply asks for them. Exit code 1 if values differ.
     """
-    from noskew.cli.render import certificates
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold()
     with session(ctx).store() as store, err.status("reading the definitions") as status:
-        found = store.verify(
+        certificates = store.verify(
             names or None,
             sample=sample,
             progress=lambda name, path: status.update(f"[b]{name}[/b]: {path}"),
         )
     if as_json:
-        out.print_json(data=[c.to_dict() for c in found])
+        out.print_json(data=[asdict(c) for c in certificates])
     else:
-        out.print(certificates.certificates_table(found))
-        for part in certificates.details(found):
+        out.print(certificates_table(certificates))
+        for part in details(certificates):
             out.print(part)
-    bad = sum(not c.is_equal for c in found)
+    bad = sum(not c.is_equal for c in certificates)
     if bad:
-        err.print(f"[red]{bad} of {len(found)} definitions are not certified.[/red]")
+        err.print(f"[red]{bad} of {len(certificates)} definitions are not certified.[/red]")
         raise typer.Exit(1)
-    err.print(f"[green]Every path gives the same values:[/green] {len(found)} certified.")
+    err.print(f"[green]Every path gives the same values:[/green] {len(certificates)} certified.")

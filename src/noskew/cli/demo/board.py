@@ -13,7 +13,8 @@ from rich.text import Text
 
 from noskew.cli.console import out
 from noskew.cli.demo.folding import Folding, Lag
-from noskew.cli.render.listing import minute, new_table
+from noskew.cli.render.listing import minute
+from noskew.cli.render.styled_table import new_table
 from noskew.feature_store import FeatureStore
 
 SERVICE = "delay_board"
@@ -75,27 +76,27 @@ class Board:
         """Their features as they are now."""
         values = self._read()
         columns = tuple(_SHOWN.values())
-        made = new_table(minute(self._store.clock.now()), "airport", *columns, numbers=columns)
+        table = new_table(minute(self._store.clock.now()), "airport", *columns, numbers=columns)
         for i, airport in enumerate(AIRPORTS):
             cells = [_cell(values[f][i], self._before.get(f, values[f])[i]) for f in _SHOWN]
-            made.add_row(airport, *cells)
+            table.add_row(airport, *cells)
         self._before = values
-        return made
+        return table
 
     def _streams(self, lags: Mapping[str, Lag], waited_s: float) -> Table:
         """How fast each stream is, what waited to be read, and how soon it could be."""
         numbers = ("rows", "rows/s", "lag", "readable after")
-        made = new_table("", "stream", *numbers, numbers=numbers)
+        table = new_table("", "stream", *numbers, numbers=numbers)
         seconds = perf_counter() - self._started
         for name, lag in lags.items():
-            made.add_row(
+            table.add_row(
                 name,
                 f"{lag.rows:,}",
                 f"{lag.rows / seconds:,.0f}",
                 f"{lag.messages:,}",
                 f"{waited_s * 1e3:,.0f} ms",
             )
-        return made
+        return table
 
 
 def _cell(value: Any, before: Any) -> Text:

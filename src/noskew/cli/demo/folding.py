@@ -49,7 +49,7 @@ class Folding:
             name: online_views(store.config.project, project.source(name), project.views.values())
             for name in sources
         }
-        self._told: dict[str, list[PartitionPosition]] = {}
+        self._positions: dict[str, list[PartitionPosition]] = {}
         self._pushed: dict[str, Pushed] = {}
         self._stop = Event()
         self._work: list[Future[None]] = []
@@ -78,22 +78,25 @@ class Folding:
     def lag(self, name: str) -> Lag:
         """How far the stream of a source is, by what its thread told last."""
         end = self._pushed[name][0] if name in self._pushed else 0
-        told = self._told.get(name)
-        if not told:
+        positions = self._positions.get(name)
+        if not positions:
             return Lag(0, end)
-        (partition,) = told
-        rows = max(mark.consumed for mark in partition.marks.values())
+        (partition,) = positions
+        rows = max(progress.consumed for progress in partition.progress.values())
         return Lag(rows, max(0, end - partition.next_offset))
 
-    def marks(self) -> dict[str, PartitionProgress]:
+    def progress(self) -> dict[str, PartitionProgress]:
         """What became of the rows that were read, by view."""
-        return {view: mark for told in self._told.values() for view, mark in told[0].marks.items()}
+        by_view: dict[str, PartitionProgress] = {}
+        for (partition,) in self._positions.values():
+            by_view |= partition.progress
+        return by_view
 
     def __enter__(self) -> Self:
         pool = ThreadPoolExecutor(len(self._views), thread_name_prefix="stream")
         for name in self._views:
-            told = partial(self._told.__setitem__, name)
-            self._work.append(pool.submit(self._store.stream, name, stop=self._stop, progress=told))
+            keep = partial(self._positions.__setitem__, name)
+            self._work.append(pool.submit(self._store.stream, name, stop=self._stop, progress=keep))
         pool.shutdown(wait=False)
         return self
 

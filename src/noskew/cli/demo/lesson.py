@@ -8,7 +8,8 @@ from typing import Any
 from noskew.cli.console import out
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
+from noskew.training.frames import to_arrow
 
 #: Features whose presence differs most between the two sets, to be shown.
 _SHOWN = 3
@@ -21,31 +22,30 @@ def teach(stage: Stage, train: ModuleType, questions: Any) -> None:
     features = [c for c in honest if c not in questions.columns] + [*train.REQUEST, *train.SCHEDULE]
     _explain(leaky, honest, features)
     say("\nTwo models of boosted trees, trained on the first two thirds of the time…")
-    found = train.compare(leaky, honest, features)
-    _report(found, f"{train.first_later_day(honest):%d %B}")
+    scores = train.compare(leaky, honest, features)
+    _report(scores, f"{train.first_later_day(honest):%d %B}")
 
 
 def _build(stage: Stage, train: ModuleType, questions: Any, name: str, *, known_at: Any) -> Any:
-    from noskew.training.frames import to_arrow
-
     rows = to_arrow(questions)
     views = stage.store.applied.project.service(train.SERVICE).views
     with Bars({name: len(rows) * len(views)}, console=out) as bars:
-        made = stage.store.get_historical_features(
+        training_set = stage.store.get_historical_features(
             rows, train.SERVICE, known_at=known_at, progress=lambda _, n: bars(name, n)
         )
-    added = len(made.table.column_names) - len(rows.column_names)
+    added = len(training_set.table.column_names) - len(rows.column_names)
     say(
-        f"  known_at={known_at!r:<6} {len(made):,} rows × {added} features from {len(views)} views "
+        f"  known_at={known_at!r:<6} {len(training_set):,} rows × {added} features "
+        f"from {len(views)} views "
         f"in [cyan]{bars.seconds:.1f} s[/cyan]"
     )
-    return made.to_pandas()
+    return training_set.to_pandas()
 
 
 def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
     there = {f: (leaky[f].notna().mean(), honest[f].notna().mean()) for f in features}
     widest = sorted(there, key=lambda f: there[f][0] - there[f][1], reverse=True)[:_SHOWN]
-    made = new_table(
+    table = new_table(
         "",
         "a value is there for",
         "known_at=None",
@@ -53,16 +53,16 @@ def _explain(leaky: Any, honest: Any, features: list[str]) -> None:
         numbers=("known_at=None", 'known_at="row"'),
     )
     for feature in widest:
-        made.add_row(feature, *(f"{share:.0%} of rows" for share in there[feature]))
-    show(made)
+        table.add_row(feature, *(f"{share:.0%} of rows" for share in there[feature]))
+    show(table)
     say(
         "An hour before departure, the flights of the last hour are still in the air. The leaky set"
         "\nhas their delays anyway; online nobody will."
     )
 
 
-def _report(found: dict[str, float], since: str) -> None:
-    made = new_table(
+def _report(scores: dict[str, float], since: str) -> None:
+    table = new_table(
         f"Flights from {since} on, ranked by the model (AUC: 0.5 is a coin, 1 is perfect)",
         "trained on",
         "promised offline",
@@ -71,7 +71,7 @@ def _report(found: dict[str, float], since: str) -> None:
         numbers=("promised offline", "got when served"),
     )
     promised, real, honest, schedule = (
-        found[k] for k in ("promised_leaky", "real_leaky", "honest", "schedule")
+        scores[k] for k in ("promised_leaky", "real_leaky", "honest", "schedule")
     )
     rows = [
         ("leaky features", promised, real, "red", f"{real - promised:+.3f} once served"),
@@ -85,5 +85,5 @@ def _report(found: dict[str, float], since: str) -> None:
         ("the schedule alone", schedule, schedule, "dim", "no feature store"),
     ]
     for name, offline, served, colour, note in rows:
-        made.add_row(name, f"{offline:.3f}", f"[{colour}]{served:.3f}[/]", f"[{colour}]{note}[/]")
-    show(made)
+        table.add_row(name, f"{offline:.3f}", f"[{colour}]{served:.3f}[/]", f"[{colour}]{note}[/]")
+    show(table)

@@ -16,7 +16,7 @@ from noskew.cli.demo.bits import require_equal
 from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import duration_micros, to_micros, to_text
 from noskew.kernel.bits import differences
 
@@ -51,7 +51,7 @@ class Moment:
 def moments(train: ModuleType, questions: Any) -> list[Moment]:
     """Moments near the end of the data, in order, with the flights of the days after each."""
     end = to_micros(questions["event_timestamp"].max().normalize().to_pydatetime())
-    found = []
+    moments = []
     for before, ahead in zip(_MOMENTS_BEFORE_END, _QUESTIONS_AHEAD, strict=True):
         t = end - duration_micros(before)
         asked = questions["event_timestamp"].astype("int64")
@@ -59,8 +59,8 @@ def moments(train: ModuleType, questions: Any) -> list[Moment]:
         rows = pa.Table.from_pandas(soon[[*train.KEYS, *train.REQUEST]], preserve_index=False)
         times = pa.array([t] * len(rows), pa.timestamp("us", "UTC"))
         rows = rows.replace_schema_metadata(None).append_column("event_timestamp", times)
-        found.append(Moment(t, rows))
-    return found
+        moments.append(Moment(t, rows))
+    return moments
 
 
 def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Table:
@@ -72,7 +72,7 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
     rows = pa.concat_tables([m.rows for m in chosen])
     taught = stage.store.get_historical_features(rows, train.SERVICE, known_at="row").to_arrow()
     names = [n for n in taught.column_names if n not in rows.column_names]
-    made = new_table(
+    table = new_table(
         "",
         "as of",
         "entities written",
@@ -93,19 +93,19 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
         served = stage.store.get_online_features(train.SERVICE, moment.asked).to_arrow()
         took = perf_counter() - began
         expected = taught.slice(start, len(moment.rows)).select(names)
-        found = differences(expected, served)
-        made.add_row(
+        differing = differences(expected, served)
+        table.add_row(
             to_text(moment.t),
             f"{sum(d.changed for d in done):,}",
             f"{bars.seconds:.1f} s",
             f"{len(served):,}",
             f"{took * 1e3:,.0f} ms",
             f"{len(served) * len(names):,}",
-            f"[red]{sum(found.values()):,}[/red]" if found else "[green]0[/green]",
+            f"[red]{sum(differing.values()):,}[/red]" if differing else "[green]0[/green]",
         )
-        require_equal(found, to_text(moment.t))
+        require_equal(differing, to_text(moment.t))
         start += len(moment.rows)
-    show(made)
+    show(table)
     return taught.slice(start - len(chosen[-1].rows)).select(names)
 
 
@@ -127,8 +127,8 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
             answer = reader.get_online_features(train.SERVICE, moment.asked)
             took = perf_counter() - began
         served = answer.to_arrow()
-        found = differences(expected, served)
-        require_equal(found, "HTTP")
+        differing = differences(expected, served)
+        require_equal(differing, "HTTP")
         say(
             f"\nnoskew.Client: {len(served):,} rows × {served.num_columns} features as Arrow in "
             f"{took * 1e3:,.0f} ms; [green]0 of {len(served) * served.num_columns:,} values "
@@ -153,15 +153,15 @@ def _one(client: Any, address: str, row: dict[str, list[Any]]) -> None:
     shown = ", ".join(f"{name}={values[0]}" for name, values in row.items())
     out.print(f"[dim]POST {address} for {shown}[/dim]", soft_wrap=True)
     data = answer.json()
-    made = new_table("", "feature", "value", "status", numbers=("value",))
+    table = new_table("", "feature", "value", "status", numbers=("value",))
     for name in _SHOWN:
         value, status = data["features"][name][0], data["statuses"][name]
-        made.add_row(
+        table.add_row(
             name,
             "null" if value is None else f"{value:.3f}",
             status if isinstance(status, str) else status[0],
         )
-    show(made)
+    show(table)
     say(
         f"one flight as JSON, {len(data['features'])} features: "
         f"[cyan]{median(times) * 1e3:.2f} ms[/cyan] there and back (median of {_SINGLE_READS})"

@@ -64,8 +64,8 @@ def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except httpx.TransportError:
             pass  # nobody listens yet
         pause.wait(0.1)  # another process cannot notify this one
-    told = log.read_text(errors="replace")[-1_500:]
-    raise StoreUnavailableError(f"the server at {url} did not become ready; it wrote:\n{told}")
+    output = log.read_text(errors="replace")[-1_500:]
+    raise StoreUnavailableError(f"the server at {url} did not become ready; it wrote:\n{output}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

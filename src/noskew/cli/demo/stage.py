@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from noskew.cli.console import out
-
-if TYPE_CHECKING:
-    from noskew.clock import FixedClock
-    from noskew.feature_store import FeatureStore
+from noskew.clock import FixedClock
+from noskew.feature_store import FeatureStore
 
 
 @dataclass

@@ -16,7 +16,7 @@ from noskew.cli.demo.board import Board
 from noskew.cli.demo.folding import Folding
 from noskew.cli.demo.stage import say, show
 from noskew.cli.demo.twin import made_in_batch
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import FixedClock
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
@@ -43,10 +43,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A replay that is over. ``marks``: what became of the reports, by view."""
+    """A replay that is over. ``progress``: what became of the reports, by view."""
 
-    held: list[Held]
-    marks: Mapping[str, PartitionProgress]
+    moments: list[Held]
+    progress: Mapping[str, PartitionProgress]
     seconds: float
 
 
@@ -69,12 +69,12 @@ def replay(root: Path) -> None:
             f"{sum(map(len, reports.values())):,} reports in {done.seconds:.1f} s, read while they "
             f"came. Now the same again, in two other ways:"
         )
-        historical = {v.name: _historical(store, v, entities[v.name], done.held) for v in views}
+        historical = {v.name: _historical(store, v, entities[v.name], done.moments) for v in views}
     batch = made_in_batch(
         root / "stream" / ".noskew" / "batch",
         views,
         reports,
-        [(h.t, entities) for h in done.held],
+        [(h.t, entities) for h in done.moments],
         script.KNOWN,
     )
     _prove(views, done, entities, historical, batch)
@@ -92,8 +92,8 @@ def _tell(script: ModuleType, reports: Tables) -> None:
 def _replayed(store: FeatureStore, clock: FixedClock, steps: Steps, entities: Tables) -> Replayed:
     """Push all reports, step by step, and hold it at some moments to read everything."""
     sources = list(dict.fromkeys(name for _, parts in steps for name in parts))
-    holds = {round(part * len(steps)) for part in _HELD_AFTER}
-    held: list[Held] = []
+    stops = {round(part * len(steps)) for part in _HELD_AFTER}
+    moments: list[Held] = []
     unread, pushed = set(sources), 0
     started = perf_counter()
     with Folding(store, sources) as folding, Board(store, folding, sources) as board:
@@ -101,10 +101,10 @@ def _replayed(store: FeatureStore, clock: FixedClock, steps: Steps, entities: Ta
             clock.set(end)
             folding.push(parts)
             pushed += sum(map(len, parts.values()))
-            if number in holds:
+            if number in stops:
                 folding.settle()
                 clock.advance(_OFF_THE_EDGE)
-                held.append(Held(clock.now(), _served(store, entities)))
+                moments.append(Held(clock.now(), _served(store, entities)))
                 board.note(f"held after {pushed:,} reports")
             elif unread:  # before each source has rows online there is nothing to show
                 folding.settle()
@@ -112,7 +112,7 @@ def _replayed(store: FeatureStore, clock: FixedClock, steps: Steps, entities: Ta
             else:
                 board.draw()
         seconds = perf_counter() - started
-    return Replayed(held, folding.marks(), seconds)
+    return Replayed(moments, folding.progress(), seconds)
 
 
 def _entities(view: FeatureView, reports: pa.Table) -> pa.Table:
@@ -134,17 +134,17 @@ def _served(store: FeatureStore, entities: Tables) -> dict[str, pa.Table]:
 
 
 def _historical(
-    store: FeatureStore, view: FeatureView, entities: pa.Table, held: list[Held]
+    store: FeatureStore, view: FeatureView, entities: pa.Table, moments: list[Held]
 ) -> pa.Table:
     """What a training set of the archived stream says about the entities at each moment."""
     asked = pa.concat_tables(
         entities.append_column(
             "event_timestamp", pa.array([h.t] * len(entities), pa.timestamp("us", "UTC"))
         )
-        for h in held
+        for h in moments
     )
-    made = store.get_historical_features(asked, _all_of(view), known_at="row").to_arrow()
-    return made.select(list(view.features))
+    table = store.get_historical_features(asked, _all_of(view), known_at="row").to_arrow()
+    return table.select(list(view.features))
 
 
 def _prove(
@@ -154,35 +154,37 @@ def _prove(
     counts = ("reports", "= counted", "+ twice", "counted late", "entities", "values")
     others = {"training set": historical, "batch": batch}
     title = "What the stream served, beside what the other two say"
-    made = new_table(title, "view", *counts, *others, numbers=(*counts, *others))
+    table = new_table(title, "view", *counts, *others, numbers=(*counts, *others))
     faults: dict[str, dict[str, int]] = {}
     total = 0
     for name in (v.name for v in views):
-        served = pa.concat_tables(h.served[name] for h in done.held)
-        found = {what: differences(served, other[name]) for what, other in others.items()}
+        served = pa.concat_tables(h.served[name] for h in done.moments)
+        differing = {what: differences(served, other[name]) for what, other in others.items()}
         values = len(served) * served.num_columns
-        made.add_row(
+        table.add_row(
             name,
-            *_counted(done.marks[name]),
+            *_counted(done.progress[name]),
             f"{len(entities[name]):,}",
             f"{values:,}",
-            *map(_verdict, found.values()),
+            *map(_verdict, differing.values()),
         )
-        faults |= {f"{name}, stream and {what}": differ for what, differ in found.items()}
+        faults |= {f"{name}, stream and {what}": differ for what, differ in differing.items()}
         total += values
-    show(made)
+    show(table)
     for where, differ in faults.items():
         require_equal(differ, where)
     say(
-        f"Every feature of every entity at {len(done.held)} moments: [green]0 of {total:,} values "
-        "differ[/green] from a training set of the\narchived stream, and 0 from a project that "
+        f"Every feature of every entity at {len(done.moments)} moments: "
+        f"[green]0 of {total:,} values differ[/green] from a training set of the\narchived "
+        "stream, and 0 from a project that "
         "ingested the same reports and materialized up to there."
     )
 
 
-def _counted(mark: PartitionProgress) -> list[str]:
+def _counted(progress: PartitionProgress) -> list[str]:
     """What became of reports: all of them, those that count, repetitions; of the second, late."""
-    return [f"{n:,}" for n in (mark.consumed, mark.folded, mark.duplicate, mark.late_folded)]
+    counts = progress.consumed, progress.folded, progress.duplicate, progress.late_folded
+    return [f"{n:,}" for n in counts]
 
 
 def _verdict(differ: dict[str, int]) -> str:

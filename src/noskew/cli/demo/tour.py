@@ -13,8 +13,8 @@ from noskew.cli.demo import lesson, project, proof, stream, teams
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.filling import run_ingest
 from noskew.cli.render import details, plan_text
-from noskew.cli.render.listing import new_table
-from noskew.clock import FixedClock, SystemClock
+from noskew.cli.render.styled_table import new_table
+from noskew.clock import FixedClock, SystemClock, to_text
 from noskew.feature_store import FeatureStore
 
 #: January and half of February; enough for the whole way, in seconds.
@@ -114,14 +114,12 @@ def _define(stage: Stage) -> None:
 
 
 def _end(stage: Stage, directory: Path, at: int, total: float) -> None:
-    from noskew.clock import to_text
-
     with stage.chapter("That was all of it"):
-        made = new_table("", "part", "time", numbers=("time",))
+        table = new_table("", "part", "time", numbers=("time",))
         for title, seconds in stage.seconds.items():
-            made.add_row(title, f"{seconds:.1f} s")
-        made.add_row("[b]in all[/b]", f"[b]{total:.1f} s[/b]")
-        show(made)
+            table.add_row(title, f"{seconds:.1f} s")
+        table.add_row("[b]in all[/b]", f"[b]{total:.1f} s[/b]")
+        show(table)
     now = to_text(at)
     flight = "origin=JFK dest=LAX carrier=DL tailnum=N701TW runway_heading=134"
     commands = [

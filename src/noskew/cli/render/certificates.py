@@ -9,19 +9,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from noskew.certification.certificate import Certificate
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
+from noskew.registry.records.certificate import Certificate
 
 _MOST = 6
 
 
-def certificates_table(found: Sequence[Certificate]) -> Table:
+def certificates_table(certificates: Sequence[Certificate]) -> Table:
     """Each definition, what it was run on, and what came of it."""
     numbers = ("real rows", "made up", "paths", "seconds")
-    made = new_table("Certificates", "definition", *numbers, "", numbers=numbers)
-    for c in found:
+    table = new_table("Certificates", "definition", *numbers, "", numbers=numbers)
+    for c in certificates:
         taken = sum(not p.skipped for p in c.paths)
-        made.add_row(
+        table.add_row(
             c.name,
             f"{c.sample_rows:,}",
             f"{c.made_up_rows:,}",
@@ -29,21 +29,21 @@ def certificates_table(found: Sequence[Certificate]) -> Table:
             f"{c.seconds:.1f}",
             Text("✓ equal", "green") if c.is_equal else Text("✗ values differ", "red"),
         )
-    return made
+    return table
 
 
-def details(found: Sequence[Certificate]) -> Iterator[RenderableType]:
+def details(certificates: Sequence[Certificate]) -> Iterator[RenderableType]:
     """What somebody should look at: differences, then rows that fail and samples not there."""
-    for c in found:
+    for c in certificates:
         if not c.is_equal:
             yield _differences(c)
-    for c in found:
+    for c in certificates:
         if c.failing_rows:
             yield Text.assemble(
                 ("note ", "yellow"),
                 (c.name, "bold"),
                 f": {c.failing_rows} of {c.sample_rows + c.made_up_rows} rows make it fail, on "
-                f"every path; an ingest stops at such a row, a stream sets it aside. {c.failure}",
+                f"every path; an ingest stops at such a row, a stream quarantines it. {c.failure}",
             )
         if c.kind == "feature_view" and not c.sample_rows:
             yield Text.assemble(

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from noskew.certification.certificate import Certificate
+from noskew.registry.records.certificate import Certificate
 
 
-def certified(held: Certificate | None, exempt: str | None) -> Text:
+def certified(certificate: Certificate | None, exempt: str | None) -> Text:
     """What is known of a definition; ``exempt``: who applied it without a certificate."""
-    if held is not None and held.is_equal:
-        return Text("certified" if held.is_thorough else "certified, short form", "green")
+    if certificate is not None and certificate.is_equal:
+        return Text("certified" if certificate.is_thorough else "certified, short form", "green")
     if exempt is not None:
         return Text(f"uncertified, by {exempt}", "yellow")
-    return Text("none" if held is None else "values differ", "dim" if held is None else "red")
+    return Text(
+        "none" if certificate is None else "values differ", "dim" if certificate is None else "red"
+    )
 
 
-def certificate_sign(held: Certificate | None) -> Text:
+def certificate_sign(certificate: Certificate | None) -> Text:
     """The same as a sign, for lists."""
-    if held is None:
+    if certificate is None:
         return Text("–", "dim")
-    return Text("✓", "green") if held.is_equal else Text("✗", "red")
+    return Text("✓", "green") if certificate.is_equal else Text("✗", "red")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,9 +13,9 @@ from rich.text import Text
 
 from noskew.cli.render import examples
 from noskew.cli.render.certified import certified
-from noskew.cli.render.listing import entity_views, minute, new_table
+from noskew.cli.render.listing import entity_views, minute
+from noskew.cli.render.styled_table import new_table
 from noskew.cli.render.timeline import timelines
-from noskew.cli.totals import count_events
 from noskew.clock import duration_text
 from noskew.definitions.entity import Entity
 from noskew.definitions.expressions import Expressions
@@ -34,47 +35,67 @@ from noskew.registry.versions import hash_of, items_of
 def find_definitions(project: Project, name: str) -> list[tuple[str, Definition]]:
     """The definitions of a name, of whatever kind. Raises NotFoundError if there is none."""
     items = list(items_of(project))
-    found = [(kind, item) for kind, own, item in items if own == name]
-    if not found:
+    matches = [(kind, item) for kind, own, item in items if own == name]
+    if not matches:
         raise unknown("definition", name, {own for _, own, _ in items})
-    return found
+    return matches
 
 
-def describe(store: FeatureStore, kind: str, item: Definition) -> Iterator[RenderableType]:
-    """The parts of a page about one definition."""
+@dataclass(frozen=True)
+class _Page:
+    """What a page about a definition is written from."""
+
+    store: FeatureStore
+    project: Project
+    with_events: bool
+
+
+def describe(
+    store: FeatureStore,
+    project: Project,
+    kind: str,
+    item: Definition,
+    *,
+    with_events: bool = False,
+) -> Iterator[RenderableType]:
+    """The parts of a page about one definition of what is applied.
+
+    ``with_events``: with the number of events of a view, for which its table is opened.
+    """
+    page = _Page(store, project, with_events)
     head = Text.assemble((f"{label(kind)} ", "dim"), (item.name, "bold green"))
     yield head
     if item.description:
         yield Text(item.description)
     yield Text()
     facts = {"owner": item.owner, "tags": ", ".join(f"{k}={v}" for k, v in item.tags.items())}
-    yield _facts({**_FACTS[type(item)](store, item), **facts, "definition hash": hash_of(item)})
-    yield from _BODY[type(item)](store, item)
+    yield _facts({**_FACTS[type(item)](page, item), **facts, "definition hash": hash_of(item)})
+    yield from _BODY[type(item)](page, item)
 
 
 def _facts(facts: Mapping[str, str]) -> Table:
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim")
-    made.add_column(overflow="fold")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
-            made.add_row(name, value)
-    return made
+            table.add_row(name, value)
+    return table
 
 
 def _typed(items: Iterable[tuple[str, Any]]) -> str:
     return ", ".join(f"{name}: {kind}" for name, kind in items)
 
 
-def _entity_facts(store: FeatureStore, item: Entity) -> dict[str, str]:
+def _entity_facts(page: _Page, item: Entity) -> dict[str, str]:
     return {
         "join keys": _typed(item.keys.items()),
-        "views": ", ".join(entity_views(store.applied.project, item.name)),
+        "views": ", ".join(entity_views(page.project, item.name)),
     }
 
 
-def _source_facts(store: FeatureStore, item: Source) -> dict[str, str]:
-    views = [v.name for v in store.applied.project.views.values() if v.source.name == item.name]
+def _source_facts(page: _Page, item: Source) -> dict[str, str]:
+    views = [v.name for v in page.project.views.values() if v.source.name == item.name]
     return {
         "event time": f"{item.event_time} (when it happened)",
         "known time": f"{item.created} (when it could be known)"
@@ -95,13 +116,13 @@ def _connector(connector: Any) -> str:
     return f"{connector.kind} " + ", ".join(f"{k}={v!r}" for k, v in connector.shown().items())
 
 
-def _view_facts(store: FeatureStore, item: FeatureView) -> dict[str, str]:
-    until = store.materialized_until(item)
-    services = [s.name for s in store.applied.project.services.values() if item in s.views]
+def _view_facts(page: _Page, item: FeatureView) -> dict[str, str]:
+    until = page.store.materialized_until(item)
+    services = [s.name for s in page.project.services.values() if item in s.views]
     return {
         "entity": f"{item.entity.name} ({_typed(item.entity.keys.items())})",
         "source": item.source.name,
-        "events": f"{count_events(store, item):,} offline",
+        "events": f"{page.store.count_events(item) or 0:,} offline" if page.with_events else "",
         "online": (f"facts known by {minute(until)}" if until else "not materialized yet")
         if item.online
         else "no",
@@ -120,8 +141,8 @@ def _computed_by(item: OnDemand) -> dict[str, str]:
     return {**shown, "engine": function.engine}
 
 
-def _on_demand_facts(store: FeatureStore, item: OnDemand) -> dict[str, str]:
-    del store
+def _on_demand_facts(page: _Page, item: OnDemand) -> dict[str, str]:
+    del page
     return {
         **_computed_by(item),
         "stored inputs": ", ".join(f"{s.view.name}.{n}" for s in item.inputs for n in s.names),
@@ -130,8 +151,8 @@ def _on_demand_facts(store: FeatureStore, item: OnDemand) -> dict[str, str]:
     }
 
 
-def _service_facts(store: FeatureStore, item: FeatureService) -> dict[str, str]:
-    del store
+def _service_facts(page: _Page, item: FeatureService) -> dict[str, str]:
+    del page
     return {
         "join keys": _typed(item.join_keys.items()),
         "request fields": _typed(item.request.items()),
@@ -139,23 +160,23 @@ def _service_facts(store: FeatureStore, item: FeatureService) -> dict[str, str]:
     }
 
 
-def _nothing(store: FeatureStore, item: Any) -> Iterator[RenderableType]:
-    del store, item
+def _nothing(page: _Page, item: Any) -> Iterator[RenderableType]:
+    del page, item
     yield from ()
 
 
-def _source_body(store: FeatureStore, item: Source) -> Iterator[RenderableType]:
-    del store
-    made = new_table("Columns", "column", "type", "role")
+def _source_body(page: _Page, item: Source) -> Iterator[RenderableType]:
+    del page
+    table = new_table("Columns", "column", "type", "role")
     roles = {item.event_time: "event time", item.created: "known time", item.event_id: "event id"}
     for name, kind in item.schema.items():
-        made.add_row(name, str(kind), roles.get(name, ""))
-    yield made
+        table.add_row(name, str(kind), roles.get(name, ""))
+    yield table
 
 
-def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableType]:
-    made = new_table("Features", "feature", "type", "is", "made of")
-    edges = lineage(store.applied.project)
+def _view_body(page: _Page, item: FeatureView) -> Iterator[RenderableType]:
+    table = new_table("Features", "feature", "type", "is", "made of")
+    edges = lineage(page.project)
     for feature in item.features.values():
         origins = upstream(edges, LineageNode("feature", item.name, feature.name))
         direct = {
@@ -165,12 +186,12 @@ def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableTyp
             and e.target == LineageNode("feature", item.name, feature.name)
         }
         columns = sorted(n.name for n in origins if n.kind == "column" and n.name in direct)
-        made.add_row(feature.name, str(feature.dtype), feature.describe(), ", ".join(columns))
-    yield made
+        table.add_row(feature.name, str(feature.dtype), feature.describe(), ", ".join(columns))
+    yield table
     yield windows(item)
-    held = store.certifications.of(item)
-    exempt = store.certifications.exempt().get(item.definition_hash)
-    yield Text.assemble("Certificate: ", certified(held, exempt), "\n")
+    certificate = page.store.certifications.of(item)
+    exempt = page.store.certifications.exempt().get(item.definition_hash)
+    yield Text.assemble("Certificate: ", certified(certificate, exempt), "\n")
     if isinstance(item.transform, SqlTransform):
         yield Text(f"Transform: {item.transform.title}", style="bold")
         yield Syntax(item.transform.statement, "sql", background_color="default", word_wrap=True)
@@ -180,33 +201,33 @@ def _view_body(store: FeatureStore, item: FeatureView) -> Iterator[RenderableTyp
 
 def windows(item: FeatureView) -> Table:
     """What each feature looks back on, drawn."""
-    made = Table.grid(padding=(0, 2))
-    made.title, made.title_justify, made.title_style = "Windows", "left", "bold"
-    made.add_column(no_wrap=True)
-    made.add_column(style="cyan", no_wrap=True, justify="right")
-    made.add_column(style="dim")
-    made.add_row("", Text("the time asked for, t", style="dim"), "")
+    table = Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = "Windows", "left", "bold"
+    table.add_column(no_wrap=True)
+    table.add_column(style="cyan", no_wrap=True, justify="right")
+    table.add_column(style="dim")
+    table.add_row("", Text("the time asked for, t", style="dim"), "")
     for name, line, note in timelines(list(item.features.values())):
-        made.add_row(name, line, note)
-    return made
+        table.add_row(name, line, note)
+    return table
 
 
-def _service_body(store: FeatureStore, item: FeatureService) -> Iterator[RenderableType]:
-    edges = lineage(store.applied.project)
-    made = new_table("Features", "feature", "type", "is", "from", "made of")
+def _service_body(page: _Page, item: FeatureService) -> Iterator[RenderableType]:
+    edges = lineage(page.project)
+    table = new_table("Features", "feature", "type", "is", "from", "made of")
     for c in item.columns:
         node = LineageNode("service", item.name, c.name)
         origins = {n for n in upstream(edges, node) if n.kind in ("column", "request")}
         sources = sorted({n.owner if n.kind == "column" else "the request" for n in origins})
         is_what = (
             c.origin.features[c.feature].describe()
-            if isinstance(c.origin, FeatureView)
+            if c.is_stored
             else f"computed by {c.origin.title}"
         )
-        made.add_row(c.name, str(c.dtype), is_what, c.origin.name, ", ".join(sources))
-    yield made
+        table.add_row(c.name, str(c.dtype), is_what, c.origin.name, ", ".join(sources))
+    yield table
     yield Text("Use it", style="bold")
-    for language, code in examples.of_service(item, store.config.serve.port):
+    for language, code in examples.of_service(item, page.store.config.serve.port):
         yield Syntax(code, language, background_color="default", word_wrap=True)
         yield Text()
 

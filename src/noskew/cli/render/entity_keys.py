@@ -28,7 +28,7 @@ def key_text(key: bytes, kinds: Mapping[str, DType]) -> str:
 
 def _parts(key: bytes) -> list[bytes] | None:
     """The bytes of each part; None where the lengths do not lead to the end."""
-    found, at = [], 0
+    parts, at = [], 0
     while at < len(key):
         size = shift = 0
         more = True
@@ -39,9 +39,9 @@ def _parts(key: bytes) -> list[bytes] | None:
             more, shift, at = key[at] >= 128, shift + 7, at + 1
         if at + size > len(key):
             return None
-        found.append(key[at : at + size])
+        parts.append(key[at : at + size])
         at += size
-    return found
+    return parts
 
 
 def _text(part: bytes, kind: DType) -> str:

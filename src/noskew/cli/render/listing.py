@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 
-from rich import box
 from rich.table import Table
 
 from noskew.cli.render.certified import certificate_sign
-from noskew.cli.totals import count_events
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_datetime
 from noskew.definitions.project import Project
 from noskew.feature_store import FeatureStore
+from noskew.registry.records.keys import DefinitionKey
+from noskew.registry.records.kinds import MATERIALIZED
+
+KINDS = ("services", "views", "sources", "entities", "on-demand", "versions")
 
 
-def new_table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """An empty table in the style of this command line; ``numbers`` are set to the right."""
-    made = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for column in columns:
-        right = column in numbers
-        made.add_column(column, justify="right" if right else "left", no_wrap=right)
-    made.columns[0].style = "bold"
-    return made
+def tables(
+    store: FeatureStore, project: Project, kind: str | None, *, with_events: bool = False
+) -> Iterator[Table]:
+    """The table of one kind, also if it is empty; else of all kinds of definitions that there are.
+
+    ``with_events``: with the number of events of each view, for which its table is opened.
+    """
+    if kind == "versions":
+        yield versions(store)
+        return
+    makers: dict[str, Callable[[], Table]] = {
+        "services": lambda: services(project),
+        "views": lambda: views(store, project, with_events),
+        "sources": lambda: sources(project),
+        "entities": lambda: entities(project),
+        "on-demand": lambda: on_demand(project),
+    }
+    for name, make in makers.items():
+        if kind in (None, name) and ((table := make()).row_count or kind is not None):
+            yield table
 
 
-def services(store: FeatureStore) -> Table:
-    made = new_table(
+def services(project: Project) -> Table:
+    table = new_table(
         "Feature services",
         "service",
         "owner",
@@ -37,8 +50,8 @@ def services(store: FeatureStore) -> Table:
         "about",
         numbers=("features",),
     )
-    for s in store.applied.project.services.values():
-        made.add_row(
+    for s in project.services.values():
+        table.add_row(
             s.name,
             s.owner,
             str(len(s.columns)),
@@ -46,46 +59,30 @@ def services(store: FeatureStore) -> Table:
             ", ".join(s.request),
             s.description,
         )
-    return made
+    return table
 
 
-def views(store: FeatureStore) -> Table:
+def views(store: FeatureStore, project: Project, with_events: bool) -> Table:
     """The views; with a column of certificates only if one of them has none that is good."""
-    found, held = store.applied.project.views.values(), store.certifications.all()
-    certificates = [held.get(v.definition_hash) for v in found]
-    is_told = any(c is None or not c.is_equal for c in certificates)
-    made = new_table(
-        "Feature views",
-        "view",
-        "entity",
-        "source",
-        "owner",
-        "features",
-        "events",
-        "online until",
-        numbers=("features", "events"),
-    )
-    if is_told:
-        made.add_column("✓")
-    for v, certificate in zip(found, certificates, strict=True):
-        events = count_events(store, v)
-        done = store.materialized_until(v) if v.online else None
-        until = "not online" if not v.online else minute(done) if done else "never"
-        made.add_row(
-            v.name,
-            v.entity.name,
-            v.source.name,
-            v.owner,
-            str(len(v.features)),
-            f"{events:,}" if events else "none yet",
-            until,
-            *([certificate_sign(certificate)] if is_told else []),
-        )
-    return made
+    kept = store.certifications.all()
+    certificates = {v.name: kept.get(v.definition_hash) for v in project.views.values()}
+    is_certified = all(c is not None and c.is_equal for c in certificates.values())
+    runs = {r.key: r.value for r in store.registry.records(store.config.project, MATERIALIZED)}
+    columns = ["view", "entity", "source", "owner", "features"]
+    columns += ["events"] * with_events + ["online until"] + ["✓"] * (not is_certified)
+    table = new_table("Feature views", *columns, numbers=("features", "events"))
+    for v in project.views.values():
+        cells = [v.name, v.entity.name, v.source.name, v.owner, str(len(v.features))]
+        if with_events:
+            cells.append(f"{events:,}" if (events := store.count_events(v)) else "none yet")
+        run = runs.get(DefinitionKey.of(v))
+        cells.append("not online" if not v.online else minute(run.until) if run else "never")
+        table.add_row(*cells, *([] if is_certified else [certificate_sign(certificates[v.name])]))
+    return table
 
 
-def sources(store: FeatureStore) -> Table:
-    made = new_table(
+def sources(project: Project) -> Table:
+    table = new_table(
         "Sources",
         "source",
         "owner",
@@ -96,8 +93,8 @@ def sources(store: FeatureStore) -> Table:
         "stream",
         numbers=("columns",),
     )
-    for s in store.applied.project.sources.values():
-        made.add_row(
+    for s in project.sources.values():
+        table.add_row(
             s.name,
             s.owner,
             s.event_time,
@@ -106,41 +103,32 @@ def sources(store: FeatureStore) -> Table:
             s.batch.kind if s.batch else "",
             s.stream.kind if s.stream else "",
         )
-    return made
+    return table
 
 
-def entities(store: FeatureStore) -> Table:
-    project = store.applied.project
-    made = new_table("Entities", "entity", "keys", "owner", "views", "about")
+def entities(project: Project) -> Table:
+    table = new_table("Entities", "entity", "keys", "owner", "views", "about")
     for e in project.entities.values():
         keys = ", ".join(f"{k}: {t}" for k, t in e.keys.items())
-        made.add_row(e.name, keys, e.owner, ", ".join(entity_views(project, e.name)), e.description)
-    return made
+        table.add_row(
+            e.name, keys, e.owner, ", ".join(entity_views(project, e.name)), e.description
+        )
+    return table
 
 
-def on_demand(store: FeatureStore) -> Table:
-    made = new_table("On-demand functions", "name", "owner", "makes", "of", "function")
-    for f in store.applied.project.on_demand.values():
+def on_demand(project: Project) -> Table:
+    table = new_table("On-demand functions", "name", "owner", "makes", "of", "function")
+    for f in project.on_demand.values():
         inputs = [n for s in f.inputs for n in s.names] + list(f.request)
-        made.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.title)
-    return made
+        table.add_row(f.name, f.owner, ", ".join(f.outputs), ", ".join(inputs), f.title)
+    return table
 
 
 def versions(store: FeatureStore) -> Table:
-    made = new_table("Versions", "version", "applied", "by", "message", numbers=("version",))
+    table = new_table("Versions", "version", "applied", "by", "message", numbers=("version",))
     for v in store.registry.history(store.config.project):
-        made.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
-    return made
-
-
-TABLES: Mapping[str, Callable[[FeatureStore], Table]] = {
-    "services": services,
-    "views": views,
-    "sources": sources,
-    "entities": entities,
-    "on-demand": on_demand,
-    "versions": versions,
-}
+        table.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
+    return table
 
 
 def entity_views(project: Project, entity: str) -> list[str]:

@@ -60,8 +60,8 @@ def _arrow(payload: bytes) -> list[dict[str, Any]] | None:
             table = reader.read_all()
         table.validate(full=True)
         names = [n for n in table.column_names if n not in _SYSTEM]
-        found: list[dict[str, Any]] = table.select(names).slice(0, _MOST_ROWS).to_pylist()
-        return found
+        rows: list[dict[str, Any]] = table.select(names).slice(0, _MOST_ROWS).to_pylist()
+        return rows
     except (pa.ArrowException, OSError, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""Rows that a stream has set aside, for people and for machines."""
+"""Rows that a stream has quarantined, for people and for machines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from noskew.cli.render.listing import new_table
 from noskew.cli.render.payloads import payload_data, payload_text
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_text
 from noskew.streaming.quarantine.replay import ReplayPlan
 from noskew.streaming.quarantine.table import QuarantinedRow, QuarantineTable, RowOrigin
@@ -22,7 +22,7 @@ _MOST = 200
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """Rows that were set aside for one reason, and how many of them were replayed."""
+    """Rows that are in quarantine for one reason, and how many of them were replayed."""
 
     views: tuple[str, ...]
     reason: str
@@ -30,9 +30,9 @@ class ReasonCount:
     replayed: int
 
 
-def count_reasons(aside: QuarantineTable, rows: Sequence[QuarantinedRow]) -> list[ReasonCount]:
+def count_reasons(quarantine: QuarantineTable, rows: Sequence[QuarantinedRow]) -> list[ReasonCount]:
     """How many rows of a table there are for each reason."""
-    names = tuple(v.name for v in aside.views)
+    names = tuple(v.name for v in quarantine.views)
     every = Counter(r.reason for r in rows)
     replayed = Counter(r.reason for r in rows if r.replayed_at is not None)
     return [ReasonCount(names, why, count, replayed[why]) for why, count in every.items()]
@@ -40,25 +40,30 @@ def count_reasons(aside: QuarantineTable, rows: Sequence[QuarantinedRow]) -> lis
 
 def reasons_table(source: str, counts: Sequence[ReasonCount]) -> Table:
     """The reasons, those of the most rows first."""
-    made = new_table(
-        f"Set aside of {source}", "rows", "replayed", "view", "reason", numbers=("rows", "replayed")
+    table = new_table(
+        f"Quarantine of {source}",
+        "rows",
+        "replayed",
+        "view",
+        "reason",
+        numbers=("rows", "replayed"),
     )
     for c in sorted(counts, key=lambda c: -c.rows):
         replayed = Text(f"{c.replayed:,}", "" if c.replayed else "dim")
-        made.add_row(f"{c.rows:,}", replayed, ", ".join(c.views), Text(c.reason))
-    return made
+        table.add_row(f"{c.rows:,}", replayed, ", ".join(c.views), Text(c.reason))
+    return table
 
 
 def rows_table(
-    aside: QuarantineTable,
+    quarantine: QuarantineTable,
     rows: Sequence[QuarantinedRow],
     payloads: Mapping[RowOrigin, bytes],
     total: int,
 ) -> Table:
     """Rows by where they stand, with what their payloads say."""
     shown = f"{len(rows):,} newest of {total:,}" if total > len(rows) else f"{total:,}"
-    made = new_table(
-        f"{aside.names} ({shown})",
+    table = new_table(
+        f"{quarantine.names} ({shown})",
         "part",
         "offset",
         "row",
@@ -67,15 +72,15 @@ def rows_table(
         "payload",
         numbers=("part", "offset", "row"),
     )
-    made.columns[0].style = ""
-    made.columns[3].no_wrap = True
+    table.columns[0].style = ""
+    table.columns[3].no_wrap = True
     for r in rows:
         known = Text(to_text(r.known_time)[:19].replace("T", " "))
         reason = Text(r.reason if len(r.reason) <= _MOST else f"{r.reason[:_MOST]}…")
         if r.replayed_at is not None:
             reason.append(f"\nreplayed {to_text(r.replayed_at)[:19].replace('T', ' ')}", "green")
         place = r.place
-        made.add_row(
+        table.add_row(
             str(place.partition),
             f"{place.offset:,}",
             str(place.row),
@@ -83,16 +88,16 @@ def rows_table(
             reason,
             Text(payload_text(payloads[place], _MOST), "dim"),
         )
-    return made
+    return table
 
 
 def rows_data(
-    aside: QuarantineTable, rows: Sequence[QuarantinedRow], payloads: Mapping[RowOrigin, bytes]
+    quarantine: QuarantineTable, rows: Sequence[QuarantinedRow], payloads: Mapping[RowOrigin, bytes]
 ) -> list[dict[str, Any]]:
     """The same as data; times in µs since the epoch."""
     return [
         {
-            "views": [v.name for v in aside.views],
+            "views": [v.name for v in quarantine.views],
             "log": r.place.log,
             "partition": r.place.partition,
             "offset": r.place.offset,
@@ -108,8 +113,8 @@ def rows_data(
 
 def plan_table(source: str, plan: ReplayPlan) -> Table:
     """What a replay would append, and what it leaves out."""
-    made = new_table(f"Replay of {source}", "rows", "", numbers=("rows",))
-    made.add_row(f"{len(plan.rows):,}", Text("to append to the log again", "green"))
+    table = new_table(f"Replay of {source}", "rows", "", numbers=("rows",))
+    table.add_row(f"{len(plan.rows):,}", Text("to append to the log again", "green"))
     for why, count in plan.left_out.items():
-        made.add_row(f"{count:,}", Text.assemble(("left out: ", "yellow"), f"they {why}"))
-    return made
+        table.add_row(f"{count:,}", Text.assemble(("left out: ", "yellow"), f"they {why}"))
+    return table

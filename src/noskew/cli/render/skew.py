@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from noskew.audit.report import Example, FeatureSkew, ServiceSkew, SkewReport
-from noskew.cli.render.listing import new_table
+from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_text
 
 _LOOK = {
@@ -29,21 +29,21 @@ def skew_tables(report: SkewReport) -> Iterator[Table]:
     """One table for each service: what was found of each of its features."""
     for skew in report.services:
         numbers = ("compared", *_LOOK)
-        made = new_table(
+        table = new_table(
             f"{skew.service}: {skew.rows:,} served rows", "feature", *numbers, "", numbers=numbers
         )
-        for name, found in skew.features.items():
-            counts = [_count(kind, getattr(found, kind)) for kind in _LOOK]
-            made.add_row(name, f"{found.compared:,}", *counts, _mark(found))
-        yield made
+        for name, feature in skew.features.items():
+            counts = [_count(kind, getattr(feature, kind)) for kind in _LOOK]
+            table.add_row(name, f"{feature.compared:,}", *counts, _mark(feature))
+        yield table
 
 
 def examples(report: SkewReport) -> Iterator[str]:
     """Some of the values that are not equal, and what they probably come from."""
     for skew in report.services:
         yield from (f"  {skew.service}: {fault}" for fault in skew.faults)
-        for name, found in skew.features.items():
-            for example in found.examples[:_SHOWN]:
+        for name, feature in skew.features.items():
+            for example in feature.examples[:_SHOWN]:
                 yield from _lines(skew, name, example)
 
 
@@ -69,12 +69,12 @@ def _count(kind: str, count: int) -> Text:
     return Text(f"{count:,}", _LOOK[kind] if count else "dim")
 
 
-def _mark(found: FeatureSkew) -> Text:
-    if found.different:
+def _mark(feature: FeatureSkew) -> Text:
+    if feature.different:
         return Text("✗ skew", "red")
-    if not found.compared:
+    if not feature.compared:
         return Text("nothing compared", "dim")
-    return Text("✓ equal", "green") if not found.behind else Text("✓ behind at times", "green")
+    return Text("✓ equal", "green") if not feature.behind else Text("✓ behind at times", "green")
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ _LONG = 10_000_000
 
 def stream_table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
     """An empty table with columns of names, of numbers, and then those of :func:`cells`."""
-    made = Table(
+    table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -27,35 +27,40 @@ def stream_table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Ta
         padding=(0, 1, 0, 0),
     )
     for name in names:
-        made.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold")
     for name in (*numbers, *_COLUMNS):
-        made.add_column(name, justify="right", no_wrap=True)
-    made.columns[0].style = "bold"
-    return made
+        table.add_column(name, justify="right", no_wrap=True)
+    table.columns[0].style = "bold"
+    return table
 
 
-def cells(mark: PartitionProgress) -> list[Text]:
-    """The counts of a mark; red where they do not add up, which they always should."""
-    style = "" if adds_up(mark) else "bold red"
+def cells(progress: PartitionProgress) -> list[Text]:
+    """The counts of a progress; red where they do not add up, which they always should."""
+    style = "" if adds_up(progress) else "bold red"
     return [
-        Text(shown_number(mark.consumed), style),
-        Text(shown_number(mark.folded), style),
-        Text(shown_number(mark.late), style or _unless_none(mark.late, "yellow")),
-        Text(shown_number(mark.duplicate), style or _unless_none(mark.duplicate, "")),
-        Text(shown_number(mark.quarantined), style or _unless_none(mark.quarantined, "red")),
+        Text(shown_number(progress.consumed), style),
+        Text(shown_number(progress.folded), style),
+        Text(shown_number(progress.late), style or _unless_none(progress.late, "yellow")),
+        Text(shown_number(progress.duplicate), style or _unless_none(progress.duplicate, "")),
+        Text(
+            shown_number(progress.quarantined), style or _unless_none(progress.quarantined, "red")
+        ),
     ]
 
 
-def adds_up(mark: PartitionProgress) -> bool:
+def adds_up(progress: PartitionProgress) -> bool:
     """Whether every row that was read is counted once."""
-    return mark.consumed == mark.folded + mark.late + mark.duplicate + mark.quarantined
+    return (
+        progress.consumed
+        == progress.folded + progress.late + progress.duplicate + progress.quarantined
+    )
 
 
-def total(marks: Iterable[PartitionProgress]) -> PartitionProgress:
+def total(each: Iterable[PartitionProgress]) -> PartitionProgress:
     """The counts of several partitions together; where they are means nothing then."""
-    found = list(marks)
+    counted = list(each)
     counts = {
-        name: sum(getattr(m, name) for m in found)
+        name: sum(getattr(progress, name) for progress in counted)
         for name in ("consumed", "folded", "late", "duplicate", "quarantined", "late_folded")
     }
     return PartitionProgress(**counts)

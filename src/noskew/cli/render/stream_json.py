@@ -37,8 +37,8 @@ def _view(view: ViewStatus, at: int) -> dict[str, Any]:
         "view": view.name,
         "online": view.online,
         "is_of_another_log": view.is_of_another_log,
-        "set_aside": view.aside.rows if view.aside else None,
-        "replays": view.aside.replays if view.aside else None,
+        "set_aside": view.quarantine.rows if view.quarantine else None,
+        "replays": view.quarantine.replays if view.quarantine else None,
         "partitions": [_partition(part, at) for part in view.partitions],
     }
 
@@ -54,9 +54,10 @@ def _partition(part: PartitionStatus, at: int) -> dict[str, Any]:
         "fresh_until": fresh,
         "freshness_seconds": None if fresh is None else max(0, at - fresh) / MICROS_PER_SECOND,
         "archived": part.archived,
-        "counts": None if part.mark is None else _counts(part.mark),
+        "counts": None if part.progress is None else _counts(part.progress),
     }
 
 
-def _counts(mark: PartitionProgress) -> dict[str, Any]:
-    return {**{name: getattr(mark, name) for name in _COUNTS}, "add_up": adds_up(mark)}
+def _counts(progress: PartitionProgress) -> dict[str, Any]:
+    counts = {name: getattr(progress, name) for name in _COUNTS}
+    return {**counts, "add_up": adds_up(progress)}

@@ -38,11 +38,11 @@ class LiveView:
         self._last: Sequence[PartitionPosition] = ()
         self._faults: Mapping[str, str] = {}
 
-    def __call__(self, progress: Sequence[PartitionPosition]) -> None:
+    def __call__(self, positions: Sequence[PartitionPosition]) -> None:
         """Take note of how far the partitions are, and show it now and then."""
-        before, self._read = self._read, {p.partition: _consumed(p) for p in progress}
+        before, self._read = self._read, {p.partition: _consumed(p) for p in positions}
         self._rows += sum(n - before.get(partition, n) for partition, n in self._read.items())
-        self._last = progress or self._last
+        self._last = positions or self._last
         now = perf_counter()
         if now - self._drawn < _REDRAW_S:
             return
@@ -82,17 +82,17 @@ class LiveView:
             f"stream {self._source}: {shown_number(self._rows)} rows in {seconds:,.1f} s, "
             f"{rate:,.0f} rows/s"
         )
-        made = stream_table(title, ["view"], ["lag"])
+        table = stream_table(title, ["view"], ["lag"])
         by_view: dict[str, list[tuple[PartitionPosition, PartitionProgress]]] = {}
         for p in self._last:
-            for view, mark in p.marks.items():
-                by_view.setdefault(view, []).append((p, mark))
-        for view, found in sorted(by_view.items()):
-            lag = sum(max(0, p.end - mark.next_offset) for p, mark in found)
+            for view, progress in p.progress.items():
+                by_view.setdefault(view, []).append((p, progress))
+        for view, each in sorted(by_view.items()):
+            lag = sum(max(0, p.end - progress.next_offset) for p, progress in each)
             shown = Text(shown_number(lag), "yellow" if lag else "green")
-            made.add_row(view, shown, *cells(total(m for _, m in found)))
+            table.add_row(view, shown, *cells(total(progress for _, progress in each)))
         notes = [Text(f"{what}: {why}", "yellow") for what, why in _faults(self._last).items()]
-        return Group(made, Text(f"partitions {parts}" if parts else "no partition", "dim"), *notes)
+        return Group(table, Text(f"partitions {parts}" if parts else "no partition", "dim"), *notes)
 
     def _tell_faults(self) -> None:
         faults = _faults(self._last)
@@ -106,19 +106,19 @@ class LiveView:
         self._faults = faults
 
 
-def _faults(progress: Sequence[PartitionPosition]) -> dict[str, str]:
+def _faults(positions: Sequence[PartitionPosition]) -> dict[str, str]:
     """What does not work, and why."""
-    if not progress:
+    if not positions:
         return {}
     faults: dict[str, NoskewError | None] = {
-        "online store": progress[0].fault,
-        "archive": progress[0].archive_fault,
+        "online store": positions[0].fault,
+        "archive": positions[0].archive_fault,
     }
-    found = {what: str(error) for what, error in faults.items() if error is not None}
-    if "online store" in found and progress[0].waiting:
-        found["online store"] += f" ({progress[0].waiting:,} rows wait for it)"
-    return found
+    texts = {what: str(error) for what, error in faults.items() if error is not None}
+    if "online store" in texts and positions[0].waiting:
+        texts["online store"] += f" ({positions[0].waiting:,} rows wait for it)"
+    return texts
 
 
-def _consumed(progress: PartitionPosition) -> int:
-    return max(m.consumed for m in progress.marks.values())
+def _consumed(position: PartitionPosition) -> int:
+    return max(progress.consumed for progress in position.progress.values())

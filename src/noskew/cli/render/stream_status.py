@@ -33,7 +33,7 @@ def status_parts(
     yield table
     yield from _faults(status)
     yield from _counted(status)
-    yield from _aside(status)
+    yield from _quarantined(status)
 
 
 def age_text(micros: int) -> str:
@@ -52,16 +52,16 @@ def _cells(part: PartitionStatus, at: int, bound: int | None) -> list[Text]:
     log = Text("?", "yellow") if part.end is None else Text(f"{part.begin:,}–{part.end:,}")
     done = part.archived is not None and part.archived == part.end
     archived = Text("-" if part.archived is None else f"{part.archived:,}", "dim" if done else "")
-    counts = [Text("-", "dim")] * 5 if part.mark is None else cells(part.mark)
+    counts = [Text("-", "dim")] * 5 if part.progress is None else cells(part.progress)
     return [log, _lag(part.lag), _fresh(part.fresh_until, at, bound), archived, *counts]
 
 
 def _together(view: ViewStatus, at: int, bound: int | None) -> list[Text]:
     """All partitions of a view: it is as fresh as the least fresh of them."""
-    marks = [p.mark for p in view.partitions if p.mark is not None]
+    progress = [p.progress for p in view.partitions if p.progress is not None]
     lag, fresh = _sum([p.lag for p in view.partitions]), [p.fresh_until for p in view.partitions]
     least = min((f for f in fresh if f is not None), default=None) if None not in fresh else None
-    return [Text(), _lag(lag), _fresh(least, at, bound), Text(), *cells(total(marks))]
+    return [Text(), _lag(lag), _fresh(least, at, bound), Text(), *cells(total(progress))]
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -99,29 +99,29 @@ def _faults(status: SourceStatus) -> Iterator[Text]:
 
 def _counted(status: SourceStatus) -> Iterator[Text]:
     """Whether every row that was read is counted once."""
-    marks = [(v, p, p.mark) for v in status.views for p in v.partitions if p.mark is not None]
-    wrong = [(view, part) for view, part, mark in marks if not adds_up(mark)]
+    counted = [(v, p) for v in status.views for p in v.partitions if p.progress is not None]
+    wrong = [(view, p) for view, p in counted if p.progress and not adds_up(p.progress)]
     for view, part in wrong:
         yield Text.assemble(
             ("✗ ", "red"),
             (f"{view.name}, partition {part.partition}", "bold"),
             ": rows are not folded + late + twice + bad; this is a fault in noskew, report it",
         )
-    if marks and not wrong:
+    if counted and not wrong:
         yield Text.assemble(("✓ ", "green"), ("rows = folded + late + twice + bad", "dim"))
 
 
-def _aside(status: SourceStatus) -> Iterator[Text]:
-    """What was set aside, and how to look at it."""
+def _quarantined(status: SourceStatus) -> Iterator[Text]:
+    """What is in quarantine, and how to look at it."""
     each = [
-        f"{v.aside.rows:,} of {v.name}" + f" ({v.aside.replays:,} replayed)" * bool(v.aside.replays)
-        for v in status.views
-        if v.aside is not None and v.aside.rows
+        f"{q.rows:,} of {view.name}" + f" ({q.replays:,} replayed)" * bool(q.replays)
+        for view in status.views
+        if (q := view.quarantine) is not None and q.rows
     ]
     if each:
         yield Text.assemble(
             ("! ", "yellow"),
-            ("set aside", "bold"),
+            ("in quarantine", "bold"),
             f": {', '.join(each)}",
             (f"   noskew stream quarantine {status.name}", "dim"),
         )

@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Lifted, Mask
+from noskew.kernel.aggregates.base import Accumulator, Lifted
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive, unpack_additive
-from noskew.kernel.aggregates.prefix_sums import Counted, Running
+from noskew.kernel.aggregates.prefix_sums import PrefixCounts, PrefixSums
+from noskew.kernel.arrays import Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.exact import sums
@@ -29,7 +30,7 @@ class Count(Accumulator):
     where: str | None
 
     def lift(self, events: Events) -> Lifted:
-        return Counted.of(events.mask(self.column, self.where))
+        return PrefixCounts.of(events.mask(self.column, self.where))
 
     def unpack(self, reader: Reader) -> Additive:
         return unpack_additive(reader, 0)
@@ -48,8 +49,8 @@ class Sum(Accumulator):
         if pa.types.is_decimal(column.type):
             return Additive(_lift_decimals(column, mask), 0, extra=SPECIALS)
         if pa.types.is_floating(column.type):
-            return Running.of_floats(_only(values.floats(column), mask))
-        return Running.of_integers(_only(integers(column), mask))
+            return PrefixSums.of_floats(_only(values.floats(column), mask))
+        return PrefixSums.of_integers(_only(integers(column), mask))
 
     def unpack(self, reader: Reader) -> Additive:
         return unpack_additive(reader, SPECIALS)

@@ -18,16 +18,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.ragged import Ragged
-
-Index = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 class Lifted(ABC):

@@ -19,7 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, State
+from noskew.kernel.arrays import Index
 from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel
@@ -49,8 +50,8 @@ class Distinct(State):
         return len(self.slot)
 
     def merge(self, lo: Index, hi: Index) -> Self:
-        found = _merge(self.offsets, self.hashes, self.slot, self.registers, lo, hi, self.cap)
-        return type(self)(*found, self.cap)
+        merged = _merge(self.offsets, self.hashes, self.slot, self.registers, lo, hi, self.cap)
+        return type(self)(*merged, self.cap)
 
     def take(self, index: Index) -> Self:
         return self.merge(index, index + 1)
@@ -99,9 +100,9 @@ class DistinctHashes(Accumulator):
         hashes = values.hashes(events.column(self.column))[mask]
         offsets = np.concatenate([[0], np.cumsum(mask)])
         none = np.zeros((0, REGISTERS), np.uint8)
-        made = Distinct(offsets, hashes, np.full(len(mask), -1), none, self.cap)
+        distinct = Distinct(offsets, hashes, np.full(len(mask), -1), none, self.cap)
         # With a cap of zero a single value is over it already.
-        return made if self.cap else made.take(np.arange(len(mask)))
+        return distinct if self.cap else distinct.take(np.arange(len(mask)))
 
     def unpack(self, reader: Reader) -> Distinct:
         sizes, slot = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
@@ -167,16 +168,16 @@ def _merge(
         out[i] = at
         if hi[i] <= lo[i]:
             continue
-        found = np.unique(hashes[offsets[lo[i]] : offsets[hi[i]]])
-        over = len(found) > cap
+        different = np.unique(hashes[offsets[lo[i]] : offsets[hi[i]]])
+        over = len(different) > cap
         for k in range(lo[i], hi[i]):
             over = over or slot[k] >= 0
         if over:
             out_slot[i] = overs
             overs += 1
         else:
-            out_hashes[at : at + len(found)] = found
-            at += len(found)
+            out_hashes[at : at + len(different)] = different
+            at += len(different)
     out[n] = at
     out_registers = np.zeros((overs, REGISTERS), np.uint8)
     for i in range(n):

@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.base import Index, State
+from noskew.kernel.aggregates.base import State
+from noskew.kernel.arrays import Index
 from noskew.kernel.cursors import Reader
 from noskew.kernel.exact import fixed_point
 from noskew.kernel.jit import kernel

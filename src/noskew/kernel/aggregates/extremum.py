@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import inline, kernel
@@ -166,7 +167,7 @@ def _least_of(keys: NDArray[np.int64]) -> np.int64:
 def _least(
     keys: NDArray[np.int64], some: Mask, blocks: NDArray[np.int64], lo: Index, hi: Index
 ) -> tuple[NDArray[np.int64], Mask]:
-    out, found = np.empty(len(lo), np.int64), np.empty(len(lo), np.bool_)
+    out, is_there = np.empty(len(lo), np.int64), np.empty(len(lo), np.bool_)
     for i in range(len(lo)):
         a, b = lo[i], hi[i]
         first, end = (a + _BLOCK - 1) // _BLOCK, b // _BLOCK
@@ -180,5 +181,5 @@ def _least(
         while not there and a < b:
             there = some[a]
             a += 1
-        out[i], found[i] = least, there
-    return out, found
+        out[i], is_there[i] = least, there
+    return out, is_there

@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, State
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
@@ -154,8 +155,8 @@ class OrderedOf(Aggregate):
             there = np.diff(items.offsets) > 0
             at = pa.array(items.offsets[:-1], mask=None if there.all() else ~there)
             return decoded.take(at)
-        made = pa.ListArray.from_arrays(pa.array(items.offsets.astype(np.int32)), decoded)
-        return made.cast(pa.list_(self.kind))
+        lists = pa.ListArray.from_arrays(pa.array(items.offsets.astype(np.int32)), decoded)
+        return lists.cast(pa.list_(self.kind))
 
 
 @kernel

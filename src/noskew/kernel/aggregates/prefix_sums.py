@@ -1,4 +1,4 @@
-"""Running sums: what a range of events comes to is the difference of two of them.
+"""Prefix sums: what a range of events comes to is the difference of two of them.
 
 A sum of n events is read at two places instead of n, however many windows ask. Differences are
 exact because nothing is rounded: the sums are integers modulo 2^64 or 2^128.
@@ -11,23 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noskew.kernel.aggregates.base import Index, Lifted, Mask
+from noskew.kernel.aggregates.base import Lifted
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive
+from noskew.kernel.arrays import Index, Mask, Words
 from noskew.kernel.exact import sums
 from noskew.kernel.jit import kernel
 
-Words = NDArray[np.uint64]
-
 
 @dataclass
-class Counted(Lifted):
+class PrefixCounts(Lifted):
     """Events that count or not. ``before``: int64, shape (n + 1,), how many count up to each."""
 
     before: Index | None  # None: all count
     size: int
 
     @classmethod
-    def of(cls, mask: Mask) -> Counted:
+    def of(cls, mask: Mask) -> PrefixCounts:
         """Events that count where the mask is true."""
         if mask.all():
             return cls(None, len(mask))
@@ -47,7 +46,7 @@ class Counted(Lifted):
 
 
 @dataclass
-class Running(Lifted):
+class PrefixSums(Lifted):
     """Sums of the first 0, 1, … n numbers as 128-bit integers on a grid.
 
     ``words``: uint64, shape (n + 1, 2), the low and the high word of each, two's complement, in
@@ -61,7 +60,7 @@ class Running(Lifted):
     specials: NDArray[np.int64] | None = None
 
     @classmethod
-    def of_integers(cls, numbers: NDArray[np.int64]) -> Running:
+    def of_integers(cls, numbers: NDArray[np.int64]) -> PrefixSums:
         """Any 2^31 of them need 94 bits and a sign."""
         words = np.empty((len(numbers) + 1, 2), np.uint64)
         _add_integers(numbers, words)
@@ -94,8 +93,8 @@ class Running(Lifted):
     def merge(self, lo: Index, hi: Index) -> Additive:
         limbs = np.empty((len(lo), self.width), np.int64)
         _differences(self.words, lo, hi, limbs)
-        held = self.specials
-        specials = None if held is None else held[hi] - held[lo]
+        counts = self.specials
+        specials = None if counts is None else counts[hi] - counts[lo]
         return Additive(limbs, self.first, extra=SPECIALS, specials=specials)
 
     def take(self, index: Index) -> Additive:

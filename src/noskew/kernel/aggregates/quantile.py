@@ -17,8 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index, Mask, nullable
-from noskew.kernel.aggregates.value_counts import UNBOUNDED, Tally, lift_tally, unpack_tally
+from noskew.kernel.aggregates.base import Accumulator, Aggregate, nullable
+from noskew.kernel.aggregates.value_counts import (
+    UNBOUNDED,
+    CountedValues,
+    lift_value_counts,
+    unpack_value_counts,
+)
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
@@ -36,7 +42,7 @@ class Buckets(Accumulator):
     column: str
     where: str | None
 
-    def lift(self, events: Events) -> Tally:
+    def lift(self, events: Events) -> CountedValues:
         column = events.column(self.column)
         mask = events.mask(self.column, self.where)
         if pa.types.is_floating(column.type):
@@ -44,10 +50,10 @@ class Buckets(Accumulator):
             mask = mask & ~np.isnan(numbers)
         else:
             numbers = integers(column).astype(np.float64)
-        return lift_tally(buckets_of(numbers), mask, Domain(pa.int64()), UNBOUNDED)
+        return lift_value_counts(buckets_of(numbers), mask, Domain(pa.int64()), UNBOUNDED)
 
-    def unpack(self, reader: Reader) -> Tally:
-        return unpack_tally(reader, pa.int64(), UNBOUNDED)
+    def unpack(self, reader: Reader) -> CountedValues:
+        return unpack_value_counts(reader, pa.int64(), UNBOUNDED)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class QuantileOf(Aggregate):
     def accumulators(self) -> tuple[Accumulator, ...]:
         return (Buckets(self.column, self.where),)
 
-    def finalise(self, tally: Tally) -> pa.Array:
-        return nullable(*_ranked(tally.offsets, tally.codes, tally.counts, self.q))
+    def finalise(self, counted: CountedValues) -> pa.Array:
+        return nullable(*_ranked(counted.offsets, counted.codes, counted.counts, self.q))
 
 
 def buckets_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:

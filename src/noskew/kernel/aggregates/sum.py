@@ -45,13 +45,13 @@ class SumOf(Aggregate):
 
 def quotients(sums: Additive, divisors: NDArray[np.int64]) -> NDArray[np.float64]:
     """Each sum divided by its divisor, rounded once; 0.0 where the divisor is 0."""
-    found, large = _quotients(sums.limbs, sums.first, divisors)
+    rounded, large = _quotients(sums.limbs, sums.first, divisors)
     if large:  # not from the kernel: most processes never compile it
-        _large_quotients(sums.limbs, sums.first, divisors, found)
+        _large_quotients(sums.limbs, sums.first, divisors, rounded)
     if sums.specials is None:
-        return found
+        return rounded
     special = special_values(sums.specials)
-    return np.where((special != 0.0) & (divisors != 0), special, found)
+    return np.where((special != 0.0) & (divisors != 0), special, rounded)
 
 
 def special_values(specials: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -120,11 +120,11 @@ def _integers(limbs: NDArray[np.int64], first: int) -> tuple[NDArray[np.int64], 
 def _decimals(sums: Additive, some: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
     """Sums of unscaled decimals; null beyond 38 digits."""
     limit = 10**38
-    found: list[Decimal | None] = []
+    decimals: list[Decimal | None] = []
     for limbs, ok in zip(sums.limbs.tolist(), some.tolist(), strict=True):
         # Unscaled decimals are integers: nothing is below the point, except in damaged rows.
         places = enumerate(limbs, sums.first)
         total = sum(limb << (32 * place) for place, limb in places if place >= 0)
         fits = ok and abs(total) < limit
-        found.append(Decimal(total).scaleb(-kind.scale, _CONTEXT) if fits else None)
-    return pa.array(found, pa.decimal128(38, kind.scale))
+        decimals.append(Decimal(total).scaleb(-kind.scale, _CONTEXT) if fits else None)
+    return pa.array(decimals, pa.decimal128(38, kind.scale))

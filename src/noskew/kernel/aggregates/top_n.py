@@ -9,8 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Accumulator, Aggregate, Index
-from noskew.kernel.aggregates.value_counts import Tally, lift_tally, unpack_tally
+from noskew.kernel.aggregates.base import Accumulator, Aggregate
+from noskew.kernel.aggregates.value_counts import (
+    CountedValues,
+    lift_value_counts,
+    unpack_value_counts,
+)
+from noskew.kernel.arrays import Index
 from noskew.kernel.cursors import Reader
 from noskew.kernel.events import Events
 from noskew.kernel.jit import kernel
@@ -25,17 +30,17 @@ class ValueCounts(Accumulator):
     kind: pa.DataType
     cap: int
 
-    def lift(self, events: Events) -> Tally:
+    def lift(self, events: Events) -> CountedValues:
         mask = events.mask(self.column, self.where)
         codes, domain = events.codes(self.column)
         if pa.types.is_floating(self.kind):
             numbers = values.floats(events.column(self.column))
             codes = values.codes_of_floats(numbers + 0.0)
             codes = np.where(np.isnan(numbers), values.MAX_CODE, codes)
-        return lift_tally(codes, mask, domain, self.cap)
+        return lift_value_counts(codes, mask, domain, self.cap)
 
-    def unpack(self, reader: Reader) -> Tally:
-        return unpack_tally(reader, self.kind, self.cap)
+    def unpack(self, reader: Reader) -> CountedValues:
+        return unpack_value_counts(reader, self.kind, self.cap)
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,13 @@ class TopNOf(Aggregate):
     def accumulators(self) -> tuple[Accumulator, ...]:
         return (ValueCounts(self.column, self.where, self.kind, self.cap),)
 
-    def finalise(self, tally: Tally) -> pa.Array:
-        offsets, codes = _most_frequent(tally.offsets, tally.codes, tally.counts, self.n)
-        decoded = tally.domain.decode(codes, np.ones(len(codes), bool))
-        mask = pa.array(tally.over) if tally.over.any() else None
+    def finalise(self, counted: CountedValues) -> pa.Array:
+        offsets, codes = _most_frequent(counted.offsets, counted.codes, counted.counts, self.n)
+        decoded = counted.domain.decode(codes, np.ones(len(codes), bool))
+        mask = pa.array(counted.over) if counted.over.any() else None
         starts = pa.array(offsets.astype(np.int32))
-        made = pa.ListArray.from_arrays(starts, decoded, mask=mask)
-        return made.cast(pa.list_(self.kind))
+        lists = pa.ListArray.from_arrays(starts, decoded, mask=mask)
+        return lists.cast(pa.list_(self.kind))
 
 
 @kernel

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Index, Mask
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader, arrow_values, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -85,10 +85,10 @@ def _bytes_of(array: pa.Array) -> Ragged:
 def _from_bytes(pieces: Ragged, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
         require((pieces.lengths == 16).all())
-        made = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
+        column = pa.Array.from_buffers(kind, len(pieces), [None, pa.py_buffer(pieces.data.copy())])
         with arrow_values():
-            made.validate(full=True)  # no more digits than the type has
-        return made
+            column.validate(full=True)  # no more digits than the type has
+        return column
     require(len(pieces.data) < 1 << 31)
     buffers = [None, pa.py_buffer(pieces.offsets.astype(np.int32)), pa.py_buffer(pieces.data)]
     with arrow_values():  # this cast refuses text that is not UTF-8

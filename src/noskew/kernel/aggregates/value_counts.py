@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from noskew.kernel import values
-from noskew.kernel.aggregates.base import Index, Mask, State
+from noskew.kernel.aggregates.base import State
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
+from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.cursors import Reader, need, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.ragged import Ragged, concat
@@ -25,7 +26,7 @@ _MOST = 1 << 40
 
 
 @dataclass
-class Tally(State):
+class CountedValues(State):
     """For each state its codes, ascending and distinct, and how often each occurs.
 
     ``offsets``: int64, shape (states + 1,), into ``codes`` and ``counts``. ``over``: more than
@@ -43,8 +44,8 @@ class Tally(State):
         return len(self.offsets) - 1
 
     def merge(self, lo: Index, hi: Index) -> Self:
-        found = _merge(self.offsets, self.codes, self.counts, self.over, lo, hi, self.cap)
-        return type(self)(*found, self.domain, self.cap)
+        merged = _merge(self.offsets, self.codes, self.counts, self.over, lo, hi, self.cap)
+        return type(self)(*merged, self.domain, self.cap)
 
     def take(self, index: Index) -> Self:
         return self.merge(index, index + 1)
@@ -78,8 +79,8 @@ class Tally(State):
         )
 
 
-def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:
-    """Read what :meth:`Tally.pack` wrote."""
+def unpack_value_counts(reader: Reader, kind: pa.DataType, cap: int) -> CountedValues:
+    """Read what :meth:`CountedValues.pack` wrote."""
     sizes, over, items = _unpack_sizes(reader.data, reader.at, reader.counts, reader.end)
     require(not len(sizes) or sizes.max() <= cap)
     inner = reader.of(items)
@@ -89,14 +90,16 @@ def unpack_tally(reader: Reader, kind: pa.DataType, cap: int) -> Tally:
     # Searches by rank rely on counts that add up.
     require(not len(counts) or (counts.min() >= 1 and counts.max() <= _MOST))
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return Tally(offsets, codes, counts, over, domain, cap)
+    return CountedValues(offsets, codes, counts, over, domain, cap)
 
 
-def lift_tally(codes: NDArray[np.int64], mask: Mask, domain: Domain, cap: int) -> Tally:
+def lift_value_counts(
+    codes: NDArray[np.int64], mask: Mask, domain: Domain, cap: int
+) -> CountedValues:
     """One state for each slot of ``mask``: its code once, or nothing."""
     offsets = np.concatenate([[0], np.cumsum(mask)])
     kept = codes[mask]
-    return Tally(
+    return CountedValues(
         offsets, kept, np.ones(len(kept), np.int64), np.zeros(len(mask), bool), domain, cap
     )
 

@@ -32,10 +32,10 @@ class VarianceOf(Aggregate):
 
     def finalise(self, counts: Additive, sums: Additive, squares: Additive) -> pa.Array:
         n = count_values(counts)
-        found = _variances(sums.limbs, sums.first, squares.limbs, squares.first, n)
+        variances = _variances(sums.limbs, sums.first, squares.limbs, squares.first, n)
         if sums.specials is not None:
-            found[special_values(sums.specials) != 0.0] = np.nan  # NaN, too, is unequal to 0.0
-        return nullable(np.sqrt(found) if self.root else found, n > 1)
+            variances[special_values(sums.specials) != 0.0] = np.nan  # NaN, too, is unequal to 0.0
+        return nullable(np.sqrt(variances) if self.root else variances, n > 1)
 
 
 @kernel

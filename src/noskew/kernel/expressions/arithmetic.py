@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from noskew.definitions.expression_tree import Node
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.times import add_days, days_between, difference, shift
 from noskew.kernel.expressions.values import (
     FLOATS,
@@ -16,7 +17,6 @@ from noskew.kernel.expressions.values import (
     Array,
     Checked,
     ExpressionFunction,
-    Mask,
     Strict,
     bad_or_none,
     dtype_of,
@@ -68,8 +68,8 @@ def in_decimal(node: Node, plain: Callable[..., Array]) -> ExpressionFunction:
     why = f"the result has more digits than {node.type}"
 
     def run(*values: Array) -> Result:
-        made = np.asarray(plain(*values), object)
-        return made, beyond(made, limit), why
+        decimals = np.asarray(plain(*values), object)
+        return decimals, beyond(decimals, limit), why
 
     return Checked(run)
 
@@ -80,13 +80,17 @@ def beyond(values: Array, limit: int) -> Mask | None:
 
 
 def _add_integers(a: Array, b: Array) -> Result:
-    made = a + b
-    return made, bad_or_none(((a ^ made) & (b ^ made)) < 0), _too_large("addition", made)
+    total = a + b
+    return total, bad_or_none(((a ^ total) & (b ^ total)) < 0), _too_large("addition", total)
 
 
 def _subtract_integers(a: Array, b: Array) -> Result:
-    made = a - b
-    return made, bad_or_none(((a ^ b) & (a ^ made)) < 0), _too_large("subtraction", made)
+    difference = a - b
+    return (
+        difference,
+        bad_or_none(((a ^ b) & (a ^ difference)) < 0),
+        _too_large("subtraction", difference),
+    )
 
 
 def multiply(node: Node) -> ExpressionFunction:
@@ -101,15 +105,15 @@ def _times_decimal(node: Node) -> ExpressionFunction:
 
 
 def _multiply_integers(a: Array, b: Array) -> Result:
-    made = a * b
+    product = a * b
     about = np.abs(np.multiply(a, b, dtype=np.float64))
-    least = min(_SAFE, float(np.iinfo(made.dtype).max))
+    least = min(_SAFE, float(np.iinfo(product.dtype).max))
     unsure = about > least
-    why = _too_large("multiplication", made)
+    why = _too_large("multiplication", product)
     if not np.count_nonzero(unsure):
-        return made, None, why
+        return product, None, why
     exact = np.multiply(a.astype(object), b.astype(object))
-    return made, bad_or_none(np.asarray(exact != made.astype(object), bool)), why
+    return product, bad_or_none(np.asarray(exact != product.astype(object), bool)), why
 
 
 def divide(node: Node) -> ExpressionFunction:
@@ -229,9 +233,9 @@ def _round_digits(a: Array, digits: Array) -> Array:
     unit = np.array(units, np.float64).reshape(digits.shape)
     after = _nearest(a * unit) / unit
     before = _nearest(a / unit) * unit
-    made = np.where(digits < 0, before, after)
+    rounded = np.where(digits < 0, before, after)
     instead = np.where((digits < 0) & np.isfinite(a), 0.0, a)
-    return np.where(np.isfinite(made), made, instead)
+    return np.where(np.isfinite(rounded), rounded, instead)
 
 
 def _pow10(digits: int) -> float:
@@ -241,11 +245,11 @@ def _pow10(digits: int) -> float:
 
 def _round_integers(a: Array, digits: Array) -> Result:
     kind = np.iinfo(a.dtype)
-    made = np.asarray(_ROUND_INTEGER(a, digits), object)
-    bad = bad_or_none(np.asarray((made < kind.min) | (made > kind.max), bool))
+    rounded = np.asarray(_ROUND_INTEGER(a, digits), object)
+    bad = bad_or_none(np.asarray((rounded < kind.min) | (rounded > kind.max), bool))
     if bad is not None:
-        made = np.where(bad, 0, made)
-    return made.astype(a.dtype), bad, _too_large("round", a)
+        rounded = np.where(bad, 0, rounded)
+    return rounded.astype(a.dtype), bad, _too_large("round", a)
 
 
 def _round_integer(value: Any, digits: Any) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from noskew.definitions.expression_tree import Node, SqlType
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.arithmetic import beyond, to_unit
 from noskew.kernel.expressions.times import DAY
 from noskew.kernel.expressions.values import (
@@ -16,7 +17,6 @@ from noskew.kernel.expressions.values import (
     Array,
     Checked,
     ExpressionFunction,
-    Mask,
     Strict,
     bad_or_none,
     dtype_of,
@@ -97,8 +97,8 @@ def _floats(have: SqlType, want: SqlType) -> ExpressionFunction:
     why = "a value is out of the range of FLOAT"
 
     def run(v: Array) -> tuple[Array, Mask | None, str]:
-        made = v.astype(np.float32)
-        return made, bad_or_none(np.isinf(made) & ~np.isinf(v)), why
+        floats = v.astype(np.float32)
+        return floats, bad_or_none(np.isinf(floats) & ~np.isinf(v)), why
 
     return Checked(run)
 
@@ -112,8 +112,8 @@ def _to_decimal(have: SqlType, want: SqlType) -> ExpressionFunction:
 
     def run(v: Array) -> tuple[Array, Mask | None, str]:
         v = v.astype(object)
-        made = np.asarray(v * up if each is None else each(v), object)
-        return made, beyond(made, limit), why
+        unscaled = np.asarray(v * up if each is None else each(v), object)
+        return unscaled, beyond(unscaled, limit), why
 
     return Checked(run)
 
@@ -143,11 +143,11 @@ def _from_decimal(have: SqlType, want: SqlType) -> ExpressionFunction:
         near = np.frompyfunc(lambda v: to_unit(v, unit), 1, 1)
 
         def run(v: Array) -> tuple[Array, Mask | None, str]:
-            made = np.asarray(near(v), object)
-            bad = bad_or_none(np.asarray((made < kind.min) | (made > kind.max), bool))
+            numbers = np.asarray(near(v), object)
+            bad = bad_or_none(np.asarray((numbers < kind.min) | (numbers > kind.max), bool))
             if bad is not None:
-                made = np.where(bad, 0, made)
-            return made.astype(kind.dtype), bad, why
+                numbers = np.where(bad, 0, numbers)
+            return numbers.astype(kind.dtype), bad, why
 
         return Checked(run)
     made_of = dtype_of(want)

@@ -109,11 +109,11 @@ def _distinct(node: Node) -> ExpressionFunction:
 
         def run(env: list[Any]) -> Pair:
             (x, a), (y, b) = left(env), right(env)
-            made = differs(x, y)
+            differ = differs(x, y)
             if a is not None or b is not None:
                 here, there = known(a), known(b)
-                made = np.where(here & there, made, here != there)
-            return (~made if negated else made), None
+                differ = np.where(here & there, differ, here != there)
+            return (~differ if negated else differ), None
 
         return run
 
@@ -129,16 +129,16 @@ def _in(node: Node) -> ExpressionFunction:
     def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
             x, valid = parts[0](env)
-            found: Any = np.False_
+            is_in: Any = np.False_
             all_known: Any = None
             for same, part in zip(equal, parts[1:], strict=True):
                 y, there = part(env)
                 hit = same(x, y)
-                found = found | (hit if there is None else hit & there)
+                is_in = is_in | (hit if there is None else hit & there)
                 all_known = both(all_known, there)
             if all_known is not None:
-                valid = both(valid, all_known | found)
-            return (~found if negated else found), valid
+                valid = both(valid, all_known | is_in)
+            return (~is_in if negated else is_in), valid
 
         return run
 

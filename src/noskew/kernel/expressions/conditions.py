@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from noskew.definitions.expression_tree import Node
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.values import (
     ACTIVE,
     ROWS,
     Array,
     Evaluate,
     ExpressionFunction,
-    Mask,
     Pair,
     Special,
     Strict,
@@ -38,13 +38,13 @@ def _conjunction(node: Node) -> ExpressionFunction:
 
     def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
-            made, valid = parts[0](env)
+            truth, valid = parts[0](env)
             for part in parts[1:]:
                 y, there = part(env)
                 if valid is not None or there is not None:
-                    valid = _known(made, valid, y, there, decisive=is_or)
-                made = join(made, y)
-            return made, valid
+                    valid = _known(truth, valid, y, there, decisive=is_or)
+                truth = join(truth, y)
+            return truth, valid
 
         return run
 
@@ -82,7 +82,7 @@ def _coalesce(node: Node) -> ExpressionFunction:
 
     def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
-            made, valid = parts[0](env)
+            values, valid = parts[0](env)
             outer = env[ACTIVE]
             for part in parts[1:]:
                 if valid is None:
@@ -91,9 +91,9 @@ def _coalesce(node: Node) -> ExpressionFunction:
                 if not np.count_nonzero(need):
                     continue
                 y, there = _within(env, need, part)
-                made = np.where(valid, made, y)
+                values = np.where(valid, values, y)
                 valid = None if there is None else valid | there
-            return made, valid
+            return values, valid
 
         return run
 
@@ -133,12 +133,12 @@ def _case(node: Node) -> ExpressionFunction:
 
 def _merged(branches: list[tuple[Mask, Array, Mask | None]], rest: Pair) -> Pair:
     """Each row's value from the branch that took it; ``rest``: that of all others."""
-    made, valid = rest
+    values, valid = rest
     for taken, value, there in branches:
-        made = np.where(taken, value, made)
+        values = np.where(taken, value, values)
         if there is not None or valid is not None:
             valid = np.where(taken, known(there), known(valid))
-    return made, valid
+    return values, valid
 
 
 def _within(env: list[Any], active: Mask | None, part: Evaluate) -> Pair:

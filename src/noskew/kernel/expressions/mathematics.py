@@ -73,8 +73,8 @@ _ONE: Mapping[str, tuple[Callable[..., float], Callable[..., Any]]] = {
 
 
 def _function(name: str) -> Callable[[Node], ExpressionFunction]:
-    made = Strict(_libm(*_ONE[name]))
-    return lambda node: made
+    function = Strict(_libm(*_ONE[name]))
+    return lambda node: function
 
 
 def _logarithm(node: Node) -> ExpressionFunction:

@@ -67,7 +67,7 @@ class Program:
         not fit, a division of integers by zero.
         """
         env = [rows, None, *columns, *self._shared]
-        made = []
+        outputs = []
         # Infinities and NaN are values here, and what overflows is looked for.
         with np.errstate(all="ignore"):
             for where, run in self._runs:
@@ -79,14 +79,14 @@ class Program:
                     values = _repeated(values, rows)
                 if valid is not None and valid.ndim != 1:
                     valid = _repeated(valid, rows)
-                made.append((values, valid))
-        return made
+                outputs.append((values, valid))
+        return outputs
 
 
 def _repeated(value: Any, rows: int) -> Any:
-    made = np.empty(rows, value.dtype)
-    made[:] = value
-    return made
+    values = np.empty(rows, value.dtype)
+    values[:] = value
+    return values
 
 
 class _Compiler:
@@ -101,10 +101,10 @@ class _Compiler:
 
     def run(self, node: Node) -> Evaluate:
         """The closure of a node; equal nodes have one."""
-        made = self._made.get(node)
-        if made is None:
-            made = self._made[node] = self._compiled(node)
-        return made
+        run = self._made.get(node)
+        if run is None:
+            run = self._made[node] = self._compiled(node)
+        return run
 
     def _compiled(self, node: Node) -> Evaluate:
         if node.op == "column":
@@ -163,8 +163,8 @@ def _folded(run: Evaluate, node: Node) -> Evaluate:
     except TransformError:
         return run
     shape = (3,) if node.type.name == "INTERVAL" else ()
-    made = np.asarray(values, dtype_of(node.type)).reshape(shape)
-    return _constant((made, None if valid is None else np.asarray(valid).reshape(())))
+    items = np.asarray(values, dtype_of(node.type)).reshape(shape)
+    return _constant((items, None if valid is None else np.asarray(valid).reshape(())))
 
 
 def _once(run: Evaluate, place: int) -> Evaluate:
@@ -174,11 +174,11 @@ def _once(run: Evaluate, place: int) -> Evaluate:
     """
 
     def kept(env: list[Any]) -> Pair:
-        made: Pair | None = env[place]
-        if made is None:
-            made = run(env)
+        pair: Pair | None = env[place]
+        if pair is None:
+            pair = run(env)
             if env[ACTIVE] is None:
-                env[place] = made
-        return made
+                env[place] = pair
+        return pair
 
     return kept

@@ -11,12 +11,12 @@ import numpy as np
 
 from noskew.definitions.expression_tree import Node
 from noskew.definitions.sql_engine import one_row
+from noskew.kernel.arrays import Mask
 from noskew.kernel.expressions.values import (
     Array,
     Checked,
     Evaluate,
     ExpressionFunction,
-    Mask,
     Pair,
     Special,
     Strict,
@@ -69,8 +69,8 @@ def _letters(name: str) -> Mapping[int, str]:
 
     Python's tables are those of its release, and change one letter into several.
     """
-    letters, made = one_row(_CHANGED[name])
-    return {ord(a): b for a, b in zip(letters, made, strict=True)}
+    letters, changed = one_row(_CHANGED[name])
+    return {ord(a): b for a, b in zip(letters, changed, strict=True)}
 
 
 def _substring(s: str, start: int, length: int | None = None) -> str:
@@ -159,12 +159,12 @@ def _concat(node: Node) -> ExpressionFunction:
 
     def make(parts: list[Evaluate]) -> Evaluate:
         def run(env: list[Any]) -> Pair:
-            made = np.array("", object)
+            joined = np.array("", object)
             for part in parts:
                 y, there = part(env)
                 text = y if there is None else np.where(there, y, "")
-                made = np.asarray(join(made, text), object)
-            return made, None
+                joined = np.asarray(join(joined, text), object)
+            return joined, None
 
         return run
 

@@ -8,14 +8,8 @@ import numpy as np
 
 from noskew.definitions.expression_functions import UNITS
 from noskew.definitions.expression_tree import Node
-from noskew.kernel.expressions.values import (
-    Array,
-    Checked,
-    ExpressionFunction,
-    Mask,
-    Strict,
-    bad_or_none,
-)
+from noskew.kernel.arrays import Mask
+from noskew.kernel.expressions.values import Array, Checked, ExpressionFunction, Strict, bad_or_none
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -103,8 +97,8 @@ def _interval_seconds(v: Array) -> Array:
     """A year has 365.25 days, a month 30."""
     years = np.trunc(v[0] / 12).astype(np.int64)
     quarters = years * 1_461 + (v[0] - years * 12) * 120 + v[1] * 4  # of a day
-    made: Array = quarters * (86_400 // 4) + v[2] / float(SECOND)
-    return made
+    seconds: Array = quarters * (86_400 // 4) + v[2] / float(SECOND)
+    return seconds
 
 
 def _epoch_ms(node: Node) -> ExpressionFunction:
@@ -135,8 +129,8 @@ def add_days(node: Node, sign: int) -> ExpressionFunction:
     at = [c.type.name for c in node.children].index("DATE")
 
     def run(*values: Array) -> tuple[Array, Mask | None, str]:
-        made = values[at].astype(np.int64) + sign * values[1 - at].astype(np.int64)
-        return made.astype(np.int32), bad_or_none((made < -(2**31)) | (made > 2**31 - 2)), _RANGE
+        days = values[at].astype(np.int64) + sign * values[1 - at].astype(np.int64)
+        return days.astype(np.int32), bad_or_none((days < -(2**31)) | (days > 2**31 - 2)), _RANGE
 
     return Checked(run)
 
@@ -152,8 +146,8 @@ def shift(node: Node, sign: int) -> ExpressionFunction:
         time = values[1 - at].astype(np.int64) * DAY if kind == "DATE" else values[1 - at]
         months, days, micros = interval
         about = time.astype(np.float64) + days * float(DAY) + micros + months * (31.0 * DAY)
-        made = add(time, *interval) if np.count_nonzero(months) else time + (days * DAY + micros)
-        return made, bad_or_none(np.abs(about) >= float(_END)), _RANGE
+        shifted = add(time, *interval) if np.count_nonzero(months) else time + (days * DAY + micros)
+        return shifted, bad_or_none(np.abs(about) >= float(_END)), _RANGE
 
     return Checked(run)
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from noskew.definitions.expression_tree import SqlType
 from noskew.errors import TransformError
+from noskew.kernel.arrays import Mask
 
 Array = NDArray[Any]
-Mask = NDArray[np.bool_]
 Pair = tuple[Array, Mask | None]
 #: Places of what a run of a program starts with; its inputs and what parts share come after.
 ROWS, ACTIVE = 0, 1
@@ -138,13 +138,13 @@ def checked(
 
     def run(env: list[Any]) -> Pair:
         values, valid = arguments(env, parts)
-        made, bad, why = function(*values)
+        results, bad, why = function(*values)
         if bad is None:
-            return made, valid
+            return results, valid
         if nulls:
-            return made, both(valid, ~bad)
+            return results, both(valid, ~bad)
         refuse(env, bad, valid, why)
-        return made, valid
+        return results, valid
 
     return run
 

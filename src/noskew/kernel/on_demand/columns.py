@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from noskew.arrays import to_numpy
 from noskew.clock import to_datetime
+from noskew.kernel.arrays import Mask
 from noskew.kernel.values import valid_of
 from noskew.types import DType
 
-Mask = NDArray[np.bool_]
 #: NumPy's types of numbers and bools.
 NUMBERS: dict[str, type[np.generic]] = {
     "bool": np.bool_,
@@ -82,8 +82,8 @@ class Column:
         return None
 
     def __len__(self) -> int:
-        held = self._items if self._items is not None else self._arrow
-        return len(held if held is not None else self.pair()[0])
+        values = self._items if self._items is not None else self._arrow
+        return len(values if values is not None else self.pair()[0])
 
     @property
     def valid(self) -> Mask | None:
@@ -252,15 +252,15 @@ def _vectors(column: pa.Array) -> NDArray[Any]:
     flat = to_numpy(column.flatten()).reshape(-1, size)
     if not column.null_count:
         return flat
-    made = np.zeros((len(column), size), flat.dtype)
-    made[valid_of(column)] = flat
-    return made
+    items = np.zeros((len(column), size), flat.dtype)
+    items[valid_of(column)] = flat
+    return items
 
 
 def _objects(items: Sequence[Any]) -> NDArray[Any]:
-    made = np.empty(len(items), object)
-    made[:] = items
-    return made
+    objects = np.empty(len(items), object)
+    objects[:] = items
+    return objects
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:

@@ -53,10 +53,10 @@ class Computed:
         Raises TransformError where DuckDB would fail, and for times beyond the year 9999.
         """
         program = self._program
-        made = program([columns[i].pair() for i in program.columns], n)
+        results = program([columns[i].pair() for i in program.columns], n)
         for place, kind, where in self._times:
-            _check_range(*made[place], kind, where)
-        pairs = iter(made)
+            _check_range(*results[place], kind, where)
+        pairs = iter(results)
         return {
             function: {name: Column(kind, *next(pairs)) for name, kind in outputs}
             for function, outputs in self._outputs

@@ -65,12 +65,14 @@ def _of_arrays(function: OnDemand) -> Call:
             name: column.seen(masked=masked) for name, column in zip(names, columns, strict=True)
         }
         try:
-            made = function.call(given)
+            answer = function.call(given)
         except Exception as error:  # the function is the user's: it can raise anything
             raise _failed(function, error) from error
-        if (type(made) is not dict and not isinstance(made, Mapping)) or made.keys() != wanted:
-            raise _other_outputs(function, made)
-        return [output.column(made[output.name], n) for output in outputs]
+        if (
+            type(answer) is not dict and not isinstance(answer, Mapping)
+        ) or answer.keys() != wanted:
+            raise _other_outputs(function, answer)
+        return [output.column(answer[output.name], n) for output in outputs]
 
     return call
 
@@ -79,8 +81,8 @@ def _failed(function: OnDemand, error: Exception) -> TransformError:
     return TransformError(f"{what(function)}: {type(error).__name__}: {error}")
 
 
-def _other_outputs(function: OnDemand, made: object) -> TransformError:
-    came = sorted(map(str, made)) if isinstance(made, Mapping) else type(made).__name__
+def _other_outputs(function: OnDemand, outputs: object) -> TransformError:
+    came = sorted(map(str, outputs)) if isinstance(outputs, Mapping) else type(outputs).__name__
     wanted = sorted(function.outputs)
     return TransformError(f"{what(function)}: expected the outputs {wanted}, got {came}")
 
@@ -113,8 +115,8 @@ class _Output:
 
     def column_of_items(self, items: Sequence[Any]) -> Column:
         """What a function of one row returned for each."""
-        made = Column.of_items(items, self.kind)
-        return self._in_arrow(lambda: pa.array(items, self._arrow)) if made is None else made
+        column = Column.of_items(items, self.kind)
+        return self._in_arrow(lambda: pa.array(items, self._arrow)) if column is None else column
 
     def _in_arrow(self, make: Callable[[], pa.Array]) -> Column:
         try:
@@ -138,20 +140,20 @@ def _of_rows(function: OnDemand) -> Call:
     def call(columns: Sequence[Column], n: int) -> list[Column]:
         del n
         rows = zip(*[column.objects() for column in columns], strict=True)
-        made = [one(row) for row in rows]
-        return [o.column_of_items([row[o.name] for row in made]) for o in outputs]
+        answers = [one(row) for row in rows]
+        return [o.column_of_items([row[o.name] for row in answers]) for o in outputs]
 
     def one(row: tuple[Any, ...]) -> Mapping[str, Any]:
         try:
-            made = function.call(**dict(zip(names, row, strict=True)))
+            answers = function.call(**dict(zip(names, row, strict=True)))
         except Exception as error:  # the function is the user's: it can raise anything
             raise _failed(function, error) from error
-        if type(made) is dict or isinstance(made, Mapping):
-            if made.keys() == wanted:
-                return made
+        if type(answers) is dict or isinstance(answers, Mapping):
+            if answers.keys() == wanted:
+                return answers
         elif lone is not None:
-            return {lone: made}
-        raise _other_outputs(function, made)
+            return {lone: answers}
+        raise _other_outputs(function, answers)
 
     return call
 

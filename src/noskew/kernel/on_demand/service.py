@@ -57,17 +57,17 @@ class OnDemandFunctions:
         """
         if not n:
             return {name: nothing(outputs.items()) for name, outputs in self._outputs}
-        held: list[Column] = []
+        given: list[Column] = []
         for view, wanted in self._stored:
-            held += stored(view, wanted)
-        held += [asked(name, kind) for name, kind in self._fields]
-        made = {} if self._computed is None else self._computed(held, n)
+            given += stored(view, wanted)
+        given += [asked(name, kind) for name, kind in self._fields]
+        results = {} if self._computed is None else self._computed(given, n)
         if not self._calls:
-            return made
+            return results
         for function, outputs, call, numbers in self._calls:
-            columns = call([held[i] for i in numbers], n)
-            made[function] = dict(zip(outputs, columns, strict=True))
-        return {name: made[name] for name, _ in self._outputs}
+            columns = call([given[i] for i in numbers], n)
+            results[function] = dict(zip(outputs, columns, strict=True))
+        return {name: results[name] for name, _ in self._outputs}
 
 
 def _places(function: OnDemand) -> Mapping[str, tuple[OutputPlace, DType]]:
@@ -99,8 +99,8 @@ def compute(
     def field(name: str, kind: DType) -> Column:
         return Column(kind, arrow=request.column(name).combine_chunks())
 
-    made = OnDemandFunctions(service)(features, field, len(rows))
-    return {function: _in_arrow(outputs) for function, outputs in made.items()}
+    by_function = OnDemandFunctions(service)(features, field, len(rows))
+    return {function: _in_arrow(outputs) for function, outputs in by_function.items()}
 
 
 def call_function(

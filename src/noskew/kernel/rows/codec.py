@@ -19,7 +19,7 @@ the blocks of :mod:`noskew.kernel.exact.fixed_point` and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,11 +31,12 @@ from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import CorruptDataError
 from noskew.kernel import values
 from noskew.kernel.aggregates.value_codec import check_range
-from noskew.kernel.cursors import Reader, arrow_values, read_counts, require
+from noskew.kernel.cursors import Reader, read_counts, require
 from noskew.kernel.jit import kernel
 from noskew.kernel.keys import integers
 from noskew.kernel.plan import Group, ViewPlan
 from noskew.kernel.ragged import Ragged, concat
+from noskew.kernel.rows.fixed_width import field_of, fixed_array, fixed_values, width_of
 from noskew.kernel.rows.pending import (
     list_array,
     pack_array,
@@ -88,8 +89,8 @@ def known_times(rows: Sequence[bytes | None]) -> NDArray[np.int64]:
     raw = b"".join([_NO_ROW if row is None else row[:8] for row in rows])
     require(len(raw) == 8 * len(rows))
     known = (np.frombuffer(raw, ">u8").astype(np.uint64) ^ np.uint64(_SIGN)).view(np.int64)
-    told = np.count_nonzero((known >= MIN_TIME) & (known <= MAX_TIME))
-    require(told == len(rows) - rows.count(None))
+    known_rows = np.count_nonzero((known >= MIN_TIME) & (known <= MAX_TIME))
+    require(known_rows == len(rows) - rows.count(None))
     return known
 
 
@@ -101,19 +102,28 @@ class RowLayout:
 
     @cached_property
     def fixed(self) -> tuple[str, ...]:
-        """Latest columns of fixed width, widest first, so that few bytes are lost."""
-        found = [c for c, kind in self.plan.latest_columns.items() if _width(kind)]
-        return tuple(found)
+        """Latest columns of fixed width."""
+        return tuple(c for c, kind in self.plan.latest_columns.items() if width_of(kind))
 
     @cached_property
     def variable(self) -> tuple[str, ...]:
         """Latest columns of variable length: strings, bytes, lists."""
-        return tuple(c for c, kind in self.plan.latest_columns.items() if not _width(kind))
+        return tuple(c for c, kind in self.plan.latest_columns.items() if not width_of(kind))
 
     @cached_property
     def null_order(self) -> tuple[str, ...]:
         """The columns in the order of their bits in the bitmap."""
         return (*self.fixed, *self.variable)
+
+    @cached_property
+    def null_bits(self) -> Mapping[str, int]:
+        """The place of each latest column in the bitmap of nulls."""
+        return {column: bit for bit, column in enumerate(self.null_order)}
+
+    @cached_property
+    def head_fields(self) -> Mapping[str, str]:
+        """The field of :attr:`head` that holds each column of fixed width."""
+        return {column: f"c{i}" for i, column in enumerate(self.fixed)}
 
     @cached_property
     def head(self) -> np.dtype[np.void]:
@@ -125,9 +135,18 @@ class RowLayout:
                 fields += [("known_time", "<i8"), ("sequence", "<i8")]
             fields.append(("nulls", "u1", ((len(self.null_order) + 7) // 8,)))  # type: ignore[arg-type]
             fields += [
-                (f"c{i}", _field(self.plan.latest_columns[c])) for i, c in enumerate(self.fixed)
+                (field, field_of(self.plan.latest_columns[c]))
+                for c, field in self.head_fields.items()
             ]
         return np.dtype(fields)
+
+    @cached_property
+    def doubles(self) -> slice | None:
+        """Where all latest values stand in a row, if they are float64 and all that it holds."""
+        if not self.is_fixed or {self.head[f].str for f in self.head_fields.values()} != {"<f8"}:
+            return None
+        width = self.head.itemsize
+        return slice(width - 8 * len(self.fixed), width)
 
     @cached_property
     def spaced(self) -> np.dtype[np.void]:
@@ -252,26 +271,6 @@ def read_heads(layout: RowLayout, raw: Ragged) -> NDArray[np.void]:
     return out
 
 
-def _width(kind: pa.DataType) -> int:
-    if pa.types.is_fixed_size_list(kind):
-        inner = _width(kind.value_type)
-        return int(kind.list_size * inner)
-    if pa.types.is_boolean(kind):
-        return 1
-    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_list(kind):
-        return 0
-    return int(kind.bit_width // 8)
-
-
-def _field(kind: pa.DataType) -> object:
-    if pa.types.is_fixed_size_list(kind) or pa.types.is_decimal(kind):
-        return f"V{_width(kind)}"
-    if pa.types.is_boolean(kind):
-        return "u1"
-    letter = "f" if pa.types.is_floating(kind) else "i"
-    return f"<{letter}{_width(kind)}"
-
-
 def _fill_newest(layout: RowLayout, head: NDArray[np.void], newest: Newest) -> None:
     head["flags"] |= newest.there.astype(np.uint8) * HAS_NEWEST
     head["event_time"] = newest.event_time
@@ -283,56 +282,8 @@ def _fill_newest(layout: RowLayout, head: NDArray[np.void], newest: Newest) -> N
     for i, name in enumerate(layout.null_order):
         bits[:, i] = ~values.valid_of(newest.columns[name])
     head["nulls"] = np.packbits(bits, axis=1, bitorder="little")
-    for i, name in enumerate(layout.fixed):
-        head[f"c{i}"] = fixed_values(newest.columns[name])
-
-
-def fixed_values(column: pa.Array) -> NDArray[np.generic]:
-    """A column of fixed width as NumPy items; null gives zero bytes."""
-    kind = column.type
-    if pa.types.is_fixed_size_list(kind) or pa.types.is_decimal(kind):
-        width = _width(kind)
-        if column.null_count:
-            keep = values.valid_of(column)
-            out = np.zeros(len(column), f"V{width}")
-            out[keep] = fixed_values(column.drop_null())
-            return out
-        if pa.types.is_decimal(kind):
-            raw = np.frombuffer(column.buffers()[1], np.uint8)
-            raw = raw[16 * column.offset : 16 * (column.offset + len(column))]
-        else:
-            items = fixed_values(column.flatten())
-            raw = np.ascontiguousarray(items).view(np.uint8)
-        return np.ascontiguousarray(raw).view(f"V{width}")
-    if pa.types.is_floating(kind):
-        filled = column.fill_null(0.0) if column.null_count else column
-        return values.one_nan(filled.to_numpy(zero_copy_only=False))
-    return integers(column)
-
-
-def fixed_array(
-    items: NDArray[np.generic], valid: NDArray[np.bool_], kind: pa.DataType
-) -> pa.Array:
-    """The inverse of :func:`fixed_values`. Raises CorruptDataError for what is no value."""
-    mask = None if valid.all() else ~valid
-    if pa.types.is_fixed_size_list(kind):
-        raw = np.ascontiguousarray(items).view(np.uint8)
-        inner = raw.view(_field(kind.value_type))  # type: ignore[call-overload]
-        flat = fixed_array(inner, np.ones(len(inner), bool), kind.value_type)
-        nulls = None if mask is None else pa.array(mask)
-        return pa.FixedSizeListArray.from_arrays(flat, type=kind, mask=nulls)
-    if pa.types.is_decimal(kind):
-        raw = np.ascontiguousarray(items).view(np.uint8)
-        bits = None if mask is None else pa.array(valid).buffers()[1]
-        made = pa.Array.from_buffers(kind, len(items), [bits, pa.py_buffer(raw)])
-        with arrow_values():
-            made.validate(full=True)  # no more digits than the type has
-        return made
-    check_range(items, kind)
-    if pa.types.is_boolean(kind):
-        return pa.array(items.astype(bool), mask=mask)
-    made = pa.array(np.ascontiguousarray(items), mask=mask)
-    return made if made.type == kind else made.view(kind)
+    for name, field in layout.head_fields.items():
+        head[field] = fixed_values(newest.columns[name])
 
 
 def _pack_variable(column: pa.Array) -> Ragged:
@@ -369,8 +320,8 @@ def read_newest(layout: RowLayout, opened: ParsedRows) -> Newest:
     for i, name in enumerate(layout.null_order):
         kind = layout.plan.latest_columns[name]
         valid = has & ~nulls[:, i]
-        if i < len(layout.fixed):
-            columns[name] = fixed_array(head[f"c{i}"], valid, kind)
+        if name in layout.head_fields:
+            columns[name] = fixed_array(head[layout.head_fields[name]], valid, kind)
         else:
             columns[name] = _unpack_variable(reader, valid, kind)
     return Newest(has, place, columns)

@@ -19,16 +19,16 @@ def merge_rows(
     known as of the latest of its parts, and has that one's version; None: it has no part. Raises
     CorruptDataError for bytes that are not rows.
     """
-    found: dict[int, list[bytes]] = {}
+    parts_of: dict[int, list[bytes]] = {}
     for rows in parts:
         for i, row in enumerate(rows):
             if row is not None:
-                found.setdefault(i, []).append(row)
-    several = {i: rows for i, rows in found.items() if len(rows) > 1}
-    out = [found[i][0] if i in found else None for i in range(size)]
+                parts_of.setdefault(i, []).append(row)
+    several = {i: rows for i, rows in parts_of.items() if len(rows) > 1}
+    out = [parts_of[i][0] if i in parts_of else None for i in range(size)]
     if several:
-        made = _merged(layout, list(several.values()))
-        for i, row in zip(several, made, strict=True):
+        merged = _merged(layout, list(several.values()))
+        for i, row in zip(several, merged, strict=True):
             out[i] = row
     return out
 
@@ -38,5 +38,5 @@ def _merged(layout: RowLayout, groups: Sequence[list[bytes]]) -> list[bytes]:
     versions = [max(row[:VERSION_BYTES] for row in rows) for rows in groups]
     state = unpack_rows(layout, [row for rows in groups for row in rows])
     at = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
-    made = merge(layout.plan, [(state, at)], len(groups), known_times(versions))
-    return pack_rows(layout, made, np.frombuffer(b"".join(versions), "V16")).to_list()
+    states = merge(layout.plan, [(state, at)], len(groups), known_times(versions))
+    return pack_rows(layout, states, np.frombuffer(b"".join(versions), "V16")).to_list()

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from noskew.kernel import values
 from noskew.kernel.aggregates.value_codec import pack_codes, unpack_codes
-from noskew.kernel.cursors import Index, Reader, arrow_values, read_counts, require
+from noskew.kernel.arrays import Index
+from noskew.kernel.cursors import Reader, arrow_values, read_counts, require
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.kernel.plan import ViewPlan
 from noskew.kernel.ragged import Ragged, concat
@@ -107,9 +108,9 @@ def list_array(
 ) -> pa.Array:
     """Lists, or vectors, of items: list i is ``items[ends[i]:ends[i + 1]]``, or null."""
     mask = None if valid.all() else pa.array(~valid)
-    made = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), items, mask=mask)
+    lists = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), items, mask=mask)
     with arrow_values():  # a vector must have its length
-        return made.cast(kind)
+        return lists.cast(kind)
 
 
 def _nested(kind: pa.DataType) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from noskew.definitions.windows import EXACT_HOP
 from noskew.errors import CorruptDataError
 from noskew.kernel.aggregates.additive import Count, Squares, Sum
 from noskew.kernel.aggregates.base import Accumulator, Aggregate
 from noskew.kernel.aggregates.exact_state import SPECIALS, Additive
+from noskew.kernel.arrays import Bytes, Index
 from noskew.kernel.bounds import first_tile
 from noskew.kernel.cursors import DAMAGED, Reader, need
 from noskew.kernel.exact import fixed_point
@@ -23,8 +23,6 @@ from noskew.kernel.jit import inline, kernel
 from noskew.kernel.plan import ViewPlan, WindowFeature
 from noskew.kernel.rows.tile_numbers import count_tiles, read_integer, read_tile_numbers
 
-Index = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 _first_tile = inline(first_tile)
 
 
@@ -55,10 +53,10 @@ class Sums:
         windows: list[int] = []
         ids: list[int] = []
         slots: list[int] = []
-        spans, held = [0], [0]
+        spans, id_ends = [0], [0]
         for g, group in enumerate(plan.groups):
             mine = [self._accumulators.index(a) for a in group.accumulators]
-            asked = [q.window for q in plan.questions if q.group == g]
+            asked = [q.window for q in plan.queries if q.group == g]
             for window in asked:
                 for a in mine:
                     slot_of[g, window, a] = int(self._slots[a])
@@ -68,12 +66,12 @@ class Sums:
             windows += [window or 0 for window in asked]
             ids += mine
             spans.append(len(windows))
-            held.append(len(ids))
+            id_ends.append(len(ids))
         self._tables = (
             _table(hops),
             _table(spans),
             _table(windows),
-            _table(held),
+            _table(id_ends),
             _table(ids),
             _table(slots),
         )
@@ -86,14 +84,14 @@ class Sums:
         together: dict[Aggregate, list[WindowFeature]] = {}
         for feature in plan.windows:
             together.setdefault(feature.aggregate, []).append(feature)
-        found = []
+        aggregates = []
         for aggregate, features in together.items():
             states = []
             for a in map(self._accumulators.index, aggregate.accumulators):
                 at = [slot_of[plan.group_of[f.hop], f.window, a] for f in features]
                 states.append((a, np.array(at)))
-            found.append((aggregate, [f.name for f in features], states))
-        return found
+            aggregates.append((aggregate, [f.name for f in features], states))
+        return aggregates
 
     def values(self, reader: Reader, t: Index) -> dict[str, pa.Array]:
         """The window features of rows whose groups begin at the cursors, and then the row ends.
@@ -133,7 +131,7 @@ def _sum_windows(
     hops: Index,
     spans: Index,
     windows: Index,
-    held: Index,
+    id_ends: Index,
     ids: Index,
     slots: Index,
     extra: Index,
@@ -146,7 +144,7 @@ def _sum_windows(
     ``ids[held[g]:held[g + 1]]``; ``slots`` has a slot for each pair of them.
     """
     n, total = len(at), len(extra)
-    firsts, widths = _grids(data, at, end, hops, held, ids, extra)
+    firsts, widths = _grids(data, at, end, hops, id_ends, ids, extra)
     starts = np.zeros(total + 1, np.int64)
     for a in range(total):
         starts[a + 1] = starts[a] + slot_counts[a] * n * widths[a]
@@ -159,9 +157,9 @@ def _sum_windows(
             if count > len(number):
                 number = np.zeros(count, np.int64)
             p = read_tile_numbers(data, p, count, number) if hops[g] else p + 4
-            size = held[g + 1] - held[g]
+            size = id_ends[g + 1] - id_ends[g]
             for i in range(size):
-                a = ids[held[g] + i]
+                a = ids[id_ends[g] + i]
                 after = p
                 for w in range(spans[g], spans[g + 1]):
                     slot = slots[pair + (w - spans[g]) * size + i]
@@ -207,7 +205,7 @@ def _add_tiles(
 
 @inline
 def _grids(
-    data: Bytes, at: Index, end: Index, hops: Index, held: Index, ids: Index, extra: Index
+    data: Bytes, at: Index, end: Index, hops: Index, id_ends: Index, ids: Index, extra: Index
 ) -> tuple[Index, Index]:
     """The limbs that hold each accumulator's integers; checks that every block is there."""
     low, high = np.full(len(extra), 1 << 30), np.full(len(extra), -(1 << 30))
@@ -215,7 +213,7 @@ def _grids(
         p = at[r]
         for g in range(len(hops)):
             count, p = count_tiles(data, p, end[r], hops[g] != 0)
-            for a in ids[held[g] : held[g + 1]]:
+            for a in ids[id_ends[g] : id_ends[g + 1]]:
                 need(p, fixed_point.HEADER, end[r])
                 start, width = read_integer(data, p, 2), read_integer(data, p + 2, 2)
                 p += fixed_point.HEADER

@@ -25,10 +25,12 @@ class FunctionEngine:
         ]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        made, rows = self._run(batch)
-        if len(rows) != len(made) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(batch)):
+        output, rows = self._run(batch)
+        if len(rows) != len(output) or (
+            len(rows) and not 0 <= rows.min() <= rows.max() < len(batch)
+        ):
             raise TransformError(f"{self._what}: its rows cannot be traced to those of the batch")
-        out = conform(made, self._transform.schema, f"{self._what}, output")
+        out = conform(output, self._transform.schema, f"{self._what}, output")
         out = out.append_column(ROW, pa.array(rows))
         if (np.diff(rows) > 0).all():
             return out
@@ -57,16 +59,18 @@ class FunctionEngine:
         frame = batch.to_pandas(types_mapper=nullable.get)
         for name in filter(lambda n: _has_null_items(batch.column(n)), batch.column_names):
             frame[name] = pandas.Series(_arrays(batch.column(name)), frame.index, dtype=object)
-        made = self._call(frame)
-        if not isinstance(made, pandas.DataFrame):
-            raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
-        if made.index.dtype.kind != "i" or not made.index.is_unique:
+        frame_out = self._call(frame)
+        if not isinstance(frame_out, pandas.DataFrame):
+            raise TransformError(
+                f"{self._what}: expected a DataFrame, got {type(frame_out).__name__}"
+            )
+        if frame_out.index.dtype.kind != "i" or not frame_out.index.is_unique:
             raise TransformError(f"{self._what}: keep the index; it says which row a row is from")
         try:
-            table = pa.Table.from_pandas(made, preserve_index=False)
+            table = pa.Table.from_pandas(frame_out, preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TransformError(f"{self._what}: {error}") from error
-        return table, made.index.to_numpy(np.int64)
+        return table, frame_out.index.to_numpy(np.int64)
 
     def _polars(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
         try:
@@ -81,36 +85,38 @@ class FunctionEngine:
         numbers = pa.py_buffer(np.arange(2 * n).view("V8"))
         places = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), 2 * n, [None, numbers])
         twice = pa.concat_tables([batch, batch]).combine_chunks().append_column(ROW, places)
-        made = self._call(polars.from_arrow(twice))
-        if isinstance(made, polars.LazyFrame):
+        frame_out = self._call(polars.from_arrow(twice))
+        if isinstance(frame_out, polars.LazyFrame):
             # The streaming engine cuts a batch into pieces, of one row as it happens.
-            lazy = made
-            made = self._checked(lambda: lazy.collect(engine="in-memory"))
-        if not isinstance(made, polars.DataFrame):
-            raise TransformError(f"{self._what}: expected a DataFrame, got {type(made).__name__}")
-        if ROW in made.columns:
-            rows = np.frombuffer(b"".join(made[ROW].to_list()), np.int64)
-            kept = made.drop(ROW).to_arrow().filter(pa.array(rows < n))
-            return kept, rows[rows < n]
-        if len(made) != 2 * n:
+            lazy = frame_out
+            frame_out = self._checked(lambda: lazy.collect(engine="in-memory"))
+        if not isinstance(frame_out, polars.DataFrame):
             raise TransformError(
-                f"{self._what}: {n} rows came in and {len(made) // 2} went out, without the "
+                f"{self._what}: expected a DataFrame, got {type(frame_out).__name__}"
+            )
+        if ROW in frame_out.columns:
+            rows = np.frombuffer(b"".join(frame_out[ROW].to_list()), np.int64)
+            kept = frame_out.drop(ROW).to_arrow().filter(pa.array(rows < n))
+            return kept, rows[rows < n]
+        if len(frame_out) != 2 * n:
+            raise TransformError(
+                f"{self._what}: {n} rows came in and {len(frame_out) // 2} went out, without the "
                 f"column {ROW!r} that says which they are; select it, too"
             )
-        return made.to_arrow()[:n], np.arange(n)
+        return frame_out.to_arrow()[:n], np.arange(n)
 
     def _arrow(self, batch: pa.Table) -> tuple[pa.Table, np.ndarray]:
-        made = self._call(batch)
-        if not isinstance(made, pa.Table):
+        table_out = self._call(batch)
+        if not isinstance(table_out, pa.Table):
             raise TransformError(
-                f"{self._what}: expected a pyarrow.Table, got {type(made).__name__}"
+                f"{self._what}: expected a pyarrow.Table, got {type(table_out).__name__}"
             )
-        if len(made) != len(batch):
+        if len(table_out) != len(batch):
             raise TransformError(
-                f"{self._what}: {len(batch)} rows came in and {len(made)} went out; an Arrow "
+                f"{self._what}: {len(batch)} rows came in and {len(table_out)} went out; an Arrow "
                 f"function keeps every row (filter in the source, or use ns.sql)"
             )
-        return made, np.arange(len(batch))
+        return table_out, np.arange(len(batch))
 
 
 def _integers(pandas: Any) -> Iterator[tuple[pa.DataType, Any]]:

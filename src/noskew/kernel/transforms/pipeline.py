@@ -53,8 +53,14 @@ class _Origin:
     row: pa.ChunkedArray | None
 
     def column(self, name: str) -> pa.ChunkedArray:
-        found = self.rows.column(name)
-        return found if self.row is None else found.take(self.row)
+        column = self.rows.column(name)
+        return column if self.row is None else column.take(self.row)
+
+
+def events_schema(view: FeatureView) -> pa.Schema:
+    """The columns of a view's events, without the clocks and the bucket."""
+    ids = [pa.field(EVENT_ID, pa.int64())] if view.source.event_id else []
+    return pa.schema([*view.columns.arrow, *ids, *(_PLACES if view.source.stream else ())])
 
 
 class Pipeline:
@@ -76,22 +82,12 @@ class Pipeline:
         self.takes: Schema = pushed.schema if pushed else view.source.schema
         self._filter = FilterEngine(view.source.filter, what) if view.source.filter else None
         self._engine: SqlEngine | FunctionEngine | None = None
-        for kind, engine in _engines(view):
-            check_engine(kind, engine, what)
+        check_engines(view)
         transform = None if pushed else view.transform
         if isinstance(transform, SqlTransform):
             self._engine = SqlEngine(transform.statement, view.source.name, what)
         elif transform is not None:
             self._engine = FunctionEngine(transform, what)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of events, without the clocks and the bucket."""
-        made = self._view.columns.arrow
-        if self._source.event_id:
-            made = made.append(pa.field(EVENT_ID, pa.int64()))
-        places = _PLACES if self._source.stream else ()
-        return pa.schema([*made, *places])
 
     def __call__(
         self, batch: pa.Table, *, known_time: int | NDArray[np.int64], buckets: int
@@ -114,11 +110,11 @@ class Pipeline:
         kept = self._filter(rows) if self._filter else None
         if kept is not None:
             rows = rows.take(kept)
-        made = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
-        row = made.column(ROW)
+        output = self._engine(rows) if self._engine else rows.append_column(ROW, _positions(rows))
+        row = output.column(ROW)
         # Row numbers ascend: if there are as many as rows, they are all of them.
-        origin = _Origin(self._named(rows), None if len(made) == len(rows) else row)
-        columns = {c: self._column(c, made, origin) for c in self._view.columns}
+        origin = _Origin(self._named(rows), None if len(output) == len(rows) else row)
+        columns = {c: self._column(c, output, origin) for c in self._view.columns}
         events = pa.table(columns)
         clock = source.event_time
         when = columns[clock] if clock in columns else origin.column(clock)
@@ -141,10 +137,10 @@ class Pipeline:
             return rows
         return rows.select(list(carried)).rename_columns(list(carried.values()))
 
-    def _column(self, name: str, made: pa.Table, origin: _Origin) -> pa.ChunkedArray:
-        found = made.column(name) if name in made.column_names else origin.column(name)
+    def _column(self, name: str, output: pa.Table, origin: _Origin) -> pa.ChunkedArray:
+        column = output.column(name) if name in output.column_names else origin.column(name)
         what = f"feature view {self._view.name!r}, column {name!r}"
-        return conform_column(found, self._view.columns[name], what)
+        return conform_column(column, self._view.columns[name], what)
 
     def _sort_out(self, events: pa.Table, row: NDArray[np.int64], buckets: int) -> Transformed:
         """Leave out rows without a time or a key, and those dated too far in the future."""
@@ -171,6 +167,15 @@ class Pipeline:
         return Transformed(
             kept, row[keep], {why: row[at] for why, at in refused.items() if at.any()}
         )
+
+
+def check_engines(view: FeatureView) -> None:
+    """Refuse a view that was made with other engines than those that are installed.
+
+    Raises TransformError, and MissingExtraError for one that is not there.
+    """
+    for kind, engine in _engines(view):
+        check_engine(kind, engine, f"feature view {view.name!r}")
 
 
 def _engines(view: FeatureView) -> Iterator[tuple[str, str]]:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from noskew.definitions.sql_check import FILTERED, filter_statement
 from noskew.definitions.sql_engine import ROW, with_row_numbers
+from noskew.duckdb_session import isolated_session
 from noskew.errors import TransformError
-
-_local = threading.local()
-
-
-def _connection() -> duckdb.DuckDBPyConnection:
-    """One a thread, for all statements: each costs tens of milliseconds and some memory."""
-    if not hasattr(_local, "connection"):
-        # External access is off: a transform reads its source and nothing else.
-        made = duckdb.connect(config={"enable_external_access": "false", "threads": 2})
-        made.execute("SET TimeZone = 'UTC'")
-        made.execute("SET python_enable_replacements = false")
-        _local.connection = made
-    held: duckdb.DuckDBPyConnection = _local.connection
-    return held
 
 
 class SqlEngine:
@@ -41,17 +26,17 @@ class SqlEngine:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = batch.append_column(ROW, pa.array(np.arange(len(batch))))
-        connection = _connection()
-        connection.register(self._table, rows)
+        session = isolated_session(threads=2)
+        session.register(self._table, rows)
         try:
-            made = connection.sql(self._sql).to_arrow_table()
+            answer = session.sql(self._sql).to_arrow_table()
         except duckdb.Error as error:
             message = str(error).splitlines()[0]
             raise TransformError(f"{self._what}: DuckDB failed on a batch: {message}") from error
         finally:
-            connection.unregister(self._table)
+            session.unregister(self._table)
         # It keeps the order as a rule; the rule is not its promise for every plan.
-        return made if _ascends(made.column(ROW)) else made.sort_by(ROW)
+        return answer if _ascends(answer.column(ROW)) else answer.sort_by(ROW)
 
 
 def _ascends(row: pa.ChunkedArray) -> bool:

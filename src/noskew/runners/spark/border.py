@@ -113,5 +113,5 @@ def _declared(kind: pa.DataType) -> DataType:
         pa.date32(): types.DateType,
         pa.timestamp("us", "UTC"): types.TimestampType,
     }
-    made: DataType = plain[kind]()
-    return made
+    declared: DataType = plain[kind]()
+    return declared

@@ -28,8 +28,8 @@ def spark_faults(doing: str) -> Iterator[None]:
 
 def as_noskew_error(text: str, doing: str) -> errors.NoskewError:
     """The error for what Spark says went wrong."""
-    if found := _OURS.findall(text):
-        return _made(*found[-1])
+    if ours := _OURS.findall(text):
+        return _error_of(*ours[-1])
     if absent := _ABSENT.search(text):
         return errors.RunnerError(
             f"Spark runs its tasks with a Python that has no module {absent[1]!r}: name another "
@@ -41,10 +41,10 @@ def as_noskew_error(text: str, doing: str) -> errors.NoskewError:
     return errors.RunnerError(f"Spark failed while {doing}: " + "\n".join(kept)[:_MOST])
 
 
-def _made(name: str, message: str) -> errors.NoskewError:
+def _error_of(name: str, message: str) -> errors.NoskewError:
     kind = getattr(errors, name, errors.NoskewError)
     try:
-        made: errors.NoskewError = kind(message)
+        error: errors.NoskewError = kind(message)
     except TypeError:  # one that has more to tell than a message
-        made = errors.NoskewError(f"{name}: {message}")
-    return made
+        error = errors.NoskewError(f"{name}: {message}")
+    return error

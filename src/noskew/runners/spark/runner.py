@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from noskew.config import Config
 from noskew.errors import RunnerError
-from noskew.resources import Closing
+from noskew.runners.base import Piece, Runner, Task
 from noskew.runners.spark import border
 from noskew.runners.spark.faults import spark_faults
 from noskew.runners.spark.session import active_session, make_session, no_pandas_advice
-from noskew.runners.spark.tasks import NUMBER, PACKS, Piece, Task, packed, shipped, unpacked
+from noskew.runners.spark.tasks import NUMBER, PACKS, packed, shipped, unpacked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 _PER_TASK = 4
 
 
-class SparkRunner(Closing):
+def open_runner(config: Config) -> SparkRunner:
+    """The runner on the session that is active, else on one that the configuration describes."""
+    return SparkRunner.open(config.spark.master, config.spark.conf)
+
+
+class SparkRunner(Runner):
     """Hands pieces of rows to tasks on a session of Spark.
+
+    Beside what every runner does it hands the rows of Spark's own frames to tasks.
 
     ``owned``: the session was made for this runner, and ends with it.
     """
@@ -42,28 +50,21 @@ class SparkRunner(Closing):
         ``master`` and ``settings`` are for a session of its own only. Raises MissingExtraError
         without pyspark, RunnerError if Spark cannot be started.
         """
-        found = active_session()
-        if found is not None:
-            return cls(found)
+        session = active_session()
+        if session is not None:
+            return cls(session)
         return cls(make_session(master, settings), owned=True)
 
     @property
     def parts(self) -> int:
-        """Into how many parts work is best cut."""
         return _PER_TASK * int(self.session.sparkContext.defaultParallelism)
-
-    def parts_of(self, buckets: int) -> int:
-        """Into how many parts so many buckets are best gathered."""
-        return min(buckets, self.parts)
 
     @property
     def is_local(self) -> bool:
-        """Whether tasks run on this machine, as this user."""
         return str(self.session.sparkContext.master).startswith("local")
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody has stopped the session."""
         return self.session.sparkContext._jsc is None
 
     @property
@@ -72,17 +73,15 @@ class SparkRunner(Closing):
         return str(self.session.version)
 
     def share(self, archive: Path) -> None:
-        """Let tasks import from a zip of Python files, wherever they run."""
         if archive not in self._shared:
             self.session.sparkContext.addPyFile(str(archive))
             self._shared.add(archive)
 
     # ---------------------------------------------------------------- tables of this process
 
-    def scatter(
+    def run(
         self, tables: Iterable[pa.Table], task: Task, context: Mapping[str, Any]
     ) -> Iterator[Piece]:
-        """Give each table, numbered from 0 on, to a task; give back what tasks make of them."""
         numbered = (Piece(number, table) for number, table in enumerate(tables))
         # A batch for each, since Spark makes a partition of each batch.
         packs = pa.Table.from_batches(packed(numbered), PACKS)
@@ -107,15 +106,15 @@ class SparkRunner(Closing):
         task: Task,
         context: Mapping[str, Any],
         *,
-        made: StructType | None = None,
+        columns: StructType | None = None,
         takes_packs: bool = False,
     ) -> DataFrame:
         """What a task makes of each partition; nothing runs before somebody asks for it.
 
-        ``made``: the columns of the rows that come out; None for packs.
+        ``columns``: those of the rows that come out; None for packs.
         """
-        struct = border.struct_of(PACKS) if made is None else made
-        work = shipped(task, context, takes=takes_packs, gives=made is None)
+        struct = border.struct_of(PACKS) if columns is None else columns
+        work = shipped(task, context, takes=takes_packs, gives=columns is None)
         with spark_faults("planning"), no_pandas_advice():
             try:
                 return frame.mapInArrow(work, struct)

@@ -49,8 +49,8 @@ def active_session() -> SparkSession | None:
     loaded = sys.modules.get("pyspark.sql")
     if loaded is None:
         return None
-    found: SparkSession | None = loaded.SparkSession.getActiveSession()
-    return found
+    session: SparkSession | None = loaded.SparkSession.getActiveSession()
+    return session
 
 
 def make_session(master: str, settings: Mapping[str, str]) -> SparkSession:
@@ -90,8 +90,8 @@ def no_pandas_advice() -> Iterator[None]:
 
 def _check_java() -> None:
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home) / "bin") if home else None)
-    if found is None:
+    java = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+    if java is None:
         place = f"no java in JAVA_HOME, {home!r}" if home else "no java on the PATH"
         raise RunnerError(f"there is {place}. {_JAVA}")
 

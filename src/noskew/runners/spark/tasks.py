@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.runners.base import Piece, Task
 from noskew.runners.spark.border import enter
 
 NUMBER, PACK = "number", "pack"
@@ -26,18 +27,6 @@ PACKS = pa.schema([(NUMBER, pa.int32()), (PACK, pa.binary())])
 _PACK_BYTES = 8 << 20
 #: Rows that go back to Spark at a time.
 _BATCH_ROWS = 65_536
-
-
-class Piece(NamedTuple):
-    """Some rows, and the number that says what becomes of them; 0 where nobody asks."""
-
-    number: int
-    table: pa.Table
-
-
-#: A task: from pieces, which come one by one, and a context to pieces. It stands at the top of a
-#: module, by whose name and its own it is found again.
-Task = Callable[[Iterable[Piece], Mapping[str, Any]], Iterator[Piece]]
 
 
 def shipped(task: Task, context: Mapping[str, Any], *, takes: bool, gives: bool) -> Any:
@@ -70,16 +59,16 @@ def unpacked(batches: Iterable[pa.RecordBatch]) -> Iterator[Piece]:
 
 def together(pieces: Iterable[Piece], most: int) -> Iterator[pa.Table]:
     """The tables of pieces put together up to about ``most`` rows, each column in one chunk."""
-    held: list[pa.Table] = []
+    waiting: list[pa.Table] = []
     rows = 0
     for _, table in pieces:
-        held.append(table)
+        waiting.append(table)
         rows += len(table)
         if rows >= most:
-            yield pa.concat_tables(held).combine_chunks()
-            held, rows = [], 0
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, rows = [], 0
     if rows:
-        yield pa.concat_tables(held).combine_chunks()
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def dealt(table: pa.Table, part: NDArray[np.integer], parts: int) -> Iterator[Piece]:
@@ -114,11 +103,11 @@ def _run(
     module, _, name = path.partition(":")
     task: Task = getattr(importlib.import_module(module), name)
     pieces = unpacked(batches) if takes else _rows(batches)
-    made = task(pieces, json.loads(context))
+    results = task(pieces, json.loads(context))
     if gives:
-        yield from packed(made)
+        yield from packed(results)
     else:
-        for piece in made:
+        for piece in results:
             yield from enter(piece.table).to_batches(max_chunksize=_BATCH_ROWS)
 
 

@@ -9,7 +9,6 @@ import logging
 import sys
 from pathlib import Path
 
-from noskew import config as configuration
 from noskew.answer_log.log import ServedLog
 from noskew.clock import Clock
 from noskew.config import Config
@@ -17,17 +16,19 @@ from noskew.definitions.project import Project
 from noskew.errors import NoskewError, StoreUnavailableError
 from noskew.intake.logs import Logs
 from noskew.project_stores.factories import open_logs, open_offline
-from noskew.registry.store import SqlRegistry
+from noskew.project_stores.project_stores import ProjectStores
+from noskew.registry.base import Registry
 from noskew.registry.versions import Applied
-from noskew.serving.http.compiled import Snapshot, is_remote
 from noskew.serving.http.metrics import Metrics
 from noskew.serving.http.skew_metrics import SkewMetrics
-from noskew.stores.online import open_store
+from noskew.serving.http.snapshot import Snapshot
 from noskew.stores.online.base import OnlineStore
 
 log = logging.getLogger("noskew.serving")
 #: How often the registry is asked for its version: at most so old is what is served.
 POLL_S = 1.0
+#: How long services are compiled before they are served; what is left is compiled on first use.
+PREPARE_S = 2.0
 #: No row has this key; reading it shows whether a store answers.
 _NO_KEY = b"\x00readyz"
 
@@ -43,9 +44,9 @@ class Backend:
         self._root, self._config, self._clock = root, config, clock
         self._skew = SkewMetrics()
         self.metrics = Metrics([self._skew])
-        self._registry: SqlRegistry | None = None
+        self._stores = ProjectStores(root, config=config, clock=clock, read_only=True)
+        self._registry: Registry | None = None
         self._store: OnlineStore | None = None
-        self._retired: list[OnlineStore] = []
         self._applied = Applied(0, Project())
         self._snapshot: Snapshot | None = None
         self._compiled: tuple[int, OnlineStore | None] = (0, None)
@@ -88,7 +89,7 @@ class Backend:
             raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
         return self._store
 
-    def registry(self) -> SqlRegistry:
+    def registry(self) -> Registry:
         """The registry, if it is open. Raises StoreUnavailableError if it is not."""
         if self._registry is None:
             raise StoreUnavailableError(f"this server is not ready: {self._lacking}")
@@ -110,7 +111,7 @@ class Backend:
         self.snapshot()
         store = self._store
         assert store is not None
-        if is_remote(store):
+        if store.is_remote:
             await store.read_async([_NO_KEY])
         else:
             store.ping()
@@ -145,9 +146,7 @@ class Backend:
         self._snapshot = None
         if self.served is not None:
             self.served.close()
-        for opened in (*self._retired, self._store, self._registry):
-            if opened is not None:
-                opened.close()
+        self._stores.close()
         self._store = self._registry = None
 
     # ---------------------------------------------------------------- in the thread of refresh
@@ -159,24 +158,22 @@ class Backend:
         """
         old = self._store
         if old is not None:
-            if is_remote(old):
+            if old.is_remote:
                 return  # it connects again by itself
             try:
                 return old.ping()
             except StoreUnavailableError as error:
                 log.warning("opening the online store again: %s", error)
-        self._store = open_store(_for_reading(self._config.online.url, self._root))
-        if old is not None:
-            self._retired.append(old)
+        self._store = self._stores.online if old is None else self._stores.reopen_online()
 
     def _ask_registry(self) -> None:
         """Take note of what is applied; if the registry is down, what was known stays."""
         project = self._config.project
         try:
             if self._registry is None:
-                self._registry = SqlRegistry(_made_directory(self._config.registry.url, self._root))
+                self._registry = self._stores.registry
             if self._registry.head(project) != self._applied.version:
-                self._applied = self._registry.current(project)
+                self._applied = self._registry.current(project, reuse=self._applied)
             self._skew.refresh(self._registry, project)
         except NoskewError as error:
             self.metrics.registry_errors.inc()
@@ -186,14 +183,14 @@ class Backend:
                 self._say(f"nothing is applied in the project {project!r}; run 'noskew apply'")
 
     def _take_over(self) -> None:
-        """Compile and warm what is applied, then swap it in; the old is served meanwhile."""
+        """Prepare what is applied, then swap it in; the old is served meanwhile."""
         store, applied = self._store, self._applied
         wanted = (applied.version, store)
         if applied.version == 0 or store is None or wanted == self._compiled:
             return
         if self._compiled[0] != applied.version:
             _forget_functions(self._config.features, applied)
-        made = Snapshot(
+        snapshot = Snapshot(
             applied,
             store,
             self._clock,
@@ -201,18 +198,19 @@ class Backend:
             max_rows=self._config.serve.max_rows,
             metrics=self.metrics,
             served=self.served,
+            before=self._snapshot,
         )
-        made.warm()
+        snapshot.prepare(PREPARE_S)
         if self.served is not None:
             self.served.look()  # before the first answer from what was compiled now
-        self._snapshot, self._compiled = made, wanted
+        self._snapshot, self._compiled = snapshot, wanted
         # What is compiled lives as long as the worker: the collector need not look at it with
         # every request's garbage, which takes a tenth of a second.
         gc.collect()
         gc.freeze()
-        self.metrics.registry_version.set(made.version)
+        self.metrics.registry_version.set(snapshot.version)
         self._told = ""
-        log.info("serving version %d: %d services", made.version, len(made.services))
+        log.info("serving version %d: %d services", snapshot.version, len(snapshot.services))
 
     def _say(self, lacking: str) -> None:
         """Log what is lacking, once; and tell it to who asks before anything was compiled."""
@@ -222,25 +220,6 @@ class Backend:
             self._told = lacking
 
 
-def _for_reading(url: str, root: Path) -> str:
-    """The store's address, for reading only where that is an option of the store."""
-    url = _made_directory(url, root)
-    if not url.startswith("lmdb:") or "readonly=" in url:
-        return url
-    path = Path(url.partition("?")[0].removeprefix("lmdb://"))
-    if not (path / "data.mdb").exists():
-        # Nothing was written yet: an empty store is there to be read until something is.
-        open_store(url).close()
-    return url + ("&" if "?" in url else "?") + "readonly=true"
-
-
-def _made_directory(url: str, root: Path) -> str:
-    made = configuration.anchor(url, root)
-    if made != url:
-        Path(made.split("///", 1)[1].split("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-    return made
-
-
 def _forget_functions(package: str, applied: Applied) -> None:
     """Have the modules of on-demand functions imported again.
 
@@ -248,7 +227,9 @@ def _forget_functions(package: str, applied: Applied) -> None:
     a function is that of its source now. Functions already taken from it keep what they use.
     """
     importlib.invalidate_caches()
-    modules = {f.module for f in applied.project.on_demand.values()}
+    project = applied.project
+    functions = [project.data("on_demand", name).get("function") for name in project.on_demand]
+    modules = {path.partition(":")[0] for path in functions if path}
     for name in list(sys.modules):
         if name in modules or name == package or name.startswith(package + "."):
             del sys.modules[name]

@@ -39,12 +39,12 @@ def description(service: FeatureService) -> dict[str, Any]:
 
 
 def _feature(column: ServiceColumn) -> dict[str, Any]:
-    origin = column.origin
-    members = {"name": column.name, "type": str(column.dtype)}
-    if isinstance(origin, FeatureView):
-        feature = origin.features[column.feature]
-        return {**members, "view": origin.name, "description": feature.describe()}
-    return {**members, "on_demand": origin.name, "description": f"computed by {origin.name}"}
+    typed = {"name": column.name, "type": str(column.dtype)}
+    origin = column.origin.name
+    if column.is_stored:
+        feature = column.origin.features[column.feature]
+        return {**typed, "view": origin, "description": feature.describe()}
+    return {**typed, "on_demand": origin, "description": f"computed by {origin}"}
 
 
 def _view(view: FeatureView) -> dict[str, Any]:

@@ -31,9 +31,10 @@ from noskew.definitions.view import FeatureView, Selection
 from noskew.errors import DefinitionError, InputError, nearest, shown, unknown
 from noskew.reading.request_plan import RequestPlan
 from noskew.reading.response import OnlineResponse
-from noskew.serving.http.compiled import CompiledService, Snapshot
+from noskew.serving.http.compiled import CompiledService
 from noskew.serving.http.json_answer import dumps_values
 from noskew.serving.http.problem import Refusal
+from noskew.serving.http.snapshot import Snapshot
 from noskew.wire import status
 
 _EPOCH = "1970-01-01T00:00:00Z"

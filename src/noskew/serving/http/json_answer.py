@@ -31,7 +31,6 @@ import orjson
 from numpy.typing import NDArray
 
 from noskew.clock import MICROS_PER_SECOND, to_text
-from noskew.definitions.view import FeatureView
 from noskew.reading.request_plan import RequestPlan, Wanted
 from noskew.reading.response import OnlineResponse
 from noskew.reading.view_answer import ViewAnswer
@@ -97,9 +96,8 @@ class JsonAnswer:
             else:
                 answer.fill(columns, wanted)
         if self._computes:
-            for c in self._plan.service.columns:
-                if not isinstance(c.origin, FeatureView):
-                    columns[c.name] = response.outputs[c.origin.name][c.feature].items()
+            for c in self._plan.service.computed_columns:
+                columns[c.name] = response.outputs[c.origin.name][c.feature].items()
         if not self._plan.in_order:
             columns = {n: columns[n] for n in self._plan.names}
         if sure:

@@ -53,7 +53,13 @@ class Meter:
 
     def __init__(self, requests: Counter, rows: Counter, seconds: Histogram) -> None:
         self._requests, self._rows, self._seconds = requests, rows, seconds
+        self._flushed = 0
         self._clear()
+
+    @property
+    def total(self) -> int:
+        """Requests counted since the worker started."""
+        return self._flushed + len(self._times)
 
     def _clear(self) -> None:
         self._row_count = 0
@@ -69,6 +75,7 @@ class Meter:
         times = self._times
         if not times:
             return
+        self._flushed += len(times)
         self._requests.inc(len(times))
         self._rows.inc(self._row_count)
         # The library has no public way to observe several values at once.

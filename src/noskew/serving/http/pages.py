@@ -9,12 +9,12 @@ import orjson
 
 from noskew.config import ServeConfig
 from noskew.serving.http import metrics
-from noskew.serving.http.compiled import Snapshot
 from noskew.serving.http.description import description, summary
 from noskew.serving.http.exchange import JSON_HEADERS, Exchange
 from noskew.serving.http.openapi import openapi
 from noskew.serving.http.problem import Answer
 from noskew.serving.http.push import pushable
+from noskew.serving.http.snapshot import Snapshot
 
 _TEXT_HEADERS: Final = [("content-type", "text/plain; charset=utf-8")]
 _HTML_HEADERS: Final = [
@@ -43,7 +43,7 @@ class Service(Exchange):
     label = "service"
 
     async def answer(self) -> Answer:
-        service = self.shared.backend.snapshot().service(self.request.service)
+        service = await self.shared.backend.snapshot().service_async(self.request.service)
         return 200, JSON_HEADERS, orjson.dumps(description(service.service))
 
 

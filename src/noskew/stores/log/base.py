@@ -162,11 +162,17 @@ def check_offset(log: str, partition: int, offset: int, bounds: tuple[int, int])
         raise OffsetLostError(
             f"{log}, partition {partition}: messages {offset} to {begin - 1} are gone (the first "
             f"one held is {begin}); they were removed before they were read",
-            partition=partition, offset=offset, begin=begin, end=end,
-        )  # fmt: skip
+            partition=partition,
+            offset=offset,
+            begin=begin,
+            end=end,
+        )
     if offset > end:
         raise OffsetLostError(
             f"{log}, partition {partition}: asked to go on at {offset}, and it ends at {end}; it "
             f"was emptied or replaced since",
-            partition=partition, offset=offset, begin=begin, end=end,
-        )  # fmt: skip
+            partition=partition,
+            offset=offset,
+            begin=begin,
+            end=end,
+        )

@@ -129,6 +129,10 @@ class OfflineStore(Closing, ABC):
     def tables(self) -> list[str]:
         """The names of all tables, sorted."""
 
+    def has(self, table: str) -> bool:
+        """Whether there is a table of this name; need not list all of them."""
+        return table in self.tables()
+
     @abstractmethod
     def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
         """The table as of a snapshot (default: the latest)."""

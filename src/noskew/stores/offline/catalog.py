@@ -177,6 +177,9 @@ class IcebergCatalog:
     def names(self) -> list[str]:
         return sorted(name[-1] for name in self._catalog().list_tables(self._namespace))
 
+    def has(self, name: str) -> bool:
+        return self._metadata_location(name) is not None
+
     def load(self, name: str) -> TableState:
         """The latest state. Metadata is read again only after somebody's commit.
 

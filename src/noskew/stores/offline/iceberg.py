@@ -20,6 +20,7 @@ from noskew.errors import (
 )
 from noskew.stores.offline import columns as layouts
 from noskew.stores.offline import notes as texts
+from noskew.stores.offline.append import Work, append, commit_files, write_files
 from noskew.stores.offline.base import (
     KNOWN_TIME,
     SEQUENCE,
@@ -31,12 +32,16 @@ from noskew.stores.offline.base import (
     TableSpec,
     WrittenFacts,
 )
+from noskew.stores.offline.catalog import NEXT_SEQUENCE, IcebergCatalog, TableState, summary_of
+from noskew.stores.offline.compaction import compact, compact_small
+from noskew.stores.offline.expiry import expire
+from noskew.stores.offline.faults import faults
+from noskew.stores.offline.parquet import batch_rows, read_file, scan_file
+from noskew.stores.offline.plan import ReadPlan, read_plan
+from noskew.stores.offline.slices import orderly, slices
 
 if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
-
-    from noskew.stores.offline.catalog import TableState
-    from noskew.stores.offline.plan import ReadPlan
 
 #: Plans kept in memory; a training set reads a few tables, each at one snapshot.
 _MOST_PLANS = 64
@@ -44,6 +49,10 @@ _MOST_PLANS = 64
 
 class IcebergStore(OfflineStore):
     """Iceberg tables in a SQL catalog, their files in a directory or an object store.
+
+    Each table is partitioned by ``_bucket`` itself, not by Iceberg's bucket transform, which
+    knows no compound keys. A file holds one bucket of one append, sorted. The catalog is opened
+    by the first call.
 
     Parameters
     ----------
@@ -56,10 +65,6 @@ class IcebergStore(OfflineStore):
         The tables' namespace in the catalog.
     properties
         Further pyiceberg settings, such as ``s3.endpoint`` or ``s3.access-key-id``.
-
-    Each table is partitioned by ``_bucket`` itself, not by Iceberg's bucket transform, which
-    knows no compound keys. A file holds one bucket of one append, sorted. pyiceberg is imported
-    when a store is made; the catalog is opened by the first call.
     """
 
     def __init__(
@@ -70,8 +75,6 @@ class IcebergStore(OfflineStore):
         namespace: str = "noskew",
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        from noskew.stores.offline.catalog import IcebergCatalog
-
         layouts.check_table_name(namespace)
         self._catalog = IcebergCatalog(catalog_uri, warehouse, namespace, properties or {})
         self._plans: OrderedDict[tuple[str, int | None], ReadPlan] = OrderedDict()
@@ -95,9 +98,12 @@ class IcebergStore(OfflineStore):
         with self._faults("listing the tables"):
             return self._catalog.names()
 
-    def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
-        from noskew.stores.offline.catalog import NEXT_SEQUENCE, summary_of
+    def has(self, table: str) -> bool:
+        layouts.check_table_name(table)
+        with self._faults(f"looking up the table {table!r}"):
+            return self._catalog.has(table)
 
+    def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
         state = self._state(table)
         found = state.snapshot(snapshot)
         totals = summary_of(found)
@@ -127,8 +133,6 @@ class IcebergStore(OfflineStore):
         expected: Mapping[str, str | None] | None = None,
         progress: RowProgress | None = None,
     ) -> Commit:
-        from noskew.stores.offline.append import Work, append
-
         if token is not None:
             texts.check_name("token", token)
         work = Work(token, dict(notes or {}), dict(expected or {}))
@@ -145,8 +149,6 @@ class IcebergStore(OfflineStore):
         numbered: bool = False,
         progress: RowProgress | None = None,
     ) -> WrittenFacts:
-        from noskew.stores.offline.append import write_files
-
         texts.check_name("token", token)
         if first < 0:
             raise InputError(f"files of {table!r}: the first sequence must not be {first}")
@@ -163,8 +165,6 @@ class IcebergStore(OfflineStore):
         notes: Mapping[str, str] | None = None,
         expected: Mapping[str, str | None] | None = None,
     ) -> Commit:
-        from noskew.stores.offline.append import Work, commit_files
-
         texts.check_name("token", token)
         if foreign := sorted({part.table for part in written} - {table}):
             raise InputError(f"files of the table {foreign[0]!r} cannot be added to {table!r}")
@@ -181,8 +181,6 @@ class IcebergStore(OfflineStore):
         where: Filter | None = None,
         snapshot: int | None = None,
     ) -> pa.Table:
-        from noskew.stores.offline.parquet import read_file
-
         plan = self._plan(table, snapshot)
         _check_columns(columns, plan.layout, table)
         keys = plan.spec.keys
@@ -208,9 +206,6 @@ class IcebergStore(OfflineStore):
         where: Filter | None = None,
         snapshot: int | None = None,
     ) -> Iterator[pa.Table]:
-        from noskew.stores.offline.parquet import batch_rows, scan_file
-        from noskew.stores.offline.slices import orderly, slices
-
         plan = self._plan(table, snapshot)
         keys = plan.spec.keys
         _check_columns(columns, plan.layout, table)
@@ -243,16 +238,12 @@ class IcebergStore(OfflineStore):
     def compact(
         self, table: str, *, small: bool = False, progress: RowProgress | None = None
     ) -> int:
-        from noskew.stores.offline.compaction import compact, compact_small
-
         layouts.check_table_name(table)
         merge = compact_small if small else compact
         with self._faults(f"compacting the table {table!r}"):
             return merge(lambda: self._catalog.load(table), self._plan_of, progress)
 
     def expire(self, table: str, *, before: int, keep: Collection[int] = ()) -> int:
-        from noskew.stores.offline.expiry import expire
-
         layouts.check_table_name(table)
         with self._faults(f"expiring snapshots of the table {table!r}"):
             forgotten = expire(lambda: self._catalog.load(table), before=before, keep=keep)
@@ -287,8 +278,6 @@ class IcebergStore(OfflineStore):
             return self._plan_of(state, state.snapshot(snapshot))
 
     def _plan_of(self, state: TableState, snapshot: Snapshot | None) -> ReadPlan:
-        from noskew.stores.offline.plan import read_plan
-
         key = (state.spec.name, snapshot.snapshot_id if snapshot else None)
         with self._plans_lock:
             plan = self._plans.get(key)
@@ -318,8 +307,6 @@ class IcebergStore(OfflineStore):
 
     @staticmethod
     def _faults(doing: str) -> AbstractContextManager[None]:
-        from noskew.stores.offline.faults import faults
-
         return faults(doing)
 
 

@@ -18,6 +18,7 @@ Settings, measured on 312,500 rows of a key, three system columns and ten float6
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -51,7 +52,10 @@ _Mask = Any
 def write_file(
     io: PyArrowFileIO, path: str, table: pa.Table, keys: Sequence[str]
 ) -> pq.FileMetaData:
-    """Write a sorted run; on return it is durable. Raises OSError when the disk is full."""
+    """Write a sorted run. Raises OSError when the disk is full.
+
+    On return it is durable if it is far away; a local one is not before :func:`sync_files`.
+    """
     schema = table.schema
     coded = [*keys, KNOWN_TIME, BUCKET]
     coded += [_leaf(f) for f in schema if _is_text(f.type) and f.name not in keys]
@@ -62,8 +66,7 @@ def write_file(
         "write_page_checksum": True,
         "data_page_size": PAGE_BYTES,
     }
-    with io.new_output(path).create(overwrite=True) as output:
-        stream = cast("IO[bytes]", output)
+    with _create(io, path) as stream:
         with pq.ParquetWriter(stream, schema, **settings) as writer:
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         # Not by its metadata_collector, which hides a full disk behind an error of its own.
@@ -112,7 +115,7 @@ def scan_file(
         parquet = _parquet(stream, file)
         groups = _row_groups(parquet.metadata, where, len(keys))
         # One request a row group for files that are far away; those at hand are streamed.
-        for some in [groups] if _is_local(file) else [[group] for group in groups]:
+        for some in [groups] if is_local(file.path) else [[group] for group in groups]:
             batches = parquet.iter_batches(
                 rows, row_groups=some, columns=list(columns), use_threads=False
             )
@@ -145,7 +148,7 @@ def _width(kind: pa.DataType) -> int:
 
 
 def _parquet(stream: IO[bytes], file: PlannedFile) -> pq.ParquetFile:
-    local = _is_local(file)
+    local = is_local(file.path)
     return pq.ParquetFile(
         stream,
         pre_buffer=not local,
@@ -154,13 +157,22 @@ def _parquet(stream: IO[bytes], file: PlannedFile) -> pq.ParquetFile:
     )
 
 
-def _is_local(file: PlannedFile) -> bool:
-    return file.path.startswith("/")
+def is_local(path: str) -> bool:
+    """Whether a location is a path of this machine."""
+    return path.startswith("/")
 
 
 def _open(io: PyArrowFileIO, path: str) -> IO[bytes]:
-    opened = pa.OSFile(path) if path.startswith("/") else io.new_input(path).open()
+    opened = pa.OSFile(path) if is_local(path) else io.new_input(path).open()
     return cast("IO[bytes]", opened)
+
+
+def _create(io: PyArrowFileIO, path: str) -> IO[bytes]:
+    if not is_local(path):
+        return cast("IO[bytes]", io.new_output(path).create(overwrite=True))
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.open("wb")
 
 
 def _remaining(where: Filter, file: PlannedFile) -> Filter:

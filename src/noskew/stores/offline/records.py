@@ -35,18 +35,6 @@ class FileRecord(msgspec.Struct, frozen=True):
     upper_bounds: dict[int, bytes]
     split_offsets: list[int]
 
-    @classmethod
-    def of(cls, state: TableState, path: str, bucket: int, metadata: FileMetaData) -> Self:
-        """From what the writer knows: nothing is read back."""
-        schema = state.table.schema()
-        statistics = data_file_statistics_from_parquet_metadata(
-            parquet_metadata=metadata,
-            stats_columns=compute_statistics_plan(schema, state.table.properties),
-            parquet_column_mapping=parquet_path_to_id_mapping(schema),
-        )
-        size = len(state.io.new_input(path))
-        return cls(path=path, bucket=bucket, size=size, **statistics.to_serialized_dict())
-
     def data_file(self, state: TableState) -> DataFile:
         """Iceberg's record of the file."""
         known = msgspec.structs.asdict(self)
@@ -61,6 +49,27 @@ class FileRecord(msgspec.Struct, frozen=True):
             equality_ids=None,
             key_metadata=None,
             **known,
+        )
+
+
+class FileRecorder:
+    """Makes the records of a table's new files; what they share is worked out once."""
+
+    def __init__(self, state: TableState) -> None:
+        schema = state.table.schema()
+        self._io = state.io
+        self._statistics = compute_statistics_plan(schema, state.table.properties)
+        self._columns = parquet_path_to_id_mapping(schema)
+
+    def record(self, path: str, bucket: int, metadata: FileMetaData) -> FileRecord:
+        """From what the writer knows: nothing is read back."""
+        statistics = data_file_statistics_from_parquet_metadata(
+            parquet_metadata=metadata,
+            stats_columns=self._statistics,
+            parquet_column_mapping=self._columns,
+        ).to_serialized_dict()
+        return FileRecord(
+            path=path, bucket=bucket, size=len(self._io.new_input(path)), **statistics
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -34,19 +35,51 @@ class OnlineStore(Closing, ABC):
     taken to be equal; the one already stored stays.
 
     Every method raises StoreUnavailableError when the store cannot be reached or answers too
-    late, CorruptDataError when it finds bytes it did not write, and ValueError for a
-    key or a row outside the limits above. A store may be shared by threads. Bytes that are
-    returned belong to the caller and stay valid after the store is closed.
+    late, CorruptDataError when it finds bytes it did not write, and InputError (a ValueError)
+    for a key or a row outside the limits above, or above :attr:`max_row_bytes`. A store may be
+    shared by threads. Bytes that are returned belong to the caller and stay valid after the
+    store is closed.
     """
 
+    # What a store can do. Callers ask these, and never which class a store is of.
+
     @property
-    def directory(self) -> Path | None:
-        """Where the LMDB files of an embedded store are; None of any other.
+    def is_remote(self) -> bool:
+        """Whether a read waits for another process or machine, so that event loops await it.
+
+        False: :meth:`read_async` answers at once, and costs what :meth:`read` does.
+        """
+        return False
+
+    @property
+    def may_lose_writes(self) -> bool:
+        """Whether the store may go on answering without rows whose write it acknowledged.
+
+        For example after a failover to a replica that was behind. Whoever must not lose rows
+        then looks from time to time whether they are still there, and :meth:`generation` says
+        when that may have happened. False: what was acknowledged is there for as long as the
+        store answers, except where somebody removes it.
+        """
+        return True
+
+    @property
+    def max_row_bytes(self) -> int | None:
+        """The longest row that :meth:`write` takes under any key; None: there is no bound."""
+        return None
+
+    @property
+    def embedded_at(self) -> Path | None:
+        """The directory of LMDB files that hold the rows; None: they are not in such files.
 
         What writes rows of its own may then commit them together with what it must remember,
-        through :class:`noskew.stores.state.lmdb.StateStore`.
+        through :class:`noskew.stores.state.lmdb.StateStore`. Other machines do not have them.
         """
         return None
+
+    @property
+    def scans_by_prefix(self) -> bool:
+        """Whether a scan of a prefix costs what it gives; False: what the whole store holds."""
+        return False
 
     @abstractmethod
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -59,6 +92,8 @@ class OnlineStore(Closing, ABC):
 
     async def read_async(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """As :meth:`read`, without blocking the event loop where the store is remote."""
+        if self.is_remote:
+            return await asyncio.to_thread(self.read, keys)
         return self.read(keys)
 
     @abstractmethod

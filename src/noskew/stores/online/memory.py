@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from noskew.stores.online._limits import check_keys, check_rows, closed, greatest_by_key
+from noskew.errors import ConfigError
+from noskew.stores.closed import closed
+from noskew.stores.online.address import StoreAddress
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
+from noskew.stores.online.limits import check_keys, check_rows, greatest_by_key
 
 
 class MemoryStore(OnlineStore):
@@ -16,6 +19,10 @@ class MemoryStore(OnlineStore):
         self._rows: dict[bytes, bytes] | None = {}
         # Only writers take it: one dict look-up is atomic, and the contract is per row.
         self._writing = Lock()
+
+    @property
+    def may_lose_writes(self) -> bool:
+        return False
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         check_keys(keys)
@@ -54,3 +61,10 @@ class MemoryStore(OnlineStore):
         if self._rows is None:
             raise closed("the memory store")
         return self._rows
+
+
+def open_address(address: StoreAddress) -> MemoryStore:
+    """The store at ``memory://``: a new one each time."""
+    if address.only().place:
+        raise ConfigError("a memory store has no name: its address is 'memory://'")
+    return MemoryStore()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from noskew.duckdb_session import connect
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.stores.sources.base import BatchSource, Part, first_rows
 from noskew.stores.sources.batches import chosen, sliced, verified
@@ -81,10 +82,7 @@ class DuckDbQuery(BatchSource):
 
     def _connect(self) -> DuckDBPyConnection:
         in_memory = self._database == ":memory:"
-        connection = duckdb.connect(self._database, read_only=not in_memory)
-        connection.execute("SET threads = 1")
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection
+        return connect(self._database, threads=1, read_only=not in_memory)
 
 
 def _check_select(connection: DuckDBPyConnection, sql: str) -> None:

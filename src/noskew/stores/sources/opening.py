@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from noskew.errors import ConfigError, nearest
+from noskew.stores.openers import Openers
 
 if TYPE_CHECKING:
     from noskew.stores.sources.base import BatchSource
@@ -29,16 +30,25 @@ _KINDS = {
     "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database",)),
     "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql")),
 }
+_OTHERS: Openers[Callable[..., BatchSource]] = Openers("noskew.sources", {})
 
 
 def open_source(kind: str, options: Mapping[str, Any]) -> BatchSource:
     """The source of a kind (``"parquet"``, ``"csv"``, ...) with its options.
 
-    Only the backend asked for is imported. Raises ConfigError for an unknown kind or option, or
-    an option that is missing; MissingExtraError where a library is not installed.
+    Only the backend asked for is imported. A kind that is not ours is opened by the installed
+    distribution that has an entry point of that name in the group ``noskew.sources``: a function
+    of the options, by name, that gives the source.
+
+    Raises ConfigError for an unknown kind or option, or an option that is missing;
+    MissingExtraError where a library is not installed.
     """
     if kind not in _KINDS:
-        raise ConfigError(f"no kind of batch source {kind!r}; {nearest(kind, _KINDS)}")
+        opener = _OTHERS.get(kind)
+        if opener is None:
+            names = [*_KINDS, *_OTHERS.names()]
+            raise ConfigError(f"no kind of batch source {kind!r}; {nearest(kind, names)}")
+        return opener(**options)
     chosen = _KINDS[kind]
     allowed = (*chosen.required, *chosen.optional)
     for name in options:

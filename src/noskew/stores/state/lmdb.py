@@ -9,8 +9,8 @@ from pathlib import Path
 
 from noskew.errors import FencedError, StoreError
 from noskew.resources import Closing
-from noskew.stores.online import _lmdb_environment as environments
-from noskew.stores.online._lmdb_environment import RESERVED, Environment, Transaction
+from noskew.stores.lmdb import environment as environments
+from noskew.stores.lmdb.environment import RESERVED, Environment, Transaction
 
 _EPOCH = b"\x00epoch"
 #: Bytes of items that a scan holds at once: few at first, for whoever needs only these.

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from noskew.addresses import StateKeys, archive_space, origin_of
 from noskew.definitions.view import FeatureView
 from noskew.errors import FencedError, NoteMismatchError
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.log.base import EventLog, Messages
 from noskew.stores.offline.base import OfflineStore, TableInfo, TableSpec
 from noskew.stores.state.lmdb import Space, StateStore
-from noskew.streaming.archive.facts import ArchivedFacts
-from noskew.streaming.archive.tables import event_batches, origin_of
+from noskew.streaming.archive.archived_facts import ArchivedFacts
+from noskew.streaming.archive.event_batches import event_batches
 from noskew.streaming.decoding.base import Decoder
-from noskew.streaming.fold import keys
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.identities import Identities
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import Quarantined, Screening
-from noskew.streaming.fold.view_fold import ViewFold
+from noskew.streaming.fold.screening import Quarantined
 from noskew.streaming.quarantine.late_events import late_rows
 from noskew.streaming.quarantine.schema import quarantine_batch, quarantine_spec
 
@@ -34,17 +34,21 @@ class _Part:
     space: Space
     epoch: int
     identities: Identities
-    mark: PartitionProgress
+    archived: PartitionProgress
     note: str | None
-    aside_note: str | None
-    ahead: PartitionProgress = field(default_factory=PartitionProgress)
+    quarantine_note: str | None
+    progress: PartitionProgress
     events: list[pa.Table] = field(default_factory=list)
-    aside: list[Quarantined] = field(default_factory=list)
-    seen: dict[bytes, int] = field(default_factory=dict)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    accepted: dict[bytes, int] = field(default_factory=dict)
+
+    def seen(self, identities: Sequence[bytes | None]) -> Mapping[bytes, int]:
+        """When events of identities were accepted, those not archived yet included."""
+        return self.identities.seen(identities, self.accepted)
 
     def known_by(self, note: str | None) -> tuple[bytes, bytes]:
         """What says in the space of which events the identities are: of this log, up to a note."""
-        return keys.mark_key(b""), f"{self.origin}\n{note or ''}".encode()
+        return StateKeys(b"").progress, f"{self.origin}\n{note or ''}".encode()
 
     def advance(self, note: str) -> None:
         """The table has what was read, and this note; keep the identities.
@@ -52,14 +56,15 @@ class _Part:
         If that fails the note here is not the table's, and no later commit is taken: whoever
         opens the partition anew makes the identities from the table.
         """
-        puts = [self.known_by(note), *self.identities.puts(self.seen)]
-        gone = self.identities.forgotten(self.ahead)
+        puts = [self.known_by(note), *self.identities.puts(self.accepted)]
+        gone = self.identities.forgotten(self.progress)
         self.space.commit(puts, deletes=gone, epoch=self.epoch)
-        self.mark, self.note = self.ahead, note
+        self.archived, self.note = self.progress, note
 
     def rewind(self) -> None:
         """Drop what was read and not committed."""
-        self.ahead, self.events, self.aside, self.seen = self.mark, [], [], {}
+        self.progress = self.archived
+        self.events, self.quarantined, self.accepted = [], [], {}
 
 
 class Archive:
@@ -89,11 +94,10 @@ class Archive:
         offline: OfflineStore,
         spec: TableSpec,
     ) -> None:
-        self._view, self._log, self._decode = view, log, decode
+        self._view, self._log, self._pipeline = view, log, EventPipeline([view], decode)
         self._state, self._offline, self._spec = state, offline, spec
-        self._aside = quarantine_spec(view)
-        self._sorting, self._fold = Screening(view), ViewFold(view, "archive")
-        offline.create(self._aside)
+        self._quarantine = quarantine_spec(view)
+        offline.create(self._quarantine)
         self._parts = {number: self._opened(number) for number in partitions}
 
     def follow(self, partitions: Collection[int]) -> None:
@@ -105,7 +109,7 @@ class Archive:
 
     def behind(self, ends: Mapping[int, int]) -> bool:
         """Whether messages before these offsets, by partition, were not taken."""
-        return any(p.mark.next_offset < ends[n] for n, p in self._parts.items())
+        return any(p.archived.next_offset < ends[n] for n, p in self._parts.items())
 
     def step(self, max_rows: int) -> int:
         """Take events up to the end of the log, about ``max_rows`` at most, in one commit.
@@ -114,12 +118,12 @@ class Archive:
         one of the partitions.
         """
         ends = {n: self._log.bounds(n)[1] for n in self._parts}
-        new = [p for n, p in self._parts.items() if p.mark.next_offset < ends[n]]
+        new = [p for n, p in self._parts.items() if p.archived.next_offset < ends[n]]
         if not new:
             return 0
         try:
             self._read(new, ends, max_rows)
-            self._append_aside(new)
+            self._append_quarantined(new)
             rows = self._append_events(new)
         except NoteMismatchError as error:
             raise FencedError(f"{error}; another process archives it now: stop") from error
@@ -130,79 +134,85 @@ class Archive:
 
     def _opened(self, number: int) -> _Part:
         origin = origin_of(self._log.identity, number)
-        name = keys.archive_space(self._view.log_hash, number)
+        name = archive_space(self._view.log_hash, number)
         space = self._state.space(name)
         info = self._offline.info(self._spec.name)
         note = (info.notes or {}).get(origin)
-        aside_note = (self._offline.info(self._aside.name).notes or {}).get(origin)
-        start = self._log.bounds(number)[0]
-        mark = (
+        quarantine_info = self._offline.info(self._quarantine.name)
+        archived = (
             PartitionProgress.from_bytes(note.encode())
             if note
-            else PartitionProgress(next_offset=start)
+            else PartitionProgress(next_offset=self._log.bounds(number)[0])
         )
-        identities = Identities(self._view, space, b"")
         part = _Part(
-            number, origin, space, space.claim(), identities, mark, note, aside_note, ahead=mark
+            number,
+            origin,
+            space,
+            space.claim(),
+            Identities(self._view, space, b""),
+            archived,
+            note,
+            (quarantine_info.notes or {}).get(origin),
+            progress=archived,
         )
         self._restore(part, info)
         return part
 
     def _restore(self, part: _Part, info: TableInfo) -> None:
-        """Make the identities those of the mark, if another process moved it."""
+        """Make the identities those of what is archived, if another process archived it."""
         if not self._view.source.event_id:
             return
         key, wanted = part.known_by(part.note)
         if part.space.read([key]) == [wanted]:
             return
-        footing = StreamGeneration(0, self._log.identity, info.last_sequence)
-        facts = ArchivedFacts(self._view, self._offline, info, footing, {part.number: part.mark})
-        found = facts.identified(part.identities.oldest(part.mark))
-        part.identities.restore(found, epoch=part.epoch)
+        all_facts = StreamGeneration(0, self._log.identity, info.last_sequence)
+        bounds = {part.number: part.archived}
+        facts = ArchivedFacts(self._view, self._offline, info, all_facts, bounds)
+        identified = facts.identified(part.identities.oldest(part.archived))
+        part.identities.restore(identified, epoch=part.epoch)
         part.space.commit([(key, wanted)], epoch=part.epoch)
 
     def _read(self, new: Sequence[_Part], ends: Mapping[int, int], max_rows: int) -> None:
-        """Sort out messages of several partitions up to their ends."""
+        """Take messages of several partitions, up to their ends."""
         rows = 0
-        with self._log.reader({p.number: p.mark.next_offset for p in new}) as reader:
+        with self._log.reader({p.number: p.archived.next_offset for p in new}) as reader:
             left = {p.number for p in new}
             while left and rows < max_rows:
                 for messages in reader.poll(1.0):
                     number = messages.partition
                     if number in left:
                         rows += self._take(self._parts[number], messages.until(ends[number]))
-                        if self._parts[number].ahead.next_offset >= ends[number]:
+                        if self._parts[number].progress.next_offset >= ends[number]:
                             left.remove(number)
                             reader.pause(number)
 
     def _take(self, part: _Part, messages: Messages) -> int:
-        out = self._sorting(messages, self._decode(messages.payloads), part.ahead)
-        accepted = self._fold.accept(out, part.identities.seen(out, part.seen))
+        (accepted,) = self._pipeline(messages, [part])
         part.events.append(accepted.table)
-        part.seen |= accepted.seen
-        part.aside += accepted.quarantined
+        part.accepted |= accepted.seen
+        part.quarantined += accepted.quarantined
         if self._view.late == "table":
-            part.aside += late_rows(accepted.late, part.number)
-        part.ahead = accepted.mark
+            part.quarantined += late_rows(accepted.late, part.number)
+        part.progress = accepted.progress
         return len(accepted.table)
 
-    def _append_aside(self, new: Sequence[_Part]) -> None:
+    def _append_quarantined(self, new: Sequence[_Part]) -> None:
         """The rows that are no events; those that an interrupted step added are left out."""
         batches, notes, expected = [], {}, {}
         for part in new:
-            done = int(part.aside_note or 0)
-            rows = [r for r in part.aside if r.offset >= done]
+            done = int(part.quarantine_note or 0)
+            rows = [r for r in part.quarantined if r.offset >= done]
             if rows:
                 batches.append(quarantine_batch(rows, part.origin))
-                notes[part.origin] = str(part.ahead.next_offset)
-                expected[part.origin] = part.aside_note
+                notes[part.origin] = str(part.progress.next_offset)
+                expected[part.origin] = part.quarantine_note
         if batches:
-            self._offline.append(self._aside.name, batches, notes=notes, expected=expected)
+            self._offline.append(self._quarantine.name, batches, notes=notes, expected=expected)
             for part in new:
-                part.aside_note = notes.get(part.origin, part.aside_note)
+                part.quarantine_note = notes.get(part.origin, part.quarantine_note)
 
     def _append_events(self, new: Sequence[_Part]) -> int:
-        notes = {p.origin: p.ahead.to_bytes().decode() for p in new}
+        notes = {p.origin: p.progress.to_bytes().decode() for p in new}
         expected = {p.origin: p.note for p in new}
         batches = (
             batch

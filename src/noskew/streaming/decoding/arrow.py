@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform
-from noskew.streaming.decoding.base import NO_CONTENT, Decoded, first_line
+from noskew.streaming.decoding.base import NO_CONTENT, DecodedMessages, first_line
 from noskew.types import Schema
 
 
@@ -17,7 +17,7 @@ class ArrowDecoder:
     def __init__(self, schema: Schema, what: str) -> None:
         self._schema, self._what = schema, what
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         tables, bad, numbers = [], {}, []
         for number, payload in enumerate(payloads):
             try:
@@ -29,14 +29,14 @@ class ArrowDecoder:
         rows = pa.concat_tables(tables) if tables else self._schema.arrow.empty_table()
         starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
         message = np.repeat(np.array(numbers, np.int64), sizes)
-        return Decoded(rows, message, np.arange(len(rows)) - starts, bad)
+        return DecodedMessages(rows, message, np.arange(len(rows)) - starts, bad)
 
     def _read(self, payload: pa.LargeBinaryScalar) -> pa.Table:
         try:
-            held = payload.as_buffer()
-            if held is None:
+            buffer = payload.as_buffer()
+            if buffer is None:
                 raise SchemaMismatchError(f"{self._what}: {NO_CONTENT}")
-            with pa.ipc.open_stream(held) as reader:
+            with pa.ipc.open_stream(buffer) as reader:
                 table = reader.read_all()
             table.validate(full=True)
             return conform(table, self._schema, self._what)

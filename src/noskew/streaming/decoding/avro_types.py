@@ -63,8 +63,8 @@ class AvroColumn:
         try:
             if self.convert is not None:
                 values = [None if v is None else self._converted(v) for v in values]
-            made = pa.array(values, pa.list_(self.arrow) if self.is_list else self.arrow)
-            return _micros(made) if self.is_list else made
+            column = pa.array(values, pa.list_(self.arrow) if self.is_list else self.arrow)
+            return _micros(column) if self.is_list else column
         except (pa.ArrowException, OverflowError, ValueError) as error:
             raise SchemaMismatchError(f"{what}: {first_line(error)}") from error
 
@@ -112,13 +112,13 @@ def resolved(kind: Any, named: Mapping[str, Any]) -> Any:
 
 
 def _united(branches: list[AvroColumn], kind: Any, what: str) -> AvroColumn:
-    found = list(dict.fromkeys(branches))
-    if not found:
+    distinct = list(dict.fromkeys(branches))
+    if not distinct:
         return AvroColumn(pa.null())
-    if len(found) == 1:
-        return found[0]
-    wider = _WIDER.get(frozenset(b.arrow for b in found))
-    if wider is None or any(b.convert or b.is_list for b in found):
+    if len(distinct) == 1:
+        return distinct[0]
+    wider = _WIDER.get(frozenset(b.arrow for b in distinct))
+    if wider is None or any(b.convert or b.is_list for b in distinct):
         names = ", ".join(_name(k) for k in kind)
         raise SchemaMismatchError(f"{what}: an Avro union of several types is no column: {names}")
     return AvroColumn(wider)

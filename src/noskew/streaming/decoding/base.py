@@ -18,7 +18,7 @@ NO_CONTENT = "a message without content"
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedMessages:
     """Rows in the order of their messages.
 
     Attributes
@@ -47,7 +47,7 @@ class Decoder(Protocol):
     messages, and the same call may read them later.
     """
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded: ...
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages: ...
 
 
 class RowDecoder(ABC):
@@ -64,14 +64,14 @@ class RowDecoder(ABC):
     def __init__(self, schema: Schema, what: str) -> None:
         self._schema, self._what = schema, what
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         items, message, bad = self._parsed(payloads)
         done = bisect_failures(lambda start, end: self._table(items[start:end]), len(items))
         bad |= {int(message[row]): why for row, why in done.bad.items()}
         message = np.delete(message, list(done.bad))
         tables = [table for _, _, table in done.parts]
         rows = pa.concat_tables(tables) if tables else self._schema.arrow.empty_table()
-        return Decoded(rows, message, np.zeros(len(rows), np.int64), bad)
+        return DecodedMessages(rows, message, np.zeros(len(rows), np.int64), bad)
 
     @abstractmethod
     def _table(self, items: Sequence[Any]) -> pa.Table:

@@ -75,8 +75,8 @@ def indexed_message(written: WrittenSchema, path: Sequence[int], what: str) -> D
     *_, (_, main) = files = list(_files(written, "", what))
     pool = _pool([file for _, file in files], what)
     try:
-        found = [*pool.FindFileByName(main.name).message_types_by_name.values()]
-        message = found[path[0]]
+        types = [*pool.FindFileByName(main.name).message_types_by_name.values()]
+        message = types[path[0]]
         for index in path[1:]:
             message = message.nested_types[index]
     except (IndexError, KeyError) as error:

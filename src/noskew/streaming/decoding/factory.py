@@ -38,6 +38,7 @@ def _arrow(stream: Stream, schema: Schema, what: str) -> Decoder:
 
 
 def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
+    # Here, for what these modules import is of an extra, which a stream of JSON does without.
     from noskew.streaming.decoding.avro import AvroDecoder
     from noskew.streaming.decoding.framed import FramedDecoder, avro_header
 
@@ -55,6 +56,7 @@ def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
 
 
 def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
+    # Here for the same reason.
     from noskew.streaming.decoding.descriptors import indexed_message, named_message
     from noskew.streaming.decoding.framed import FramedDecoder, MaybeFramed, protobuf_header
     from noskew.streaming.decoding.protobuf import ProtobufDecoder

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from noskew.errors import SchemaMismatchError
-from noskew.streaming.decoding.base import NO_CONTENT, Decoded, Decoder
+from noskew.streaming.decoding.base import NO_CONTENT, DecodedMessages, Decoder
 from noskew.streaming.decoding.schemas import MAX_ID, SchemaRegistry, WrittenSchema
 from noskew.types import Schema
 
@@ -25,7 +25,7 @@ _MOST_PATH = 100
 
 
 @dataclass(frozen=True)
-class Header:
+class SchemaHeader:
     """What a message begins with: the schema's id and, for Protobuf, which message of it this is.
 
     ``path``: the place of the message in its file, then in the message before. ``size``: bytes.
@@ -36,17 +36,17 @@ class Header:
     size: int
 
 
-def avro_header(text: bytes) -> Header:
+def avro_header(text: bytes) -> SchemaHeader:
     """The header of Confluent's wire format. Raises ValueError if there is none."""
     if len(text) < _ID_END or text[0] != _MAGIC:
         raise ValueError("the message does not begin with a schema's id: a byte 0, then 4 bytes")
     number = int.from_bytes(text[1:_ID_END], "big")
     if not 1 <= number <= MAX_ID:
         raise ValueError(f"the message begins with {number}, which is no id of a schema")
-    return Header(number, (), _ID_END)
+    return SchemaHeader(number, (), _ID_END)
 
 
-def protobuf_header(text: bytes) -> Header:
+def protobuf_header(text: bytes) -> SchemaHeader:
     """The same for Protobuf, where the path of the message follows. ``[0]`` is written as 0."""
     number = avro_header(text).id
     length, at = _varint(text, _ID_END)
@@ -58,7 +58,7 @@ def protobuf_header(text: bytes) -> Header:
         if index < 0:
             raise ValueError("the header says no message of its schema")
         path.append(index)
-    return Header(number, tuple(path) or (0,), at)
+    return SchemaHeader(number, tuple(path) or (0,), at)
 
 
 class FramedDecoder:
@@ -85,16 +85,16 @@ class FramedDecoder:
         *,
         kind: str,
         form: str = "",
-        header: Callable[[bytes], Header],
-        make: Callable[[WrittenSchema, Header], Decoder],
+        header: Callable[[bytes], SchemaHeader],
+        make: Callable[[WrittenSchema, SchemaHeader], Decoder],
     ) -> None:
         self._schema, self._what, self._registry = schema, what, registry
         self._kind, self._form, self._header, self._make = kind, form, header, make
         self._written: dict[int, WrittenSchema] = {}
         # Only those that can be had: damaged headers are without number.
-        self._decoders: dict[Header, Decoder] = {}
+        self._decoders: dict[SchemaHeader, Decoder] = {}
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         common = self._common(payloads)
         groups, bad = ({common: None}, {}) if common else self._grouped(payloads)
         self._ask({header.id for header in groups if header not in self._decoders})
@@ -110,7 +110,7 @@ class FramedDecoder:
             parts.append((at, decoded))
         return merged(parts, bad, self._schema)
 
-    def _common(self, payloads: pa.LargeBinaryArray) -> Header | None:
+    def _common(self, payloads: pa.LargeBinaryArray) -> SchemaHeader | None:
         """The header of all messages, if it is one: nearly always."""
         if not len(payloads) or payloads.null_count:
             return None
@@ -124,17 +124,17 @@ class FramedDecoder:
 
     def _grouped(
         self, payloads: pa.LargeBinaryArray
-    ) -> tuple[dict[Header, NDArray[np.int64] | None], dict[int, str]]:
+    ) -> tuple[dict[SchemaHeader, NDArray[np.int64] | None], dict[int, str]]:
         """Messages (by position) by their headers, and why others have none."""
-        found, bad = defaultdict(list), {}
+        by_header, bad = defaultdict(list), {}
         for number, text in enumerate(payloads.to_pylist()):
             try:
                 if text is None:
                     raise ValueError(NO_CONTENT)
-                found[self._header(text)].append(number)
+                by_header[self._header(text)].append(number)
             except ValueError as error:
                 bad[number] = f"{self._what}: {error}"
-        return {h: np.array(numbers, np.int64) for h, numbers in found.items()}, bad
+        return {h: np.array(numbers, np.int64) for h, numbers in by_header.items()}, bad
 
     def _ask(self, ids: Iterable[int]) -> None:
         asked = sorted(set(ids) - self._written.keys())
@@ -142,7 +142,7 @@ class FramedDecoder:
             answers = self._registry.find(asked, form=self._form)
             self._written |= {i: written for i, written in answers.items() if written is not None}
 
-    def _decoder(self, header: Header) -> Decoder:
+    def _decoder(self, header: SchemaHeader) -> Decoder:
         if header not in self._decoders:
             written = self._written.get(header.id)
             if written is None:
@@ -168,15 +168,15 @@ class MaybeFramed:
     def __init__(self, decode: Decoder) -> None:
         self._decode = decode
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         if pc.any(pc.starts_with(payloads, b"\0")).as_py():
             payloads = pa.array(map(_body, payloads.to_pylist()), pa.large_binary())
         return self._decode(payloads)
 
 
 def merged(
-    parts: list[tuple[NDArray[np.int64], Decoded]], bad: dict[int, str], schema: Schema
-) -> Decoded:
+    parts: list[tuple[NDArray[np.int64], DecodedMessages]], bad: dict[int, str], schema: Schema
+) -> DecodedMessages:
     """What decoders made of parts of a batch, as if of the whole.
 
     With each part come the positions of its messages in the batch.
@@ -185,14 +185,14 @@ def merged(
         bad |= {int(at[number]): why for number, why in decoded.bad.items()}
     if len(parts) == 1:
         ((at, only),) = parts
-        return Decoded(only.rows, at[only.message], only.place, bad)
+        return DecodedMessages(only.rows, at[only.message], only.place, bad)
     tables = [decoded.rows for _, decoded in parts]
     none = np.zeros(0, np.int64)
     message = np.concatenate([none, *(at[decoded.message] for at, decoded in parts)])
     place = np.concatenate([none, *(decoded.place for _, decoded in parts)])
     order = np.argsort(message, kind="stable")
     rows = pa.concat_tables([schema.arrow.empty_table(), *tables]).take(pa.array(order))
-    return Decoded(rows, message[order], place[order], bad)
+    return DecodedMessages(rows, message[order], place[order], bad)
 
 
 def _without(payloads: pa.LargeBinaryArray, size: int) -> pa.LargeBinaryArray:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from noskew.errors import SchemaMismatchError
 from noskew.kernel.conform import conform, conform_column
-from noskew.streaming.decoding.base import Decoded, RowDecoder, first_line
+from noskew.streaming.decoding.base import DecodedMessages, RowDecoder, first_line
 from noskew.types import DType, Schema
 
 #: How deep arrays and objects may lie in each other. How deep the parser can go depends on how
@@ -54,14 +54,14 @@ class JsonDecoder(RowDecoder):
         self._parse = msgspec.json.Decoder(record).decode
         self._values = [attrgetter(field[0]) for field in fields]
 
-    def __call__(self, payloads: pa.LargeBinaryArray) -> Decoded:
+    def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         deep = _too_deep(payloads)
         if not deep:
             return super().__call__(payloads)
         is_deep = np.isin(np.arange(len(payloads)), deep)
-        made = super().__call__(pc.if_else(pa.array(is_deep), None, payloads))
+        decoded = super().__call__(pc.if_else(pa.array(is_deep), None, payloads))
         why = f"{self._what}: nested more than {MOST_LEVELS} levels deep"
-        return replace(made, bad={**made.bad, **dict.fromkeys(deep, why)})
+        return replace(decoded, bad={**decoded.bad, **dict.fromkeys(deep, why)})
 
     def _why(self, error: Exception) -> str:
         """The message with columns by their own names (records number them)."""

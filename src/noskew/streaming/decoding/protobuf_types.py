@@ -71,16 +71,16 @@ class ProtobufColumn:
     def _values(self, messages: Sequence[Any]) -> list[Any]:
         name, convert = self.name, self.convert
         if self.is_list:
-            values = [
+            lists = [
                 list(map(convert, v)) if convert else list(v)
                 for v in map(attrgetter(name), messages)
             ]
-            return [v or None for v in values] if self.is_null_if_empty else values
+            return [v or None for v in lists] if self.is_null_if_empty else lists
         if self.may_be_unset:
-            found = [getattr(m, name) if m.HasField(name) else None for m in messages]
-            return [None if v is None else convert(v) for v in found] if convert else found
-        found = list(map(attrgetter(name), messages))
-        return list(map(convert, found)) if convert else found
+            values = [getattr(m, name) if m.HasField(name) else None for m in messages]
+            return [None if v is None else convert(v) for v in values] if convert else values
+        values = list(map(attrgetter(name), messages))
+        return list(map(convert, values)) if convert else values
 
 
 def column_of(field: FieldDescriptor, kind: DType, what: str) -> ProtobufColumn:

@@ -81,14 +81,14 @@ class SchemaRegistry:
         answer = self._answer(client, path, form)
         if answer is None:
             return None
-        found = {}
+        references = {}
         for reference in answer.references or ():
             place = f"/subjects/{quote(reference.subject, safe='')}/versions/{reference.version}"
             schema = self._find(client, place, form)
             if schema is None:
                 return None
-            found[reference.name] = schema
-        return WrittenSchema(answer.schema_type or "AVRO", answer.schema, found)
+            references[reference.name] = schema
+        return WrittenSchema(answer.schema_type or "AVRO", answer.schema, references)
 
     def _answer(self, client: httpx.Client, path: str, form: str) -> _Answer | None:
         asked, response = self._ask(client, path, form)

@@ -1,4 +1,4 @@
-"""Mark: how far a view has read one partition of a log, and what became of what it read."""
+"""Progress: how far a view has read one partition of a log, and what became of what it read."""
 
 from __future__ import annotations
 
@@ -58,4 +58,6 @@ class PartitionProgress(msgspec.Struct, frozen=True, array_like=True):
         try:
             return msgspec.json.decode(data, type=cls)
         except msgspec.MsgspecError as error:
-            raise CorruptDataError(f"the mark of a stream cannot be read: {error}") from error
+            raise CorruptDataError(
+                f"the progress of a stream's partition cannot be read: {error}"
+            ) from error

@@ -1,6 +1,6 @@
-"""Sort out: which rows of a stream are events, and which are late, duplicate or unreadable.
+"""Screening: which rows of a stream are events, which of these are late, and which are none.
 
-Nothing here does I/O or reads a clock: messages and a mark come in, and what follows from them
+Nothing here does I/O or reads a clock: messages and a progress come in, and what follows from them
 goes out, the same for any way of cutting the log into batches.
 """
 
@@ -21,13 +21,11 @@ from noskew.kernel import values
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, SEQUENCE
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.keys import encode_columns, integers
+from noskew.kernel.log_facts import sequence_in_log
 from noskew.kernel.transforms.pipeline import Pipeline, Transformed
 from noskew.stores.log.base import Messages
-from noskew.streaming.decoding.base import Decoded
+from noskew.streaming.decoding.base import DecodedMessages
 from noskew.streaming.fold.progress import PartitionProgress
-
-#: An event's sequence is its message's offset and then its place there, which has these bits.
-PLACE_BITS = 20
 
 
 def identities_of(events: pa.Table, keys: Sequence[str]) -> list[bytes | None]:
@@ -75,7 +73,7 @@ class Screened:
         the id is null. Else None.
     quarantined
         Rows that are no events.
-    mark
+    progress
         As it will be once the batch is folded, but for ``folded``, ``late`` and ``duplicate``.
     """
 
@@ -85,21 +83,23 @@ class Screened:
     is_late: NDArray[np.bool_]
     identity: list[bytes | None] | None
     quarantined: list[Quarantined]
-    mark: PartitionProgress
+    progress: PartitionProgress
 
 
 class Screening:
-    """Sorts out the messages of a source for one view. Safe to share by threads."""
+    """Screens the messages of a source for one view. Safe to share by threads."""
 
     def __init__(self, view: FeatureView) -> None:
         self._view = view
         self._keys = list(view.entity.keys)
         self._pipeline = Pipeline(view, streamed=True)
 
-    def __call__(self, messages: Messages, decoded: Decoded, mark: PartitionProgress) -> Screened:
-        """The events of ``messages`` that the mark has not seen yet."""
-        new = messages.offsets >= mark.next_offset
-        known = np.maximum.accumulate(np.maximum(messages.append_times, mark.known))
+    def __call__(
+        self, messages: Messages, decoded: DecodedMessages, progress: PartitionProgress
+    ) -> Screened:
+        """The events of the messages that were not read yet."""
+        new = messages.offsets >= progress.next_offset
+        known = np.maximum.accumulate(np.maximum(messages.append_times, progress.known))
         chosen = new[decoded.message]
         rows, message = decoded.rows, decoded.message
         place = decoded.place
@@ -119,11 +119,11 @@ class Screening:
             if new[at]
         ]
         unread = len(quarantined)
-        made, faults = self._events(rows, known[message])
-        held = np.bincount(message, minlength=len(messages)) if faults else message
+        transformed, faults = self._events(rows, known[message])
+        rows_of = np.bincount(message, minlength=len(messages)) if faults else message
         for row, why in faults.items():
             at = message[row]
-            alone = held[at] == 1
+            alone = rows_of[at] == 1
             payload = messages.payloads[at].as_py() if alone else encode_arrow(rows.slice(row, 1))
             quarantined.append(
                 Quarantined(
@@ -136,24 +136,23 @@ class Screening:
                 )
             )
         quarantined.sort(key=lambda q: (q.offset, q.place))
-        offset = messages.offsets[message[made.row]]
-        events = made.events.append_column(
-            SEQUENCE, pa.array(offset << PLACE_BITS | place[made.row])
-        )
+        offset = messages.offsets[message[transformed.row]]
+        sequence = sequence_in_log(offset, place[transformed.row])
+        events = transformed.events.append_column(SEQUENCE, pa.array(sequence))
         time = integers(events.column(EVENT_TIME).combine_chunks())
-        newest = np.maximum.accumulate(np.maximum(time, mark.newest))
+        newest = np.maximum.accumulate(np.maximum(time, progress.newest))
         after = msgspec.structs.replace(
-            mark,
-            next_offset=max(messages.next_offset, mark.next_offset),
-            known=int(known[-1]) if len(known) else mark.known,
-            newest=int(newest[-1]) if len(newest) else mark.newest,
-            consumed=mark.consumed + len(rows) + unread,
-            quarantined=mark.quarantined + len(quarantined),
+            progress,
+            next_offset=max(messages.next_offset, progress.next_offset),
+            known=int(known[-1]) if len(known) else progress.known,
+            newest=int(newest[-1]) if len(newest) else progress.newest,
+            consumed=progress.consumed + len(rows) + unread,
+            quarantined=progress.quarantined + len(quarantined),
         )
         return Screened(
             events,
             offset,
-            known[message[made.row]],
+            known[message[transformed.row]],
             time < newest - self._view.lateness,
             self._identities(events),
             quarantined,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 
-import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.addresses import Tenant, part_suffix
 from noskew.definitions.view import FeatureView
-from noskew.kernel.events import EVENT_ID, Events
+from noskew.kernel.events import Events
 from noskew.kernel.keys import encode_columns
-from noskew.kernel.online_keys import part_suffix, rows_prefix
+from noskew.kernel.log_facts import offset_in_log
 from noskew.kernel.plan import compile_view
 from noskew.kernel.ragged import concat, repeat
 from noskew.kernel.rows.codec import (
@@ -29,8 +27,8 @@ from noskew.kernel.rows.codec import (
     version_bytes,
 )
 from noskew.kernel.state import fold, merge
+from noskew.streaming.fold.acceptance import Accepted
 from noskew.streaming.fold.progress import PartitionProgress
-from noskew.streaming.fold.screening import PLACE_BITS, Quarantined, Screened
 
 #: Rows are made by several threads, from so many on for each: the kernel lets go of the
 #: interpreter's lock.
@@ -41,32 +39,6 @@ _THREADS = min(8, os.cpu_count() or 1)
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="noskew-fold")
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The events of a batch that count, by entity, and everything else that becomes of it.
-
-    Attributes
-    ----------
-    events
-        The events that count.
-    table, late
-        The events that count, and those that were kept out for being late, in log order.
-    seen
-        Identities of events that are new, with the known time they were accepted at.
-    quarantined
-        Rows that are no events.
-    mark
-        How far the view is when this batch is folded.
-    """
-
-    events: Events
-    table: pa.Table
-    late: pa.Table
-    seen: dict[bytes, int]
-    quarantined: list[Quarantined]
-    mark: PartitionProgress
 
 
 class ViewFold:
@@ -84,7 +56,7 @@ class ViewFold:
     def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
         self.view, self.generation = view, generation
         self._number = generation << OFFSET_BITS
-        self.prefix = rows_prefix(project, view)
+        self.prefix = Tenant(project).rows(view).prefix
         self._plan = compile_view(view)
         self.layout = RowLayout(self._plan)
         self._keys = list(view.entity.keys)
@@ -93,43 +65,9 @@ class ViewFold:
         """Numbers of versions: the generation, then the offset that comes next."""
         return self._number | number
 
-    def version(self, mark: PartitionProgress) -> bytes:
-        """No row is later of which the mark has seen all events."""
-        return version_bytes(mark.known, self._number | mark.next_offset)
-
-    def accept(self, sorted_out: Screened, seen: Mapping[bytes, int]) -> Accepted:
-        """Which events count. ``seen``: when identities of the batch were accepted before."""
-        table = sorted_out.events
-        keeps_out = self.view.late != "fold"
-        barred = sorted_out.is_late if keeps_out else np.zeros(len(sorted_out.is_late), bool)
-        duplicate, new = self._duplicates(sorted_out, seen, barred)
-        late = sorted_out.is_late & ~duplicate
-        kept_out = barred & ~duplicate
-        counts = ~duplicate & ~kept_out
-        chosen = table if counts.all() else table.filter(pa.array(counts))
-        known = chosen.drop_columns([EVENT_ID]) if EVENT_ID in chosen.column_names else chosen
-        events = Events.from_table(known, self._keys)
-        mark = sorted_out.mark
-        after = msgspec.structs.replace(
-            mark,
-            late=mark.late + int(kept_out.sum()),
-            duplicate=mark.duplicate + int(duplicate.sum()),
-            late_folded=mark.late_folded + int((late & ~kept_out).sum()),
-            folded=mark.consumed
-            - mark.quarantined
-            - mark.late
-            - mark.duplicate
-            - int(kept_out.sum())
-            - int(duplicate.sum()),
-        )
-        return Accepted(
-            events,
-            chosen,
-            table.filter(pa.array(kept_out)),
-            new,
-            sorted_out.quarantined,
-            after,
-        )
+    def version(self, progress: PartitionProgress) -> bytes:
+        """No row is later all of whose events were read by then."""
+        return version_bytes(progress.known, self._number | progress.next_offset)
 
     def keys(self, accepted: Accepted, partition: int) -> list[bytes]:
         """The key in the online store of the row of each entity, or of its part of a partition."""
@@ -137,62 +75,39 @@ class ViewFold:
         if not len(events):
             return []
         columns = [events.keys.column(k).combine_chunks() for k in self._keys]
-        found = encode_columns(columns, self.prefix)[0]
+        keys = encode_columns(columns, self.prefix)[0]
         if self.view.has_partial_rows:
-            found = concat([found, repeat(part_suffix(partition + 1), len(found))])
-        return found.to_list()
+            keys = concat([keys, repeat(part_suffix(partition + 1), len(keys))])
+        return keys.to_list()
 
-    def rows(self, accepted: Accepted, held: Sequence[bytes | None]) -> list[bytes]:
+    def rows(self, accepted: Accepted, before: Sequence[bytes | None]) -> list[bytes]:
         """The rows of the accepted entities, from what they were before (None: nothing)."""
-        size = len(held)
+        size = len(before)
         if size < 2 * _ROWS_A_PART:
-            return self._rows(accepted.events, held) if size else []
+            return self._rows(accepted.events, before) if size else []
         parts = min(_THREADS, size // _ROWS_A_PART)
         cuts = [size * i // parts for i in range(parts + 1)]
         _ = accepted.events.table  # put in order once, not by each thread
 
         def part(first: int, last: int) -> list[bytes]:
-            return self._rows(accepted.events.between(first, last), held[first:last])
+            return self._rows(accepted.events.between(first, last), before[first:last])
 
         return [row for rows in _pool().map(part, cuts[:-1], cuts[1:]) for row in rows]
 
-    def _rows(self, events: Events, held: Sequence[bytes | None]) -> list[bytes]:
-        size = len(held)
+    def _rows(self, events: Events, before: Sequence[bytes | None]) -> list[bytes]:
+        size = len(before)
         starts = events.offsets[:-1]
         horizon = np.maximum.reduceat(events.known_time, starts)
         # A row of history may have been known later than a message of the log was appended.
-        horizon = np.maximum(horizon, known_times(held))
-        offset = np.maximum.reduceat(events.sequence, starts) >> PLACE_BITS
+        horizon = np.maximum(horizon, known_times(before))
+        offset = offset_in_log(np.maximum.reduceat(events.sequence, starts))
         at = np.arange(size)
         parts = [(fold(self._plan, events, horizon), at)]
-        there = np.array([i for i, row in enumerate(held) if row is not None], np.int64)
+        there = np.array([i for i, row in enumerate(before) if row is not None], np.int64)
         if len(there):
-            before = unpack_rows(self.layout, [row for row in held if row is not None])
-            parts.insert(0, (before, there))
-        made = merge(self._plan, parts, size, horizon)
+            states = unpack_rows(self.layout, [row for row in before if row is not None])
+            parts.insert(0, (states, there))
+        merged = merge(self._plan, parts, size, horizon)
         return pack_rows(
-            self.layout, made, version_array(horizon, self.numbered(offset + 1))
+            self.layout, merged, version_array(horizon, self.numbered(offset + 1))
         ).to_list()
-
-    def _duplicates(
-        self, sorted_out: Screened, seen: Mapping[bytes, int], barred: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], dict[bytes, int]]:
-        """Which events repeat one that counts, and the identities of those that now do.
-
-        ``barred``: events that do not count in any case, so that no later one repeats them.
-        """
-        duplicate = np.zeros(len(sorted_out.offset), bool)
-        new: dict[bytes, int] = {}
-        if sorted_out.identity is None:
-            return duplicate, new
-        horizon = self.view.source.event_id_horizon
-        known = sorted_out.known.tolist()
-        for i, identity in enumerate(sorted_out.identity):
-            if identity is None:
-                continue
-            before = new.get(identity, seen.get(identity))
-            if before is not None and known[i] - before <= horizon:
-                duplicate[i] = True
-            elif not barred[i]:
-                new[identity] = known[i]
-        return duplicate, new

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from noskew.addresses import OnlineRows
 from noskew.clock import Clock
-from noskew.kernel.online_keys import fresh_key, heartbeat_key, heartbeat_row, progress_key
 from noskew.kernel.rows.codec import version_of
+from noskew.kernel.rows.heartbeat import heartbeat_row
 from noskew.stores.online.base import OnlineStore
 from noskew.streaming.fold.progress import PartitionProgress
 
@@ -33,7 +34,7 @@ class Freshness:
 
     def reached(self, number: int) -> int:
         """The offset up to which every view has folded a partition, and published it."""
-        rows = self._online.read([progress_key(p, number) for p in self._prefixes])
+        rows = self._online.read([OnlineRows(p).progress(number) for p in self._prefixes])
         return min(
             0 if row is None else PartitionProgress.from_row(row).next_offset for row in rows
         )
@@ -41,19 +42,20 @@ class Freshness:
     def tell(self, asked: int, caught_up: Collection[int]) -> None:
         """``caught_up``: partitions of which the log held nothing more at the time ``asked``."""
         row = heartbeat_row(asked, 0)
-        keys = [fresh_key(p, number) for p in self._prefixes for number in caught_up]
+        keys = [OnlineRows(p).fresh(number) for p in self._prefixes for number in caught_up]
         self._online.write(keys, [row] * len(keys))
         for prefix in self._prefixes:
             least = self._least(prefix)
             if least is not None:
-                self._online.write([heartbeat_key(prefix)], [heartbeat_row(least, 0)])
+                self._online.write([OnlineRows(prefix).heartbeat], [heartbeat_row(least, 0)])
 
     def _least(self, prefix: bytes) -> int | None:
         """Up to when every partition is fresh; None while nothing is known of one."""
         numbers = range(self._partitions)
-        keys = [of(prefix, n) for of in (progress_key, fresh_key) for n in numbers]
-        found = self._online.read(keys)
-        times = [None if row is None else version_of(row)[0] for row in found]
+        of = OnlineRows(prefix)
+        keys = [*map(of.progress, numbers), *map(of.fresh, numbers)]
+        rows = self._online.read(keys)
+        times = [None if row is None else version_of(row)[0] for row in rows]
         both = zip(times[: len(numbers)], times[len(numbers) :], strict=True)
         each = [max((t for t in pair if t is not None), default=None) for pair in both]
         return None if None in each else min(t for t in each if t is not None)

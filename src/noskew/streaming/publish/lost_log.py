@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from noskew.kernel.online_keys import has_generation
+from noskew.addresses import has_generation
 from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import StreamGeneration
 
 #: Rows that are looked at in one call.
 _BATCH = 10_000
 
 
-def is_of_lost_log(row: bytes, footing: StreamGeneration) -> bool:
-    """Whether a row was folded from a log before that of the footing."""
-    return version_of(row)[1] >> OFFSET_BITS < footing.log_since
+def is_of_lost_log(row: bytes, generation: StreamGeneration) -> bool:
+    """Whether a row was folded from a log before that of the generation."""
+    return version_of(row)[1] >> OFFSET_BITS < generation.log_since
 
 
 def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]) -> int:
@@ -39,16 +39,16 @@ def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]
 
 
 def replace_lost(
-    online: OnlineStore, state: StateStore, prefix: bytes, footing: StreamGeneration
+    online: OnlineStore, state: StateStore, prefix: bytes, generation: StreamGeneration
 ) -> None:
     """Put the rows of the state in the place of a view's rows that are of a log before.
 
-    Frontiers and marks of partitions are among them.
+    Frontiers and the progress of partitions are among them.
     """
     lost = (
         key
         for key, row in online.scan(prefix)
-        if has_generation(key) and is_of_lost_log(row, footing)
+        if has_generation(key) and is_of_lost_log(row, generation)
     )
     while keys := list(islice(lost, _BATCH)):
         replace_online(online, state, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,14 +10,18 @@ from itertools import islice
 from time import monotonic
 from typing import Protocol
 
+from noskew.addresses import OnlineRows, is_entity_key
 from noskew.errors import StoreError, StoreFullError, StoreUnavailableError
-from noskew.kernel.online_keys import frontier_keys, heartbeat_row, is_entity_key, progress_key
 from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES, version_of
+from noskew.kernel.rows.heartbeat import heartbeat_row
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.fold.partition import PartitionFold, ViewStep
 from noskew.streaming.publish.lost_log import is_of_lost_log, replace_lost
+
+_logger = logging.getLogger(__name__)
 
 #: Rows given to the online store in one call.
 _WRITE_ROWS = 10_000
@@ -77,11 +82,11 @@ class Embedded:
 
 
 @dataclass
-class _View:
+class View:
     """What one view has on its way. Versions are by partition."""
 
     prefix: bytes
-    footing: StreamGeneration
+    generation: StreamGeneration
     rows: dict[bytes, bytes] = field(default_factory=dict)
     progress: dict[bytes, bytes] = field(default_factory=dict)
     added: dict[int, bytes] = field(default_factory=dict)
@@ -93,7 +98,7 @@ class _View:
     @property
     def begun(self) -> bytes:
         """The version of a frontier before anything was published of the rows of this log."""
-        return bytes(8) + (self.footing.log_since << OFFSET_BITS | 1).to_bytes(8, "big")
+        return bytes(8) + (self.generation.log_since << OFFSET_BITS | 1).to_bytes(8, "big")
 
 
 class Remote:
@@ -109,16 +114,17 @@ class Remote:
     """
 
     def __init__(
-        self, online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
+        self, online: OnlineStore, state: StateStore, generations: Mapping[bytes, StreamGeneration]
     ) -> None:
         self._online, self._state = online, state
-        self._views = {prefix: _View(prefix, footing) for prefix, footing in footings.items()}
+        self._views = {prefix: View(prefix, its) for prefix, its in generations.items()}
         #: What has to be there before any row is, and whether it is.
         self._first: dict[bytes, bytes] = {}
         self._is_begun = True
-        self._generation: bytes | None = None
+        self._store_generation: bytes | None = None
         self._tried = self._confirmed = -math.inf
         self.fault: StoreError | None = None
+        self._fault_log = FaultLog(_logger, "publishing to the online store")
         self.published_again = 0
 
     @property
@@ -145,7 +151,9 @@ class Remote:
         for change in changes:
             view = self._views[change.prefix]
             view.rows |= zip(change.keys, change.rows, strict=True)
-            view.progress[progress_key(change.prefix, change.partition)] = change.progress
+            view.progress[OnlineRows(change.prefix).progress(change.partition)] = (
+                change.progress_row
+            )
             view.added[change.partition] = change.version
 
     def work(self, *, now: bool = False) -> bool:
@@ -154,7 +162,7 @@ class Remote:
         self._tried = monotonic()
         try:
             if not self._is_begun:
-                self._put(self._first)
+                self._begin()
                 self._is_begun = True
             for view in self._views.values():
                 self._write(view)
@@ -162,12 +170,20 @@ class Remote:
                 self._confirm()
                 self._confirmed = self._tried
         except (StoreUnavailableError, StoreFullError) as error:
-            self.fault = error
+            self._note(error)
             return False
-        self.fault = None
+        self._note(None)
         return True
 
-    def _write(self, view: _View) -> None:
+    def _note(self, fault: StoreError | None) -> None:
+        self.fault = fault
+        self._fault_log.note(fault)
+
+    def _begin(self) -> None:
+        """Publish what has to be there before any row is."""
+        self._put(self._first)
+
+    def _write(self, view: View) -> None:
         """Publish what waits. When it raises, everything waits on, and some may be written."""
         if view.rows:
             self._put(view.rows)
@@ -177,7 +193,7 @@ class Remote:
             view.progress.clear()
 
     def _put(self, rows: Mapping[bytes, bytes]) -> None:
-        for items in _batches(rows.items()):
+        for items in write_batches(rows.items()):
             self._online.write([key for key, _ in items], [row for _, row in items])
 
     def _confirm(self) -> None:
@@ -187,60 +203,65 @@ class Remote:
         If that happened while the frontier was written, nothing says how many: then all rows are
         published again.
         """
-        generation = self._online.generation()
-        if self._generation is None:
-            self._generation = generation
-        moved = generation != self._generation
+        store_generation = self._online.generation()
+        if self._store_generation is None:
+            self._store_generation = store_generation
+        moved = store_generation != self._store_generation
         for view in self._views.values():
             self._find_lost(view, moved)
             self._publish_again(view)
             self._tell_frontier(view)
         after = self._online.generation()
-        if after != generation:
+        if after != store_generation:
             for view in self._views.values():
                 view.lost = NOTHING
                 self._publish_again(view)
-        self._generation = after  # not before: whatever failed until here is looked at again
+        self._store_generation = after  # not before: whatever failed until here is looked at again
 
-    def _find_lost(self, view: _View, moved: bool) -> None:
+    def _find_lost(self, view: View, moved: bool) -> None:
         """What the store lost since the last time; everything since then if it ``moved``."""
         for number, confirmed in view.confirmed.items():
-            held = self._held(view, number)
-            if moved or held[0] < confirmed[0] or held[1] < confirmed[1]:
-                since = min(*held, *confirmed)
+            there = self._frontier(view, number)
+            if moved or there[0] < confirmed[0] or there[1] < confirmed[1]:
+                since = min(*there, *confirmed)
                 view.lost = since if view.lost is None else min(view.lost, since)
 
-    def _held(self, view: _View, number: int) -> tuple[bytes, bytes]:
+    def _frontier(self, view: View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
-        keys = [k for turn in _TURNS for k in frontier_keys(view.prefix, number, turn)]
-        found = [
-            NOTHING if row is None or is_of_lost_log(row, view.footing) else row[:VERSION_BYTES]
+        keys = [k for turn in _TURNS for k in OnlineRows(view.prefix).frontier(number, turn)]
+        versions = [
+            NOTHING if row is None or is_of_lost_log(row, view.generation) else row[:VERSION_BYTES]
             for row in self._online.read(keys)
         ]
-        return min(found[: len(found) // 2]), min(found[len(found) // 2 :])
+        half = len(versions) // 2
+        return min(versions[:half]), min(versions[half:])
 
-    def _publish_again(self, view: _View) -> None:
+    def _publish_again(self, view: View) -> None:
         """Publish the rows of the state that the store may lack, however many these are."""
         if view.lost is None:
             return
-        if view.lost == NOTHING and view.footing.log_since:
-            replace_lost(self._online, self._state, view.prefix, view.footing)
+        if view.lost == NOTHING and view.generation.log_since:
+            replace_lost(self._online, self._state, view.prefix, view.generation)
         self._put(self._first)
         for number in view.confirmed:
             # What is emptied from now on loses this; what was until now, the other turn.
             self._tell(view, number, 1, view.begun)
-            view.lost = min(view.lost, self._held(view, number)[0])
-        since = view.lost
+            view.lost = min(view.lost, self._frontier(view, number)[0])
+        since, before = view.lost, self.published_again
         newer = (
             (key, row) for key, row in self._state.scan(view.prefix) if row[: len(since)] >= since
         )
-        for items in _batches(newer):
+        for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
+        _logger.warning(
+            "the online store may have lost rows: %d were published again",
+            self.published_again - before,
+        )
         view.lost = None
         view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, view.begun))
 
-    def _tell_frontier(self, view: _View) -> None:
+    def _tell_frontier(self, view: View) -> None:
         for number, version in view.added.items():
             first, second = view.confirmed[number]
             if version > max(first, second):
@@ -248,22 +269,13 @@ class Remote:
                 self._tell(view, number, turn, version)
                 view.confirmed[number] = (first, version) if turn else (version, second)
 
-    def _tell(self, view: _View, number: int, turn: int, version: bytes) -> None:
-        keys = frontier_keys(view.prefix, number, turn)
+    def _tell(self, view: View, number: int, turn: int, version: bytes) -> None:
+        keys = OnlineRows(view.prefix).frontier(number, turn)
         self._online.write(keys, [heartbeat_row(*version_of(version))] * len(keys))
 
 
-def _batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+def write_batches(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Keys and rows, as many at a time as a store is given in one call."""
     rest = iter(items)
     while batch := list(islice(rest, _WRITE_ROWS)):
         yield batch
-
-
-def publishing(
-    online: OnlineStore, state: StateStore, footings: Mapping[bytes, StreamGeneration]
-) -> Publishing:
-    """What takes rows to ``online`` from the state that is kept for it.
-
-    ``footings``: what the rows of each view stand on, by their prefix.
-    """
-    return Embedded(online) if online.directory is not None else Remote(online, state, footings)

@@ -1,4 +1,4 @@
-"""Replay: messages that were set aside, appended to their log again."""
+"""Replay: quarantined messages, appended to their log again."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class ReplayPlan:
 
 
 class Replay:
-    """Appends rows of a source that were set aside to its log, as messages like any other.
+    """Appends quarantined rows of a source to its log, as messages like any other.
 
-    All views of the source read them, so a row that one view has set aside and another one has
+    All views of the source read them, so a row that one view has quarantined and another one has
     counted is left out, unless its event id tells the other that it comes again.
 
     For each portion of rows:
 
-    1. their payloads are read from the tables of rows set aside,
+    1. their payloads are read from the quarantine tables,
     2. appended to the log, each to the partition that it came from,
     3. and recorded in those tables.
 
@@ -88,7 +88,7 @@ class Replay:
         clock: Clock,
     ) -> None:
         self._source, self._log, self._offline, self._clock = source, log, offline, clock
-        self._asides = quarantine_tables(
+        self._quarantines = quarantine_tables(
             offline, [v for v in views if v.source.name == source.name]
         )
         self._replays: dict[str, int] = {}
@@ -96,32 +96,32 @@ class Replay:
     def plan(
         self, selection: QuarantineSelection, *, view: str | None = None, again: bool = False
     ) -> ReplayPlan:
-        """Which rows are replayed. ``view``: only those that this view has set aside.
+        """Which rows are replayed. ``view``: only those that this view has quarantined.
 
         ``again``: those that were replayed before, too.
         """
-        asked = {a.table for a in self._asides if view in (None, *(v.name for v in a.views))}
-        obstacles = _Obstacles(self._source, self._log, self._asides, self._clock.now())
+        asked = {q.table for q in self._quarantines if view in (None, *(v.name for v in q.views))}
+        obstacles = _Obstacles(self._source, self._log, self._quarantines, self._clock.now())
         left_out: Counter[str] = Counter()
         rows = []
-        for found in self._standing().values():
-            chosen = {t: row for t, row in found.items() if t in asked and row in selection}
+        for by_table in self._standing().values():
+            chosen = {t: row for t, row in by_table.items() if t in asked and row in selection}
             if not chosen:
                 continue
-            why = obstacles.of(found, list(chosen.values()), again=again)
+            why = obstacles.of(by_table, list(chosen.values()), again=again)
             if why:
                 left_out[why] += 1
                 continue
             source, row = next((t, row) for t, row in chosen.items() if not row.is_late)
-            rows.append(Planned(row, source, frozenset(found)))
+            rows.append(Planned(row, source, frozenset(by_table)))
         rows.sort(key=lambda p: (p.row.known_time, p.row.place))
         return ReplayPlan(rows, left_out)
 
-    def run(self, plan: ReplayPlan, told: Callable[[int], None] | None = None) -> int:
-        """Replay what :meth:`plan` has found; how many messages were appended.
+    def run(self, plan: ReplayPlan, progress: Callable[[int], None] | None = None) -> int:
+        """Replay what :meth:`plan` gave; how many messages were appended.
 
-        ``told`` is called with the number of those appended since the last call. Raises what the
-        stores do, having recorded what was appended, and ConflictError if somebody else replays
+        ``progress`` is called with the number of those appended since the last call. Raises what
+        the stores do, having recorded what was appended, and ConflictError if somebody else replays
         at the same time.
         """
         done = 0
@@ -134,27 +134,29 @@ class Replay:
                     partition = group[0].row.place.partition
                     self._log.append(partition, [payloads[p.row.place] for p in group])  # 2
                     appended += group
-                    if told:
-                        told(len(group))
+                    if progress:
+                        progress(len(group))
             finally:
                 self._record(appended)  # 3
             done += len(appended)
         return done
 
     def _standing(self) -> dict[RowOrigin, dict[str, QuarantinedRow]]:
-        """Every row set aside, as each table that has it says."""
-        found: dict[RowOrigin, dict[str, QuarantinedRow]] = {}
-        for aside in self._asides:
-            rows, self._replays[aside.table] = aside.rows()
+        """Every quarantined row, as each table that has it says."""
+        standing: dict[RowOrigin, dict[str, QuarantinedRow]] = {}
+        for quarantine in self._quarantines:
+            rows, self._replays[quarantine.table] = quarantine.rows()
             for row in rows:
-                found.setdefault(row.place, {})[aside.table] = row
-        return found
+                standing.setdefault(row.place, {})[quarantine.table] = row
+        return standing
 
     def _payloads(self, portion: Sequence[Planned]) -> dict[RowOrigin, bytes]:
-        made: dict[RowOrigin, bytes] = {}
-        for aside in self._asides:
-            made |= aside.payloads([p.row for p in portion if p.source == aside.table])
-        return made
+        payloads: dict[RowOrigin, bytes] = {}
+        for quarantine in self._quarantines:
+            payloads |= quarantine.payloads(
+                [p.row for p in portion if p.source == quarantine.table]
+            )
+        return payloads
 
     def _groups(
         self, portion: Sequence[Planned], payloads: Mapping[RowOrigin, bytes]
@@ -176,16 +178,18 @@ class Replay:
 
     def _record(self, appended: Sequence[Planned]) -> None:
         now = self._clock.now()
-        for aside in self._asides:
-            places = [p.row.place for p in appended if aside.table in p.tables]
+        for quarantine in self._quarantines:
+            places = [p.row.place for p in appended if quarantine.table in p.tables]
             if not places:
                 continue
-            before = self._replays[aside.table]
+            before = self._replays[quarantine.table]
             try:
-                self._replays[aside.table] = aside.add_replays(places, at=now, after=before)
+                self._replays[quarantine.table] = quarantine.add_replays(
+                    places, at=now, after=before
+                )
             except NoteMismatchError as error:
                 raise ConflictError(
-                    f"somebody else replays rows of {aside.names} at the same time: "
+                    f"somebody else replays rows of {quarantine.names} at the same time: "
                     f"{len(appended):,} messages were appended here and may have been there, too; "
                     f"look at 'noskew stream quarantine {self._source.name}' before the next replay"
                 ) from error
@@ -195,43 +199,51 @@ class _Obstacles:
     """Why a row is not to be replayed, as things are at a time (µs)."""
 
     def __init__(
-        self, source: Source, log: EventLog, asides: Sequence[QuarantineTable], now: int
+        self,
+        source: Source,
+        log: EventLog,
+        quarantines: Sequence[QuarantineTable],
+        now: int,
     ) -> None:
         self._horizon = source.event_id_horizon if source.event_id else 0
         self._log, self._partitions = log.identity, log.partitions
-        self._asides, self._now = asides, now
-        self._notes = {aside.table: _notes(aside) for aside in asides}
+        self._quarantines, self._now = quarantines, now
+        self._notes = {quarantine.table: _notes(quarantine) for quarantine in quarantines}
 
     def of(
-        self, found: Mapping[str, QuarantinedRow], chosen: Sequence[QuarantinedRow], *, again: bool
+        self,
+        by_table: Mapping[str, QuarantinedRow],
+        chosen: Sequence[QuarantinedRow],
+        *,
+        again: bool,
     ) -> str | None:
-        """``found``: a row as the tables have it, ``chosen``: as those that were asked for do."""
+        """``by_table``: a row as the tables have it, ``chosen``: as the chosen tables do."""
         place = chosen[0].place
         if all(row.is_late for row in chosen):
             return LATE
-        if not again and any(row.replayed_at is not None for row in found.values()):
+        if not again and any(row.replayed_at is not None for row in by_table.values()):
             return REPLAYED
         if place.log != self._log and (self._partitions > 1 or place.partition > 0):
             return OTHER_LOG
-        for aside in self._asides:
-            if aside.table not in found and (why := self._counted(aside, chosen[0])):
+        for quarantine in self._quarantines:
+            if quarantine.table not in by_table and (why := self._counted(quarantine, chosen[0])):
                 return why
         return None
 
-    def _counted(self, aside: QuarantineTable, row: QuarantinedRow) -> str | None:
-        """Why a row must not come again for views that have not set it aside."""
-        note = self._notes[aside.table].get(row.place.origin)
+    def _counted(self, quarantine: QuarantineTable, row: QuarantinedRow) -> str | None:
+        """Why a row must not come again for views that have not quarantined it."""
+        note = self._notes[quarantine.table].get(row.place.origin)
         if (
             note is None
             or PartitionProgress.from_bytes(note.encode()).next_offset <= row.place.offset
         ):
-            return f"may be taken in by {aside.names}, which is behind; try again in a minute"
+            return f"may be taken in by {quarantine.names}, which is behind; try again in a minute"
         if self._now + _DELAY - row.known_time <= self._horizon:
             return None  # it is known again by its event id
-        return f"were taken in by {aside.names}, where they would count twice"
+        return f"were taken in by {quarantine.names}, where they would count twice"
 
 
-def _notes(aside: QuarantineTable) -> Mapping[str, str]:
+def _notes(quarantine: QuarantineTable) -> Mapping[str, str]:
     """How far the table of the events of some views is, by origin."""
-    info = info_of(aside.offline, table_name(aside.views[0]))
+    info = info_of(quarantine.offline, table_name(quarantine.views[0]))
     return (info.notes if info else None) or {}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from noskew.addresses import quarantine_table
 from noskew.definitions.view import FeatureView
 from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, OFFSET, ORIGIN, PLACE
 from noskew.kernel.transforms.pipeline import BUCKET
@@ -26,13 +27,13 @@ _SCHEMA = pa.schema(
 
 
 def quarantine_spec(view: FeatureView) -> TableSpec:
-    """The table of rows that were quarantined or set aside for being late.
+    """The quarantine table of the events of a view.
 
     Each has its origin, offset and place in the message, the reason, and the payload: the
     message as it is, or of one that holds several rows the row as Arrow IPC. Both times are the
     known time.
     """
-    return TableSpec(f"aside_{view.log_hash[:24]}", _SCHEMA, (ORIGIN,), 1)
+    return TableSpec(quarantine_table(view.log_hash), _SCHEMA, (ORIGIN,), 1)
 
 
 def quarantine_batch(rows: Sequence[Quarantined], origin: str) -> pa.RecordBatch:

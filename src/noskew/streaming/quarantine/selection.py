@@ -1,4 +1,4 @@
-"""Selection: which of the rows set aside are meant."""
+"""Selection: which of the quarantined rows are meant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class QuarantineSelection:
-    """Rows set aside for a reason that has ``reason`` in it, in any case, within two bounds.
+    """Quarantined rows with a reason that has ``reason`` in it, in any case, within two bounds.
 
     Both bounds are closed; None: any.
     """

@@ -1,4 +1,4 @@
-"""Aside: the rows of a stream that are no events, read back, and which of them were replayed.
+"""Quarantine: the rows of a stream that are no events, read back, and which of them were replayed.
 
 They stand in a table beside that of the events (see :func:`quarantine_spec`), which is only ever
 appended to. So a row that was replayed stays, and one more says so: with the same origin, offset
@@ -24,7 +24,7 @@ from noskew.streaming.quarantine.schema import quarantine_batch, quarantine_spec
 
 #: The reason of a row that says of another one that it was replayed.
 REPLAYED = "replayed"
-#: The note of a table of rows set aside that says how many rows of this reason it has.
+#: The note of a quarantine table that says how many rows of this reason it has.
 _COUNT = "replayed"
 
 
@@ -48,7 +48,7 @@ class RowOrigin(NamedTuple):
 
 @dataclass(frozen=True)
 class QuarantinedRow:
-    """A row that was set aside, without its payload.
+    """A row in quarantine, without its payload.
 
     ``known_time``: when the log took its message, µs. ``replayed_at``: when it was last appended
     to the log again, µs; None: never.
@@ -67,7 +67,7 @@ class QuarantinedRow:
 
 @dataclass(frozen=True)
 class QuarantineTotals:
-    """``rows``: how many rows were set aside; ``replays``: how often one was replayed."""
+    """``rows``: how many rows there are; ``replays``: how often one was replayed."""
 
     rows: int = 0
     replays: int = 0
@@ -75,7 +75,7 @@ class QuarantineTotals:
 
 @dataclass(frozen=True)
 class QuarantineTable:
-    """The rows set aside of views that share their events, and so a table."""
+    """The quarantine of views that share their events, and so a table."""
 
     offline: OfflineStore
     views: tuple[FeatureView, ...]
@@ -94,33 +94,36 @@ class QuarantineTable:
         """Every row, by origin, offset and place; and how many replays the table has."""
         if info_of(self.offline, self.table) is None:
             return [], 0
-        held = self.offline.read(self.table, [ORIGIN, OFFSET, PLACE, "reason", KNOWN_TIME])
-        reasons = held.column("reason").to_pylist()
-        times = integers(held.column(KNOWN_TIME).combine_chunks()).tolist()
+        table = self.offline.read(self.table, [ORIGIN, OFFSET, PLACE, "reason", KNOWN_TIME])
+        reasons = table.column("reason").to_pylist()
+        times = integers(table.column(KNOWN_TIME).combine_chunks()).tolist()
         replays: dict[RowOrigin, int] = {}
-        found = []
-        for place, reason, known in zip(_places(held), reasons, times, strict=True):
+        quarantined = []
+        for place, reason, known in zip(_places(table), reasons, times, strict=True):
             if reason == REPLAYED:
                 replays[place] = max(known, replays.get(place, known))
             else:
-                found.append((place, reason, known))
-        rows = [QuarantinedRow(p, why, known, replays.get(p)) for p, why, known in sorted(found)]
-        return rows, len(held) - len(rows)
+                quarantined.append((place, reason, known))
+        rows = [
+            QuarantinedRow(place, why, known, replays.get(place))
+            for place, why, known in sorted(quarantined)
+        ]
+        return rows, len(table) - len(rows)
 
     def payloads(self, rows: Sequence[QuarantinedRow]) -> dict[RowOrigin, bytes]:
         """The payloads of some of its rows. It costs least if they were known at about one time."""
         if not rows:
             return {}
         times = [r.known_time for r in rows]
-        held = self.offline.read(
+        table = self.offline.read(
             self.table,
             [ORIGIN, OFFSET, PLACE, "reason", "payload"],
             where=Filter(known_from=min(times), known_to=max(times)),
         )
         wanted = {(r.place, r.reason) for r in rows}
-        each = zip(_places(held), held.column("reason").to_pylist(), strict=True)
-        at = [i for i, found in enumerate(each) if found in wanted]
-        chosen = held.take(pa.array(at, pa.int64()))
+        each = zip(_places(table), table.column("reason").to_pylist(), strict=True)
+        at = [i for i, row in enumerate(each) if row in wanted]
+        chosen = table.take(pa.array(at, pa.int64()))
         return dict(zip(_places(chosen), chosen.column("payload").to_pylist(), strict=True))
 
     def add_replays(self, places: Iterable[RowOrigin], *, at: int, after: int) -> int:
@@ -144,7 +147,7 @@ class QuarantineTable:
 
 
 def quarantine_tables(offline: OfflineStore, views: Iterable[FeatureView]) -> list[QuarantineTable]:
-    """The rows set aside of views: one item for each table."""
+    """The quarantines of views: one item for each table."""
     sharing: dict[str, list[FeatureView]] = {}
     for view in views:
         sharing.setdefault(view.log_hash, []).append(view)
@@ -152,7 +155,7 @@ def quarantine_tables(offline: OfflineStore, views: Iterable[FeatureView]) -> li
 
 
 def totals(offline: OfflineStore, view: FeatureView) -> QuarantineTotals:
-    """How many rows of a view were set aside; without reading them."""
+    """How many rows of a view are in quarantine; without reading them."""
     info = info_of(offline, quarantine_spec(view).name)
     if info is None:
         return QuarantineTotals()
@@ -168,6 +171,6 @@ def info_of(offline: OfflineStore, table: str) -> TableInfo | None:
         return None
 
 
-def _places(held: pa.Table) -> Iterator[RowOrigin]:
-    columns = (held.column(c).to_pylist() for c in (ORIGIN, OFFSET, PLACE))
+def _places(table: pa.Table) -> Iterator[RowOrigin]:
+    columns = (table.column(c).to_pylist() for c in (ORIGIN, OFFSET, PLACE))
     return map(RowOrigin._make, zip(*columns, strict=True))

@@ -1,6 +1,6 @@
 """What a process that streams says of itself, in the text format of Prometheus.
 
-Counts are those of the marks: functions of the log, which go on where they were when the process
+Counts are those of the progress: functions of the log, which go on where they were when the process
 starts again or another one takes a partition over. So a rate over them is right, and for every
 partition and view, at every moment,
 
@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise missing_extra("prometheus-client", "serve", "--metrics-port") from error
 
-#: Counts of a mark, and what they are of.
+#: Counts of a progress, and what they are of.
 _COUNTS = {
     "consumed": "Rows read from the log.",
     "folded": "Rows taken in.",
@@ -58,34 +58,36 @@ class StreamMetrics(Collector, Closing):
 
     def __init__(self, source: str, clock: Clock, archived: Archived) -> None:
         self._source, self._clock, self._archived = source, clock, archived
-        self._progress: Sequence[PartitionPosition] = ()
-        self._told: int | None = None
+        self._positions: Sequence[PartitionPosition] = ()
+        self._called: int | None = None
         self._fresh: dict[tuple[str, int], int] = {}
         self._offsets: Mapping[tuple[str, int], int] = {}
         self._stop = Event()
         self._thread = Thread(target=self._look, name=f"metrics {source}", daemon=True)
         self._thread.start()
 
-    def __call__(self, progress: Sequence[PartitionPosition]) -> None:
+    def __call__(self, positions: Sequence[PartitionPosition]) -> None:
         """Take note of how far the partitions are."""
         # The log was asked for its end after the last call, which so is a time at which a
         # partition that is at the end lacks nothing.
-        before, self._told = self._told, self._clock.now()
-        self._progress = progress
-        for p in progress:
+        before, self._called = self._called, self._clock.now()
+        self._positions = positions
+        for p in positions:
             if p.waiting:
                 continue  # folded, and not there for readers
-            for view, mark in p.marks.items():
-                at_end = before if before is not None and mark.next_offset >= p.end else MIN_TIME
-                self._fresh[view, p.partition] = max(mark.known, at_end)
+            for view, progress in p.progress.items():
+                at_end = MIN_TIME
+                if before is not None and progress.next_offset >= p.end:
+                    at_end = before
+                self._fresh[view, p.partition] = max(progress.known, at_end)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
-        progress = list(self._progress)
-        each = [(v, p, mark) for p in progress for v, mark in sorted(p.marks.items())]
+        positions = list(self._positions)
+        each = [(v, p, done) for p in positions for v, done in sorted(p.progress.items())]
         yield from self._counters(each)
         yield from self._gauges(each)
-        yield from self._of_the_process(progress)
+        yield from self._of_the_process(positions)
 
     def close(self) -> None:
         """Look no more."""
@@ -96,10 +98,10 @@ class StreamMetrics(Collector, Closing):
         self, each: Sequence[tuple[str, PartitionPosition, PartitionProgress]]
     ) -> Iterator[Metric]:
         for name, about in _COUNTS.items():
-            made = CounterMetricFamily(f"noskew_stream_{name}", about, labels=_PLACE)
-            for view, p, mark in each:
-                made.add_metric(self._place(view, p), getattr(mark, name))
-            yield made
+            counter = CounterMetricFamily(f"noskew_stream_{name}", about, labels=_PLACE)
+            for view, p, progress in each:
+                counter.add_metric(self._place(view, p), getattr(progress, name))
+            yield counter
 
     def _gauges(
         self, each: Sequence[tuple[str, PartitionPosition, PartitionProgress]]
@@ -109,10 +111,10 @@ class StreamMetrics(Collector, Closing):
         fresh = _gauge("freshness_seconds", "Age of the time up to which readers miss nothing.")
         at = _gauge("next_offset", "The first message that was not read yet.")
         archive = _gauge("archived_offset", "The first message that is not in the offline store.")
-        for view, p, mark in each:
+        for view, p, progress in each:
             place, key = self._place(view, p), (view, p.partition)
-            lag.add_metric(place, max(0, p.end - mark.next_offset))
-            at.add_metric(place, mark.next_offset)
+            lag.add_metric(place, max(0, p.end - progress.next_offset))
+            at.add_metric(place, progress.next_offset)
             until = self._fresh.get(key, MIN_TIME)
             if until > MIN_TIME:
                 fresh.add_metric(place, max(0, now - until) / MICROS_PER_SECOND)
@@ -122,8 +124,8 @@ class StreamMetrics(Collector, Closing):
                 archive.add_metric([self._source, view, str(number)], offset)
         yield from (lag, fresh, at, archive)
 
-    def _of_the_process(self, progress: Sequence[PartitionPosition]) -> Iterator[Metric]:
-        of = next(iter(progress), None)
+    def _of_the_process(self, positions: Sequence[PartitionPosition]) -> Iterator[Metric]:
+        of = next(iter(positions), None)
         again = CounterMetricFamily(
             "noskew_stream_published_again",
             "Rows published again, for the online store may have lost them.",
@@ -133,13 +135,13 @@ class StreamMetrics(Collector, Closing):
         online = _gauge("online_fault", "1: the online store took no rows last.", ("source",))
         archive = _gauge("archive_fault", "1: the archive failed last.", ("source",))
         if of is not None:
-            for made, value in (
+            for family, value in (
                 (again, of.published_again),
                 (waiting, of.waiting),
                 (online, of.fault is not None),
                 (archive, of.archive_fault is not None),
             ):
-                made.add_metric([self._source], value)
+                family.add_metric([self._source], value)
         yield from (again, waiting, online, archive)
 
     def _place(self, view: str, of: PartitionPosition) -> list[str]:

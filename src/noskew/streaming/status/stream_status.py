@@ -10,25 +10,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from noskew.addresses import OnlineRows, Tenant, origin_of
 from noskew.clock import MIN_TIME, Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import NoskewError
 from noskew.intake.logs import Logs
 from noskew.intake.tables import table_name
-from noskew.kernel.online_keys import fresh_key, progress_key, rows_prefix
 from noskew.kernel.rows.codec import version_of
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
-from noskew.streaming.archive.tables import origin_of
 from noskew.streaming.fold.generation import StreamGenerations
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.quarantine.table import QuarantineTotals, info_of, totals
 
 #: The first offset of each partition that the log holds, and the one that comes next.
 _Bounds = dict[int, tuple[int, int]]
-#: Of each table of events, by log hash: how far it is in each partition, and what was set aside.
+#: Of each table of events, by log hash: how far it is in each partition, and what is in quarantine.
 _Tables = dict[str, tuple[dict[int, PartitionProgress], QuarantineTotals]]
 
 
@@ -40,7 +39,7 @@ class PartitionStatus:
     ----------
     begin, end
         The first offset that the log holds, and the one that comes next.
-    mark
+    progress
         Of a view that is online, how far its published rows are; of any other, how far its
         events are archived. None: nothing was read yet.
     fresh_until
@@ -52,14 +51,14 @@ class PartitionStatus:
     partition: int
     begin: int | None
     end: int | None
-    mark: PartitionProgress | None
+    progress: PartitionProgress | None
     fresh_until: int | None
     archived: int | None
 
     @property
     def next_offset(self) -> int | None:
         """The first message that was not read."""
-        return self.begin if self.mark is None else self.mark.next_offset
+        return self.begin if self.progress is None else self.progress.next_offset
 
     @property
     def lag(self) -> int | None:
@@ -71,7 +70,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class ViewStatus:
-    """How far a view is. ``aside``: its rows that are no events; None: not known.
+    """How far a view is. ``quarantine``: its rows there; None: not known.
 
     ``is_of_another_log``: its rows were folded from a log that was since made anew.
     """
@@ -79,7 +78,7 @@ class ViewStatus:
     name: str
     online: bool
     partitions: list[PartitionStatus]
-    aside: QuarantineTotals | None = None
+    quarantine: QuarantineTotals | None = None
     is_of_another_log: bool = False
 
 
@@ -107,7 +106,7 @@ class Observer:
 
     project: str
     clock: Clock
-    registry: SqlRegistry
+    registry: Registry
     logs: Logs
     offline: Callable[[], OfflineStore]
     online: Callable[[], OnlineStore]
@@ -120,23 +119,23 @@ class Observer:
         bounds: _Bounds = {}
         tables: _Tables = {}
         rows: dict[bytes, bytes] = {}
-        footings = StreamGenerations(self.project, self.registry, self.clock)
-        logs = {v.name: footing.log for v in mine if (footing := footings.of(v))}
+        generations = StreamGenerations(self.project, self.registry, self.clock)
+        logs = {v.name: its.log for v in mine if (its := generations.of(v))}
         with _noting(faults, "log"):
             log, bounds = self._bounds(source)
         known = log or next(iter(logs.values()), None)
         with _noting(faults, "offline store"):
             tables = self._tables(mine, known)
-        numbers = sorted({*bounds, *(n for marks, _ in tables.values() for n in marks)})
+        numbers = sorted({*bounds, *(n for archive, _ in tables.values() for n in archive)})
         with _noting(faults, "online store"):
             rows = self._rows(mine, numbers)
-        made = []
+        statuses = []
         for view in mine:
-            marks, aside = tables.get(view.log_hash, ({}, None))
-            parts = [self._part(view, n, bounds.get(n), marks.get(n), rows) for n in numbers]
+            archive, quarantine = tables.get(view.log_hash, ({}, None))
+            parts = [self._part(view, n, bounds.get(n), archive.get(n), rows) for n in numbers]
             is_other = log is not None and logs.get(view.name, log) != log
-            made.append(ViewStatus(view.name, view.online, parts, aside, is_other))
-        return SourceStatus(source.name, at, log, made, faults)
+            statuses.append(ViewStatus(view.name, view.online, parts, quarantine, is_other))
+        return SourceStatus(source.name, at, log, statuses, faults)
 
     def _bounds(self, source: Source) -> tuple[str, _Bounds]:
         log = self.logs.of(source)
@@ -152,15 +151,11 @@ class Observer:
 
     def _rows(self, views: Sequence[FeatureView], numbers: Sequence[int]) -> dict[bytes, bytes]:
         """What the online store says of partitions, by key."""
-        keys = [
-            key_of(self._prefix(view), number)
-            for view in views
-            for number in numbers
-            for key_of in (progress_key, fresh_key)
-            if view.online
-        ]
-        found = self.online().read(keys)
-        return {key: row for key, row in zip(keys, found, strict=True) if row is not None}
+        keys = []
+        for of in (self._addresses(view) for view in views if view.online):
+            keys += [*map(of.progress, numbers), *map(of.fresh, numbers)]
+        rows = self.online().read(keys)
+        return {key: row for key, row in zip(keys, rows, strict=True) if row is not None}
 
     def _part(
         self,
@@ -174,16 +169,14 @@ class Observer:
         done = archive.next_offset if archive else None
         if not view.online:
             return PartitionStatus(number, begin, end, archive, None, done)
-        prefix = self._prefix(view)
-        progress, fresh = (
-            rows.get(progress_key(prefix, number)),
-            rows.get(fresh_key(prefix, number)),
-        )
-        mark = PartitionProgress.from_row(progress) if progress else None
-        return PartitionStatus(number, begin, end, mark, _latest(progress, fresh), done)
+        of = self._addresses(view)
+        progress_row = rows.get(of.progress(number))
+        fresh_until = _latest(progress_row, rows.get(of.fresh(number)))
+        progress = PartitionProgress.from_row(progress_row) if progress_row else None
+        return PartitionStatus(number, begin, end, progress, fresh_until, done)
 
-    def _prefix(self, view: FeatureView) -> bytes:
-        return rows_prefix(self.project, view)
+    def _addresses(self, view: FeatureView) -> OnlineRows:
+        return Tenant(self.project).rows(view)
 
 
 def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, PartitionProgress]:

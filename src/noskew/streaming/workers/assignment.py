@@ -1,7 +1,8 @@
-"""Claims: which worker processes which partition of a source, agreed on in the registry."""
+"""Assignment: which worker processes which partition of a source, agreed on in the registry."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -9,30 +10,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-import msgspec
-
 from noskew.clock import Clock
 from noskew.errors import ConflictError, NoskewError
-from noskew.registry.state import Record
-from noskew.registry.store import SqlRegistry
+from noskew.registry.base import Registry
+from noskew.registry.records.kinds import ASSIGNMENTS
+from noskew.registry.records.record import Record
+from noskew.registry.records.streaming import Assignments
 from noskew.resources import Closing
 from noskew.stores.boot import boot_id
+from noskew.streaming.fault_log import FaultLog
 
-#: A worker that was not heard of for so long has no claims.
+_logger = logging.getLogger(__name__)
+
+#: A worker that was not heard of for so long owns no partitions.
 LEASE_S = 5.0
-_KIND = "stream_claims"
 _TRIES = 50
-
-
-class Assignments(msgspec.Struct, frozen=True):
-    """What is agreed: how often each worker was heard, and the owner of each partition."""
-
-    workers: dict[str, int] = {}
-    owners: dict[int, str] = {}
-
-    def of(self, worker: str) -> frozenset[int]:
-        """The partitions of a worker."""
-        return frozenset(n for n, owner in self.owners.items() if owner == worker)
 
 
 def share(
@@ -79,15 +71,15 @@ def _host() -> str:
 
 @dataclass
 class PartitionAssignment(Closing):
-    """The claims of one worker on the partitions of a source.
+    """The part of one worker in the partitions of a source.
 
-    They only share out the work: two workers of one partition do no harm, for rows have
+    It only shares out the work: two workers of one partition do no harm, for rows have
     versions, states have epochs and archives have notes. A worker is taken for dead when its
     count did not change for :data:`LEASE_S`, by the watch of whoever looks: clocks need not
     agree. While the registry cannot be reached, everybody keeps what it has.
     """
 
-    registry: SqlRegistry
+    registry: Registry
     project: str
     source: str
     partitions: Callable[[], int]
@@ -99,6 +91,7 @@ class PartitionAssignment(Closing):
     _wanted: frozenset[int] = frozenset()
     _has_looked: bool = False
     _count: int = 0
+    _fault_log: FaultLog | None = None
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -118,11 +111,12 @@ class PartitionAssignment(Closing):
                     agreed, self.worker, self._alive(agreed.workers), size, count=self._count
                 )
             )
-            self.fault, self._has_looked = None, True
+            self._has_looked = True
+            self._note(None)
         except NoskewError as error:
             if not self._has_looked:
                 raise
-            self.fault = error
+            self._note(error)
         return self._wanted
 
     def release(self, numbers: Sequence[int]) -> None:
@@ -136,7 +130,7 @@ class PartitionAssignment(Closing):
         try:
             self._wanted = self._swap(without)
         except NoskewError as error:  # then they are worked on again
-            self.fault = error
+            self._note(error)
 
     def close(self) -> None:
         """Leave: others take over at once. What cannot be told them now, they find out."""
@@ -149,7 +143,13 @@ class PartitionAssignment(Closing):
         try:
             self._swap(left)
         except NoskewError as error:
-            self.fault = error
+            self._note(error)
+
+    def _note(self, fault: NoskewError | None) -> None:
+        self.fault = fault
+        if self._fault_log is None:
+            self._fault_log = FaultLog(_logger, f"assignment of partitions of {self.source}")
+        self._fault_log.note(fault)
 
     def _alive(self, workers: Mapping[str, int]) -> list[str]:
         now = monotonic()
@@ -164,17 +164,13 @@ class PartitionAssignment(Closing):
     ) -> frozenset[int]:
         """Agree on a change, on top of whatever others agreed on meanwhile."""
         for _ in range(_TRIES):
-            held = self.registry.record(self.project, _KIND, self.source)
-            before = None if held is None else held.data
-            made, wanted = change(Assignments() if before is None else _agreed(before))
-            data = {"workers": made.workers, "owners": {str(n): w for n, w in made.owners.items()}}
-            record = Record(_KIND, self.source, data, self.clock.now())
-            if self.registry.swap_record(self.project, record, expected=before):
+            record = self.registry.record(self.project, ASSIGNMENTS, self.source)
+            before = None if record is None else record.value
+            agreed, wanted = change(before or Assignments())
+            changed = Record(ASSIGNMENTS, self.source, agreed, self.clock.now())
+            if self.registry.swap_record(self.project, changed, expected=before):
                 return wanted
         raise ConflictError(
-            f"the claims on the source {self.source!r} changed {_TRIES} times in a row meanwhile"
+            f"who works on which partition of the source {self.source!r} changed {_TRIES} times in "
+            f"a row meanwhile"
         )
-
-
-def _agreed(data: Mapping[str, Mapping[str, object]]) -> Assignments:
-    return msgspec.convert(data, Assignments, strict=False)

@@ -1,4 +1,4 @@
-"""Ground: the rows that a processor folds on, and whether they are still those of the project."""
+"""Fold base: the rows that a processor folds on, and whether they are still the project's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noskew.intake.tables import table_name
-from noskew.streaming.fold.generation import StreamGeneration
+from noskew.registry.records.streaming import StreamGeneration
 from noskew.streaming.fold.view_fold import ViewFold
 from noskew.streaming.workers.bootstrap import Bootstrap
 
@@ -18,19 +18,22 @@ class FoldBase:
     bootstrap: Bootstrap
     folds: Sequence[ViewFold]
 
-    def footings(self) -> dict[bytes, StreamGeneration]:
-        """What the rows of each view stand on, by their prefix."""
-        return {fold.prefix: self.bootstrap.footing(fold) for fold in self.folds}
+    def generations(self) -> dict[bytes, StreamGeneration]:
+        """That of the state's rows of each view, by their prefix.
+
+        Raises RebuiltError if they are no longer those that the folds are of.
+        """
+        return {fold.prefix: self.bootstrap.generation(fold) for fold in self.folds}
 
     def prepare(self, number: int) -> None:
         """Before a partition is claimed: bring it to where the archive is, if that is far."""
         for fold in self.folds:
             self.bootstrap.advance(fold, number, table_name(fold.view))
 
-    def check_held(self) -> None:
+    def check_state(self) -> None:
         """Once partitions are claimed: raises RebuiltError if rows were made anew before."""
-        self.footings()
+        self.generations()
 
-    def check_agreed(self) -> None:
+    def check_registry(self) -> None:
         """Now and then: raises RebuiltError if they are to be made anew, on any machine."""
-        self.bootstrap.check_agreed(self.folds)
+        self.bootstrap.check_registry(self.folds)

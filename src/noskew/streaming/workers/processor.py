@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Protocol
 
+from noskew.addresses import Tenant
 from noskew.definitions.source import Source
 from noskew.errors import (
     ConfigError,
@@ -22,12 +24,15 @@ from noskew.resources import Closing
 from noskew.stores.log.base import EventLog, LogReader, Messages
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.decoding.factory import decoder
-from noskew.streaming.fold.keys import space_name
+from noskew.streaming.fault_log import FaultLog
+from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.fold.partition import PartitionFold
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.publish.freshness import Freshness
 from noskew.streaming.publish.publisher import Publishing
 from noskew.streaming.workers.fold_base import FoldBase
+
+_logger = logging.getLogger(__name__)
 
 #: Rows that may wait for the online store before the log is read no further.
 _MOST_WAITING = 500_000
@@ -54,7 +59,7 @@ class PartitionPosition:
     partition: int
     next_offset: int
     end: int
-    marks: dict[str, PartitionProgress]
+    progress: dict[str, PartitionProgress]
     waiting: int
     published_again: int = 0
     fault: StoreError | None = None
@@ -86,7 +91,7 @@ class _Turn:
 
     reader: LogReader
     ends: dict[int, int] | None
-    told: StreamWatcher | None
+    watcher: StreamWatcher | None
     watched: float = -math.inf
     paused: set[int] = field(default_factory=set)
 
@@ -100,7 +105,7 @@ class Processor(Closing):
 
     Parameters
     ----------
-    ground
+    base
         The rows of the online views of ``source``.
     state
         Where rows are kept, and how far each partition is; closed with the processor.
@@ -113,7 +118,7 @@ class Processor(Closing):
     def __init__(
         self,
         source: Source,
-        ground: FoldBase,
+        base: FoldBase,
         log: EventLog,
         *,
         project: str,
@@ -125,16 +130,17 @@ class Processor(Closing):
     ) -> None:
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream; give it stream=ns.Kafka(…)")
-        self._log, self._state, self._ground = log, state, ground
+        self._log, self._state, self._base = log, state, base
         self._project, self._source = project, source.name
         self._publishing, self._freshness = publishing, freshness
-        self._decode = decoder(source)
+        self._pipeline = EventPipeline([f.view for f in base.folds], decoder(source))
         self._assignment = assignment
         self._partitions: dict[int, PartitionFold] = {}
-        self._told = self._looked = -math.inf
+        self._freshness_told = self._looked = -math.inf
         self._tell_fault: StoreError | None = None
         self._turn_fault: StoreError | None = None
-        self._ends_heard: dict[int, int] = {}
+        self._turn_log = FaultLog(_logger, f"stream {source.name}: reading the log")
+        self._last_ends: dict[int, int] = {}
         #: Partitions that the reader is still to be told of.
         self._to_assign: set[int] = set()
         #: Commits that were refused, for another worker had taken the partition over.
@@ -157,7 +163,7 @@ class Processor(Closing):
         stop: Event,
         *,
         until_caught_up: bool = False,
-        told: StreamWatcher | None = None,
+        watcher: StreamWatcher | None = None,
     ) -> None:
         """Work until ``stop`` is set, or until everything appended so far is published.
 
@@ -169,35 +175,37 @@ class Processor(Closing):
         """
         ends = {p: self._log.bounds(p)[1] for p in range(self._log.partitions)}
         self._to_assign = set(self._partitions)
+        _logger.info("stream %s: started", self._source)
         with self._log.reader({}) as reader:
-            turn = _Turn(reader, ends if until_caught_up else None, told)
+            turn = _Turn(reader, ends if until_caught_up else None, watcher)
             while not stop.is_set():
                 try:
                     if self._turn(turn):
                         break
-                    self._turn_fault = None
+                    self._note_turn(None)
                 except StoreUnavailableError as error:
                     if until_caught_up:
                         raise
-                    self._turn_fault = error
+                    self._note_turn(error)
                     self._publishing.work()  # what was folded before does not wait for the log
-                    if told:
-                        told(self._progress(self._ends_heard))
+                    if watcher:
+                        watcher(self._positions(self._last_ends))
                     stop.wait(_RETRY_S)
             self._publishing.work(now=True)
-        if told:
-            told(self.progress())
+        _logger.info("stream %s: stopped", self._source)
+        if watcher:
+            watcher(self.positions())
 
-    def progress(self) -> list[PartitionPosition]:
+    def positions(self) -> list[PartitionPosition]:
         """How far each partition is that is worked on. Raises what asking the log does."""
-        return self._progress(self._ends())
+        return self._positions(self._ends())
 
-    def _progress(self, ends: Mapping[int, int]) -> list[PartitionPosition]:
-        """As :meth:`progress`, by ends of the log that were heard of."""
+    def _positions(self, ends: Mapping[int, int]) -> list[PartitionPosition]:
+        """As :meth:`positions`, by ends of the log that were heard of."""
         waiting, again, fault = self._publishing.waiting, self.published_again, self.fault
         return [
             PartitionPosition(
-                p, w.next_offset, ends.get(p, w.next_offset), w.marks, waiting, again, fault
+                p, w.next_offset, ends.get(p, w.next_offset), w.progress, waiting, again, fault
             )
             for p, w in self._partitions.items()
         ]
@@ -209,20 +217,31 @@ class Processor(Closing):
     def _take(self, numbers: Sequence[int]) -> None:
         """Work on partitions: whoever did before cannot commit any more."""
         for number in numbers:
-            self._ground.prepare(number)
-        made = {
+            self._base.prepare(number)
+        taken = {
             number: PartitionFold(
-                self._ground.folds,
+                self._base.folds,
                 number,
-                decode=self._decode,
+                pipeline=self._pipeline,
                 state=self._state,
-                space=self._state.space(space_name(self._project, self._source, number)),
+                space=self._state.space(Tenant(self._project).stream_space(self._source, number)),
             )
             for number in numbers
         }
-        self._ground.check_held()
-        self._publishing.open(made.values())
-        self._partitions |= made
+        self._base.check_state()
+        self._publishing.open(taken.values())
+        self._partitions |= taken
+        for number, partition in taken.items():
+            _logger.info(
+                "stream %s: partition %d taken over at message %d",
+                self._source,
+                number,
+                partition.next_offset,
+            )
+
+    def _note_turn(self, fault: StoreUnavailableError | None) -> None:
+        self._turn_fault = fault
+        self._turn_log.note(fault)
 
     def _turn(self, turn: _Turn) -> bool:
         """Read, fold, commit and publish once; whether everything up to the ends is done.
@@ -235,9 +254,9 @@ class Processor(Closing):
         for number in sorted(self._to_assign):
             reader.assign(number, self._partitions[number].next_offset)
             self._to_assign.remove(number)
-        if turn.told and monotonic() - turn.watched >= _WATCH_S:
+        if turn.watcher and monotonic() - turn.watched >= _WATCH_S:
             turn.watched = monotonic()
-            turn.told(self.progress())
+            turn.watcher(self.positions())
         last = ends is not None and self._caught_up(ends)
         for messages in reader.poll(0.0 if last else _POLL_S):
             self._step(messages, reader)
@@ -249,7 +268,7 @@ class Processor(Closing):
         """Take over, and give up, what the assignment says."""
         if self._assignment is None or monotonic() - self._looked < _LOOK_S:
             return
-        self._ground.check_agreed()
+        self._base.check_registry()
         wanted = self._assignment.look()
         self._looked = monotonic()
         surplus = sorted(self._partitions.keys() - wanted)
@@ -257,6 +276,7 @@ class Processor(Closing):
             for number in surplus:
                 self._drop(number, reader)
             self._assignment.release(surplus)
+            _logger.info("stream %s: partitions %s handed over", self._source, surplus)
         missing = sorted(wanted - self._partitions.keys())
         self._take(missing)
         self._to_assign.update(missing)
@@ -272,6 +292,11 @@ class Processor(Closing):
             self.refused += 1
             if self._assignment is None:
                 raise
+            _logger.warning(
+                "stream %s: partition %d was taken over by another worker",
+                self._source,
+                messages.partition,
+            )
             self._drop(messages.partition, reader)
         except StoreUnavailableError:
             # Of what this poll gave, the rest may be of the same partition: read all of it again.
@@ -286,7 +311,7 @@ class Processor(Closing):
 
     def _tell(self, *, now: bool) -> bool:
         """Tell readers how fresh the rows are, now and then; False if the store took it not."""
-        if not now and monotonic() - self._told < _TELL_S:
+        if not now and monotonic() - self._freshness_told < _TELL_S:
             return True
         asked = self._freshness.now()
         ends = self._ends()
@@ -296,7 +321,7 @@ class Processor(Closing):
         except (StoreUnavailableError, StoreFullError) as error:
             self._tell_fault = error
             return False
-        self._told, self._tell_fault = monotonic(), None
+        self._freshness_told, self._tell_fault = monotonic(), None
         return True
 
     def _hold(self, reader: LogReader, paused: set[int]) -> None:
@@ -312,8 +337,8 @@ class Processor(Closing):
             paused.clear()
 
     def _ends(self) -> dict[int, int]:
-        self._ends_heard = {p: self._log.bounds(p)[1] for p in list(self._partitions)}
-        return self._ends_heard
+        self._last_ends = {p: self._log.bounds(p)[1] for p in list(self._partitions)}
+        return self._last_ends
 
     def _caught_up(self, ends: dict[int, int]) -> bool:
         return all(w.next_offset >= ends[p] for p, w in self._partitions.items())

@@ -206,8 +206,10 @@ class AppendTests(OfflineStoreSuite):
                 other.write_files("facts", [], token="t", first=20),
             ]
             assert [(p.table, p.rows, p.first, p.end) for p in parts] == [
-                ("facts", 2, 1, 3), ("facts", 1, 9, 10), ("facts", 0, 20, 20),
-            ]  # fmt: skip
+                ("facts", 2, 1, 3),
+                ("facts", 1, 9, 10),
+                ("facts", 0, 20, 20),
+            ]
             assert told == [1]
             assert store.info("facts").rows == 1
             assert len(store.files("facts")) == 1
@@ -219,9 +221,15 @@ class AppendTests(OfflineStoreSuite):
             assert other.committed("facts", "t") == dataclasses.replace(commit, repeated=True)
         read = store.read("facts", ["k", "v", SEQUENCE, BUCKET]).sort_by(SEQUENCE)
         assert bits(read) == bits(
-            pa.table({"k": [7, 1, 2, 1], "v": [7.0, 1.0, 2.0, 3.0], SEQUENCE: [0, 1, 2, 9],
-                      BUCKET: [3, 1, 2, 1]})
-        )  # fmt: skip
+            pa.table(
+                {
+                    "k": [7, 1, 2, 1],
+                    "v": [7.0, 1.0, 2.0, 3.0],
+                    SEQUENCE: [0, 1, 2, 9],
+                    BUCKET: [3, 1, 2, 1],
+                }
+            )
+        )
         assert len(self.read_raw(store, "facts")) == 4
         store.append("facts", [facts([(1, 1, 8.0)])])
         assert store.info("facts").last_sequence == 20

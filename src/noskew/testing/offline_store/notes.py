@@ -143,9 +143,12 @@ class NoteTests(OfflineStoreSuite):
                 other.append("facts", [facts([(2, 2, 2.0)])], notes={"b": "1"})
 
             store.append(
-                "facts", [facts([(1, 1, 1.0)])], notes={"a": "1"}, expected={"a": None},
+                "facts",
+                [facts([(1, 1, 1.0)])],
+                notes={"a": "1"},
+                expected={"a": None},
                 progress=overtaken,
-            )  # fmt: skip
+            )
         assert store.info("facts").notes == {"a": "1", "b": "1"}
         assert sorted(listed(store.read("facts", ["k"]).column("k"))) == [1, 2]
 
@@ -174,9 +177,11 @@ class NoteTests(OfflineStoreSuite):
                     rows = [(writer, number, float(number))]
                     try:
                         own.append(
-                            "facts", [facts(rows)], notes={"n": f"{number}"},
+                            "facts",
+                            [facts(rows)],
+                            notes={"n": f"{number}"},
                             expected={"n": f"{number - 1}" if number else None},
-                        )  # fmt: skip
+                        )
                         won.append((writer, number))
                     except NoteMismatchError:
                         lost.append((writer, number))

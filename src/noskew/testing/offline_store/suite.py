@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from noskew.stores.offline.base import (
-    OfflineStore,
-)
+from noskew.duckdb_session import connect
+from noskew.stores.offline.base import OfflineStore
 
 
 class OfflineStoreSuite(ABC):
@@ -27,10 +26,7 @@ class OfflineStoreSuite(ABC):
 
     def read_raw(self, store: OfflineStore, table: str) -> pa.Table:
         """All rows of the table's files, read by DuckDB and not by the store."""
-        import duckdb
-
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with connect() as connection:
             # The relational API: file names are values, never part of a statement.
             raw: pa.Table = connection.read_parquet(store.files(table)).to_arrow_table()
             return raw

@@ -74,6 +74,7 @@ class TableTests(OfflineStoreSuite):
         for name in ("b", "a", "c_1"):
             store.create(simple(name))
         assert store.tables() == ["a", "b", "c_1"]
+        assert [store.has(name) for name in ("a", "c_1", "c")] == [True, True, False]
         with self.reopen(store) as again:
             assert again.tables() == ["a", "b", "c_1"]
             assert again.info("a").spec == simple("a")

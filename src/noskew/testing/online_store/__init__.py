@@ -20,6 +20,7 @@ that reading and writing are each tested on their own, and not only against each
 
 from __future__ import annotations
 
+from noskew.testing.online_store.abilities import AbilityTests
 from noskew.testing.online_store.dicts import DictTests
 from noskew.testing.online_store.keys import KeyTests
 from noskew.testing.online_store.lifetime import LifetimeTests
@@ -34,6 +35,14 @@ __all__ = ["OnlineStoreTests", "batch_of", "row", "version_of"]
 
 
 class OnlineStoreTests(
-    ReadTests, VersionTests, LoadTests, KeyTests, LimitTests, SharingTests, LifetimeTests, DictTests
+    ReadTests,
+    VersionTests,
+    LoadTests,
+    KeyTests,
+    LimitTests,
+    AbilityTests,
+    SharingTests,
+    LifetimeTests,
+    DictTests,
 ):
     """What :class:`noskew.stores.online.base.OnlineStore` promises, as tests."""

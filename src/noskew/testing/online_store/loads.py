@@ -17,10 +17,10 @@ class LoadTests(OnlineStoreSuite):
     """A load is a write of all its batches."""
 
     def test_a_load_is_a_write_of_all_its_batches(self, store: OnlineStore) -> None:
-        keys = [b"%05d" % i for i in range(30_000)]
+        keys = [b"%05d" % i for i in range(self.many * 3 // 4)]
         random.Random(4).shuffle(keys)
         store.write(keys[:2], [row(9, b"newer"), row(1, b"older")])
-        parts = [keys[:1], keys[1:20_000], [], keys[20_000:]]
+        parts = [keys[:1], keys[1 : self.many // 2], [], keys[self.many // 2 :]]
         given = [batch_of(part, [row(5, key) for key in part]) for part in parts]
         assert store.load(iter(given)) == len(keys) - 1
         assert store.read(keys) == [row(9, b"newer"), *(row(5, key) for key in keys[1:])]

@@ -6,7 +6,7 @@ import asyncio
 import random
 
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
-from noskew.testing.online_store.rows import MANY, read_async, row
+from noskew.testing.online_store.rows import read_async, row
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
 
@@ -52,14 +52,14 @@ class ReadTests(OnlineStoreSuite):
         assert store.delete((b"b", b"a")) == 2
 
     def test_many_rows_in_one_call(self, store: OnlineStore) -> None:
-        keys = [b"%06d" % i for i in range(MANY)]
+        keys = [b"%06d" % i for i in range(self.many)]
         random.Random(3).shuffle(keys)
         rows = [row(1, key) for key in keys]
-        assert store.write(keys, rows) == MANY
+        assert store.write(keys, rows) == self.many
         assert store.read(keys) == rows
-        assert store.write(keys, [row(2, key) for key in keys]) == MANY
+        assert store.write(keys, [row(2, key) for key in keys]) == self.many
         assert dict(store.scan()) == {key: row(2, key) for key in keys}
-        assert store.delete(keys) == MANY
+        assert store.delete(keys) == self.many
         assert list(store.scan()) == []
 
     # --- what is handed over belongs to the caller

@@ -8,8 +8,6 @@ import pyarrow as pa
 
 from noskew.stores.online.base import VERSION_BYTES, OnlineStore
 
-#: Longer than any batch a backend is likely to cut a request into.
-MANY = 40_000
 LARGEST_VERSION = (1 << 8 * VERSION_BYTES) - 1
 #: Where a comparison of versions by signed bytes, by words, by floats or as text goes wrong.
 EDGES = [0, 1, 127, 128, 255, 256, (1 << 53), (1 << 53) + 1, (1 << 63) - 1, 1 << 63]

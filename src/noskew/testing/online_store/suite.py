@@ -21,6 +21,9 @@ class OnlineStoreSuite:
     detects_foreign_bytes = True
     #: ``outage`` gives a store whose backend can be stopped.
     can_be_stopped = False
+    #: Rows of the tests of a great many: longer than any batch that a request may be cut into.
+    #: Give fewer where every row is a request of its own.
+    many = 40_000
 
     @pytest.fixture
     def store(self) -> Iterator[OnlineStore]:

@@ -25,8 +25,9 @@ from noskew.kernel.conform import conform
 from noskew.kernel.history import KnownAt
 from noskew.kernel.keys import buckets_of, encode_columns
 from noskew.kernel.values import whole
+from noskew.runners.base import Piece
 from noskew.runners.spark.border import appended, struct_of
-from noskew.runners.spark.tasks import Piece, dealt, together
+from noskew.runners.spark.tasks import dealt, together
 from noskew.stores.offline.base import OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.history import (
@@ -38,7 +39,7 @@ from noskew.training.history import (
 )
 from noskew.training.load_time_warning import earliest
 from noskew.training.row_lookup import RowBuckets
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class HistoryQuery:
 
     # ------------------------------------------------------------ rows of this process
 
-    def of_table(self, spark: SparkProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
+    def of_table(self, spark: RunnerProject, offline: OfflineStore, rows: pa.Table) -> pa.Table:
         """The answer for rows of this process, in their order.
 
         Only keys and times leave, and only features come back.
@@ -90,7 +91,7 @@ class HistoryQuery:
             stored |= self._scattered(spark, group, asked)
         return with_features(self.service, rows, stored)
 
-    def _scattered(self, spark: SparkProject, group: _Group, asked: CallerRows) -> StoredFeatures:
+    def _scattered(self, spark: RunnerProject, group: _Group, asked: CallerRows) -> StoredFeatures:
         table = conform(asked.table, group.keys, "rows")
         buckets = RowBuckets([whole(table.column(k)) for k in group.keys], group.buckets)
         table = table.append_column(_TIME, pa.array(asked.t).view(_UTC))
@@ -104,13 +105,13 @@ class HistoryQuery:
         }
         answer = AnswerColumns(kinds, buckets.order)
         at = [start for start, _ in pieces]  # where what comes next of each piece goes
-        for number, made in spark.runner.scatter(sent, _answer_some, context):
-            values = {n: whole(made.column(n)) for n in made.column_names}
-            answer.put(np.arange(at[number], at[number] + len(made)), values)
-            at[number] += len(made)
-        found = answer.finish()
+        for number, answers in spark.runner.run(sent, _answer_some, context):
+            values = {n: whole(answers.column(n)) for n in answers.column_names}
+            answer.put(np.arange(at[number], at[number] + len(answers)), values)
+            at[number] += len(answers)
+        rows = answer.finish()
         return {
-            v.name: {n: found[f"{v.name}.{n}"] for n in features_of(self.service, v)}
+            v.name: {n: rows[f"{v.name}.{n}"] for n in features_of(self.service, v)}
             for v in group.views
         }
 
@@ -127,11 +128,11 @@ class HistoryQuery:
         CallerRows.of(self.service, nothing, self.event_time)
         wanted = Schema({**self.service.join_keys, **self.service.request})
         conform(nothing, wanted, f"rows for {self.service.name!r}")
-        made = appended(frame.schema, struct_of(pa.schema(self._features())))
+        schema = appended(frame.schema, struct_of(pa.schema(self._features())))
         groups, empty = self._groups(offline)
         if not groups:
             context = self._context(spark, views=[v.name for v in empty], earlier=[], next=None)
-            return spark.runner.map(frame, _answer, context, made=made)
+            return spark.runner.map(frame, _answer, context, columns=schema)
         moves = [
             {
                 "keys": g.keys.texts(),
@@ -150,7 +151,7 @@ class HistoryQuery:
                 spark, views=names, earlier=earlier, next=None if is_last else moves[i + 1]
             )
             packs = spark.runner.map(
-                packs, _answer, context, made=made if is_last else None, takes_packs=True
+                packs, _answer, context, columns=schema if is_last else None, takes_packs=True
             )
             earlier = [*earlier, *names]
         return packs
@@ -158,8 +159,8 @@ class HistoryQuery:
     def earliest(self, spark: SparkProject, frame: DataFrame) -> int | None:
         """The least time of a frame's rows; None if there are none. The rows are looked at."""
         times = spark.runner.select(frame, [self.event_time]).toDF(_TIME)
-        found = spark.runner.gather(spark.runner.map(times, _least_time, {}))
-        return min((int(table.column(0)[0].as_py()) for _, table in found), default=None)
+        times_found = spark.runner.gather(spark.runner.map(times, _least_time, {}))
+        return min((int(table.column(0)[0].as_py()) for _, table in times_found), default=None)
 
     def collected(self, columns: pa.Schema) -> pa.Schema:
         """The types of an answer in this process; ``columns``: those of the rows, of Spark."""
@@ -170,7 +171,7 @@ class HistoryQuery:
     def _features(self) -> list[pa.Field]:
         return [pa.field(c.name, c.dtype.to_arrow()) for c in self.service.columns]
 
-    def _context(self, spark: SparkProject, **more: Any) -> dict[str, Any]:
+    def _context(self, spark: RunnerProject, **more: Any) -> dict[str, Any]:
         return spark.context(
             [self.service],
             service=self.service.name,
@@ -242,7 +243,9 @@ def _answer_some(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
     for number, table in pieces:
         asked = CallerRows.of(service, table, _TIME)
         stored = _stored(place, service, views, asked, context)
-        columns = {f"{v}.{n}": array for v, found in stored.items() for n, array in found.items()}
+        columns = {
+            f"{v}.{n}": array for v, features in stored.items() for n, array in features.items()
+        }
         yield Piece(number, pa.table(columns))
 
 
@@ -304,11 +307,11 @@ def _taken(
     service: FeatureService, rows: pa.Table, views: Sequence[str]
 ) -> tuple[pa.Table, StoredFeatures]:
     """The rows, and the features of ``views`` that wait in them."""
-    found: StoredFeatures = {}
+    features: StoredFeatures = {}
     names: list[str] = []
     for view in service.views:
         if view.name in views:
             waiting = {n: _waiting(view.name, n) for n in features_of(service, view)}
-            found[view.name] = {n: whole(rows.column(c)) for n, c in waiting.items()}
+            features[view.name] = {n: whole(rows.column(c)) for n, c in waiting.items()}
             names += waiting.values()
-    return rows.drop_columns(names), found
+    return rows.drop_columns(names), features

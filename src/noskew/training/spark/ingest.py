@@ -34,7 +34,8 @@ from noskew.errors import ConflictError
 from noskew.kernel.conform import conform
 from noskew.kernel.events import SEQUENCE
 from noskew.kernel.transforms.pipeline import BUCKET, Pipeline
-from noskew.runners.spark.tasks import Piece, dealt, partition, together
+from noskew.runners.base import Piece
+from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import Commit, OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.ingest import (
@@ -50,7 +51,7 @@ from noskew.training.ingest import (
 )
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
 from noskew.types import Schema
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ _WRITTEN, _REFUSED, _READ = "written", "refused", "read"
 
 
 def ingest_parts(
-    spark: SparkProject,
+    spark: RunnerProject,
     view: FeatureView,
     connector: connectors.Connector | None,
     offline: OfflineStore,
@@ -81,9 +82,9 @@ def ingest_parts(
     """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark."""
     chosen, pushed = pushed_down(view, chosen_connector(view, connector).rooted(Path.cwd()))
     parts = iter(open_connector(chosen, view.source.schema.arrow).parts())
-    table, made = open_table(view, offline, buckets)
+    table, table_buckets = open_table(view, offline, buckets)
     is_pushed = pushed is not None
-    work = _Parts(spark, view, chosen, is_pushed, offline, table, made, clock.now())
+    work = _Parts(spark, view, chosen, is_pushed, offline, table, table_buckets, clock.now())
     report = IngestReport(view.name)
     # Some at a time, so that what a kill throws away is bounded.
     while some := list(islice(parts, spark.runner.parts)):
@@ -97,7 +98,7 @@ def ingest_parts(
 
 @dataclass(frozen=True)
 class _Parts:
-    spark: SparkProject
+    spark: RunnerProject
     view: FeatureView
     connector: connectors.Connector
     is_pushed: bool
@@ -147,11 +148,11 @@ class _Parts:
             buckets=self.buckets,
             now=self.now,
         )
-        found = {}
-        for at, made in self.spark.runner.scatter(tables, _ingest_part, context):
-            files, refused = _told(made)
-            found[parts[at].token] = ([files], refused)
-        return found
+        written = {}
+        for at, report in self.spark.runner.run(tables, _ingest_part, context):
+            files, refused = _told(report)
+            written[parts[at].token] = ([files], refused)
+        return written
 
 
 def _most_rows(part: Part) -> int:
@@ -164,9 +165,9 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
     place = TaskProject(context)
     view = place.project.view(context["view"])
     for number, table in pieces:
-        told = table.to_pylist()[0]
-        first = told.pop("first")
-        part = Part(**told)
+        work = table.to_pylist()[0]
+        first = work.pop("first")
+        part = Part(**work)
         source, own = _opened(view, context["connector"], part)
         pushed = push_down(view) if context["is_pushed"] else None
         run = Ingest(view, source, context["buckets"], context["now"], pushed)
@@ -176,9 +177,9 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
         yield Piece(number, _telling(files, run.refused))
 
 
-def _opened(view: FeatureView, told: Mapping[str, Any], part: Part) -> tuple[BatchSource, Part]:
+def _opened(view: FeatureView, options: Mapping[str, Any], part: Part) -> tuple[BatchSource, Part]:
     """A source that has the part, and the part in it. Of files, only its own is looked at."""
-    connector = connectors.from_dict(told)
+    connector = connectors.from_dict(options)
     assert connector is not None, "data of the driver's process stays there"
     if not isinstance(connector, (connectors.Parquet, connectors.Csv)):
         return open_connector(connector, view.source.schema.arrow), part
@@ -219,18 +220,18 @@ class FrameOfSource:
         """A digest of each partition's rows."""
         # Views of one source share its rows, but what Spark makes of them is each one's own.
         key = view.log_hash if pushed else view.source.name
-        found = self._digests.get(key)
-        if found is None:
+        digests = self._digests.get(key)
+        if digests is None:
             schema = pushed.schema if pushed else view.source.schema
             context = {"schema": schema.texts(), "source": view.source.name}
             runner = self.spark.runner
-            made = {
+            by_task = {
                 number: RowDigest.from_text(table.column(0)[0].as_py())
                 for number, table in runner.gather(runner.map(rows, _digest_rows, context))
             }
-            found = [made.get(i, RowDigest()) for i in range(max(made, default=-1) + 1)]
-            self._digests[key] = found
-        return found
+            digests = [by_task.get(i, RowDigest()) for i in range(max(by_task, default=-1) + 1)]
+            self._digests[key] = digests
+        return digests
 
     @cached_property
     def _digests(self) -> dict[str, list[RowDigest]]:
@@ -258,10 +259,12 @@ def ingest_frame(
         whole = sum(digests, RowDigest())
         token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
         part = Part(token, "a Spark DataFrame", whole.rows)
-        table, made = open_table(view, offline, buckets)
+        table, table_buckets = open_table(view, offline, buckets)
         commit = offline.committed(table, token_of(part))
         if commit is None:
-            work = _Frame(data.spark, view, rows, pushed, digests, table, made, clock.now())
+            work = _Frame(
+                data.spark, view, rows, pushed, digests, table, table_buckets, clock.now()
+            )
             commit, report.refused = work.ingest(offline, token_of(part))
     if progress and not commit.repeated:
         progress(whole.rows)
@@ -309,32 +312,32 @@ class _Frame:
             is_pushed=self.pushed is not None,
         )
         events = runner.map(self.rows, _events_of_rows, context)
-        told = {"table": self.table, "token": token, "first": first}
+        work = {"table": self.table, "token": token, "first": first}
         files = runner.map(
             runner.meet(events, parts),
             _write_events,
-            self.spark.context([self.view], **told),
+            self.spark.context([self.view], **work),
             takes_packs=True,
         )
-        found: list[WrittenFacts] = []
+        facts: list[WrittenFacts] = []
         refused: dict[str, int] = {}
         read = RowDigest()
-        for _, made in runner.gather(files):
-            written, left_out = _told(made)
-            found.append(written)
+        for _, report in runner.gather(files):
+            written, left_out = _told(report)
+            facts.append(written)
             add_counts(refused, left_out)
-            read += RowDigest.from_text(made.column(_READ)[0].as_py())
+            read += RowDigest.from_text(report.column(_READ)[0].as_py())
         if read != sum(self.digests, RowDigest()):  # a partition without rows may have no task
             raise _changed(self.view)
-        return found, refused
+        return facts, refused
 
 
 def _digest_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """The digest of a partition's rows, under its number."""
-    schema, found = Schema(context["schema"]), RowDigest()
+    schema, digest = Schema(context["schema"]), RowDigest()
     for table in together(pieces, BATCH_ROWS):
-        found += RowDigest.of(conform(table, schema, f"data for {context['source']!r}"))
-    yield Piece(partition(), pa.table({"digest": [found.to_text()]}))
+        digest += RowDigest.of(conform(table, schema, f"data for {context['source']!r}"))
+    yield Piece(partition(), pa.table({"digest": [digest.to_text()]}))
 
 
 def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
@@ -346,19 +349,19 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
     mine = partition()
     expected = digests[mine] if mine < len(digests) else RowDigest()
     start = sum(d.rows for d in digests[:mine])
-    found = RowDigest()
+    digest = RowDigest()
     refused: dict[str, int] = {}
     for table in together(pieces, BATCH_ROWS):
         rows = conform(table, pipeline.takes, f"source {view.source.name!r}")
         done = pipeline(rows, known_time=context["now"], buckets=context["buckets"])
         add_counts(refused, {why: len(at) for why, at in done.refused.items()})
-        numbers = pa.array(start + found.rows + done.row)
+        numbers = pa.array(start + digest.rows + done.row)
         events = done.events.append_column(SEQUENCE, numbers)
         yield from dealt(events, events.column(BUCKET).to_numpy() % parts, parts)
-        found += RowDigest.of(rows)
-    if found != expected:  # or numbers might be those of other rows
+        digest += RowDigest.of(rows)
+    if digest != expected:  # or numbers might be those of other rows
         raise _changed(view)
-    yield Piece(0, pa.table({_READ: [found.to_text()], _REFUSED: [json.dumps(refused)]}))
+    yield Piece(0, pa.table({_READ: [digest.to_text()], _REFUSED: [json.dumps(refused)]}))
 
 
 def _write_events(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
@@ -393,10 +396,10 @@ def _changed(view: FeatureView) -> ConflictError:
 
 def _telling(files: WrittenFacts, refused: Mapping[str, int]) -> pa.Table:
     """What a task tells the driver: what it wrote, and what it left out."""
-    told = {_WRITTEN: json.dumps(asdict(files)), _REFUSED: json.dumps(dict(refused))}
-    return pa.Table.from_pylist([told])
+    report = {_WRITTEN: json.dumps(asdict(files)), _REFUSED: json.dumps(dict(refused))}
+    return pa.Table.from_pylist([report])
 
 
-def _told(made: pa.Table) -> tuple[WrittenFacts, dict[str, int]]:
-    told = made.to_pylist()[0]
-    return WrittenFacts(**json.loads(told[_WRITTEN])), json.loads(told[_REFUSED])
+def _told(table: pa.Table) -> tuple[WrittenFacts, dict[str, int]]:
+    report = table.to_pylist()[0]
+    return WrittenFacts(**json.loads(report[_WRITTEN])), json.loads(report[_REFUSED])

@@ -11,16 +11,16 @@ import pyarrow as pa
 
 from noskew.errors import InputError
 from noskew.intake.tables import table_name
-from noskew.runners.spark.tasks import Piece
+from noskew.runners.base import Piece
 from noskew.stores.offline.base import OfflineStore, RowProgress
 from noskew.stores.online.base import OnlineStore
 from noskew.training.materialize import EarlierRun, Fill, Filled, MaterializeJob, fill_here
-from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.training.spark.task_project import RunnerProject, TaskProject
 
 _BUCKET = "bucket"
 
 
-def filled_by(spark: SparkProject) -> Fill:
+def filled_by(spark: RunnerProject) -> Fill:
     """What writes the rows of a job by tasks of Spark.
 
     Raises InputError for an embedded online store whose files other machines do not have.
@@ -33,9 +33,9 @@ def filled_by(spark: SparkProject) -> Fill:
         progress: RowProgress | None,
     ) -> Filled:
         del offline  # tasks open their own
-        if online.directory is not None and not spark.runner.is_local:
+        if online.embedded_at is not None and not spark.runner.is_local:
             raise InputError(
-                f"the online store is in files of this machine, {str(online.directory)!r}, and "
+                f"the online store is in files of this machine, {str(online.embedded_at)!r}, and "
                 f"Spark runs on others: use Redis, or materialize with runner='in_process'"
             )
         context = spark.context(
@@ -51,13 +51,13 @@ def filled_by(spark: SparkProject) -> Fill:
             np.arange(job.table.spec.buckets), spark.runner.parts_of(job.table.spec.buckets)
         )
         tables = [pa.table({_BUCKET: numbers}) for numbers in cut]
-        made = [t.to_pylist()[0] for _, t in spark.runner.scatter(tables, _fill, context)]
+        reports = [t.to_pylist()[0] for _, t in spark.runner.run(tables, _fill, context)]
         if progress:
-            progress(sum(m["scanned"] for m in made))
+            progress(sum(m["scanned"] for m in reports))
         return Filled(
-            sum(m["entities"] for m in made),
-            sum(m["changed"] for m in made),
-            max(m["sequence"] for m in made),
+            sum(m["entities"] for m in reports),
+            sum(m["changed"] for m in reports),
+            max(m["sequence"] for m in reports),
         )
 
     return fill

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.types as at
 from numpy.typing import NDArray
 
+from noskew.kernel.arrays import Words
 from noskew.kernel.hashing import hash_slices, hash_words
 from noskew.kernel.keys import integers
 from noskew.kernel.ragged import Ragged
@@ -19,8 +20,6 @@ from noskew.kernel.values import valid_of, whole
 _NULL = np.uint64(0x6E75_6C6C_6E75_6C6C)
 #: Two numbers of 64 bits a row, each summed over all rows.
 _SEEDS = (0, 1)
-
-Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -72,21 +71,21 @@ def _hashes(column: pa.Array) -> Words:
         lists = column.cast(pa.list_(kind.value_type)) if at.is_fixed_size_list(kind) else column
         items = _hashes(lists.values)
         ends = lists.offsets.to_numpy().astype(np.int64)
-        found = _of_words(items, ends)
+        hashes = _of_words(items, ends)
     elif at.is_floating(kind):
         plain = column.fill_null(0.0) if column.null_count else column
         bits = plain.to_numpy(zero_copy_only=False).view(f"u{kind.bit_width // 8}")
-        found = hash_words(bits.astype(np.uint64))
+        hashes = hash_words(bits.astype(np.uint64))
     elif at.is_decimal(kind):
         raw = np.frombuffer(column.buffers()[1] or b"", np.uint8)
         raw = raw[16 * column.offset : 16 * (column.offset + len(column))]
-        found = hash_slices(raw, np.arange(0, 16 * len(column) + 1, 16))
+        hashes = hash_slices(raw, np.arange(0, 16 * len(column) + 1, 16))
     elif at.is_string(kind) or at.is_binary(kind):
         pieces = Ragged.from_arrow(column)
-        found = hash_slices(pieces.data, pieces.offsets)
+        hashes = hash_slices(pieces.data, pieces.offsets)
     else:
-        found = hash_words(integers(column).view(np.uint64))
-    return np.where(valid_of(column), found, _NULL) if column.null_count else found
+        hashes = hash_words(integers(column).view(np.uint64))
+    return np.where(valid_of(column), hashes, _NULL) if column.null_count else hashes
 
 
 def _of_words(words: Words, ends: NDArray[np.int64]) -> Words:

@@ -6,44 +6,57 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noskew.config import RUNNERS, Config
-from noskew.errors import InputError, nearest
+from msgspec.structs import replace
+
+from noskew.config import Config
+from noskew.errors import RunnerError
 from noskew.resources import Closing
+from noskew.runners.base import Runner
+from noskew.runners.opening import IN_PROCESS, open_runner
 from noskew.runners.spark.runner import SparkRunner
 from noskew.runners.spark.session import is_frame
-from noskew.training.spark.task_project import SparkProject
+from noskew.training.spark.task_project import RunnerProject, SparkProject
 
 
 @dataclass
 class Runners(Closing):
-    """The runners of a project. Spark is started when it is first needed."""
+    """The runners of a project, each opened when it is first needed."""
 
     config: Config
     root: Path
-    _opened: SparkRunner | None = field(default=None, init=False)
+    _opened: dict[str, Runner] = field(default_factory=dict, init=False)
 
-    def spark(self, name: str | None, given: Any = None) -> SparkProject | None:
-        """Spark, if it is to do the work; None: this process does.
+    def project(self, name: str | None, given: Any = None) -> RunnerProject | None:
+        """The project on the runner that is to do the work; None: this process does.
 
-        ``name``: ``"spark"`` or ``"in_process"``; by default Spark if ``given`` is a Spark
-        DataFrame, else what the configuration says. Raises InputError for another name,
-        MissingExtraError and RunnerError if Spark cannot be started.
+        ``name``: as ``runner`` of the configuration; by default Spark if ``given`` is a Spark
+        DataFrame, else what the configuration says. Raises InputError for a name that no runner
+        has, MissingExtraError and RunnerError if it cannot be started.
         """
-        if name is not None and name not in RUNNERS:
-            raise InputError(f"no runner {name!r}; {nearest(name, RUNNERS)}")
-        if name == "in_process":
+        if name == IN_PROCESS:
             return None
         if is_frame(given):
             return SparkProject(SparkRunner(given.sparkSession), self.config, self.root)
-        if (name or self.config.runner) == "in_process":
-            return None
-        if self._opened is None or self._opened.is_stopped:
-            settings = self.config.spark
-            self._opened = SparkRunner.open(settings.master, settings.conf)
-        return SparkProject(self._opened, self.config, self.root)
+        name = name or self.config.runner
+        return None if name == IN_PROCESS else self._on(name)
+
+    def spark(self) -> SparkProject:
+        """The project on Spark, whatever the usual runner is."""
+        project = self._on("spark")
+        assert isinstance(project, SparkProject)
+        return project
+
+    def _on(self, name: str) -> RunnerProject:
+        runner = self._opened.get(name)
+        if runner is None or runner.is_stopped:
+            runner = self._opened[name] = open_runner(replace(self.config, runner=name))
+        if isinstance(runner, SparkRunner):
+            return SparkProject(runner, self.config, self.root)
+        if not isinstance(runner, Runner):
+            raise RunnerError(f"what opens the runner {name!r} gave {runner!r}, which is none")
+        return RunnerProject(runner, self.config, self.root)
 
     def close(self) -> None:
-        """Stop the session of Spark, if it was started here."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """Close what was opened here."""
+        while self._opened:
+            self._opened.popitem()[1].close()

@@ -14,21 +14,23 @@ from typing import Any
 
 import msgspec
 
+from noskew.addresses import Folders
 from noskew.config import Config
 from noskew.definitions.loading import make_importable
 from noskew.definitions.project import Definitions, Project
-from noskew.project_stores import factories
-from noskew.resources import Closing
+from noskew.errors import RunnerError
+from noskew.project_stores.task_stores import task_stores
+from noskew.runners.base import Runner
 from noskew.runners.spark.runner import SparkRunner
 from noskew.stores.offline.base import OfflineStore
 from noskew.stores.online.base import OnlineStore
 
 
 @dataclass(frozen=True)
-class SparkProject:
-    """A project on Spark: what runs tasks, and what they are told of the project."""
+class RunnerProject:
+    """A project on a runner: what runs tasks, and what they are told of the project."""
 
-    runner: SparkRunner
+    runner: Runner
     config: Config
     root: Path
 
@@ -53,15 +55,15 @@ class SparkProject:
     def _code(self) -> str:
         """A digest of the feature files; empty if there are none."""
         files = self._files()
-        found = hashlib.blake2b(digest_size=12)
+        digest = hashlib.blake2b(digest_size=12)
         for path in files:
-            found.update(f"{path.relative_to(self.root)}\0".encode())
-            found.update(path.read_bytes() + b"\0")
-        return found.hexdigest() if files else ""
+            digest.update(f"{path.relative_to(self.root)}\0".encode())
+            digest.update(path.read_bytes() + b"\0")
+        return digest.hexdigest() if files else ""
 
     def _archive(self, code: str) -> Path:
         """The feature files as a zip that Python imports from, named for what is in it."""
-        path = self.root / ".noskew" / "spark" / f"features_{code}.zip"
+        path = Folders(self.root).shared_code(code)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(".partial")
@@ -77,6 +79,13 @@ class SparkProject:
 
     def _files(self) -> list[Path]:
         return sorted((self.root / self.config.features).rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class SparkProject(RunnerProject):
+    """A project on Spark, which also takes frames of its own."""
+
+    runner: SparkRunner
 
 
 @dataclass(frozen=True)
@@ -100,18 +109,12 @@ class TaskProject:
     @property
     def offline(self) -> OfflineStore:
         """The offline store; it stays open for the next task."""
-        opened = _opened(self.context["config"], self.context["root"])
-        if opened.offline is None:
-            opened.offline = factories.open_offline(self.config, self._root)
-        return opened.offline
+        return task_stores(self._root, self.config).offline
 
     @property
     def online(self) -> OnlineStore:
         """The online store; it stays open for the next task."""
-        opened = _opened(self.context["config"], self.context["root"])
-        if opened.online is None:
-            opened.online = factories.open_online(self.config, self._root)
-        return opened.online
+        return task_stores(self._root, self.config).online
 
     @property
     def _root(self) -> Path:
@@ -121,31 +124,8 @@ class TaskProject:
 # ---------------------------------------------------------------- of the process of a task
 
 
-class _Opened(Closing):
-    """The stores of one project. A process of Spark runs one task at a time."""
-
-    def __init__(self) -> None:
-        self.offline: OfflineStore | None = None
-        self.online: OnlineStore | None = None
-
-    def close(self) -> None:
-        for store in (self.offline, self.online):
-            if store is not None:
-                store.close()
-
-
-#: What the task before has opened, by its place: one at most.
-_held: dict[tuple[str, str], _Opened] = {}
 #: Where functions come from, and a digest of their code.
 _imported: dict[str, str] = {}
-
-
-def _opened(config: str, root: str) -> _Opened:
-    if (config, root) not in _held:
-        while _held:
-            _held.popitem()[1].close()
-        _held[config, root] = _Opened()
-    return _held[config, root]
 
 
 @lru_cache(maxsize=4)
@@ -159,12 +139,18 @@ def _make_importable(root: Path, package: str, context: Mapping[str, Any]) -> No
     if not code:
         return
     if context["archive"] and not (root / package).is_dir():
-        from pyspark import SparkFiles
-
-        folder = Path(SparkFiles.get(context["archive"]))
+        folder = _shared(context["archive"])
     if _imported != {str(folder): code}:
         # Anything imported so far may be of other code, even from the same place.
         sys.path[:] = [p for p in sys.path if p != str(folder)]
         _imported.clear()
         _imported[str(folder)] = code
     make_importable(folder, package)
+
+
+def _shared(archive: str) -> Path:
+    """Where a runner has put what was shared: tasks import from it."""
+    for place in sys.path:
+        if Path(place).name == archive:
+            return Path(place)
+    raise RunnerError(f"the runner did not share {archive!r} with its tasks")

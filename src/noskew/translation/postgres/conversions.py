@@ -5,12 +5,10 @@ What fails in PostgreSQL fails here, too: a text that is no number, an integer o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-
 from sqlglot import exp
 
-from noskew.translation.intervals import literal_time, naive_timestamp, zoned
+from noskew.translation.casting import Casts, by_duckdb, cast_by
+from noskew.translation.intervals import naive_timestamp, written_time, zoned
 from noskew.translation.typed import (
     DATE,
     DOUBLE,
@@ -32,17 +30,6 @@ from noskew.types import DType
 
 _SPACE = r"[ \t-\r]*"
 _DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 19}
-_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TIME_TEXT = re.compile(
-    r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?)?"
-)
-
-_Cast = Callable[[exp.Expr, DType, DType], exp.Expr]
-
-
-def _by_duckdb(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
-    del kind
-    return as_type(tree, to)
 
 
 def _float_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
@@ -62,12 +49,12 @@ def _decimal_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _checked(tree: exp.Expr, pattern: str, to: DType) -> exp.Expr:
     """A text as a type; one that does not look like it makes the cast fail, as it does there."""
-    made = fill(
+    known = fill(
         "CASE WHEN regexp_full_match($1, $2) THEN $1 ELSE 'invalid input: ' || $1 END",
         tree,
         text(f"{_SPACE}(?:{pattern}){_SPACE}"),
     )
-    return as_type(fill("trim($1, $2)", made, text(" \t\n\v\f\r")), to)
+    return as_type(fill("trim($1, $2)", known, text(" \t\n\v\f\r")), to)
 
 
 def _text_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
@@ -91,20 +78,20 @@ def _timestamp_to_date(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     return as_type(naive_timestamp(tree), to)
 
 
-_CASTS: Mapping[tuple[str, str], _Cast] = {
-    **{("integer", to): _by_duckdb for to in ("integer", "float", "decimal", "string", "bool")},
-    ("float", "float"): _by_duckdb,
+_CASTS: Casts = {
+    **{("integer", to): by_duckdb for to in ("integer", "float", "decimal", "string", "bool")},
+    ("float", "float"): by_duckdb,
     ("float", "integer"): _float_to_integer,
     ("decimal", "integer"): _decimal_to_integer,
     ("decimal", "float"): _decimal_to_float,
-    ("decimal", "decimal"): _by_duckdb,
-    ("decimal", "string"): _by_duckdb,
-    ("bool", "integer"): _by_duckdb,
-    ("bool", "string"): _by_duckdb,
+    ("decimal", "decimal"): by_duckdb,
+    ("decimal", "string"): by_duckdb,
+    ("bool", "integer"): by_duckdb,
+    ("bool", "string"): by_duckdb,
     ("string", "integer"): _text_to_integer,
     ("string", "float"): _text_to_float,
     ("date", "timestamp"): _date_to_timestamp,
-    ("date", "string"): _by_duckdb,
+    ("date", "string"): by_duckdb,
     ("timestamp", "date"): _timestamp_to_date,
 }
 
@@ -115,28 +102,10 @@ def cast(value: Typed, to: DType) -> Typed:
     if kind is None or kind == to:
         return Typed(as_type(value.tree, to) if kind is None else value.tree, to)
     if isinstance(value.constant, str) and to in (DATE, TIMESTAMP):
-        return as_time(value, to)
+        return written_time(value, to)
     if kind.kind == "vector" and to == list_of(kind.item or INT):
         return Typed(as_type(value.tree, to), to)
-    made = _CASTS.get((_group(kind), _group(to)))
-    if made is None:
-        raise Unfit(f"a cast from {kind} to {to} is not known to mean the same in DuckDB")
-    return Typed(made(value.tree, kind, to), to)
-
-
-def _group(kind: DType) -> str:
-    if kind.is_integer:
-        return "integer"
-    return "float" if kind.is_float else kind.kind
-
-
-def as_time(value: Typed, to: DType) -> Typed:
-    """A date or a timestamp that stands in the text. Raises Unfit for anything else."""
-    pattern = _DATE_TEXT if to == DATE else _TIME_TEXT
-    if not isinstance(value.constant, str) or not pattern.fullmatch(value.constant):
-        form = "'2020-01-31'" if to == DATE else "'2020-01-31 12:00:00'"
-        raise Unfit(f"a text becomes a {to} here if it is a literal like {form}")
-    return literal_time(value.constant, to)
+    return cast_by(_CASTS, value, to)
 
 
 def convert(value: Typed, to: DType) -> Typed:
@@ -145,7 +114,7 @@ def convert(value: Typed, to: DType) -> Typed:
     if kind is None or kind == to:
         return cast(value, to)
     if kind == STRING and to in (DATE, TIMESTAMP):
-        return as_time(value, to)
+        return written_time(value, to)
     is_fine = (
         (kind.is_integer and to.is_integer and INTEGERS.index(kind) < INTEGERS.index(to))
         or (kind.is_integer and (to.is_float or to.kind == "decimal"))
@@ -159,24 +128,17 @@ def convert(value: Typed, to: DType) -> Typed:
     return cast(value, to)
 
 
-def common(values: Sequence[Typed]) -> DType | None:
-    """The type that values of several types become. None if all are NULL. Raises Unfit."""
-    made: DType | None = None
-    for value in values:
-        made = value.type if made is None else _wider(made, value.type)
-    return made
-
-
-def _wider(a: DType, b: DType | None) -> DType:
-    if b is None or a == b:
-        return a
-    if is_numeric(a) and is_numeric(b):
-        if a.is_integer and b.is_integer:
-            return max(a, b, key=INTEGERS.index)
-        return DOUBLE if a.is_float or b.is_float else _wider_decimal(a, b)
-    if {a, b} == {DATE, TIMESTAMP}:
+def wider(kind: DType, value: Typed) -> DType:
+    """The type in common of values of a type and of one value of another. Raises Unfit."""
+    other = value.type
+    assert other is not None
+    if is_numeric(kind) and is_numeric(other):
+        if kind.is_integer and other.is_integer:
+            return max(kind, other, key=INTEGERS.index)
+        return DOUBLE if kind.is_float or other.is_float else _wider_decimal(kind, other)
+    if {kind, other} == {DATE, TIMESTAMP}:
         return TIMESTAMP
-    raise Unfit(f"{a} and {b} meet, and have no type in common; cast one of them")
+    raise Unfit(f"{kind} and {other} meet, and have no type in common; cast one of them")
 
 
 def digits_of(kind: DType) -> tuple[int, int]:
@@ -192,15 +154,3 @@ def _wider_decimal(a: DType, b: DType) -> DType:
     if precision > 38:
         raise Unfit(f"{a} and {b} have no decimal of 38 digits in common; cast one")
     return decimal(precision, max(s, t))
-
-
-def comparable(values: Sequence[Typed]) -> list[Typed]:
-    """Both sides of a comparison, as one type. Raises Unfit."""
-    kinds = {v.type for v in values}
-    for time in (DATE, TIMESTAMP):
-        if kinds == {time, STRING}:
-            return [as_time(v, time) if v.type == STRING else v for v in values]
-    if any(k is not None and k.item is not None for k in kinds):
-        raise Unfit("arrays are not compared here")
-    kind = common(values)
-    return [v if kind is None or v.type == kind else convert(v, kind) for v in values]

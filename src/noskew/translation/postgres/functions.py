@@ -9,7 +9,7 @@ from sqlglot import exp
 from noskew.translation.comparisons import array, call, coalesced
 from noskew.translation.intervals import naive_timestamp, zoned
 from noskew.translation.postgres import conversions
-from noskew.translation.rules import DialectFunction, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same, special
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
     DATE,
@@ -78,7 +78,7 @@ def _truncated_time(name: str, value: Typed) -> exp.Expr:
 
 
 def _rounded(word: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value = translate(nodes[0], scope)
         kind = value.type
         places = translate(nodes[1], scope).constant if len(nodes) == 2 else 0
@@ -100,11 +100,11 @@ def _rounded(word: str) -> Callable[..., Typed]:
         tree = value.tree if same_scale else fill(function, as_type(value.tree, wide))
         return Typed(as_type(tree, to), to)
 
-    return made
+    return meaning
 
 
 def _whole(word: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value = translate(nodes[0], scope)
         kind = value.type
         if kind is None or len(nodes) != 1:
@@ -114,7 +114,7 @@ def _whole(word: str) -> Callable[..., Typed]:
             return Typed(as_type(fill(f"{word}($1)", value.tree), to), to)
         return Typed(fill(f"{word}($1)", conversions.convert(value, DOUBLE).tree), DOUBLE)
 
-    return made
+    return meaning
 
 
 def _length(value: Typed, dimension: int) -> exp.Expr:
@@ -130,13 +130,13 @@ def _part(value: Typed, separator: str, place: int) -> exp.Expr:
 
 
 def _padded(side: str) -> Callable[..., exp.Expr]:
-    def made(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
+    def meaning(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
         size = fill("CASE WHEN $1 < 0 THEN 0 ELSE $1 END", length.tree)
         if not pad:
             return fill("left($1, $2)", value.tree, size)
         return fill(f"{side}pad($1, $2, $3)", value.tree, size, text(pad))
 
-    return made
+    return meaning
 
 
 #: Characters before the first are not there, but count.
@@ -149,8 +149,8 @@ _FIND = same(("string, string -> int", "CAST(instr($1, $2) AS INT)"))
 _CASES = "letters beyond ASCII become one letter; in PostgreSQL they follow the collation"
 
 FUNCTIONS: Mapping[str, DialectFunction] = {
-    **dict.fromkeys(("extract",), DialectFunction((), "", special=_field)),
-    "date_part": DialectFunction((), "extract, as a double precision", special=_date_part),
+    **dict.fromkeys(("extract",), special("", _field)),
+    "date_part": special("extract, as a double precision", _date_part),
     "date_trunc": repaired(
         "in UTC; the unit is a literal", ("string!, timestamp -> timestamp", _truncated_time)
     ),
@@ -210,20 +210,20 @@ FUNCTIONS: Mapping[str, DialectFunction] = {
     "ascii": same(("string -> int", "ascii($1)")),
     "md5": same(("string -> string", "md5(encode($1))")),
     "concat": same(("string, … -> string", call("concat"))),
-    "coalesce": DialectFunction((), "", special=coalesced),
+    "coalesce": special("", coalesced),
     "nullif": same(("same, same -> same", "nullif($1, $2)")),
     "greatest": same(("same, same, … -> same", call("greatest"))),
     "least": same(("same, same, … -> same", call("least"))),
     "abs": same(("number -> 1", "abs($1)")),
-    "ceil": DialectFunction((), "", special=_whole("ceil")),
-    "ceiling": DialectFunction((), "", special=_whole("ceil")),
-    "floor": DialectFunction((), "", special=_whole("floor")),
+    "ceil": special("", _whole("ceil")),
+    "ceiling": special("", _whole("ceil")),
+    "floor": special("", _whole("floor")),
     "round": DialectFunction(
         (),
         "halves of a double precision go to the even digit, of a numeric away from zero",
         special=_rounded("round"),
     ),
-    "trunc": DialectFunction((), "", special=_rounded("trunc")),
+    "trunc": special("", _rounded("trunc")),
     "sign": repaired(
         "the sign of NaN is 0",
         ("double -> double", "CASE WHEN isnan($1) THEN 0 ELSE CAST(sign($1) AS DOUBLE) END"),
@@ -236,7 +236,7 @@ FUNCTIONS: Mapping[str, DialectFunction] = {
     "log10": close("", ("double -> double", "log10($1)")),
     "power": close("", ("double, double -> double", "pow($1, $2)")),
     "pi": same(("-> double", "pi()")),
-    "array": DialectFunction((), "", special=array),
+    "array": special("", array),
     "cardinality": same(("list -> int", "CAST(len($1) AS INT)")),
     "array_length": repaired("null for an empty one", ("list, int! -> int", _length)),
     "array_position": same(("list, item -> int", "CAST(list_position($1, $2) AS INT)")),

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
-from noskew.translation.language import Language
+from noskew.translation.language import TYPES, Language
 from noskew.translation.parser_dialects import PlainPostgres
 from noskew.translation.postgres import conversions
 from noskew.translation.postgres.functions import FUNCTIONS
 from noskew.translation.postgres.operators import OPERATORS
 from noskew.translation.rules import DialectFunction
-from noskew.translation.typed import (
-    BOOL,
-    DATE,
-    DOUBLE,
-    FLOAT,
-    INT,
-    INTEGERS,
-    LONG,
-    STRING,
-    TIMESTAMP,
-    Typed,
-    Unfit,
-    decimal,
-    list_of,
-)
+from noskew.translation.typed import INTEGERS, Typed
 from noskew.types import DType
 
 _D = exp.DataType.Type
-_TYPES: Mapping[Any, DType] = {
-    _D.BOOLEAN: BOOL,
-    _D.SMALLINT: INTEGERS[1],
-    _D.INT: INT,
-    _D.BIGINT: LONG,
-    _D.FLOAT: FLOAT,
-    _D.DOUBLE: DOUBLE,
-    _D.TEXT: STRING,
-    _D.VARCHAR: STRING,
-    _D.DATE: DATE,
-    _D.TIMESTAMP: TIMESTAMP,
-    _D.TIMESTAMPTZ: TIMESTAMP,
-}
 _FORMATS = (
     "patterns of dates and numbers follow settings of the server; use extract, date_trunc "
     "and casts, or DuckDB's dialect: strftime"
@@ -93,6 +66,7 @@ class PostgresLanguage(Language):
     }
     extract: ClassVar[str] = "extract"
     has_decimal_exponents: ClassVar[bool] = True
+    with_parameters: ClassVar[frozenset[Any]] = frozenset(TYPES) - {_D.VARCHAR, _D.TIMESTAMP}
 
     def column(self, value: Typed) -> Typed:
         """PostgreSQL has no integers of one byte: they are of two."""
@@ -104,21 +78,5 @@ class PostgresLanguage(Language):
     def convert(self, value: Typed, to: DType) -> Typed:
         return conversions.convert(value, to)
 
-    def common(self, values: Sequence[Typed]) -> DType | None:
-        return conversions.common(values)
-
-    def comparable(self, values: Sequence[Typed]) -> list[Typed]:
-        return conversions.comparable(values)
-
-    def type_of(self, written: exp.DataType) -> DType:
-        kind = written.this
-        if kind == _D.DECIMAL and written.expressions:
-            digits = [int(str(e.this)) for e in written.expressions]
-            return decimal(digits[0], digits[1] if len(digits) > 1 else 0)
-        if kind == _D.DECIMAL:
-            raise Unfit("numeric needs its digits here: numeric(18, 2)")
-        if kind == _D.ARRAY and len(written.expressions) == 1:
-            return list_of(self.type_of(written.expressions[0]))
-        if kind not in _TYPES or (kind in (_D.VARCHAR, _D.TIMESTAMP) and written.expressions):
-            raise Unfit(f"{written.sql(self.reader)} is no type that columns have here")
-        return _TYPES[kind]
+    def wider(self, kind: DType, value: Typed) -> DType:
+        return conversions.wider(kind, value)

@@ -10,7 +10,7 @@ from noskew.translation import patterns
 from noskew.translation.comparisons import between, compared, logic
 from noskew.translation.intervals import interval, moved
 from noskew.translation.postgres import conversions
-from noskew.translation.rules import DialectFunction, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same, special
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
     BOOL,
@@ -31,10 +31,6 @@ from noskew.types import DType
 _MAX_DIGITS = 38
 
 
-def _special(note: str, function: Callable[..., Typed]) -> DialectFunction:
-    return DialectFunction((), note, special=function)
-
-
 def _sides(
     translate: Translator, nodes: Sequence[exp.Expr], scope: Scope
 ) -> tuple[Typed, Typed, DType]:
@@ -42,13 +38,13 @@ def _sides(
     for side in (left, right):
         if side.type is None or not is_numeric(side.type):
             raise Unfit(f"arithmetic takes numbers, and got {side.type or 'NULL'}; cast it")
-    kind = conversions.common([left, right])
+    kind = translate.language.common([left, right])
     assert kind is not None
     return left, right, kind
 
 
 def _arithmetic(sign: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         if sign in "+-" and (moved_time := _moved_time(translate, nodes, scope, sign)):
             return moved_time
         left, right, kind = _sides(translate, nodes, scope)
@@ -57,7 +53,7 @@ def _arithmetic(sign: str) -> Callable[..., Typed]:
         a, b = (conversions.convert(side, kind).tree for side in (left, right))
         return Typed(fill(f"$1 {sign} $2", a, b), kind)
 
-    return made
+    return meaning
 
 
 def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
@@ -97,8 +93,8 @@ def _remainder(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -
     if not kind.is_integer:
         raise Unfit(f"% is known of integers here, and got {kind}")
     a, b = (conversions.convert(side, kind).tree for side in (left, right))
-    made = fill("CASE WHEN $2 = -1 THEN $1 & 0 ELSE $1 % $2 END", a, b)
-    return Typed(as_type(made, kind), kind)
+    tree = fill("CASE WHEN $2 = -1 THEN $1 & 0 ELSE $1 % $2 END", a, b)
+    return Typed(as_type(tree, kind), kind)
 
 
 def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -129,8 +125,8 @@ def _moved_time(
             return Typed(fill("CAST($1 - $2 AS INT)", value.tree, other.tree), INT)
         if other.type is None or not other.type.is_integer:
             raise Unfit("to a date, days or an INTERVAL can be added")
-        made = fill(f"$1 {sign} $2", value.tree, as_type(other.tree, INT))
-        return Typed(made, DATE)
+        tree = fill(f"$1 {sign} $2", value.tree, as_type(other.tree, INT))
+        return Typed(tree, DATE)
     if value.type == TIMESTAMP:
         raise Unfit(
             "to a timestamp, an INTERVAL can be added; for a difference subtract "
@@ -150,12 +146,12 @@ def _in_array(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
     if items.type is None or items.type.item is None:
         raise Unfit("ANY takes an array; a subquery looks at other rows")
     value = conversions.convert(value, items.type.item)
-    made = (
+    template = (
         "CASE WHEN $1 IS NULL THEN NULL WHEN len($1) = 0 THEN false WHEN $2 IS NULL THEN NULL "
         "WHEN list_contains($1, $2) THEN true WHEN list_position($1, NULL) IS NOT NULL THEN NULL "
         "ELSE false END"
     )
-    return Typed(fill(made, items.tree, value.tree), BOOL)
+    return Typed(fill(template, items.tree, value.tree), BOOL)
 
 
 def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -165,25 +161,25 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
     # The parser counts literals from 0.
     if not isinstance(place.constant, int) or place.constant < 0:
         raise Unfit("[ ] takes a literal number of an item here, from 1 on")
-    made = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
-    return Typed(made, items.type.item)
+    tree = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
+    return Typed(tree, items.type.item)
 
 
 def _matches(*, ignores_case: bool) -> Callable[..., exp.Expr]:
-    def made(value: Typed, pattern: str) -> exp.Expr:
+    def meaning(value: Typed, pattern: str) -> exp.Expr:
         known = patterns.postgres(pattern, ignores_case=ignores_case)
         return fill("regexp_matches($1, $2)", value.tree, text(known.text))
 
-    return made
+    return meaning
 
 
 def _like(word: str) -> Callable[..., exp.Expr]:
-    def made(value: Typed, pattern: str, escape: str = "\\") -> exp.Expr:
+    def meaning(value: Typed, pattern: str, escape: str = "\\") -> exp.Expr:
         if word == "ILIKE" and not pattern.isascii():
             raise Unfit("ILIKE is known here for a pattern in ASCII")
         return patterns.likened(word, value, pattern, escape)
 
-    return made
+    return meaning
 
 
 def _like_rules(word: str) -> DialectFunction:
@@ -195,27 +191,27 @@ def _like_rules(word: str) -> DialectFunction:
 
 
 OPERATORS: Mapping[str, DialectFunction] = {
-    "+": _special("", _arithmetic("+")),
-    "-": _special("", _arithmetic("-")),
-    "*": _special("", _arithmetic("*")),
-    "/": _special("integers give an integer, cut off; of numerics it is refused", _divided),
+    "+": special("", _arithmetic("+")),
+    "-": special("", _arithmetic("-")),
+    "*": special("", _arithmetic("*")),
+    "/": special("integers give an integer, cut off; of numerics it is refused", _divided),
     **dict.fromkeys(
-        ("%", "mod"), _special("of integers; the sign is that of the left side", _remainder)
+        ("%", "mod"), special("of integers; the sign is that of the left side", _remainder)
     ),
-    "negative": _special("", _negative),
-    "=": _special("", _equal),
-    "<>": _special("", compared("<>")),
-    "<": _special("", compared("<")),
-    "<=": _special("", compared("<=")),
-    ">": _special("", compared(">")),
-    ">=": _special("", compared(">=")),
-    "<=>": _special("", compared("IS NOT DISTINCT FROM")),
-    "is distinct from": _special("", compared("IS DISTINCT FROM")),
-    "between": _special("", between),
-    "and": _special("", logic("AND")),
-    "or": _special("", logic("OR")),
-    "not": _special("", logic("NOT")),
-    "[]": _special("counted from 1, by a literal; null beyond the ends", _item),
+    "negative": special("", _negative),
+    "=": special("", _equal),
+    "<>": special("", compared("<>")),
+    "<": special("", compared("<")),
+    "<=": special("", compared("<=")),
+    ">": special("", compared(">")),
+    ">=": special("", compared(">=")),
+    "<=>": special("", compared("IS NOT DISTINCT FROM")),
+    "is distinct from": special("", compared("IS DISTINCT FROM")),
+    "between": special("", between),
+    "and": special("", logic("AND")),
+    "or": special("", logic("OR")),
+    "not": special("", logic("NOT")),
+    "[]": special("counted from 1, by a literal; null beyond the ends", _item),
     "||": same(
         ("string, string -> string", "$1 || $2"),
         ("string, integer -> string", "$1 || CAST($2 AS TEXT)"),

@@ -104,10 +104,12 @@ class _Function:
             arguments = arguments[:-1]
         if name in ("ltrim", "rtrim", "trim") and len(arguments) == 2:
             raise TransformError(f'F.{name} with characters: write F.expr("{name}(…)")')
-        made = [_argument(value, at in _VALUES.get(name, ())) for at, value in enumerate(arguments)]
+        trees = [
+            _argument(value, at in _VALUES.get(name, ())) for at, value in enumerate(arguments)
+        ]
         if name == "bitwise_not":
-            return Column(exp.BitwiseNot(this=exp.paren(made[0])))
-        return Column(exp.Anonymous(this=name, expressions=made))
+            return Column(exp.BitwiseNot(this=exp.paren(trees[0])))
+        return Column(exp.Anonymous(this=name, expressions=trees))
 
     def _in_order(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         like = getattr(_sqlframe(), self.__name__, None)
@@ -131,9 +133,9 @@ def literal(value: Any) -> Column:
     if isinstance(value, float):
         text = exp.Literal.string(str(value)) if not math.isfinite(value) else None
         number = exp.Literal.number(repr(value).lstrip("-")) if text is None else text
-        made: exp.Expr = exp.cast(number, "double")
+        tree: exp.Expr = exp.cast(number, "double")
         is_negative = text is None and math.copysign(1.0, value) < 0
-        return Column(exp.Neg(this=exp.paren(made)) if is_negative else made)
+        return Column(exp.Neg(this=exp.paren(tree)) if is_negative else tree)
     if isinstance(value, Decimal):
         return Column(_decimal(value))
     if isinstance(value, datetime.datetime):
@@ -186,9 +188,9 @@ def _lambda(function: Callable[..., Any]) -> exp.Expr:
     from sqlglot import exp
 
     names = [f"{name}_" for name in inspect.signature(function).parameters]
-    made = function(*(Column(exp.column(name)) for name in names))
+    body = function(*(Column(exp.column(name)) for name in names))
     variables = [exp.to_identifier(name) for name in names]
-    return exp.Lambda(this=literal(made).column_expression, expressions=variables)
+    return exp.Lambda(this=literal(body).column_expression, expressions=variables)
 
 
 @contextmanager

@@ -67,13 +67,13 @@ def to_sql(function: Callable[[Any], Any], source_name: str, columns: Schema, wh
     what is not known to mean the same in DuckDB.
     """
     with _LOCK, _session(source_name, columns) as session:
-        made = [_described(function, session, source_name, what) for _ in range(2)]
-    if made[0] != made[1]:
+        texts = [_described(function, session, source_name, what) for _ in range(2)]
+    if texts[0] != texts[1]:
         raise TransformError(
             f"{what}: it describes another query each time it is called, so it depends on more "
             f"than the row; take out what reads the clock or chance"
         )
-    return to_duckdb(made[0], _SPARK, source_name, columns, what)
+    return to_duckdb(texts[0], _SPARK, source_name, columns, what)
 
 
 def _described(
@@ -82,14 +82,14 @@ def _described(
     from sqlframe.base.dataframe import BaseDataFrame
 
     try:
-        found = _Rebound(_package(function)).function(function)(session.table(source_name))
-        if isinstance(found, BaseDataFrame):
-            return str(found.sql(dialect=_SPARK, optimize=False))
+        frame = _Rebound(_package(function)).function(function)(session.table(source_name))
+        if isinstance(frame, BaseDataFrame):
+            return str(frame.sql(dialect=_SPARK, optimize=False))
     except TransformError as error:
         raise TransformError(f"{what}: {error}") from error
     except Exception as error:  # the function is the user's: it can raise anything
         raise TransformError(f"{what}: {type(error).__name__}: {error}") from error
-    raise TransformError(f"{what}: expected a DataFrame, got {type(found).__name__}")
+    raise TransformError(f"{what}: expected a DataFrame, got {type(frame).__name__}")
 
 
 @contextmanager
@@ -192,13 +192,13 @@ def _with_parentheses(tree: exp.Expr) -> exp.Expr:
     from sqlglot import exp
 
     operators = (exp.Binary, exp.Not, exp.Neg, exp.BitwiseNot, exp.In, exp.Between, exp.Case)
-    made = tree.copy()
-    for node in list(made.find_all(*operators)):
+    copied = tree.copy()
+    for node in list(copied.find_all(*operators)):
         if isinstance(node.parent, (*operators, exp.Bracket, exp.Cast)) and not isinstance(
             node, exp.Dot
         ):
             node.replace(exp.Paren(this=node.copy()))
-    return made
+    return copied
 
 
 class _Rebound:
@@ -218,14 +218,14 @@ class _Rebound:
         assert isinstance(function, types.FunctionType)
         # A function takes its builtins from its globals when it is made.
         names: dict[str, Any] = {"__builtins__": {**vars(builtins), "__import__": self._import}}
-        made = types.FunctionType(
+        rebound = types.FunctionType(
             function.__code__, names, function.__name__, function.__defaults__, function.__closure__
         )
-        made.__kwdefaults__ = function.__kwdefaults__
-        self._made[id(function)] = made
+        rebound.__kwdefaults__ = function.__kwdefaults__
+        self._made[id(function)] = rebound
         for name, value in function.__globals__.items():
             names.setdefault(name, self._value(value))
-        return made
+        return rebound
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, types.ModuleType):
@@ -277,8 +277,8 @@ def _module(name: str) -> Any:
         return types.SimpleNamespace(**parts, **objects, functions=_FUNCTIONS)
     if not rest:
         engines = ("sql",) if package == _API else ("duckdb", "spark", "standalone", "databricks")
-        made = _module(f"{package}.{engines[0]}")
-        return types.SimpleNamespace(**dict.fromkeys(engines, made))
+        module = _module(f"{package}.{engines[0]}")
+        return types.SimpleNamespace(**dict.fromkeys(engines, module))
     raise TransformError(f"ns.pyspark: {name} has nothing that a row-wise function needs")
 
 

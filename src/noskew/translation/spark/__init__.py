@@ -1,0 +1,1 @@
+"""Spark SQL, with ANSI mode off."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import array
-from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same, special
 from noskew.translation.spark.operators import ITEM_FROM_0
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import BOOL, INT, Typed, Unfit, as_type, fill, list_of, text
@@ -41,36 +41,36 @@ def _transformed(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope)
     names, body = translate.with_lambda(nodes[1], [item], scope)
     if body.type is None or body.type.item is not None:
         raise Unfit("the items are of one plain type; cast nulls")
-    made = fill(f"list_transform($1, lambda {names[0]}: $2)", value.tree, body.tree)
-    return Typed(made, list_of(body.type))
+    tree = fill(f"list_transform($1, lambda {names[0]}: $2)", value.tree, body.tree)
+    return Typed(tree, list_of(body.type))
 
 
 def _filtered(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
     value, item = _list_argument(translate, nodes[0], scope)
     names, body = translate.with_lambda(nodes[1], [item], scope)
     test = translate.as_bool(body)
-    made = fill(f"list_filter($1, lambda {names[0]}: $2)", value.tree, test.tree)
-    return Typed(made, value.type)
+    tree = fill(f"list_filter($1, lambda {names[0]}: $2)", value.tree, test.tree)
+    return Typed(tree, value.type)
 
 
 def _holds(*, for_all: bool) -> DialectFunction:
-    def special(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def condition(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value, item = _list_argument(translate, nodes[0], scope)
         names, body = translate.with_lambda(nodes[1], [item], scope)
         test = translate.as_bool(body)
-        made = fill(f"list_transform($1, lambda {names[0]}: $2)", value.tree, test.tree)
+        truths = fill(f"list_transform($1, lambda {names[0]}: $2)", value.tree, test.tree)
         decisive, other = ("false", "true") if for_all else ("true", "false")
         return Typed(
             fill(
                 f"CASE WHEN list_contains($1, {decisive}) THEN {decisive} "
                 f"WHEN list_position($1, NULL) IS NOT NULL THEN NULL "
                 f"WHEN $1 IS NOT NULL THEN {other} END",
-                made,
+                truths,
             ),
             BOOL,
         )
 
-    return DialectFunction((), "by three-valued logic", special=special)
+    return special("by three-valued logic", condition)
 
 
 def _aggregated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -91,23 +91,23 @@ def _aggregated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) 
             f"the items are {item} and the start is {start.type}; cast the start or the "
             f"items: transform(items, x -> CAST(x AS …))"
         )
-    made = f"list_reduce($1, lambda {names[0]}, {names[1]}: $2, $3)"
-    return Typed(fill(made, value.tree, body.tree, start.tree), start.type)
+    template = f"list_reduce($1, lambda {names[0]}, {names[1]}: $2, $3)"
+    return Typed(fill(template, value.tree, body.tree, start.tree), start.type)
 
 
 def _joined(value: Typed, separator: str, instead: Typed | None = None) -> exp.Expr:
     items = value.tree
     if instead is not None:
-        made = "list_transform($1, lambda λ: coalesce(λ, $2))"
-        items = fill(made, items, instead.tree)
+        template = "list_transform($1, lambda λ: coalesce(λ, $2))"
+        items = fill(template, items, instead.tree)
     else:
         items = fill("list_filter($1, lambda λ: λ IS NOT NULL)", items)
-    made = "CASE WHEN len($1) = 0 THEN '' ELSE array_to_string($1, $2) END"
-    return fill(made, items, text(separator))
+    template = "CASE WHEN len($1) = 0 THEN '' ELSE array_to_string($1, $2) END"
+    return fill(template, items, text(separator))
 
 
 def _extreme(name: str, sign: str) -> Callable[[Typed], exp.Expr]:
-    def made(value: Typed) -> exp.Expr:
+    def meaning(value: Typed) -> exp.Expr:
         assert value.type is not None
         assert value.type.item is not None
         if not value.type.item.is_float:
@@ -117,7 +117,7 @@ def _extreme(name: str, sign: str) -> Callable[[Typed], exp.Expr]:
         reduced = f"list_reduce($1, lambda λ, κ: CASE WHEN κ {sign} λ THEN κ ELSE λ END)"
         return fill(f"CASE WHEN len($1) > 0 THEN {reduced} END", items)
 
-    return made
+    return meaning
 
 
 def _slice(value: Typed, start: Typed, length: Typed) -> exp.Expr:
@@ -132,8 +132,8 @@ def _slice(value: Typed, start: Typed, length: Typed) -> exp.Expr:
             f"list_slice($1, {start.constant}, {start.constant + length.constant - 1})", value.tree
         )
     first = f"len($1) + 1 + ({start.constant})"
-    found = f"list_slice($1, {first}, {first} + {length.constant} - 1)"
-    return fill(f"CASE WHEN {first} < 1 THEN [] ELSE {found} END", value.tree)
+    part = f"list_slice($1, {first}, {first} + {length.constant} - 1)"
+    return fill(f"CASE WHEN {first} < 1 THEN [] ELSE {part} END", value.tree)
 
 
 def _element(value: Typed, place: int) -> exp.Expr:
@@ -147,17 +147,17 @@ def _repeated(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) ->
     if value.type is None or value.type.item is not None:
         raise Unfit("the item has a plain type; cast a null")
     count = translate.language.convert(count, INT)
-    made = fill(
+    tree = fill(
         "CASE WHEN $2 IS NOT NULL THEN list_transform(range(CAST(greatest($2, 0) AS "
         "BIGINT)), lambda λ: $1) END",
         value.tree,
         count.tree,
     )
-    return Typed(made, list_of(value.type))
+    return Typed(tree, list_of(value.type))
 
 
 ARRAYS: Mapping[str, DialectFunction] = {
-    "array": DialectFunction((), "", special=array),
+    "array": special("", array),
     **dict.fromkeys(("size", "cardinality"), _SIZE),
     "array_size": same(("list -> int", "CAST(len($1) AS INT)")),
     "array_contains": repaired(
@@ -223,7 +223,7 @@ ARRAYS: Mapping[str, DialectFunction] = {
     "slice": repaired(
         "of literal numbers; counted from 1, or from the end", ("list, int, int -> list", _slice)
     ),
-    "array_repeat": DialectFunction((), "", special=_repeated),
+    "array_repeat": special("", _repeated),
     "arrays_overlap": repaired(
         "null where none is in both and a null is in one",
         (
@@ -238,12 +238,12 @@ ARRAYS: Mapping[str, DialectFunction] = {
         ("int, int -> list<int>", f"CAST({_SEQUENCE} AS INT[])"),
         ("long, long -> list<long>", _SEQUENCE),
     ),
-    "transform": DialectFunction((), "of functions of an item", special=_transformed),
-    "filter": DialectFunction((), "of functions of an item", special=_filtered),
+    "transform": special("of functions of an item", _transformed),
+    "filter": special("of functions of an item", _filtered),
     "exists": _holds(for_all=False),
     "forall": _holds(for_all=True),
     **dict.fromkeys(
         ("aggregate", "reduce"),
-        DialectFunction((), "of functions that give the items' type", special=_aggregated),
+        special("of functions that give the items' type", _aggregated),
     ),
 }

@@ -6,10 +6,9 @@ text that is no value of the type becomes null.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from sqlglot import exp
 
+from noskew.translation.casting import Casts, by_duckdb, cast_by
 from noskew.translation.intervals import naive_timestamp, zoned
 from noskew.translation.typed import (
     DATE,
@@ -42,8 +41,8 @@ def wrap(tree: exp.Expr, to: DType) -> exp.Expr:
     bits = _BITS[to.kind]
     mask, sign = 2**bits - 1, 2 ** (bits - 1)
     suffix = "::HUGEINT" if bits == 64 else ""
-    made = fill(f"xor($1 & {mask}{suffix}, {sign}{suffix}) - {sign}{suffix}", tree)
-    return as_type(made, to)
+    wrapped = fill(f"xor($1 & {mask}{suffix}, {sign}{suffix}) - {sign}{suffix}", tree)
+    return as_type(wrapped, to)
 
 
 def seconds_of(tree: exp.Expr) -> exp.Expr:
@@ -215,11 +214,6 @@ def _text_to_timestamp(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 # --------------------------------------------------------------------------------------- times
 
 
-def _by_duckdb(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
-    del kind
-    return as_type(tree, to)
-
-
 def _safely_by_duckdb(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
     return as_type(tree, to, safe=True)
@@ -242,23 +236,22 @@ def _timestamp_to_text(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
 
 def _timestamp_to_integer(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    made = seconds_of(tree)
-    return made if to == LONG else as_type(made, to, safe=True)
+    seconds = seconds_of(tree)
+    return seconds if to == LONG else as_type(seconds, to, safe=True)
 
 
 def _timestamp_to_float(tree: exp.Expr, kind: DType, to: DType) -> exp.Expr:
     del kind
-    made = fill("CAST(epoch_us($1) AS DOUBLE) / 1000000.0::DOUBLE", tree)
-    return made if to == DOUBLE else _double_to_float(made, DOUBLE, FLOAT)
+    seconds = fill("CAST(epoch_us($1) AS DOUBLE) / 1000000.0::DOUBLE", tree)
+    return seconds if to == DOUBLE else _double_to_float(seconds, DOUBLE, FLOAT)
 
 
-_Cast = Callable[[exp.Expr, DType, DType], exp.Expr]
 #: By the group of the type that a value has and of the one that it gets.
-_CASTS: Mapping[tuple[str, str], _Cast] = {
+_CASTS: Casts = {
     ("integer", "integer"): _integer_to_integer,
-    ("integer", "float"): _by_duckdb,
+    ("integer", "float"): by_duckdb,
     ("integer", "decimal"): _safely_by_duckdb,
-    ("integer", "string"): _by_duckdb,
+    ("integer", "string"): by_duckdb,
     ("integer", "bool"): _to_bool,
     ("integer", "timestamp"): _integer_to_timestamp,
     ("float", "integer"): _float_to_integer,
@@ -269,9 +262,9 @@ _CASTS: Mapping[tuple[str, str], _Cast] = {
     ("decimal", "decimal"): _safely_by_duckdb,
     ("decimal", "string"): _decimal_to_text,
     ("decimal", "bool"): _to_bool,
-    ("bool", "integer"): _by_duckdb,
-    ("bool", "float"): _by_duckdb,
-    ("bool", "string"): _by_duckdb,
+    ("bool", "integer"): by_duckdb,
+    ("bool", "float"): by_duckdb,
+    ("bool", "string"): by_duckdb,
     ("string", "integer"): _text_to_integer,
     ("string", "float"): _text_to_float,
     ("string", "decimal"): _text_to_decimal,
@@ -279,7 +272,7 @@ _CASTS: Mapping[tuple[str, str], _Cast] = {
     ("string", "date"): _text_to_date,
     ("string", "timestamp"): _text_to_timestamp,
     ("date", "timestamp"): _date_to_timestamp,
-    ("date", "string"): _by_duckdb,
+    ("date", "string"): by_duckdb,
     ("timestamp", "date"): _timestamp_to_date,
     ("timestamp", "string"): _timestamp_to_text,
     ("timestamp", "integer"): _timestamp_to_integer,
@@ -305,13 +298,4 @@ def cast(value: Typed, to: DType) -> Typed:
             "Java writes floats in a way of its own (1.0E10); round it and cast it to a "
             "decimal first: CAST(CAST(x AS DECIMAL(18, 2)) AS STRING)"
         )
-    made = _CASTS.get((_group(kind), _group(to)))
-    if made is None:
-        raise Unfit(f"a cast from {kind} to {to} is not known to mean the same in DuckDB")
-    return Typed(made(value.tree, kind, to), to)
-
-
-def _group(kind: DType) -> str:
-    if kind.is_integer:
-        return "integer"
-    return "float" if kind.is_float else kind.kind
+    return cast_by(_CASTS, value, to)

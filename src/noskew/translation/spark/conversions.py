@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
-from noskew.translation.intervals import literal_time
+from noskew.translation.intervals import written_time
 from noskew.translation.spark import casts
 from noskew.translation.typed import (
     BOOL,
@@ -25,10 +22,6 @@ from noskew.translation.typed import (
 from noskew.types import DType
 
 _DIGITS = {"int8": 3, "int16": 5, "int32": 10, "int64": 20}
-_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TIME_TEXT = re.compile(
-    r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?)?"
-)
 
 
 def convert(value: Typed, to: DType) -> Typed:
@@ -39,7 +32,7 @@ def convert(value: Typed, to: DType) -> Typed:
     if kind == STRING and to == DATE:
         return casts.cast(value, to)
     if kind == STRING and to == TIMESTAMP:
-        return as_time(value, to)
+        return written_time(value, to)
     is_fine = (
         (kind.is_integer and (is_numeric(to) or to == STRING))
         or (kind == FLOAT and to == DOUBLE)
@@ -53,38 +46,22 @@ def convert(value: Typed, to: DType) -> Typed:
     return casts.cast(value, to)
 
 
-def as_time(value: Typed, to: DType) -> Typed:
-    """A date or a timestamp that stands in the text. Raises Unfit for anything else."""
-    pattern = _DATE_TEXT if to == DATE else _TIME_TEXT
-    if not isinstance(value.constant, str) or not pattern.fullmatch(value.constant):
-        form = "'2020-01-31'" if to == DATE else "'2020-01-31 12:00:00'"
-        raise Unfit(f"a text is compared with a {to} here if it is a literal like {form}")
-    return literal_time(value.constant, to)
-
-
-def common(values: Sequence[Typed]) -> DType | None:
-    """The type that values of several types become. None if all are NULL. Raises Unfit."""
-    made: DType | None = None
-    for value in values:
-        made = value.type if made is None else _wider(made, value.type, value)
-    return made
-
-
-def _wider(a: DType, b: DType | None, value: Typed) -> DType:
-    if b is None or a == b:
-        return a
-    if a.is_integer and b.is_integer:
-        return max(a, b, key=INTEGERS.index)
-    if a.is_float or b.is_float:
-        if not (is_numeric(a) and is_numeric(b)):
-            raise _apart(a, b)
-        has_decimal = "decimal" in (a.kind, b.kind)
-        return DOUBLE if DOUBLE in (a, b) or has_decimal else FLOAT
-    if "decimal" in (a.kind, b.kind) and is_numeric(a) and is_numeric(b):
-        return _wider_decimal(a, b, value)
-    if {a, b} == {DATE, TIMESTAMP}:
+def wider(kind: DType, value: Typed) -> DType:
+    """The type in common of values of a type and of one value of another. Raises Unfit."""
+    other = value.type
+    assert other is not None
+    if kind.is_integer and other.is_integer:
+        return max(kind, other, key=INTEGERS.index)
+    if kind.is_float or other.is_float:
+        if not (is_numeric(kind) and is_numeric(other)):
+            raise _apart(kind, other)
+        has_decimal = "decimal" in (kind.kind, other.kind)
+        return DOUBLE if DOUBLE in (kind, other) or has_decimal else FLOAT
+    if "decimal" in (kind.kind, other.kind) and is_numeric(kind) and is_numeric(other):
+        return _wider_decimal(kind, other, value)
+    if {kind, other} == {DATE, TIMESTAMP}:
         return TIMESTAMP
-    raise _apart(a, b)
+    raise _apart(kind, other)
 
 
 def _wider_decimal(a: DType, b: DType, value: Typed) -> DType:
@@ -110,15 +87,3 @@ def digits_of(value: Typed) -> int:
 
 def _apart(a: DType, b: DType) -> Unfit:
     return Unfit(f"{a} and {b} meet, which Spark converts by rules of its own; cast one of them")
-
-
-def comparable(values: Sequence[Typed]) -> list[Typed]:
-    """Both sides of a comparison, as one type. Raises Unfit."""
-    kinds = {v.type for v in values}
-    for time in (DATE, TIMESTAMP):
-        if kinds == {time, STRING}:
-            return [as_time(v, time) if v.type == STRING else v for v in values]
-    if any(k is not None and k.item is not None for k in kinds):
-        raise Unfit("arrays are not compared here")
-    kind = common(values)
-    return [v if kind is None or v.type == kind else convert(v, kind) for v in values]

@@ -51,12 +51,12 @@ _READ: Mapping[str, tuple[str, str]] = {
 
 def written(pattern: str) -> str:
     """A pattern that times are written by, as a format of ``strftime``. Raises Unfit."""
-    made = []
+    parts = []
     for letters, literal in _tokens(pattern):
         if letters and letters not in _WRITTEN:
             raise _unknown(pattern, letters, _WRITTEN)
-        made.append(_WRITTEN[letters] if letters else literal.replace("%", "%%"))
-    return "".join(made)
+        parts.append(_WRITTEN[letters] if letters else literal.replace("%", "%%"))
+    return "".join(parts)
 
 
 def parse_pattern(pattern: str) -> tuple[str, str]:
@@ -64,37 +64,37 @@ def parse_pattern(pattern: str) -> tuple[str, str]:
 
     Raises Unfit.
     """
-    looks, made, last = [], [], ""
+    looks, codes, last = [], [], ""
     for letters, literal in _tokens(pattern):
         if letters and letters not in _READ:
             raise _unknown(pattern, letters, _READ)
-        if letters and letters in made:
+        if letters and letters in codes:
             raise Unfit(f"the pattern {pattern!r} has {letters} twice")
         if letters.startswith("S") and last != ".":
             raise Unfit(f"in the pattern {pattern!r} a fraction must follow a point")
         look, code = _READ[letters] if letters else (_looks_like(literal), literal)
         looks.append(look)
-        made.append(code.replace("%", "%%") if not letters else code)
+        codes.append(code.replace("%", "%%") if not letters else code)
         last = literal
-    if "%Y" not in made:
+    if "%Y" not in codes:
         raise Unfit(f"the pattern {pattern!r} has no yyyy")
-    return "".join(looks), "".join(made)
+    return "".join(looks), "".join(codes)
 
 
 def _tokens(pattern: str) -> Iterator[tuple[str, str]]:
     """Runs of letters, and literal text."""
     at = 0
     while at < len(pattern):
-        found = _TOKEN.match(pattern, at)
-        if found is None or found[0] in tuple("[]{}#"):
+        token = _TOKEN.match(pattern, at)
+        if token is None or token[0] in tuple("[]{}#"):
             raise Unfit(f"the pattern {pattern!r} has {pattern[at]!r}, which is not known here")
-        at = found.end()
-        if found[1]:
-            yield found[0], ""
-        elif found[2] is not None:
-            yield "", found[2].replace("''", "'") or "'"
+        at = token.end()
+        if token[1]:
+            yield token[0], ""
+        elif token[2] is not None:
+            yield "", token[2].replace("''", "'") or "'"
         else:
-            yield "", found[0]
+            yield "", token[0]
 
 
 def _looks_like(literal: str) -> str:

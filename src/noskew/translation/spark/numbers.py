@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from noskew.translation.comparisons import call, coalesced
-from noskew.translation.rules import DialectFunction, close, repaired, same
+from noskew.translation.rules import DialectFunction, close, repaired, same, special
 from noskew.translation.spark import casts
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DOUBLE, INT, LONG, STRING, Typed, Unfit, as_type, decimal, fill
@@ -19,7 +19,7 @@ _MAX_PLACES = 15
 def _rounded(word: str) -> Callable[..., exp.Expr]:
     """Rounding by the decimal digits that a float is written with, as Java's BigDecimal does."""
 
-    def made(value: Typed, places: int = 0) -> exp.Expr:
+    def meaning(value: Typed, places: int = 0) -> exp.Expr:
         kind = value.type
         assert kind is not None
         if kind.is_integer:
@@ -35,7 +35,7 @@ def _rounded(word: str) -> Callable[..., exp.Expr]:
             f"CASE WHEN abs($1) < 1e{17 - places}::DOUBLE THEN $2 ELSE $1 END", value.tree, exact
         )
 
-    return made
+    return meaning
 
 
 def _rounded_integer(word: str, value: Typed, kind: DType, zeros: int) -> exp.Expr:
@@ -47,7 +47,7 @@ def _rounded_integer(word: str, value: Typed, kind: DType, zeros: int) -> exp.Ex
 
 
 def _decimal_rounded(word: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         value = translate(nodes[0], scope)
         places = translate(nodes[1], scope).constant if len(nodes) > 1 else 0
         if len(nodes) > 2 or not isinstance(places, int) or isinstance(places, bool):
@@ -69,17 +69,17 @@ def _decimal_rounded(word: str) -> Callable[..., Typed]:
         )
         return Typed(as_type(tree, to), to)
 
-    return made
+    return meaning
 
 
 def _whole(word: str) -> tuple[tuple[str, str | Callable[..., exp.Expr]], ...]:
-    def made(value: Typed) -> exp.Expr:
+    def meaning(value: Typed) -> exp.Expr:
         tree = as_type(fill(f"{word}($1)", value.tree), DOUBLE)
         return casts.cast(Typed(tree, DOUBLE), LONG).tree
 
     return (
         ("integer -> long", "CAST($1 AS BIGINT)"),
-        ("double -> long", made),
+        ("double -> long", meaning),
     )
 
 
@@ -110,7 +110,7 @@ def _absolute(value: Typed) -> exp.Expr:
 def _shifted(sign: str) -> Callable[..., exp.Expr]:
     """Bits moved as in Java: by the remainder of the width, and those that leave are lost."""
 
-    def made(value: Typed, by: Typed) -> exp.Expr:
+    def meaning(value: Typed, by: Typed) -> exp.Expr:
         kind = LONG if value.type == LONG else INT
         mask = 63 if kind == LONG else 31
         amount = fill(f"$1 & {mask}", by.tree)
@@ -125,7 +125,7 @@ def _shifted(sign: str) -> Callable[..., exp.Expr]:
             kept = fill("$1 & ((1::HUGEINT << (63 - $2)) * 2 - 1)", kept, amount)
         return casts.wrap(fill("$1 * CAST(pow(2::DOUBLE, $2) AS HUGEINT)", kept, amount), kind)
 
-    return made
+    return meaning
 
 
 def _shift_rules(sign: str) -> DialectFunction:
@@ -156,7 +156,7 @@ _POWER = close(
         "ELSE pow($1, $2) END",
     ),
 )
-_COALESCE = DialectFunction((), "", special=coalesced)
+_COALESCE = special("", coalesced)
 _SIGN = same(
     (
         "double -> double",
@@ -178,7 +178,7 @@ def _within(sign: str) -> DialectFunction:
 
 NUMBERS: Mapping[str, DialectFunction] = {
     **dict.fromkeys(("coalesce", "nvl", "ifnull"), _COALESCE),
-    "if": DialectFunction((), "", special=_chosen),
+    "if": special("", _chosen),
     "nvl2": same(("any, same, same -> same", "CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END")),
     "nullif": same(("same, same -> same", "nullif($1, $2)")),
     "nullifzero": same(("integer -> 1", "nullif($1, 0)"), ("fraction -> 1", "nullif($1, 0)")),

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from noskew.translation.comparisons import between, compared, logic
 from noskew.translation.intervals import interval, moved
-from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same, special
 from noskew.translation.spark import casts, conversions
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import (
@@ -30,10 +30,6 @@ from noskew.types import DType
 _MAX_DIGITS = 38
 
 
-def _special(note: str, function: Callable[..., Typed]) -> DialectFunction:
-    return DialectFunction((), note, special=function)
-
-
 # ---------------------------------------------------------------------------------- arithmetic
 
 
@@ -45,14 +41,14 @@ def _sides(
     for side in (left, right):
         if side.type is not None and not is_numeric(side.type):
             raise Unfit(f"arithmetic takes numbers, and got {side.type}; cast it")
-    kind = conversions.common([left, right])
+    kind = translate.language.common([left, right])
     if kind is None:
         raise Unfit("NULL has no value to compute with")
     return left, right, kind
 
 
 def _arithmetic(sign: str) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         if sign in "+-" and (moved := _moved_time(translate, nodes, scope, sign)):
             return moved
         left, right, kind = _sides(translate, nodes, scope)
@@ -64,7 +60,7 @@ def _arithmetic(sign: str) -> Callable[..., Typed]:
             return Typed(casts.wrap(fill(f"CAST($1 AS {wider}) {sign} $2", a, b), kind), kind)
         return Typed(fill(f"$1 {sign} $2", a, b), kind)
 
-    return made
+    return meaning
 
 
 def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
@@ -89,7 +85,8 @@ def _decimals(sign: str, left: Typed, right: Typed) -> Typed:
 
 def _as_decimal(value: Typed) -> tuple[exp.Expr, int, int]:
     kind = value.type
-    assert kind is not None
+    if kind is None:
+        raise Unfit("NULL has no digits to compute with; cast it to a decimal")
     if kind.kind != "decimal":
         digits = conversions.digits_of(value)
         kind = decimal(digits, 0)
@@ -112,12 +109,12 @@ def _divided_whole(translate: Translator, nodes: Sequence[exp.Expr], scope: Scop
     if not kind.is_integer:
         raise Unfit(f"div is known of integers, and got {kind}")
     a, b = left.tree, right.tree
-    made = fill("CAST($1 AS HUGEINT) // nullif($2, 0)", a, b)
-    return Typed(casts.wrap(made, LONG), LONG)
+    quotient = fill("CAST($1 AS HUGEINT) // nullif($2, 0)", a, b)
+    return Typed(casts.wrap(quotient, LONG), LONG)
 
 
 def _remainder(*, positive: bool) -> Callable[..., Typed]:
-    def made(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
+    def meaning(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
         left, right, kind = _sides(translate, nodes, scope)
         if kind.kind == "decimal":
             raise Unfit("the remainder of decimals is not known to be Spark's; cast to double")
@@ -134,7 +131,7 @@ def _remainder(*, positive: bool) -> Callable[..., Typed]:
             rest = fill("CASE WHEN $1 < 0 THEN $2 % $3 ELSE $1 END", rest, again, b)
         return Typed(as_type(rest, kind), kind)
 
-    return made
+    return meaning
 
 
 def _negative(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typed:
@@ -199,44 +196,44 @@ def _item(translate: Translator, nodes: Sequence[exp.Expr], scope: Scope) -> Typ
         raise Unfit("[ ] takes an array; maps and structs are no types here")
     if place.type is None or not place.type.is_integer:
         raise Unfit("[ ] takes the number of an item")
-    made = fill(ITEM_FROM_0, items.tree, place.tree)
+    tree = fill(ITEM_FROM_0, items.tree, place.tree)
     if place.constant is not None and isinstance(place.constant, int) and place.constant >= 0:
-        made = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
-    return Typed(made, items.type.item)
+        tree = fill("list_extract($1, $2)", items.tree, integer_literal(place.constant + 1))
+    return Typed(tree, items.type.item)
 
 
 OPERATORS: Mapping[str, DialectFunction] = {
-    "+": _special(
+    "+": special(
         "integers wrap around as in Java; a date and an INTERVAL stay a date", _arithmetic("+")
     ),
-    "-": _special(
+    "-": special(
         "integers wrap around as in Java; a date and an INTERVAL stay a date", _arithmetic("-")
     ),
-    "*": _special("integers wrap around as in Java", _arithmetic("*")),
-    "/": _special("of integers a float; by 0 it is null; of two decimals it is refused", _divided),
-    "div": _special("by 0 it is null", _divided_whole),
-    "%": _special("by 0 it is null; the sign is that of the left side", _remainder(positive=False)),
-    "mod": _special(
+    "*": special("integers wrap around as in Java", _arithmetic("*")),
+    "/": special("of integers a float; by 0 it is null; of two decimals it is refused", _divided),
+    "div": special("by 0 it is null", _divided_whole),
+    "%": special("by 0 it is null; the sign is that of the left side", _remainder(positive=False)),
+    "mod": special(
         "by 0 it is null; the sign is that of the left side", _remainder(positive=False)
     ),
-    "pmod": _special(
+    "pmod": special(
         "by 0 it is null; never negative for a positive right side", _remainder(positive=True)
     ),
-    "negative": _special("integers wrap around as in Java", _negative),
-    "=": _special("", compared("=")),
-    "<>": _special("", compared("<>")),
-    "<": _special("", compared("<")),
-    "<=": _special("", compared("<=")),
-    ">": _special("", compared(">")),
-    ">=": _special("", compared(">=")),
-    "<=>": _special("", compared("IS NOT DISTINCT FROM")),
-    "equal_null": _special("", compared("IS NOT DISTINCT FROM")),
-    "is distinct from": _special("", compared("IS DISTINCT FROM")),
-    "between": _special("", between),
-    "and": _special("", logic("AND")),
-    "or": _special("", logic("OR")),
-    "not": _special("", logic("NOT")),
-    "[]": _special("counted from 0; null beyond the ends", _item),
+    "negative": special("integers wrap around as in Java", _negative),
+    "=": special("", compared("=")),
+    "<>": special("", compared("<>")),
+    "<": special("", compared("<")),
+    "<=": special("", compared("<=")),
+    ">": special("", compared(">")),
+    ">=": special("", compared(">=")),
+    "<=>": special("", compared("IS NOT DISTINCT FROM")),
+    "equal_null": special("", compared("IS NOT DISTINCT FROM")),
+    "is distinct from": special("", compared("IS DISTINCT FROM")),
+    "between": special("", between),
+    "and": special("", logic("AND")),
+    "or": special("", logic("OR")),
+    "not": special("", logic("NOT")),
+    "[]": special("counted from 0; null beyond the ends", _item),
     "&": same(("same, same -> same", "$1 & $2")),
     "|": same(("same, same -> same", "$1 | $2")),
     "^": same(("same, same -> same", "xor($1, $2)")),

@@ -17,10 +17,10 @@ _CASES = "except for letters of polytonic Greek, Armenian ligatures and the fina
 
 
 def _upper(value: Typed) -> exp.Expr:
-    made = value.tree
+    tree = value.tree
     for letter, letters in _EXPANDED:
-        made = fill(f"replace($1, '{letter}', '{letters}')", made)
-    return fill("upper($1)", made)
+        tree = fill(f"replace($1, '{letter}', '{letters}')", tree)
+    return fill("upper($1)", tree)
 
 
 # ------------------------------------------------------------------------------------ patterns
@@ -36,8 +36,8 @@ def _extracted(value: Typed, pattern: str, group: int = 1) -> exp.Expr:
         raise Unfit(f"the pattern {pattern!r} has {known.groups} groups, and {group} is asked for")
     if known.ends and group == 0:
         raise Unfit(f"the $ of {pattern!r} is found before a final line break, too; write \\z")
-    made = "regexp_extract($1, $2, $3)"
-    return fill(made, value.tree, text(known.text), integer_literal(group))
+    template = "regexp_extract($1, $2, $3)"
+    return fill(template, value.tree, text(known.text), integer_literal(group))
 
 
 def _replaced(value: Typed, pattern: str, by: str) -> exp.Expr:
@@ -60,8 +60,8 @@ def _all_extracted(value: Typed, pattern: str, group: int = 1) -> exp.Expr:
     if not 0 <= group <= known.groups:
         raise Unfit(f"the pattern {pattern!r} has {known.groups} groups, and {group} is asked for")
     # A group that took no part is empty in Spark, and null in DuckDB.
-    made = "list_transform(regexp_extract_all($1, $2, $3), lambda λ: coalesce(λ, ''))"
-    return fill(made, value.tree, text(known.text), integer_literal(group))
+    template = "list_transform(regexp_extract_all($1, $2, $3), lambda λ: coalesce(λ, ''))"
+    return fill(template, value.tree, text(known.text), integer_literal(group))
 
 
 def _consuming(pattern: str) -> patterns.Pattern:
@@ -76,31 +76,31 @@ def _consuming(pattern: str) -> patterns.Pattern:
 
 def _replacement(by: str, groups: int) -> str:
     r"""What matches are replaced by: Java's ``$1`` as RE2's ``\1``."""
-    made, at = "", 0
+    written, at = "", 0
     while at < len(by):
         mark, after = by[at], by[at + 1 : at + 2]
         at += 1
         if mark == "\\" and after:
-            made, at = made + after.replace("\\", "\\\\"), at + 1
+            written, at = written + after.replace("\\", "\\\\"), at + 1
         elif mark == "$" and after.isdigit() and int(after) <= groups:
             if by[at + 1 : at + 2].isdigit():
                 raise Unfit(f"the replacement {by!r} has a group of more than one digit")
-            made, at = f"{made}\\{after}", at + 1
+            written, at = f"{written}\\{after}", at + 1
         elif mark in "\\$":
             raise Unfit(
                 f"the replacement {by!r} is none in Java: it has a bare {mark}, or a group "
                 f"that the pattern lacks"
             )
         else:
-            made += mark
-    return made
+            written += mark
+    return written
 
 
 def _parts(value: Typed, pattern: str, limit: int = -1) -> exp.Expr:
     known = _consuming(pattern)
-    made = fill("string_split_regex($1, $2)", value.tree, text(known.text))
+    parts = fill("string_split_regex($1, $2)", value.tree, text(known.text))
     if limit <= 0:
-        return made
+        return parts
     separator = pattern.removeprefix("\\") if len(pattern) == 2 else pattern
     if known.text != patterns.java(re.escape(separator)).text:
         raise Unfit("a split with a limit is known here for a plain text as separator")
@@ -108,7 +108,7 @@ def _parts(value: Typed, pattern: str, limit: int = -1) -> exp.Expr:
     cut = f"list_append(list_slice($1, 1, $3 - 1), {rest})"
     return fill(
         f"CASE WHEN len($1) > $3 THEN {cut} ELSE $1 END",
-        made,
+        parts,
         text(separator),
         integer_literal(limit),
     )
@@ -128,7 +128,7 @@ def _ilike(value: Typed, pattern: str, escape: str = "\\") -> exp.Expr:
 
 
 def _padded(side: str) -> Callable[..., exp.Expr]:
-    def made(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
+    def meaning(value: Typed, length: Typed, pad: str = " ") -> exp.Expr:
         if not pad:
             return fill("left($1, CASE WHEN $2 < 0 THEN 0 ELSE $2 END)", value.tree, length.tree)
         return fill(
@@ -138,7 +138,7 @@ def _padded(side: str) -> Callable[..., exp.Expr]:
             text(pad),
         )
 
-    return made
+    return meaning
 
 
 #: From a position that counts from 1, or from the end if it is negative; 0 is as 1. What is
@@ -193,10 +193,10 @@ def _digest(name: str) -> DialectFunction:
 
 
 def _concatenated(*parts: Typed) -> exp.Expr:
-    made = parts[0].tree
+    tree = parts[0].tree
     for part in parts[1:]:
-        made = exp.DPipe(this=made, expression=part.tree)
-    return made
+        tree = exp.DPipe(this=tree, expression=part.tree)
+    return tree
 
 
 def _joined(separator: str, *parts: Typed) -> exp.Expr:

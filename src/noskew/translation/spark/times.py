@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlglot import exp
 
 from noskew.translation.intervals import moved, naive_timestamp, zoned
-from noskew.translation.rules import DialectFunction, repaired, same
+from noskew.translation.rules import DialectFunction, repaired, same, special
 from noskew.translation.spark import casts, formats
 from noskew.translation.translator import Scope, Translator
 from noskew.translation.typed import DATE, LONG, TIMESTAMP, Typed, Unfit, as_type, fill, text
@@ -22,8 +22,8 @@ def _of_date(template: str) -> DialectFunction:
 
 
 def _of_time(template: str) -> DialectFunction:
-    made = template.replace("$1", _PLAIN)
-    return same(("timestamp -> int", f"CAST({made} AS INT)"))
+    plain = template.replace("$1", _PLAIN)
+    return same(("timestamp -> int", f"CAST({plain} AS INT)"))
 
 
 # ----------------------------------------------------------------------------------- truncating
@@ -117,8 +117,8 @@ def _to_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
 
 
 def _from_seconds(value: Typed, pattern: str = _DEFAULT) -> exp.Expr:
-    made = naive_timestamp(casts.timestamp_of(value.tree, 1_000_000))
-    return fill("strftime($1, $2)", made, text(formats.written(pattern)))
+    moment = naive_timestamp(casts.timestamp_of(value.tree, 1_000_000))
+    return fill("strftime($1, $2)", moment, text(formats.written(pattern)))
 
 
 # ---------------------------------------------------------------------------------------- zones
@@ -149,8 +149,8 @@ def _to_utc(value: Typed, zone: str) -> exp.Expr:
     offset = fill("epoch_us($1) - ($2 - 86400000000)", day_before, later)
     other = fill("epoch_us($1) - ($2)", local, offset)
     is_same = fill("timezone($3, make_timestamptz($1)) = $2", other, local, name)
-    made = fill("CASE WHEN $3 THEN least($1, $2) ELSE $1 END", later, other, is_same)
-    return fill("make_timestamptz($1)", made)
+    earliest = fill("CASE WHEN $3 THEN least($1, $2) ELSE $1 END", later, other, is_same)
+    return fill("make_timestamptz($1)", earliest)
 
 
 # ----------------------------------------------------------------------------------- arithmetic
@@ -250,13 +250,13 @@ TIMES: Mapping[str, DialectFunction] = {
     "hour": _of_time("hour($1)"),
     "minute": _of_time("minute($1)"),
     "second": _of_time("second($1)"),
-    **dict.fromkeys(("date_part", "datepart"), DialectFunction((), "", special=_part)),
+    **dict.fromkeys(("date_part", "datepart"), special("", _part)),
     "dayname": same(("date -> string", "strftime($1, '%a')")),
     "monthname": same(("date -> string", "strftime($1, '%b')")),
     "date_add": _DAYS,
     "date_sub": _DAYS_BACK,
-    "dateadd": DialectFunction((), "units, of literal numbers", special=_added),
-    "timestampadd": DialectFunction((), "units, of literal numbers", special=_added),
+    "dateadd": special("units, of literal numbers", _added),
+    "timestampadd": special("units, of literal numbers", _added),
     **dict.fromkeys(("datediff", "date_diff"), _BETWEEN_DAYS),
     "add_months": repaired("", ("date, int -> date", _months_added)),
     "months_between": repaired(

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noskew.cli.console import confirm, err, out, session
+from noskew.cli.progress import Bars
+from noskew.cli.render.stream_verified import examples, verified_table
+from noskew.cli.warmth import tell_if_cold
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError, nearest
+from noskew.feature_store import FeatureStore
+from noskew.streaming.status.verification import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noskew.definitions.view import FeatureView
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.status.verification import Verified
 
 SourceArgument = Annotated[str, typer.Argument(help="A source that has a stream.")]
 
@@ -35,24 +39,20 @@ def verify(
     By another way than the stream's, on the machine that has its state; the stream may run
     meanwhile. Exit code 1 if anything differed, repaired or not.
     """
-    from noskew.cli.progress import Bars
-    from noskew.cli.render.stream_verified import examples, verified_table
-    from noskew.cli.warmth import tell_if_cold
-
     tell_if_cold()
     with session(ctx).store() as store:
         chosen = _online(store, source, views)
         from_source = store.applied.project.source(source)
-        with Bars({v.name: _events(store, v) for v in chosen}, transient=True) as bars:
-            found = store.streams.verify(from_source, chosen, repair=repair, progress=bars)
-    out.print(verified_table(found))
-    rows = sum(v.rows for v in found)
-    bars.summary(f"[b]verify[/b] {rows:,} rows of {len(found)} view{'s' * (len(found) != 1)}")
-    for view, verified in zip(chosen, found, strict=True):
+        with Bars({v.name: store.count_events(v) or 0 for v in chosen}, transient=True) as bars:
+            every = store.streams.verify(from_source, chosen, repair=repair, progress=bars)
+    out.print(verified_table(every))
+    rows = sum(v.rows for v in every)
+    bars.summary(f"[b]verify[/b] {rows:,} rows of {len(chosen)} view{'s' * (len(chosen) != 1)}")
+    for view, verified in zip(chosen, every, strict=True):
         for line in examples(verified, view.entity.keys):
             out.print(line, markup=False, soft_wrap=True)
-    if any(not v.is_equal for v in found):
-        _advise(source, found, repair=repair)
+    if any(not v.is_equal for v in every):
+        _advise(source, every, repair=repair)
         raise typer.Exit(1)
     out.print("[green]Every row is as its log says.[/green]")
 
@@ -68,12 +68,9 @@ def rebuild(
     For rows that verify finds wrong, and for a log that was lost and made anew. Readers see the
     rows that are there until their successors are. Streams that run meanwhile go on with them.
     """
-    from noskew.cli.progress import Bars
-    from noskew.cli.warmth import tell_if_cold
-
     with session(ctx).store() as store:
         chosen = _online(store, source, None)
-        events = {v.name: _events(store, v) for v in chosen}
+        events = {v.name: store.count_events(v) or 0 for v in chosen}
         for name, rows in events.items():
             out.print(f"~ [b]{name}[/b]: its rows, from {rows:,} archived events")
         out.print(
@@ -92,11 +89,9 @@ def rebuild(
 
 def _online(store: FeatureStore, source: str, names: Sequence[str] | None) -> list[FeatureView]:
     """The online views of a source, or those named. Raises InputError where there is none."""
-    from noskew.errors import InputError, nearest
-
     project = store.applied.project
-    found = project.source(source)
-    if found.stream is None:
+    streamed = project.source(source)
+    if streamed.stream is None:
         raise InputError(f"source {source!r} has no stream")
     mine = {v.name: v for v in project.views.values() if v.source.name == source and v.online}
     wrong = [name for name in names or () if name not in mine]
@@ -110,15 +105,9 @@ def _online(store: FeatureStore, source: str, names: Sequence[str] | None) -> li
     return [mine[name] for name in dict.fromkeys(names or mine)]
 
 
-def _events(store: FeatureStore, view: FeatureView) -> int:
-    from noskew.cli.totals import count_events
-
-    return count_events(store, view)
-
-
-def _advise(source: str, found: Sequence[Verified], *, repair: bool) -> None:
+def _advise(source: str, verified: Sequence[Verified], *, repair: bool) -> None:
     """What to do about rows that differ."""
-    if any(v.different or v.missing or v.foreign for v in found):
+    if any(v.different or v.missing or v.foreign for v in verified):
         err.print(
             f"Next: [b]noskew stream rebuild {source}[/b] makes the rows anew from the archived "
             f"events."

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noskew.cli.console import confirm, err, out, session
-
-if TYPE_CHECKING:
-    from noskew.cli.render.quarantine import ReasonCount
-    from noskew.definitions.view import FeatureView
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.quarantine.selection import QuarantineSelection
-    from noskew.streaming.quarantine.table import QuarantinedRow
+from noskew.cli.progress import Bars
+from noskew.cli.render.quarantine import (
+    ReasonCount,
+    count_reasons,
+    plan_table,
+    reasons_table,
+    rows_data,
+    rows_table,
+)
+from noskew.cli.render.stream_json import to_json
+from noskew.definitions.view import FeatureView
+from noskew.errors import InputError, unknown
+from noskew.feature_store import FeatureStore
+from noskew.streaming.quarantine.replay import Replay
+from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
+from noskew.streaming.quarantine.table import QuarantinedRow, quarantine_tables
 
 SourceArgument = Annotated[str, typer.Argument(help="A source that has a stream.")]
 View = Annotated[str | None, typer.Option("--view", metavar="NAME", help="Only of this view.")]
@@ -49,37 +58,32 @@ def quarantine(
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
-    """Show rows that are no events, and late ones set aside: why, where, and what they hold.
+    """Show quarantined rows, which are no events or came late: why, where, and what they hold.
 
     They are in the offline store as soon as they are archived, within a minute.
     """
-    from noskew.cli.render.quarantine import count_reasons, reasons_table, rows_data, rows_table
-    from noskew.streaming.quarantine.table import quarantine_tables
-
     selection, asked = _selection(reason, since, until), reason or since or until
     with session(ctx).store() as store:
         counts: list[ReasonCount] = []
-        tables, data = [], []
-        for aside in quarantine_tables(store.offline, _views(store, source, view)):
-            rows = [row for row in aside.rows()[0] if row in selection]
-            counts += count_reasons(aside, rows)
+        shown_tables, data = [], []
+        for table in quarantine_tables(store.offline, _views(store, source, view)):
+            rows = [row for row in table.rows()[0] if row in selection]
+            counts += count_reasons(table, rows)
             shown = _newest(rows, limit)
-            payloads = aside.payloads(shown)
+            payloads = table.payloads(shown)
             if as_json:
-                data += rows_data(aside, shown, payloads)
+                data += rows_data(table, shown, payloads)
             elif shown:
-                tables.append(rows_table(aside, shown, payloads, len(rows)))
+                shown_tables.append(rows_table(table, shown, payloads, len(rows)))
     if as_json:
-        from noskew.cli.render.stream_json import to_json
-
-        made = {"reasons": [asdict(c) for c in counts], "rows": data}
-        out.print(to_json(made), soft_wrap=True, markup=False)
+        shown_data = {"reasons": [asdict(c) for c in counts], "rows": data}
+        out.print(to_json(shown_data), soft_wrap=True, markup=False)
     elif counts:
         out.print(reasons_table(source, counts))
-        for table in tables:
-            out.print(table)
+        for shown_table in shown_tables:
+            out.print(shown_table)
     else:
-        err.print(f"No row of {source} is set aside{' that is asked for' * bool(asked)}.")
+        err.print(f"No row of {source} is in quarantine{' that is asked for' * bool(asked)}.")
 
 
 def replay(
@@ -98,7 +102,7 @@ def replay(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Append messages that were set aside to the log again, once what was wrong is put right.
+    """Append quarantined messages to the log again, once what was wrong is put right.
 
     They are new messages, known from now on, and judged anew by every view of the source. Left
     out are late rows, which would be late again, and those that another view has counted, unless
@@ -107,19 +111,19 @@ def replay(
     What was replayed is remembered, and left out the next time. Killed in between, a replay may
     append some twice when it is repeated: an event_id protects from counting them twice.
     """
-    from noskew.cli.progress import Bars
-    from noskew.cli.render.quarantine import plan_table
-    from noskew.streaming.quarantine.replay import Replay
-
     selection = _selection(reason, since, until)
     with session(ctx).store() as store:
         _views(store, source, view)
         project = store.applied.project
-        found = project.source(source)
-        made = Replay(
-            found, project.views.values(), store.logs.of(found), store.offline, store.clock
+        from_source = project.source(source)
+        replaying = Replay(
+            from_source,
+            project.views.values(),
+            store.logs.of(from_source),
+            store.offline,
+            store.clock,
         )
-        plan = made.plan(selection, view=view, again=again)
+        plan = replaying.plan(selection, view=view, again=again)
         out.print(plan_table(source, plan))
         if dry_run or not (plan.rows or plan.left_out):
             return
@@ -130,7 +134,7 @@ def replay(
             err.print("Nothing was appended.")
             raise typer.Exit(1)
         with Bars({source: len(plan.rows)}) as bars:
-            done = made.run(plan, lambda messages: bars(source, messages))
+            done = replaying.run(plan, lambda messages: bars(source, messages))
     bars.summary(f"[b]replay[/b] {done:,} messages")
     out.print(
         f"[green]Appended.[/green] What becomes of them: [b]noskew stream status {source}[/b]"
@@ -140,16 +144,12 @@ def replay(
 def _selection(
     reason: str | None = None, since: str | None = None, until: str | None = None
 ) -> QuarantineSelection:
-    from noskew.streaming.quarantine.selection import Bound, QuarantineSelection
-
     bounds = [None if text is None else Bound.of(text) for text in (since, until)]
     return QuarantineSelection(reason, *bounds)
 
 
 def _views(store: FeatureStore, source: str, view: str | None) -> list[FeatureView]:
     """The views of a source, or one of them."""
-    from noskew.errors import InputError, unknown
-
     project = store.applied.project
     if project.source(source).stream is None:
         raise InputError(f"source {source!r} has no stream")

@@ -6,15 +6,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from noskew.cli.console import err, session
-
-if TYPE_CHECKING:
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.workers.processor import PartitionPosition
+from noskew.cli.render.stream_progress import LiveView
+from noskew.cli.warmth import tell_if_cold
+from noskew.errors import NotFoundError
+from noskew.feature_store import FeatureStore
+from noskew.streaming.status.stream_status import archived
+from noskew.streaming.workers.processor import PartitionPosition
 
 
 def run(
@@ -44,10 +46,6 @@ def run(
     stream goes on where it was, nothing is lost and nothing counts twice. Start it as often as
     you like, here and elsewhere: the processes share the partitions.
     """
-    from noskew.cli.render.stream_progress import LiveView
-    from noskew.cli.warmth import tell_if_cold
-    from noskew.errors import NotFoundError
-
     stop = None if once else _stop_at_signals()
     tell_if_cold()
     with session(ctx).store() as store:
@@ -58,11 +56,11 @@ def run(
             raise
         with _metrics(store, source, metrics_host, metrics_port) as count, LiveView(source) as view:
 
-            def told(progress: Sequence[PartitionPosition]) -> None:
-                view(progress)
-                count(progress)
+            def watch(positions: Sequence[PartitionPosition]) -> None:
+                view(positions)
+                count(positions)
 
-            store.stream(source, stop=stop, progress=told)
+            store.stream(source, stop=stop, progress=watch)
     view.summary()
 
 
@@ -85,18 +83,21 @@ def _metrics(
 ) -> Iterator[Callable[[Sequence[PartitionPosition]], None]]:
     """A watcher that serves metrics; without a port one that does nothing."""
     if port is None:
-        yield lambda progress: None
+        yield lambda positions: None
         return
+    # Which needs prometheus_client.
     from noskew.streaming.status.metrics import MetricsServer, StreamMetrics
-    from noskew.streaming.status.stream_status import archived
 
     project = store.applied.project
     log, offline = store.logs.of(project.source(name)).identity, store.offline
     views = [v for v in project.views.values() if v.source.name == name]
 
     def offsets() -> dict[tuple[str, int], int]:
-        found = ((v.name, archived(offline, v, log)) for v in views)
-        return {(view, n): mark.next_offset for view, marks in found for n, mark in marks.items()}
+        return {
+            (view.name, number): progress.next_offset
+            for view in views
+            for number, progress in archived(offline, view, log).items()
+        }
 
     with (
         StreamMetrics(name, store.clock, offsets) as metrics,

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noskew.cli.console import err, out, session
+from noskew.cli.render.stream_json import status_data, to_json
+from noskew.cli.render.stream_status import status_parts
+from noskew.definitions.source import Source
+from noskew.errors import InputError
+from noskew.feature_store import FeatureStore
+from noskew.streaming.status.stream_status import Observer, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rich.console import RenderableType
 
-    from noskew.definitions.source import Source
-    from noskew.feature_store import FeatureStore
-    from noskew.streaming.status.stream_status import SourceStatus
 
 #: Seconds from one look to the next.
 _EVERY_S = 1.0
@@ -39,8 +42,6 @@ def status(
     It reads what all machines share, the log, the online store and the offline one, so it can be
     run anywhere and disturbs nobody. What cannot be reached is said, and the rest is shown.
     """
-    from noskew.streaming.status.stream_status import Observer
-
     with session(ctx).store() as store:
         sources = _chosen(store, source)
         if not sources:
@@ -62,8 +63,6 @@ def status(
         if watch:
             _watch(look, store, as_json=as_json)
         elif as_json:
-            from noskew.cli.render.stream_json import status_data, to_json
-
             data = {"sources": [status_data(s) for s in look()]}
             out.print(to_json(data), soft_wrap=True, markup=False)
         else:
@@ -71,24 +70,20 @@ def status(
 
 
 def _chosen(store: FeatureStore, name: str | None) -> list[Source]:
-    from noskew.errors import InputError
-
     project = store.applied.project
     if name is None:
         return [s for s in project.sources.values() if s.stream is not None]
-    found = project.source(name)
-    if found.stream is None:
+    chosen = project.source(name)
+    if chosen.stream is None:
         raise InputError(
             f"source {name!r} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)"
         )
-    return [found]
+    return [chosen]
 
 
 def _drawn(statuses: Sequence[SourceStatus], store: FeatureStore) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
-
-    from noskew.cli.render.stream_status import status_parts
 
     bounds = {v.name: v.freshness for v in store.applied.project.views.values()}
     parts = [part for s in statuses for part in (*status_parts(s, bounds), Text())]
@@ -115,8 +110,6 @@ def _watch(look: Callable[[], list[SourceStatus]], store: FeatureStore, *, as_js
 
 
 def _write(statuses: Sequence[SourceStatus], store: FeatureStore, *, as_json: bool) -> None:
-    from noskew.cli.render.stream_json import status_data, to_json
-
     if as_json:
         line = to_json({"sources": [status_data(s) for s in statuses]}, indent=False)
         out.print(line, soft_wrap=True, markup=False)

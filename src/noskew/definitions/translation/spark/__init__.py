@@ -1,1 +1,0 @@
-"""Spark SQL, with ANSI mode off."""

@@ -1,0 +1,56 @@
+"""Outlines say what the definitions say, without making them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from noskew.definitions import decoded
+from noskew.definitions.outline import ServiceOutline, ViewOutline
+from noskew.definitions.project import Project
+from noskew.registry.versions import Version, decode_project, encode_project
+from tests.registry.strategies import projects
+
+
+def read_back(project: Project) -> Project:
+    document, digest = encode_project(project)
+    return decode_project(document, Version(1, 0, "", "", digest), "flights").project
+
+
+@given(project=projects())
+def test_outlines_are_what_definitions_say(project: Project) -> None:
+    for side in (project, read_back(project)):
+        for service in project.services.values():
+            assert ServiceOutline.of(side, service.name) == ServiceOutline(
+                service.name,
+                service.description,
+                service.owner,
+                dict(service.tags),
+                tuple(service.join_keys),
+                tuple(service.request),
+                len(service.columns),
+            )
+        for view in project.views.values():
+            assert ViewOutline.of(side, view.name) == ViewOutline(
+                view.name,
+                view.entity.name,
+                view.source.name,
+                view.owner,
+                len(view.features),
+                view.online,
+            )
+
+
+@given(project=projects())
+def test_nothing_is_made_for_an_outline(project: Project) -> None:
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("a definition was made")
+
+    applied = read_back(project)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoded.Decoded, "__getitem__", refuse)
+        names = [ServiceOutline.of(applied, n).name for n in applied.services]
+        names += [ViewOutline.of(applied, n).name for n in applied.views]
+    assert sorted(names) == sorted([*project.services, *project.views])
