@@ -1,7 +1,7 @@
-"""Ground: what an online store says it holds, noted before rows are read from it.
+"""Coverage: what an online store says it holds, noted before rows are read from it.
 
 A row says by its version which facts it has folded. A row that is not there says nothing, nor
-does an old one say whether it had to be newer: that says the ground of its view, as JSON.
+does an old one say whether it had to be newer: that says the coverage of its view, as JSON.
 
 Rows that ``materialize`` wrote::
 
@@ -44,7 +44,7 @@ RowCoverage = Mapping[bytes, str]
 
 
 class Coverage:
-    """The grounds of views, looked at now and then by one thread.
+    """What is covered of views, looked at now and then by one thread.
 
     A claim that is older than it could be is no less true: the facts that it names are folded,
     and of those that are not the rows themselves tell.
@@ -65,19 +65,19 @@ class Coverage:
         return looks[at - 1][1] if at else {}
 
     def look(self, views: Iterable[ViewRequest], store: OnlineStore, registry: Registry) -> None:
-        """Note what is held now. Raises what the stores do, and then nothing changes."""
+        """Note what is covered now. Raises what the stores do, and then nothing changes."""
         chosen = {view.prefix: view for view in views}
         rows = self._read(chosen, store)
-        held = {prefix: self._progress(prefix, rows) for prefix in chosen}
-        if self._is_new(chosen, held):
+        progress = {prefix: self._progress(prefix, rows) for prefix in chosen}
+        if self._is_new(chosen, progress):
             runs = registry.records(self._project, MATERIALIZED)
             generations = registry.records(self._project, STREAM)
             self._runs = {r.key: r.value for r in runs}
             self._generations = {r.key: r.value for r in generations}
-        self._before = held
-        made = {prefix: self._coverage(view, rows) for prefix, view in chosen.items()}
-        if not self._looks or self._looks[-1][1] != made:
-            self._looks = [*self._looks[-_LOOKS:], (perf_counter(), made)]
+        self._before = progress
+        covered = {prefix: self._coverage(view, rows) for prefix, view in chosen.items()}
+        if not self._looks or self._looks[-1][1] != covered:
+            self._looks = [*self._looks[-_LOOKS:], (perf_counter(), covered)]
 
     def _progress(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> object:
         """What cannot change without a change in the registry's records of the view."""
@@ -87,9 +87,9 @@ class Coverage:
         marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
         return {0 if mark is None else mark[1] >> OFFSET_BITS for mark in marks}
 
-    def _is_new(self, views: Mapping[bytes, ViewRequest], held: Mapping[bytes, object]) -> bool:
+    def _is_new(self, views: Mapping[bytes, ViewRequest], progress: Mapping[bytes, object]) -> bool:
         """Whether the registry has to be asked: rows changed, or its record was not yet theirs."""
-        if held != self._before:
+        if progress != self._before:
             return True
         return any(
             isinstance(version, tuple)
@@ -97,7 +97,7 @@ class Coverage:
                 (run := self._runs.get(DefinitionKey.of(views[prefix].view))) is None
                 or version[0] > run.until
             )
-            for prefix, version in held.items()
+            for prefix, version in progress.items()
         )
 
     def _read(self, views: Mapping[bytes, ViewRequest], store: OnlineStore) -> dict[bytes, bytes]:
@@ -107,15 +107,15 @@ class Coverage:
             if view.view.source.stream is not None:
                 known = self._partitions.get(prefix, 0)
                 keys += [OnlineRows(prefix).progress(n) for n in range(known + 1)]
-        found = _there(keys, store)
+        rows = _there(keys, store)
         for prefix in views:
             # One more than were there the last time: as long as that is there, too, go on.
             count = self._partitions.get(prefix, 0)
-            while OnlineRows(prefix).progress(count) in found:
+            while OnlineRows(prefix).progress(count) in rows:
                 count += 1
-                found |= _there([OnlineRows(prefix).progress(count)], store)
+                rows |= _there([OnlineRows(prefix).progress(count)], store)
             self._partitions[prefix] = count
-        return found
+        return rows
 
     def _coverage(self, view: ViewRequest, rows: Mapping[bytes, bytes]) -> str:
         prefix, key = view.prefix, DefinitionKey.of(view.view)
@@ -124,8 +124,8 @@ class Coverage:
             marks = [_version(rows.get(OnlineRows(prefix).progress(n))) for n in range(count)]
             numbers = [0 if mark is None else mark[1] for mark in marks]
             return _streamed(numbers, self._generations.get(key))
-        held = _version(rows.get(OnlineRows(prefix).heartbeat))
-        return _materialized(held, self._runs.get(key))
+        version = _version(rows.get(OnlineRows(prefix).heartbeat))
+        return _materialized(version, self._runs.get(key))
 
 
 def _version(row: bytes | None) -> tuple[int, int] | None:
@@ -133,17 +133,17 @@ def _version(row: bytes | None) -> tuple[int, int] | None:
 
 
 def _there(keys: list[bytes], store: OnlineStore) -> dict[bytes, bytes]:
-    found = zip(keys, store.read(keys), strict=True)
-    return {key: row for key, row in found if row is not None}
+    pairs = zip(keys, store.read(keys), strict=True)
+    return {key: row for key, row in pairs if row is not None}
 
 
-def _materialized(held: tuple[int, int] | None, run: MaterializedUntil | None) -> str:
-    """``held``: the version of the heartbeat; ``run``: the last one, if it is known."""
-    if held is None:
+def _materialized(version: tuple[int, int] | None, run: MaterializedUntil | None) -> str:
+    """``version``: that of the heartbeat; ``run``: the last one, if it is known."""
+    if version is None:
         return json.dumps({"until": None})
-    if run is not None and held[0] >= run.until:
+    if run is not None and version[0] >= run.until:
         return json.dumps({"until": run.until, "number": run.number, "sequence": run.sequence})
-    return json.dumps({"until": held[0], "number": held[1], "sequence": None})
+    return json.dumps({"until": version[0], "number": version[1], "sequence": None})
 
 
 def _streamed(numbers: list[int], agreed: StreamGeneration | None) -> str:
@@ -153,11 +153,11 @@ def _streamed(numbers: list[int], agreed: StreamGeneration | None) -> str:
         generation = max(v >> OFFSET_BITS for v in numbers)
     else:
         generation = agreed.number
-    told = {
+    covered = {
         "generation": generation,
         "log": None if agreed is None else agreed.log,
         "history": None if agreed is None else agreed.history,
         # While rows are made anew, nothing is claimed of partitions that still have the old.
         "offsets": [v & below if v >> OFFSET_BITS == generation else 0 for v in numbers],
     }
-    return json.dumps(told)
+    return json.dumps(covered)

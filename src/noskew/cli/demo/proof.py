@@ -113,7 +113,7 @@ def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Tabl
     """Start ``noskew serve``, ask it about the same rows, and compare again."""
     import httpx
 
-    from noskew.client import Client  # which needs httpx
+    from noskew.client import Client
 
     at = to_text(moment.t)
     say(f"[dim]$ noskew serve --at {at}[/dim]")

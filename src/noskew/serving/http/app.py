@@ -76,6 +76,8 @@ class App:
             try:
                 expect_method(method, exchange.method)
                 exchange.open(headers, scope.query_string)
+                if exchange.must_load:
+                    await exchange.load()
                 if exchange.takes:
                     media_type = body_kind(headers, exchange.takes)
                     exchange.parse(media_type, await self._bodies.read(headers, proto))

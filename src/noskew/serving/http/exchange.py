@@ -48,17 +48,23 @@ class Exchange(ABC):
         What the route takes; GET includes HEAD, and None is any.
     takes
         Media types of its body, first that of a body that says none; empty: it has no body.
+    must_load
+        Whether something has to be loaded first, when it was opened (:meth:`load`).
     """
 
     label: str
     method: ClassVar[str | None] = "GET"
     takes: ClassVar[tuple[str, ...]] = ()
+    must_load = False
 
     def __init__(self, shared: Shared, request: Request) -> None:
         self.shared, self.request = shared, request
 
     def open(self, headers: Any, query: str) -> None:
         """Judge everything that is known before the body."""
+
+    async def load(self) -> None:
+        """Load what is seldom absent, without blocking the event loop."""
 
     def parse(self, kind: str, body: bytes) -> None:
         """Take the body, of one of the media types that the route takes."""

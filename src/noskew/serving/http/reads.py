@@ -64,10 +64,15 @@ class FeatureRead(Read):
     takes: ClassVar = (JSON, ARROW)
 
     def open(self, headers: Any, query: str) -> None:
-        self.service = self.shared.backend.snapshot().service(self.request.service)
+        self._snapshot = self.shared.backend.snapshot()
+        self.service = self._snapshot.ready(self.request.service)
+        self.must_load = self.service is None
         accept = headers.get("accept")
         self._as_arrow = accept is not None and wants_arrow(accept)
         self._full = bool(query) and _metadata(query)
+
+    async def load(self) -> None:
+        self.service = await self._snapshot.service_async(self.request.service)
 
     def parse(self, kind: str, body: bytes) -> None:
         service = self.service
@@ -91,13 +96,18 @@ class FeastRead(Read):
     takes: ClassVar = (JSON, FORM)
 
     def parse(self, kind: str, body: bytes) -> None:
-        request = feast.parse(body)
-        self.service = feast.service_of(request, self.shared.backend.snapshot())
-        self._rows = self.service.json_rows.columns(request.entities)
-        self._features = request.features
+        self._asked = feast.parse(body)
+
+    async def answer(self) -> Answer:
+        asked, snapshot = self._asked, self.shared.backend.snapshot()
+        if asked.feature_service is not None:
+            await snapshot.service_async(asked.feature_service)  # which compiles it if need be
+        self.service = feast.service_of(asked, snapshot)
+        self._rows = self.service.json_rows.columns(asked.entities)
+        return await super().answer()
 
     def _encode(self, service: CompiledService, response: OnlineResponse) -> Answer:
-        return 200, JSON_HEADERS, feast.encode_answer(response, service.plan, self._features)
+        return 200, JSON_HEADERS, feast.encode_answer(response, service.plan, self._asked.features)
 
 
 def _metadata(query: str) -> bool:

@@ -49,8 +49,8 @@ class SkewMetrics(Collector):
             )
             for record in records:
                 for feature, counts in record.value.features.items():
-                    made.add_metric([record.key, feature], getattr(counts, name))
-            yield made
+                    family.add_metric([record.key, feature], getattr(counts, name))
+            yield family
         yield _times(records, "time", "When the last audit was made.", "at")
         yield _times(records, "until", "Up to when it looked at what was served.", "until")
 
@@ -58,7 +58,7 @@ class SkewMetrics(Collector):
 def _times(
     records: Sequence[Record[str, SkewAudit]], name: str, about: str, key: str
 ) -> GaugeMetricFamily:
-    made = GaugeMetricFamily(f"noskew_skew_audit_{name}_seconds", about, labels=("service",))
+    family = GaugeMetricFamily(f"noskew_skew_audit_{name}_seconds", about, labels=("service",))
     for record in records:
-        made.add_metric([record.key], getattr(record.value, key) / MICROS_PER_SECOND)
-    return made
+        family.add_metric([record.key], getattr(record.value, key) / MICROS_PER_SECOND)
+    return family
