@@ -44,7 +44,7 @@ class SkewMetrics(Collector):
         """The metrics as they were read last."""
         records = self._records
         for name, about in COUNTS.items():
-            made = GaugeMetricFamily(
+            family = GaugeMetricFamily(
                 f"noskew_skew_{name}", f"{about} In the last audit.", labels=("service", "feature")
             )
             for record in records:
