@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+import noskew as ns
 from noskew.definitions import decoded
-from noskew.definitions.outline import ServiceOutline, ViewOutline
+from noskew.definitions.outline import (
+    ServiceOutline,
+    ViewOutline,
+    services_reading,
+    views_of,
+)
 from noskew.definitions.project import Project
 from noskew.registry.versions import Version, decode_project, encode_project
 from tests.registry.strategies import projects
@@ -17,6 +23,10 @@ from tests.registry.strategies import projects
 def read_back(project: Project) -> Project:
     document, digest = encode_project(project)
     return decode_project(document, Version(1, 0, "", "", digest), "flights").project
+
+
+def _read(service: ns.FeatureService) -> set[str]:
+    return {view.name for view in service.views}
 
 
 @given(project=projects())
@@ -41,6 +51,10 @@ def test_outlines_are_what_definitions_say(project: Project) -> None:
                 len(view.features),
                 view.online,
             )
+            readers = [s.name for s in project.services.values() if view.name in _read(s)]
+            assert sorted(services_reading(side, view.name)) == sorted(readers)
+            assert view.name in views_of(side, "source", view.source.name)
+            assert view.name in views_of(side, "entity", view.entity.name)
 
 
 @given(project=projects())

@@ -67,3 +67,19 @@ class ViewOutline:
 def _features(spec: Mapping[str, Any]) -> int:
     """An aggregation makes a feature of each window."""
     return 1 if "latest" in spec else len(spec["aggregation"]["windows"])
+
+
+def views_of(project: Project, kind: str, name: str) -> list[str]:
+    """The views that describe an ``entity`` or are made of a ``source``, by its name."""
+    return [view for view in project.views if project.data("views", view)[kind] == name]
+
+
+def services_reading(project: Project, view: str) -> list[str]:
+    """The services that read a view, also those that need it for an on-demand function only."""
+    return [service for service in project.services if view in _views_read(project, service)]
+
+
+def _views_read(project: Project, service: str) -> set[str]:
+    data = project.data("services", service)
+    functions = [project.data("on_demand", name) for name in data["on_demand"]]
+    return {view for view, _ in [*data["views"], *(p for f in functions for p in f["inputs"])]}

@@ -29,5 +29,5 @@ def list_(
         if not applied.version:
             err.print("Nothing is applied yet: [b]noskew plan[/b], then [b]noskew apply[/b].")
             return
-        for table in tables(store, applied.project, kind, with_events=events):
+        for table in tables(store, applied, kind, with_events=events):
             out.print(table)

@@ -13,13 +13,14 @@ from rich.text import Text
 
 from noskew.cli.render import examples
 from noskew.cli.render.certified import certified
-from noskew.cli.render.listing import entity_views, minute
+from noskew.cli.render.listing import minute
 from noskew.cli.render.styled_table import new_table
 from noskew.cli.render.timeline import timelines
 from noskew.clock import duration_text
 from noskew.definitions.entity import Entity
 from noskew.definitions.expressions import Expressions
 from noskew.definitions.on_demand import OnDemand
+from noskew.definitions.outline import services_reading, views_of
 from noskew.definitions.project import Definition, Project
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
@@ -29,15 +30,15 @@ from noskew.errors import unknown
 from noskew.feature_store import FeatureStore
 from noskew.registry.lineage import LineageNode, lineage, upstream
 from noskew.registry.plan import label
-from noskew.registry.versions import hash_of, items_of
+from noskew.registry.versions import KINDS, hash_of
 
 
 def find_definitions(project: Project, name: str) -> list[tuple[str, Definition]]:
     """The definitions of a name, of whatever kind. Raises NotFoundError if there is none."""
-    items = list(items_of(project))
-    matches = [(kind, item) for kind, own, item in items if own == name]
+    kinds = {kind: getattr(project, where) for kind, where in KINDS.items()}
+    matches = [(kind, items[name]) for kind, items in kinds.items() if name in items]
     if not matches:
-        raise unknown("definition", name, {own for _, own, _ in items})
+        raise unknown("definition", name, {own for items in kinds.values() for own in items})
     return matches
 
 
@@ -90,12 +91,12 @@ def _typed(items: Iterable[tuple[str, Any]]) -> str:
 def _entity_facts(page: _Page, item: Entity) -> dict[str, str]:
     return {
         "join keys": _typed(item.keys.items()),
-        "views": ", ".join(entity_views(page.project, item.name)),
+        "views": ", ".join(views_of(page.project, "entity", item.name)),
     }
 
 
 def _source_facts(page: _Page, item: Source) -> dict[str, str]:
-    views = [v.name for v in page.project.views.values() if v.source.name == item.name]
+    views = views_of(page.project, "source", item.name)
     return {
         "event time": f"{item.event_time} (when it happened)",
         "known time": f"{item.created} (when it could be known)"
@@ -118,7 +119,7 @@ def _connector(connector: Any) -> str:
 
 def _view_facts(page: _Page, item: FeatureView) -> dict[str, str]:
     until = page.store.materialized_until(item)
-    services = [s.name for s in page.project.services.values() if item in s.views]
+    services = services_reading(page.project, item.name)
     return {
         "entity": f"{item.entity.name} ({_typed(item.entity.keys.items())})",
         "source": item.source.name,
@@ -176,7 +177,7 @@ def _source_body(page: _Page, item: Source) -> Iterator[RenderableType]:
 
 def _view_body(page: _Page, item: FeatureView) -> Iterator[RenderableType]:
     table = new_table("Features", "feature", "type", "is", "made of")
-    edges = lineage(page.project)
+    edges = lineage(Project.of(item))
     for feature in item.features.values():
         origins = upstream(edges, LineageNode("feature", item.name, feature.name))
         direct = {
@@ -213,7 +214,7 @@ def windows(item: FeatureView) -> Table:
 
 
 def _service_body(page: _Page, item: FeatureService) -> Iterator[RenderableType]:
-    edges = lineage(page.project)
+    edges = lineage(Project.of(item))
     table = new_table("Features", "feature", "type", "is", "from", "made of")
     for c in item.columns:
         node = LineageNode("service", item.name, c.name)

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator
 
 from rich.table import Table
 
+from noskew.addresses import record_key
 from noskew.cli.render.certified import certificate_sign
 from noskew.cli.render.styled_table import new_table
 from noskew.clock import to_datetime
+from noskew.definitions.outline import ServiceOutline, ViewOutline, views_of
 from noskew.definitions.project import Project
 from noskew.feature_store import FeatureStore
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import MATERIALIZED
+from noskew.registry.versions import Applied
 
 KINDS = ("services", "views", "sources", "entities", "on-demand", "versions")
 
 
 def tables(
-    store: FeatureStore, project: Project, kind: str | None, *, with_events: bool = False
+    store: FeatureStore, applied: Applied, kind: str | None, *, with_events: bool = False
 ) -> Iterator[Table]:
     """The table of one kind, also if it is empty; else of all kinds of definitions that there are.
 
@@ -27,9 +30,10 @@ def tables(
     if kind == "versions":
         yield versions_table(store)
         return
+    project = applied.project
     makers: dict[str, Callable[[], Table]] = {
         "services": lambda: services_table(project),
-        "views": lambda: views_table(store, project, with_events),
+        "views": lambda: views_table(store, applied, with_events),
         "sources": lambda: sources_table(project),
         "entities": lambda: entities_table(project),
         "on-demand": lambda: on_demand_table(project),
@@ -50,11 +54,11 @@ def services_table(project: Project) -> Table:
         "about",
         numbers=("features",),
     )
-    for s in project.services.values():
+    for s in (ServiceOutline.of(project, name) for name in project.services):
         table.add_row(
             s.name,
             s.owner,
-            str(len(s.columns)),
+            str(s.features),
             ", ".join(s.join_keys),
             ", ".join(s.request),
             s.description,
@@ -62,20 +66,22 @@ def services_table(project: Project) -> Table:
     return table
 
 
-def views_table(store: FeatureStore, project: Project, with_events: bool) -> Table:
+def views_table(store: FeatureStore, applied: Applied, with_events: bool) -> Table:
     """The views; with a column of certificates only if one of them has none that is good."""
+    project, hashes = applied.project, applied.hashes.get("feature_view", {})
     kept = store.certifications.all()
-    certificates = {v.name: kept.get(v.definition_hash) for v in project.views.values()}
+    certificates = {name: kept.get(hashes[name]) for name in project.views}
     is_certified = all(c is not None and c.is_equal for c in certificates.values())
     runs = {r.key: r.value for r in store.registry.records(store.config.project, MATERIALIZED)}
     columns = ["view", "entity", "source", "owner", "features"]
     columns += ["events"] * with_events + ["online until"] + ["✓"] * (not is_certified)
     table = new_table("Feature views", *columns, numbers=("features", "events"))
-    for v in project.views.values():
-        cells = [v.name, v.entity.name, v.source.name, v.owner, str(len(v.features))]
+    for v in (ViewOutline.of(project, name) for name in project.views):
+        cells = [v.name, v.entity, v.source, v.owner, str(v.features)]
         if with_events:
-            cells.append(f"{events:,}" if (events := store.count_events(v)) else "none yet")
-        run = runs.get(DefinitionKey.of(v))
+            events = store.count_events(project.views[v.name])
+            cells.append(f"{events:,}" if events else "none yet")
+        run = runs.get(DefinitionKey(record_key(v.name, hashes[v.name])))
         cells.append("not online" if not v.online else minute(run.until) if run else "never")
         table.add_row(*cells, *([] if is_certified else [certificate_sign(certificates[v.name])]))
     return table
@@ -111,7 +117,7 @@ def entities_table(project: Project) -> Table:
     for e in project.entities.values():
         keys = ", ".join(f"{k}: {t}" for k, t in e.keys.items())
         table.add_row(
-            e.name, keys, e.owner, ", ".join(entity_views(project, e.name)), e.description
+            e.name, keys, e.owner, ", ".join(views_of(project, "entity", e.name)), e.description
         )
     return table
 
@@ -129,11 +135,6 @@ def versions_table(store: FeatureStore) -> Table:
     for v in store.registry.history(store.config.project):
         table.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
     return table
-
-
-def entity_views(project: Project, entity: str) -> list[str]:
-    """The views that describe an entity."""
-    return [v.name for v in project.views.values() if v.entity.name == entity]
 
 
 def minute(micros: int) -> str:
