@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noskew._lazy import lazy_names
+from noskew._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from noskew.client import AsyncClient, Client
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from noskew.errors import NoskewError
     from noskew.feature_store import FeatureStore
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "noskew.clock": ("FixedClock", "SystemClock"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from noskew._lazy import lazy_module
@@ -11,8 +12,10 @@ from noskew.certification.samples import SAMPLE_ROWS
 from noskew.definitions.loading import load_project, make_importable
 from noskew.definitions.project import Definitions, Project
 from noskew.definitions.service import FeatureService
+from noskew.errors import NoskewError
 from noskew.intake.source_sizes import SourceSizes
 from noskew.project_parts import ProjectParts
+from noskew.registry.versions import remember_checked
 
 if TYPE_CHECKING:
     from noskew.certification.certifications import Certifications, PathProgress
@@ -29,6 +32,8 @@ class ProjectDefinitions(ProjectParts):
 
     def load(self) -> Project:
         """The definitions in the project's files, whether applied or not."""
+        with suppress(NoskewError):  # without a registry every SELECT is checked
+            remember_checked(self.applied)
         return load_project(self.root, self.config.features)
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+from noskew.definitions.checked_sql import remember
 from noskew.definitions.entity import Entity
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.service import FeatureService
@@ -65,12 +66,20 @@ class DecodedProject:
     """The five mappings of a project, made from its data.
 
     ``earlier``: an earlier state of the project (a ``Project``). What it has made already, and is
-    the same here with all that it refers to, is taken from there. Raises KeyError or TypeError
-    for data of another form.
+    the same here with all that it refers to, is taken from there. ``outputs``: what the SELECTs
+    of views give, for those that were checked. Raises KeyError or TypeError for data of another
+    form.
     """
 
-    def __init__(self, data: Data, earlier: Any = None, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        earlier: Any = None,
+        guard: Guard | None = None,
+        outputs: Mapping[str, list[list[str]]] | None = None,
+    ) -> None:
         self._data, self._earlier, self._guard = data, earlier, guard
+        self._outputs = outputs or {}
         self.entities = self._decoded("entities", self._entity)
         self.sources = self._decoded("sources", self._source)
         self.views = self._decoded("views", self._view)
@@ -93,6 +102,9 @@ class DecodedProject:
         earlier: FeatureView | None = self._same("views", data)
         if earlier is not None and earlier.entity is entity and earlier.source is source:
             return earlier
+        output = self._outputs.get(data["name"])
+        if output is not None:
+            remember(data, source, output)
         return FeatureView.from_dict(data, entity=entity, source=source)
 
     def _on_demand(self, data: Data) -> OnDemand:

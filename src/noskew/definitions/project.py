@@ -114,7 +114,12 @@ class Project:
 
     @classmethod
     def from_dict(
-        cls, data: Mapping[str, Any], *, reuse: Project | None = None, guard: Guard | None = None
+        cls,
+        data: Mapping[str, Any],
+        *,
+        reuse: Project | None = None,
+        guard: Guard | None = None,
+        outputs: Mapping[str, list[list[str]]] | None = None,
     ) -> Project:
         """The inverse of :meth:`to_dict`. Definitions are made when they are first asked for.
 
@@ -126,10 +131,12 @@ class Project:
         guard
             Called with what makes a definition, to call it and say where the data came from if
             that raises.
+        outputs
+            Names and types of what the SELECTs of views give, for those that need no check.
 
         Raises KeyError or TypeError for data of another form.
         """
-        parts = DecodedProject(data, reuse, guard)
+        parts = DecodedProject(data, reuse, guard, outputs)
         return cls(parts.entities, parts.sources, parts.views, parts.on_demand, parts.services)
 
 

@@ -68,8 +68,13 @@ def check_transform(sql: str, source_name: str, columns: Schema, what: str) -> S
         tree = parse_select(sql, what)
         _Check(source_name, columns, what).select(tree, frozenset())
         output = output_columns(sql, tree, source_name, columns, what)
-        _CHECKED.put(key, output, len(sql) + _A_COLUMN * (1 + len(output)))
+        remember_transform(sql, source_name, columns, output)
     return output
+
+
+def remember_transform(sql: str, source_name: str, columns: Schema, output: Schema) -> None:
+    """Have :func:`check_transform` give ``output`` for a SELECT that was checked before."""
+    _CHECKED.put((sql, source_name, columns), output, len(sql) + _A_COLUMN * (1 + len(output)))
 
 
 def check_expression(sql: str, columns: Schema, what: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from noskew.clock import to_text
+from noskew.definitions.checked_sql import checker, output_of, remember
 from noskew.definitions.entity import Entity
 from noskew.definitions.identity import canonical_json, definition_digest, digest
 from noskew.definitions.project import Definition, Project
@@ -52,13 +53,15 @@ class Applied:
 
     ``hashes`` are those of the moment of ``apply``. They may differ from the ones the
     definitions have now, since an engine's major version is part of them; what stores hold was
-    made under these.
+    made under these. ``outputs``: names and types of what the SELECTs of views give, of those
+    that need not be checked again.
     """
 
     version: int
     project: Project
     hashes: Hashes = field(default_factory=dict)
     made: Version | None = None
+    outputs: Mapping[str, list[list[str]]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         at = f" at {to_text(self.made.applied_at)}" if self.made else ""
@@ -92,6 +95,14 @@ def hash_of(item: Definition) -> str:
     return item.definition_hash
 
 
+def remember_checked(applied: Applied) -> None:
+    """Take the SELECTs of all views for checked that were, before definitions are loaded anew."""
+    project = applied.project
+    for name, output in applied.outputs.items():
+        data = project.data("views", name)
+        remember(data, project.sources[data["source"]], output)
+
+
 def hashes_of(project: Project) -> dict[str, dict[str, str]]:
     """The hashes that the definitions of a project have now."""
     found: dict[str, dict[str, str]] = {kind: {} for kind in (*KINDS, LOG)}
@@ -104,7 +115,15 @@ def hashes_of(project: Project) -> dict[str, dict[str, str]]:
 
 def encode_project(project: Project) -> tuple[str, str]:
     """The document that a registry keeps (canonical JSON), and its digest."""
-    data = {"definitions": project.to_dict(), "hashes": hashes_of(project)}
+    outputs = {name: output_of(view) for name, view in project.views.items()}
+    data = {
+        "definitions": project.to_dict(),
+        "hashes": hashes_of(project),
+        "checked": {
+            "by": checker(),
+            "outputs": {name: output for name, output in outputs.items() if output is not None},
+        },
+    }
     try:
         return canonical_json(data).decode(), digest(data)
     except (TypeError, orjson.JSONEncodeError) as error:
@@ -150,10 +169,19 @@ def decode_project(
 
     earlier = reuse.project if reuse else None
     try:
-        definitions = Project.from_dict(data["definitions"], reuse=earlier, guard=guard)
-        return Applied(made.version, definitions, data["hashes"], made)
+        outputs = _outputs_of(data)
+        definitions = Project.from_dict(
+            data["definitions"], reuse=earlier, guard=guard, outputs=outputs
+        )
+        return Applied(made.version, definitions, data["hashes"], made, outputs)
     except (KeyError, TypeError) as error:
         raise _unreadable(what, error) from error
+
+
+def _outputs_of(data: Mapping[str, Any]) -> Mapping[str, list[list[str]]]:
+    """What SELECTs give that were checked by the noskew and the DuckDB that run here."""
+    checked = data.get("checked", {})  # absent in documents of earlier releases
+    return checked["outputs"] if checked.get("by") == checker() else {}
 
 
 def _unreadable(what: str, error: Exception) -> CorruptDataError:
