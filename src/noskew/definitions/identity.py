@@ -19,7 +19,12 @@ def canonical_json(data: Any) -> bytes:
 
 def digest(data: Any) -> str:
     """128 bits of BLAKE2b over the canonical JSON of ``data``, as 32 hex digits."""
-    return hashlib.blake2b(canonical_json(data), digest_size=16).hexdigest()
+    return digest_of(canonical_json(data))
+
+
+def digest_of(canonical: bytes) -> str:
+    """As :func:`digest`, of data whose canonical JSON is at hand."""
+    return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 
 
 def definition_digest(kind: str, identity: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import orjson
 from noskew.clock import to_text
 from noskew.definitions.checked_sql import checker, output_of, remember
 from noskew.definitions.entity import Entity
-from noskew.definitions.identity import canonical_json, definition_digest, digest
+from noskew.definitions.identity import canonical_json, definition_digest, digest_of
 from noskew.definitions.project import Definition, Project
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
@@ -125,7 +125,8 @@ def encode_project(project: Project) -> tuple[str, str]:
         },
     }
     try:
-        return canonical_json(data).decode(), digest(data)
+        document = canonical_json(data)
+        return document.decode(), digest_of(document)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise DefinitionError(
             f"the definitions cannot be written as JSON: {error}; descriptions, owners and tags "
@@ -145,16 +146,14 @@ def decode_project(
     raises DefinitionError where today's libraries refuse a definition that was accepted then.
     """
     what = f"version {made.version} of the project {project!r}"
-    try:
-        data = orjson.loads(document)
-        whole = digest(data) == made.digest
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        whole = False
-    if not whole:
+    # Documents are written as canonical JSON, so their bytes are what the digest is of.
+    if digest_of(document.encode()) != made.digest:
         raise CorruptDataError(
             f"{what} does not match its digest {made.digest}; restore the registry from a "
             f"backup, or apply the definitions again to a new one"
         )
+
+    data = orjson.loads(document)
 
     def guard(make: Callable[[], Any]) -> Any:
         try:
