@@ -86,8 +86,12 @@ class Faults:
     random; of the keys of a BatchGetItem the same share is left unprocessed.
     """
 
-    CODES = ("ProvisionedThroughputExceededException", "ThrottlingException",
-             "RequestLimitExceeded", "InternalServerError")  # fmt: skip
+    CODES = (
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+    )
 
     def __init__(self, behind: str, seed: int = 0) -> None:
         self.share = 0.0

@@ -131,9 +131,9 @@ def load(root: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{FILE} is not valid TOML: {error}") from error
     for section, key in (("offline", "properties"), ("spark", "conf")):
-        held = given.get(section)
-        if isinstance(held, dict) and isinstance(held.get(key), dict):
-            held[key] = dict(_flat(held[key]))
+        table = given.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), dict):
+            table[key] = dict(_flat(table[key]))
     try:
         config = msgspec.convert(_with_environment(given, Config, ()), Config)
     except msgspec.ValidationError as error:
@@ -171,8 +171,8 @@ def _with_environment(value: Any, kind: Any, where: tuple[str, ...]) -> Any:
         return {k: _with_environment(v, kinds.get(k), (*where, k)) for k, v in value.items()}
     if not isinstance(value, str) or "$" not in value:
         return value
-    made = _DOLLAR.sub(lambda found: _variable(found, ".".join(where)), value)
-    return int(made) if kind is int and made.isdecimal() else made
+    text = _DOLLAR.sub(lambda found: _variable(found, ".".join(where)), value)
+    return int(text) if kind is int and text.isdecimal() else text
 
 
 def _variable(found: re.Match[str], key: str) -> str:

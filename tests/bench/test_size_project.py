@@ -21,8 +21,11 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_the_mission_is_two_thousand_views_and_a_thousand_services() -> None:
     assert (MISSION.teams, MISSION.sources, MISSION.views, MISSION.services) == (
-        50, 100, 2_000, 1_000,
-    )  # fmt: skip
+        50,
+        100,
+        2_000,
+        1_000,
+    )
     assert MISSION.views_of_a_source == 20
 
 

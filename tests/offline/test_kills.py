@@ -100,8 +100,12 @@ def test_a_killed_append_is_all_or_nothing(
             assert bits(store.read("facts", COLUMNS)) == everything
     assert kills >= KILLS, "points before the end must kill"
     assert outcomes == {True, False}, "the points must lie on both sides of the commit"
-    chaos.note("kill -9 of a writer of offline tables", faults=len(list(points(calls))),
-               traces=kills, compared=len(list(points(calls))) * BATCHES * ROWS)  # fmt: skip
+    chaos.note(
+        "kill -9 of a writer of offline tables",
+        faults=len(list(points(calls))),
+        traces=kills,
+        compared=len(list(points(calls))) * BATCHES * ROWS,
+    )
 
 
 def is_committed(store: IcebergStore, work: str) -> bool:
@@ -168,8 +172,12 @@ def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext,
     assert len(snapshots_before) == 6
     assert kills >= KILLS, "points before the end must kill"
     assert outcomes == {True, False}, "the points must lie on both sides of the commit"
-    chaos.note("kill -9 of a writer of offline tables", faults=len(list(points(calls))),
-               traces=kills, compared=len(list(points(calls))) * 48)  # fmt: skip
+    chaos.note(
+        "kill -9 of a writer of offline tables",
+        faults=len(list(points(calls))),
+        traces=kills,
+        compared=len(list(points(calls))) * 48,
+    )
 
 
 def table_of_many_appends(home: Path) -> IcebergStore:

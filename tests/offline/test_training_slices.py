@@ -190,10 +190,14 @@ def test_clocks_are_read_only_where_ties_or_knowledge_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     free = [
-        ns.count(window="1h"), ns.mean("x", window="1h"), ns.var("x", window="1h"),
-        ns.max("x", window="1h"), ns.quantile("x", q=0.5, window="1h"),
-        ns.count_distinct("x", window="1h"), ns.top_n("x", n=2, window="1h"),
-    ]  # fmt: skip
+        ns.count(window="1h"),
+        ns.mean("x", window="1h"),
+        ns.var("x", window="1h"),
+        ns.max("x", window="1h"),
+        ns.quantile("x", q=0.5, window="1h"),
+        ns.count_distinct("x", window="1h"),
+        ns.top_n("x", n=2, window="1h"),
+    ]
     assert clocks_read(monkeypatch, free) == set()
     assert clocks_read(monkeypatch, free, known_at="row") == {KNOWN_TIME}
     assert clocks_read(monkeypatch, [*free, ns.last_value("x", window="1h")]) == {

@@ -75,8 +75,12 @@ def test_every_row_is_the_fold_of_its_log_where_the_store_loses_nothing() -> Non
         found.update(play(seed, is_lasting=True).trace)
     assert not found["roll-backs"] + found["stores emptied of rows"]
     compared = found["rows verified"] + found["rows verified meanwhile"]
-    chaos.note("seeded simulation, a store that loses nothing", faults=found["faults"],
-               traces=sum(found[t] for t in _TRACES), compared=compared)  # fmt: skip
+    chaos.note(
+        "seeded simulation, a store that loses nothing",
+        faults=found["faults"],
+        traces=sum(found[t] for t in _TRACES),
+        compared=compared,
+    )
     if len(seeds) >= _ENOUGH:
         assert not [what for what in _WORK if not found[what]]
 

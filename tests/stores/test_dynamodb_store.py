@@ -41,8 +41,15 @@ from tests.servers import free_port
 pytestmark = pytest.mark.usefixtures("dynamodb_credentials")
 #: What of these tests moto's server fails: it compares binary attributes, and measures items, by
 #: their text in base64.
-_NOT_BY_MOTO = ("scan_gives_the_keys", "namespaces_are_apart", "behaves_as_a_dict", "large_rows",
-                "more_than_a_page", "up_to_the_longest", "bound_is_that_of")  # fmt: skip
+_NOT_BY_MOTO = (
+    "scan_gives_the_keys",
+    "namespaces_are_apart",
+    "behaves_as_a_dict",
+    "large_rows",
+    "more_than_a_page",
+    "up_to_the_longest",
+    "bound_is_that_of",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -228,8 +235,11 @@ class TestReads:
             return real(target, body)
 
         faults.answer = answer
-        for option, wanted in (("", b"true"), ("&consistent=true", b"true"),
-                               ("&consistent=false", b"false")):  # fmt: skip
+        for option, wanted in (
+            ("", b"true"),
+            ("&consistent=true", b"true"),
+            ("&consistent=false", b"false"),
+        ):
             with open_store(faulty_url + option) as store:
                 store.read([b"k"])
                 assert b'"ConsistentRead":' + wanted in seen[-1]
@@ -282,8 +292,10 @@ class TestRows:
             store.write([b"k"], [row(258, b"rest")])
         version = bytes(14) + b"\x01\x02"
         assert get_item(dynamodb_url, b"k") == {
-            "k": {"B": b"k"}, "v": {"B": version}, "r": {"B": b"rest"}
-        }  # fmt: skip
+            "k": {"B": b"k"},
+            "v": {"B": version},
+            "r": {"B": b"rest"},
+        }
 
     def test_the_bound_is_that_of_dynamodb(self, dynamodb_url):
         key = b"k" * 511
@@ -325,8 +337,12 @@ class TestOpening:
         with pytest.raises(StoreConfigError, match="does not exist; create it") as caught:
             open_store(url)
         command = str(caught.value).partition("capacity: ")[2]
-        done = subprocess.run(["sh", "-c", command.replace("python", sys.executable, 1)],
-                              check=False, capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            ["sh", "-c", command.replace("python", sys.executable, 1)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         open_store(url).close()
 

@@ -303,8 +303,12 @@ class TestKilledBroker:
                 end = log.bounds(0)[1]
                 read_while(reader, found, lambda: len(found) < end)
                 assert [m.payload for m in read_all(log, 0)] == found
-                chaos.note("kill -9 of a Kafka broker that is written to", faults=chaos.times(1, 5),
-                           traces=chaos.times(1, 5), compared=len(found))  # fmt: skip
+                chaos.note(
+                    "kill -9 of a Kafka broker that is written to",
+                    faults=chaos.times(1, 5),
+                    traces=chaos.times(1, 5),
+                    compared=len(found),
+                )
                 for last, payloads in appending.done:
                     assert found[last + 1 - len(payloads) : last + 1] == payloads
                 if timeout_s > 60:  # it outlives the restart: no append has to be repeated

@@ -216,11 +216,18 @@ class TestDamage:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 2, "partitions": 1}',
-         b'{"format": 1, "partitions": 0}', b'{"format": 1, "partitions": 1000000}',
-         b'{"format": 1, "partitions": 1, "identity": ""}',
-         b'{"format": 1, "partitions": 1, "identity": "a b"}'],
-    )  # fmt: skip
+        [
+            b"",
+            b"{",
+            b"[]",
+            b'{"format": 1}',
+            b'{"format": 2, "partitions": 1}',
+            b'{"format": 1, "partitions": 0}',
+            b'{"format": 1, "partitions": 1000000}',
+            b'{"format": 1, "partitions": 1, "identity": ""}',
+            b'{"format": 1, "partitions": 1, "identity": "a b"}',
+        ],
+    )
     def test_damaged_settings_are_refused(self, directory, content):
         (directory / "log.json").write_bytes(content)
         with pytest.raises(CorruptDataError, match=r"log\.json"):
@@ -355,8 +362,9 @@ class TestRetention:
             begin, end = log.bounds(0)
             assert end == 50
             kept = [m.append_time for m in read_all(log, 0)]
-            assert kept == [FixedClock("2024-01-01T00:00:00Z").now() + n * 1_000_000
-                            for n in range(begin, 50)]  # fmt: skip
+            assert kept == [
+                FixedClock("2024-01-01T00:00:00Z").now() + n * 1_000_000 for n in range(begin, 50)
+            ]
             # The one that was complete 10 s ago stays; the next roll removes it.
             assert 38 <= begin <= 40
 
@@ -472,8 +480,10 @@ def small_disk(tmp_path):
     place.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "noskew-test", str(place)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode != 0:
         pytest.skip(f"only root may mount a small file system: {mounted.stderr.strip()}")
     try:
@@ -711,9 +721,14 @@ class TestOpening:
 
     @pytest.mark.parametrize(
         "options",
-        [{"partitions": 0}, {"partitions": 1_025}, {"segment_bytes": 0}, {"retain_bytes": 0},
-         {"retain_micros": -1}],
-    )  # fmt: skip
+        [
+            {"partitions": 0},
+            {"partitions": 1_025},
+            {"segment_bytes": 0},
+            {"retain_bytes": 0},
+            {"retain_micros": -1},
+        ],
+    )
     def test_options_outside_their_range_are_refused(self, tmp_path, options):
         with pytest.raises(ConfigError):
             LocalLog(tmp_path / "log", **options)

@@ -165,8 +165,11 @@ class TestRouting:
         assert store.write([b"{tag}new", keys[0]], [row(1), row(1)]) == 1
         assert store.delete([keys[0], keys[5], b"{tag}absent"]) == 2
         assert store.read([*keys, b"{tag}new"]) == [
-            None, *(row(2, key) for key in keys[1:5]), None, row(1),
-        ]  # fmt: skip
+            None,
+            *(row(2, key) for key in keys[1:5]),
+            None,
+            row(1),
+        ]
         move.carry(keys[3:])
         move.finish()
         assert store.read(keys[1:5]) == [row(2, key) for key in keys[1:5]]
@@ -348,8 +351,12 @@ class TestLayout:
             else:
                 survey.miss(endpoint, TimeoutError())
         assert asked == [
-            (self.A, True), (self.B, True), (self.C, True), (self.A, False), (self.B, False),
-        ]  # fmt: skip
+            (self.A, True),
+            (self.B, True),
+            (self.C, True),
+            (self.A, False),
+            (self.B, False),
+        ]
         assert survey.layout.primaries == {self.C}
 
     def test_one_that_is_cut_off_is_believed_if_nobody_else_answers(self):

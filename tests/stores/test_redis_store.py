@@ -231,8 +231,10 @@ class TestFirstLoad:
 
     def calls(self, client):
         stats = client.info("commandstats")
-        return {name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
-                for name in ("msetnx", "evalsha")}  # fmt: skip
+        return {
+            name: stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
+            for name in ("msetnx", "evalsha")
+        }
 
     def test_new_rows_need_no_script(self, store, client):
         client.config_resetstat()
@@ -257,9 +259,12 @@ class TestFirstLoad:
 
     def test_a_user_without_the_right_to_it_uses_the_script(self, store, client, redis_server):
         client.acl_setuser(
-            "narrow", enabled=True, passwords=["+pw"], keys=["*"],
+            "narrow",
+            enabled=True,
+            passwords=["+pw"],
+            keys=["*"],
             commands=["+@read", "+@write", "+@scripting", "+info", "-msetnx"],
-        )  # fmt: skip
+        )
         with RedisStore(f"redis://narrow:pw@127.0.0.1:{redis_server.port}/0") as narrow:
             assert narrow.write(self.KEYS, [row(1)] * 2_500) == 2_500
         client.acl_deluser("narrow")
@@ -345,9 +350,12 @@ class TestChecks:
             assert "hushhush" not in str(refused.value)
             with redis.Redis(port=server.port, password="se/cret@") as client:
                 client.acl_setuser(
-                    "app", enabled=True, passwords=["+pw"], keys=["*"],
+                    "app",
+                    enabled=True,
+                    passwords=["+pw"],
+                    keys=["*"],
                     commands=["+@read", "+@write", "+@scripting"],
-                )  # fmt: skip
+                )
                 with pytest.raises(StoreConfigError, match="ACL SETUSER <user> \\+info"):
                     RedisStore(f"redis://app:pw@{place}/0")
                 client.execute_command("ACL", "SETUSER", "app", "+info")
@@ -394,11 +402,27 @@ def certificate(tmp_path_factory):
         pytest.skip("openssl is not installed; apt-get install openssl")
     place = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=noskew test", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=noskew test",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            str(place / "key.pem"),
+            "-out",
+            str(place / "cert.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )
     return place
 
 

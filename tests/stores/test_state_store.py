@@ -74,9 +74,13 @@ def test_who_was_overtaken_changes_nothing(tmp_path: Path) -> None:
         assert second > first
         with pytest.raises(FencedError, match="another worker"):
             space.commit(
-                [(b"k", b"zombie")], rows=[(b"r", b"zombie")], deletes=[b"k"], removed=[b"r"],
-                clear=[b""], epoch=first,
-            )  # fmt: skip
+                [(b"k", b"zombie")],
+                rows=[(b"r", b"zombie")],
+                deletes=[b"k"],
+                removed=[b"r"],
+                clear=[b""],
+                epoch=first,
+            )
         space.commit([(b"k2", b"second")], epoch=second)
         assert space.read([b"k", b"k2"]) == [b"first", b"second"]
         assert store.rows([b"r"]) == [b"first"]

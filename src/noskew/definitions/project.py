@@ -145,8 +145,8 @@ Definitions = Project | Definition | Iterable[Definition]
 
 
 def _put(where: Mapping[str, Any], item: Any, kind: str) -> None:
-    held = where.get(item.name)
-    if held is not None and held.to_dict() != item.to_dict():
+    earlier = where.get(item.name)
+    if earlier is not None and earlier.to_dict() != item.to_dict():
         raise DefinitionError(f"two different definitions of the {kind} {item.name!r}; rename one")
     assert isinstance(where, dict)
     where[item.name] = item

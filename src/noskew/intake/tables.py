@@ -30,7 +30,7 @@ def has_table(offline: OfflineStore, view: FeatureView) -> bool:
 
 def one_per_log(views: Iterable[FeatureView]) -> list[FeatureView]:
     """One view for each offline table: those that share their events share the table."""
-    found: dict[str, FeatureView] = {}
+    views_by_log: dict[str, FeatureView] = {}
     for view in views:
-        found.setdefault(view.log_hash, view)
-    return list(found.values())
+        views_by_log.setdefault(view.log_hash, view)
+    return list(views_by_log.values())

@@ -105,12 +105,12 @@ def remember_checked(applied: Applied) -> None:
 
 def hashes_of(project: Project) -> dict[str, dict[str, str]]:
     """The hashes that the definitions of a project have now."""
-    found: dict[str, dict[str, str]] = {kind: {} for kind in (*KINDS, LOG)}
+    hashes: dict[str, dict[str, str]] = {kind: {} for kind in (*KINDS, LOG)}
     for kind, name, item in items_of(project):
-        found[kind][name] = hash_of(item)
+        hashes[kind][name] = hash_of(item)
         if isinstance(item, FeatureView):
-            found[LOG][name] = item.log_hash
-    return found
+            hashes[LOG][name] = item.log_hash
+    return hashes
 
 
 def encode_project(project: Project) -> tuple[str, str]:
@@ -159,10 +159,10 @@ def decode_project(
         try:
             return make()
         except DefinitionError as error:
-            told = str(error)
-            if told.startswith(what):  # of a definition that this one refers to
+            reason = str(error)
+            if reason.startswith(what):  # of a definition that this one refers to
                 raise
-            raise type(error)(f"{what} can no longer be loaded: {told}") from error
+            raise type(error)(f"{what} can no longer be loaded: {reason}") from error
         except (KeyError, TypeError) as error:
             raise _unreadable(what, error) from error
 

@@ -70,10 +70,10 @@ class CompiledService:
                 log.warning("service %s, while warming up: %s", self.service.name, error)
         for view in self.plan.views:
             row = pack_rows(view.layout, empty(view.plan, 1), version_bytes(0, 0)).to_list()[0]
-            made = answer(view, [row, None], [], 0, False)
+            answers = answer(view, [row, None], [], 0, False)
             for name in view.view.features:
-                made.statuses(name)
-                made.items(name)
+                answers.statuses(name)
+                answers.items(name)
 
 
 def _import(function: OnDemand) -> None:

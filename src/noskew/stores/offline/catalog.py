@@ -97,8 +97,8 @@ class TableState:
 
     @cached_property
     def _commits(self) -> dict[str, Commit]:
-        made = (commit_of(snapshot) for snapshot in self.table.snapshots())
-        return {commit.token: commit for commit in made if commit and commit.token}
+        commits = (commit_of(snapshot) for snapshot in self.table.snapshots())
+        return {commit.token: commit for commit in commits if commit and commit.token}
 
     @cached_property
     def next_sequence(self) -> int:
@@ -127,11 +127,11 @@ class TableState:
         """
         if number is None:
             return self.table.current_snapshot()
-        found = self.table.snapshot_by_id(number)
-        if found is None:
+        chosen = self.table.snapshot_by_id(number)
+        if chosen is None:
             known = [str(s.snapshot_id) for s in self.table.snapshots()]
             raise unknown("snapshot", str(number), known, where=f"table {self.spec.name!r}")
-        return found
+        return chosen
 
     def for_commit(self) -> Table:
         """A handle of its own, since a commit changes the one it is made on."""
@@ -286,10 +286,10 @@ def summary_of(snapshot: Snapshot | None) -> dict[str, str]:
 
 def commit_of(snapshot: Snapshot) -> Commit | None:
     """The append that made a snapshot; None if it was made by something else."""
-    found = summary_of(snapshot)
-    if ROWS not in found:
+    summary = summary_of(snapshot)
+    if ROWS not in summary:
         return None
-    return Commit(snapshot.snapshot_id, int(found[ROWS]), found.get(TOKEN), repeated=True)
+    return Commit(snapshot.snapshot_id, int(summary[ROWS]), summary.get(TOKEN), repeated=True)
 
 
 def _url(uri: str) -> URL:

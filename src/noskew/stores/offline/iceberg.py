@@ -84,13 +84,13 @@ class IcebergStore(OfflineStore):
         layouts.check_spec(spec)
         with self._faults(f"creating the table {spec.name!r}"):
             try:
-                found = self._catalog.load(spec.name).spec
+                stored = self._catalog.load(spec.name).spec
             except NotFoundError:
-                found = self._catalog.create(spec).spec
-        if found != spec:
+                stored = self._catalog.create(spec).spec
+        if stored != spec:
             raise SchemaMismatchError(
-                f"the table {spec.name!r} is there with another spec: keys {list(found.keys)}, "
-                f"{found.buckets} buckets, {_text(found.schema)}; asked for keys "
+                f"the table {spec.name!r} is there with another spec: keys {list(stored.keys)}, "
+                f"{stored.buckets} buckets, {_text(stored.schema)}; asked for keys "
                 f"{list(spec.keys)}, {spec.buckets} buckets, {_text(spec.schema)}"
             )
 
@@ -105,18 +105,18 @@ class IcebergStore(OfflineStore):
 
     def info(self, table: str, *, snapshot: int | None = None) -> TableInfo:
         state = self._state(table)
-        found = state.snapshot(snapshot)
-        totals = summary_of(found)
+        chosen = state.snapshot(snapshot)
+        totals = summary_of(chosen)
         return TableInfo(
             spec=state.spec,
-            snapshot=found.snapshot_id if found else None,
-            snapshot_number=(found.sequence_number or 0) if found else 0,
+            snapshot=chosen.snapshot_id if chosen else None,
+            snapshot_number=(chosen.sequence_number or 0) if chosen else 0,
             rows=int(totals.get("total-records", 0)),
             bytes=int(totals.get("total-files-size", 0)),
             files=int(totals.get("total-data-files", 0)),
-            committed_at=found.timestamp_ms * 1_000 if found else None,
+            committed_at=chosen.timestamp_ms * 1_000 if chosen else None,
             last_sequence=int(totals.get(NEXT_SEQUENCE, 0)) - 1,
-            notes=state.notes if found == state.snapshot(None) else None,
+            notes=state.notes if chosen == state.snapshot(None) else None,
         )
 
     def committed(self, table: str, token: str) -> Commit | None:

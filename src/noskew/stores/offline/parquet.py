@@ -266,8 +266,8 @@ def _and(first: _Mask | None, second: _Mask) -> _Mask:
 
 def _is_text(kind: pa.DataType) -> bool:
     item = kind.value_type if at.is_list(kind) else kind
-    found: bool = at.is_string(item) or at.is_binary(item)
-    return found
+    is_variable: bool = at.is_string(item) or at.is_binary(item)
+    return is_variable
 
 
 def _leaf(field: pa.Field[Any]) -> str:

@@ -74,7 +74,7 @@ def read_plan(
 
     Raises CorruptDataError for manifests that cannot be decoded.
     """
-    found: dict[int, list[tuple[int, str, PlannedFile]]] = {}
+    planned: dict[int, list[tuple[int, str, PlannedFile]]] = {}
     for sequence, entry in _entries(io, snapshot):
         file = PlannedFile(
             path=entry.file_path,
@@ -85,10 +85,10 @@ def read_plan(
             known=_bounds(entry, field_ids[KNOWN_TIME]),
             entry=entry,
         )
-        found.setdefault(file.bucket, []).append((sequence, file.path, file))
+        planned.setdefault(file.bucket, []).append((sequence, file.path, file))
     buckets = {
         number: tuple(file for *_, file in sorted(files, key=lambda item: item[:2]))
-        for number, files in found.items()
+        for number, files in planned.items()
     }
     return ReadPlan(snapshot.snapshot_id if snapshot else None, spec, layout, io, buckets)
 

@@ -66,9 +66,9 @@ def _commit_sweep(state: TableState, forgotten: Sequence[Snapshot]) -> int:
     there = {snapshot.snapshot_id for snapshot in state.table.snapshots()}
     gone = [snapshot for snapshot in forgotten if snapshot.snapshot_id in there]
     properties = {SWEEPS: str(int(state.sweeps) + 1)}
-    made = [c for snapshot in gone if (c := commit_of(snapshot)) and c.token]
-    if made:
-        properties |= tokens.to_properties(state.expired_tokens, made)
+    commits = [c for snapshot in gone if (c := commit_of(snapshot)) and c.token]
+    if commits:
+        properties |= tokens.to_properties(state.expired_tokens, commits)
     commit(
         state,
         None,

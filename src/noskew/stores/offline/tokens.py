@@ -25,8 +25,8 @@ Expired = Mapping[bytes, tuple[int, int]]
 
 def expired_commit(expired: Expired, token: str) -> Commit | None:
     """The commit that carried a token, if its snapshot was expired."""
-    found = expired.get(_hash(token))
-    return Commit(*found, token, repeated=True) if found else None
+    when = expired.get(_hash(token))
+    return Commit(*when, token, repeated=True) if when else None
 
 
 def to_properties(expired: Expired, commits: Iterable[Commit]) -> dict[str, str]:

@@ -67,12 +67,12 @@ class ParquetSource(BatchSource):
         expected = self.schema()
         # Buffered ahead, all of the file would be held until its last batch is read.
         with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            found = file.schema_arrow
-            names = chosen(found.names, columns, str(path))
+            schema = file.schema_arrow
+            names = chosen(schema.names, columns, str(path))
             for name in names:
-                if name in expected.names and found.field(name).type != expected.field(name).type:
+                if name in expected.names and schema.field(name).type != expected.field(name).type:
                     raise SchemaMismatchError(
-                        f"{path}: column {name!r} is {found.field(name).type}, but in the first "
+                        f"{path}: column {name!r} is {schema.field(name).type}, but in the first "
                         f"file of {self._path!r} it is {expected.field(name).type}"
                     )
             for batch in file.iter_batches(batch_size=batch_rows, columns=names):

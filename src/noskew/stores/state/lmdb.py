@@ -179,9 +179,9 @@ class Space:
 
 def _clear(transaction: Transaction, prefix: bytes) -> None:
     cursor = transaction.cursor()
-    found = cursor.set_range(prefix)
-    while found and cursor.key().startswith(prefix):
-        found = cursor.delete()
+    is_there = cursor.set_range(prefix)
+    while is_there and cursor.key().startswith(prefix):
+        is_there = cursor.delete()
 
 
 def _part(

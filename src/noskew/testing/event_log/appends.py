@@ -39,11 +39,11 @@ class AppendTests(EventLogSuite):
     def test_messages_come_in_the_order_of_their_append(self, log: EventLog) -> None:
         appends = [[b"a"], [b"b", b"", b"c"], ODD, [b"d"] * 100]
         lasts = [log.append(0, payloads) for payloads in appends]
-        found = read_all(log, 0)
-        assert [m.payload for m in found] == [p for payloads in appends for p in payloads]
-        assert_ascending([m.offset for m in found])
+        messages = read_all(log, 0)
+        assert [m.payload for m in messages] == [p for payloads in appends for p in payloads]
+        assert_ascending([m.offset for m in messages])
         ends = np.cumsum([len(payloads) for payloads in appends]) - 1
-        assert [found[at].offset for at in ends] == lasts
+        assert [messages[at].offset for at in ends] == lasts
 
     def test_what_is_read_has_the_declared_types(self, log: EventLog) -> None:
         log.append(1, [b"a", b"bc"])
@@ -79,9 +79,9 @@ class AppendTests(EventLogSuite):
         for size in (1, 7, 1_000, 10_000, 3, _MANY):
             log.append(0, payloads[at : at + size])
             at = min(at + size, _MANY)
-        found = read_all(log, 0)
-        assert [m.payload for m in found] == payloads
-        assert_ascending([m.offset for m in found])
+        messages = read_all(log, 0)
+        assert [m.payload for m in messages] == payloads
+        assert_ascending([m.offset for m in messages])
 
     def test_reading_begins_at_any_message(self, log: EventLog) -> None:
         for first in (0, 10, 20):
@@ -100,10 +100,10 @@ class AppendTests(EventLogSuite):
     def test_what_was_read_outlives_its_reader(self, log: EventLog) -> None:
         log.append(0, [b"kept" * 1_000] * 10)
         with log.reader({0: log.bounds(0)[0]}) as reader:
-            held = wait_for_messages(reader, 10)
+            messages = wait_for_messages(reader, 10)
         log.append(0, [b"other" * 1_000] * 10)
         log.close()
-        assert payloads_of(held) == [b"kept" * 1_000] * 10
+        assert payloads_of(messages) == [b"kept" * 1_000] * 10
 
     def test_arguments_are_left_alone(self, log: EventLog) -> None:
         payloads, offsets = [b"b", b"a"], {0: log.bounds(0)[0]}
@@ -128,10 +128,10 @@ class AppendTests(EventLogSuite):
             thread = Thread(target=append)
             thread.start()
             is_polling.set()
-            found = wait_for_messages(reader)
+            messages = wait_for_messages(reader)
             thread.join()
-        assert payloads_of(found) == [b"late"]
-        assert found[0].partition == 2
+        assert payloads_of(messages) == [b"late"]
+        assert messages[0].partition == 2
 
     @pytest.mark.parametrize("timeout", [0.0, 0.02])
     def test_a_poll_in_vain_gives_an_empty_list(self, log: EventLog, timeout: float) -> None:

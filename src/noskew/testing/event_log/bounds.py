@@ -88,9 +88,9 @@ class BoundsTests(EventLogSuite):
                     log.append(partition, [b"%d" % number * 100])
             self.remove_before(log, 1, read_all(log, 1)[-1].offset)
             reader.resume(1)
-            found: dict[int, list[bytes | None]] = {p: [] for p in range(PARTITIONS)}
+            payloads: dict[int, list[bytes | None]] = {p: [] for p in range(PARTITIONS)}
             lost = 0
-            while any(len(found[p]) < 20 for p in (0, 2)) or not lost:
+            while any(len(payloads[p]) < 20 for p in (0, 2)) or not lost:
                 try:
                     polled = reader.poll(PATIENCE_S)
                 except OffsetLostError as error:
@@ -98,8 +98,8 @@ class BoundsTests(EventLogSuite):
                     reader.assign(error.partition, error.begin)
                     continue
                 for messages in polled:
-                    found[messages.partition] += messages.payloads.to_pylist()
-            assert found[0] == found[2] == [b"%d" % number * 100 for number in range(20)]
+                    payloads[messages.partition] += messages.payloads.to_pylist()
+            assert payloads[0] == payloads[2] == [b"%d" % number * 100 for number in range(20)]
             assert lost == 1
 
     def test_an_error_that_is_not_answered_is_told_again(self, log: EventLog) -> None:

@@ -75,9 +75,9 @@ class _LogBesideLists(RuleBasedStateMachine):
 
     @rule(partition=st.integers(0, 1), share=st.floats(0, 1))
     def go_elsewhere(self, partition: int, share: float) -> None:
-        held = self.model[partition]
-        at = int(share * len(held))
-        offset = held[at][0] if at < len(held) else self.log.bounds(partition)[1]
+        expected = self.model[partition]
+        at = int(share * len(expected))
+        offset = expected[at][0] if at < len(expected) else self.log.bounds(partition)[1]
         self.reader.assign(partition, offset)
         self.places[partition] = at
         self.paused.discard(partition)

@@ -26,14 +26,14 @@ class PartitionTests(EventLogSuite):
                 payload = b"%d" % number
                 log.append(number % PARTITIONS, [payload])
                 expected[number % PARTITIONS].append(payload)
-            found: dict[int, list[bytes | None]] = {p: [] for p in range(PARTITIONS)}
-            while sum(map(len, found.values())) < 60:
+            payloads: dict[int, list[bytes | None]] = {p: [] for p in range(PARTITIONS)}
+            while sum(map(len, payloads.values())) < 60:
                 polled = reader.poll(PATIENCE_S)
                 assert polled, "messages are missing"
                 assert len({m.partition for m in polled}) == len(polled), "one item for each"
                 for messages in polled:
-                    found[messages.partition] += messages.payloads.to_pylist()
-        assert found == expected
+                    payloads[messages.partition] += messages.payloads.to_pylist()
+        assert payloads == expected
 
     def test_a_paused_partition_keeps_its_place(self, log: EventLog) -> None:
         with log.reader({p: log.bounds(p)[0] for p in (0, 1)}) as reader:

@@ -27,12 +27,12 @@ class Message(NamedTuple):
 
 def wait_for_messages(reader: LogReader, at_least: int = 1) -> list[Messages]:
     """Poll until so many messages came."""
-    found: list[Messages] = []
-    while sum(map(len, found)) < at_least:
+    batches: list[Messages] = []
+    while sum(map(len, batches)) < at_least:
         polled = reader.poll(PATIENCE_S)
-        assert polled, f"waited in vain for {at_least} messages, got {sum(map(len, found))}"
-        found += [messages for messages in polled if len(messages)]
-    return found
+        assert polled, f"waited in vain for {at_least} messages, got {sum(map(len, batches))}"
+        batches += [messages for messages in polled if len(messages)]
+    return batches
 
 
 def payloads_of(found: Sequence[Messages]) -> list[bytes | None]:

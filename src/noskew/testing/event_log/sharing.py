@@ -88,9 +88,9 @@ class SharingTests(EventLogSuite):
             sure = len(expected) - len(burst(writer, acknowledged))
             mark = b"%d/" % writer
             log.append(0, [b"after %d" % writer])
-            found = [m.payload for m in read_all(log, 0)]
-            mine = [p for p in found if p is not None and p.startswith(mark)]
+            payloads = [m.payload for m in read_all(log, 0)]
+            mine = [p for p in payloads if p is not None and p.startswith(mark)]
             # Of the append under way when it was killed, the first messages may be there.
             assert sure <= len(mine) <= len(expected)
             assert mine == expected[: len(mine)]
-            assert b"after %d" % writer in found[-1 - len(burst(writer, acknowledged)) :]
+            assert b"after %d" % writer in payloads[-1 - len(burst(writer, acknowledged)) :]

@@ -42,12 +42,12 @@ def tell_identity(opener: Callable[[], EventLog], told: Connection) -> None:
 def assert_all_there(log: EventLog, writers: Sequence[int]) -> None:
     """Each writer's numbers are there once and in order, and there is nothing else."""
     for partition in range(PARTITIONS):
-        found = [m.payload for m in read_all(log, partition)]
+        payloads = [m.payload for m in read_all(log, partition)]
         here = [w for w in writers if partition in (0, 1 + w % 2)]
         for writer in here:
-            mine = [p for p in found if p is not None and p.startswith(b"%d/" % writer)]
+            mine = [p for p in payloads if p is not None and p.startswith(b"%d/" % writer)]
             assert mine == [b"%d/%d" % (writer, number) for number in range(_NUMBERS)]
-        assert len(found) == len(here) * _NUMBERS
+        assert len(payloads) == len(here) * _NUMBERS
 
 
 def burst(writer: int, number: int) -> list[bytes]:

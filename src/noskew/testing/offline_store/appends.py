@@ -115,7 +115,7 @@ class AppendTests(OfflineStoreSuite):
     def test_an_append_that_was_overtaken_comes_after(self, store: OfflineStore) -> None:
         """Also where the table was empty when it began, and however often it is overtaken."""
         store.create(simple())
-        told: list[int] = []
+        counts: list[int] = []
         with self.reopen(store) as other:
 
             def overtaken() -> Iterator[pa.RecordBatch]:
@@ -124,15 +124,15 @@ class AppendTests(OfflineStoreSuite):
                 yield facts([(1, 3, 3.0)])
 
             def again(rows: int) -> None:
-                told.append(rows)
-                other.append("facts", [facts([(4, len(told), 4.0)])])
+                counts.append(rows)
+                other.append("facts", [facts([(4, len(counts), 4.0)])])
 
             commit = store.append("facts", overtaken(), token="slow", progress=again)
         assert (commit.rows, commit.repeated) == (3, False)
-        assert sum(told) == 3
+        assert sum(counts) == 3
         read = store.read("facts", ["k", "v", SEQUENCE]).to_pylist()
         order = [row["v"] for row in sorted(read, key=lambda row: row[SEQUENCE])]
-        assert order == [2.0, *[4.0] * len(told), 1.0, 1.0, 3.0]
+        assert order == [2.0, *[4.0] * len(counts), 1.0, 1.0, 3.0]
         assert len({row[SEQUENCE] for row in read}) == len(read)
         assert store.info("facts").last_sequence == max(row[SEQUENCE] for row in read)
         store.append("facts", [facts([(9, 9, 9.0)])])
@@ -196,12 +196,16 @@ class AppendTests(OfflineStoreSuite):
         """Files of several writers, told of as plain data; nobody sees them before the commit."""
         store.create(simple())
         store.append("facts", [facts([(7, 1, 7.0)])])
-        told: list[int] = []
+        counts: list[int] = []
         with self.reopen(store) as other:
             parts = [
                 store.write_files("facts", [facts([(1, 1, 1.0), (2, 1, 2.0)])], token="t", first=1),
                 other.write_files(
-                    "facts", iter([facts([(1, 1, 3.0)])]), token="t", first=9, progress=told.append
+                    "facts",
+                    iter([facts([(1, 1, 3.0)])]),
+                    token="t",
+                    first=9,
+                    progress=counts.append,
                 ),
                 other.write_files("facts", [], token="t", first=20),
             ]
@@ -210,7 +214,7 @@ class AppendTests(OfflineStoreSuite):
                 ("facts", 1, 9, 10),
                 ("facts", 0, 20, 20),
             ]
-            assert told == [1]
+            assert counts == [1]
             assert store.info("facts").rows == 1
             assert len(store.files("facts")) == 1
             travelled = [

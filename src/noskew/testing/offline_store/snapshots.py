@@ -84,9 +84,9 @@ class SnapshotTests(OfflineStoreSuite):
         with self.reopen(store) as again:
             assert again.read("facts", columns, snapshot=commits[2].snapshot).equals(old)
             assert again.read("facts", columns).sort_by(keys).equals(before)
-            found = again.committed("facts", "t3")
-            assert found is not None
-            assert (found.snapshot, found.rows) == (commits[3].snapshot, 20)
+            commit = again.committed("facts", "t3")
+            assert commit is not None
+            assert (commit.snapshot, commit.rows) == (commits[3].snapshot, 20)
         info = store.info("facts")
         assert (info.rows, info.files) == (100, BUCKETS)
         assert (
@@ -219,9 +219,9 @@ class SnapshotTests(OfflineStoreSuite):
                     with pytest.raises(NotFoundError):
                         own.info("facts", snapshot=commits[n].snapshot)
                 for n in (1, 3, 5, 7):
-                    found = own.committed("facts", f"t{n}")
-                    assert found == dataclasses.replace(commits[n], repeated=True)
-                    assert own.append("facts", [], token=f"t{n}") == found
+                    commit = own.committed("facts", f"t{n}")
+                    assert commit == dataclasses.replace(commits[n], repeated=True)
+                    assert own.append("facts", [], token=f"t{n}") == commit
                 assert own.committed("facts", "t0") is None
         with self.reopen(store) as again:
             again.append("facts", [facts([(1, 9, 9.0)])], expected={"n": "7"})
@@ -230,19 +230,19 @@ class SnapshotTests(OfflineStoreSuite):
     def test_expire_goes_by_when_a_snapshot_was_replaced(self, store: OfflineStore) -> None:
         store.create(simple())
         commits = [store.append("facts", [facts([(n, n, float(n))])]) for n in range(6)]
-        made = [store.info("facts", snapshot=c.snapshot).committed_at or 0 for c in commits]
-        assert made == sorted(made)
-        assert store.expire("facts", before=made[0]) == 0
+        times = [store.info("facts", snapshot=c.snapshot).committed_at or 0 for c in commits]
+        assert times == sorted(times)
+        assert store.expire("facts", before=times[0]) == 0
         # The fourth was the latest still when the fifth was made, and so at every time before.
-        expected = [n for n in range(5) if made[n + 1] < made[4]]
-        assert store.expire("facts", before=made[4]) == len(expected)
+        expected = [n for n in range(5) if times[n + 1] < times[4]]
+        assert store.expire("facts", before=times[4]) == len(expected)
         for n, commit in enumerate(commits):
             if n in expected:
                 with pytest.raises(NotFoundError):
                     store.read("facts", ["k"], snapshot=commit.snapshot)
             else:
                 assert store.read("facts", ["k"], snapshot=commit.snapshot).num_rows == n + 1
-        assert store.expire("facts", before=made[4]) == 0
+        assert store.expire("facts", before=times[4]) == 0
 
     def test_tokens_of_snapshots_long_forgotten_are_known(self, store: OfflineStore) -> None:
         """However often snapshots are expired."""

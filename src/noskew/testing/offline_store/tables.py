@@ -285,7 +285,7 @@ class TableTests(OfflineStoreSuite):
             rows += [(event, known) for _, event, _ in events]
             store.append("facts", [facts(events, known=known)], token=f"t{known}")
         read = store.read("facts", [EVENT_TIME, KNOWN_TIME], where=where)
-        found = [tuple(listed(read.column(name).cast(pa.int64()))) for name in read.column_names]
+        columns = [tuple(listed(read.column(name).cast(pa.int64()))) for name in read.column_names]
         expected = [
             (event, known)
             for event, known in rows
@@ -294,7 +294,7 @@ class TableTests(OfflineStoreSuite):
             and (where.known_from is None or known >= where.known_from)
             and (where.known_to is None or known <= where.known_to)
         ]
-        assert sorted(zip(*found, strict=True)) == sorted(expected)
+        assert sorted(zip(*columns, strict=True)) == sorted(expected)
 
     def test_a_key_filter_keeps_every_fact_of_its_keys(self, store: OfflineStore) -> None:
         store.create(simple())

@@ -67,20 +67,20 @@ class _StoreBesideDict(RuleBasedStateMachine):
 
     @rule(keys=st.lists(_keys, max_size=8))
     def read(self, keys: list[bytes]) -> None:
-        found = self.store.read([self.space + key for key in keys])
-        assert found == [self._row(key) for key in keys]
+        rows = self.store.read([self.space + key for key in keys])
+        assert rows == [self._row(key) for key in keys]
 
     @rule(prefix=_keys | st.just(b""))
     def scan(self, prefix: bytes) -> None:
-        found = list(self.store.scan(self.space + prefix))
+        items = list(self.store.scan(self.space + prefix))
         wanted = [(self.space + k, self._row(k)) for k in self.model if k.startswith(prefix)]
-        assert sorted(found) == sorted(wanted, key=lambda item: item[0])
+        assert sorted(items) == sorted(wanted, key=lambda item: item[0])
 
     @invariant()
     def holds_the_same(self) -> None:
         keys = list(self.model)
-        found = self.store.read([self.space + key for key in keys])
-        assert found == [self._row(key) for key in keys]
+        rows = self.store.read([self.space + key for key in keys])
+        assert rows == [self._row(key) for key in keys]
 
     def _row(self, key: bytes) -> bytes | None:
         version = self.model.get(key)

@@ -37,9 +37,9 @@ class KeyTests(OnlineStoreSuite):
         keys = {a + b for a in PREFIXES for b in (b"", b"a", b"\xff", b"\x00", b"zz")} - {b""}
         expected = {key: row(1, key) for key in keys}
         store.write(list(expected), list(expected.values()))
-        found = list(store.scan(prefix))
-        assert dict(found) == {k: r for k, r in expected.items() if k.startswith(prefix)}
-        assert len(found) == len(dict(found))
+        items = list(store.scan(prefix))
+        assert dict(items) == {k: r for k, r in expected.items() if k.startswith(prefix)}
+        assert len(items) == len(dict(items))
 
     def test_scan_of_a_prefix_nobody_has(self, store: OnlineStore) -> None:
         store.write([b"a", b"c"], [row(1)] * 2)

@@ -37,8 +37,8 @@ class ReadTests(OnlineStoreSuite):
     def test_rows_come_in_the_order_of_the_request(self, store: OnlineStore) -> None:
         store.write([b"a", b"b", b"c"], [row(1, b"a"), row(1, b"b"), row(1, b"c")])
         asked = [b"c", b"x", b"a", b"c", b"b", b"x", b"a"]
-        found = [r and r[VERSION_BYTES:] for r in store.read(asked)]
-        assert found == [b"c", None, b"a", b"c", b"b", None, b"a"]
+        values = [r and r[VERSION_BYTES:] for r in store.read(asked)]
+        assert values == [b"c", None, b"a", b"c", b"b", None, b"a"]
 
     def test_an_empty_request_is_answered(self, store: OnlineStore) -> None:
         assert store.read([]) == []
@@ -66,14 +66,14 @@ class ReadTests(OnlineStoreSuite):
 
     def test_rows_that_were_read_do_not_change(self, store: OnlineStore) -> None:
         store.write([b"k", b"l"], [row(1, b"one" * 100)] * 2)
-        held = store.read([b"k", b"l"])
+        rows = store.read([b"k", b"l"])
         scanned = dict(store.scan())
         store.write([b"k", b"l"], [row(2, b"two" * 100)] * 2)
         store.delete([b"l"])
         store.close()
-        assert held == [row(1, b"one" * 100)] * 2
+        assert rows == [row(1, b"one" * 100)] * 2
         assert scanned == {b"k": row(1, b"one" * 100), b"l": row(1, b"one" * 100)}
-        assert {type(found) for found in held} == {bytes}
+        assert {type(found) for found in rows} == {bytes}
 
     def test_arguments_are_left_alone(self, store: OnlineStore) -> None:
         keys, rows = [b"b", b"a", b"b"], [row(1), row(2), row(3)]

@@ -164,10 +164,10 @@ class KafkaReader(LogReader):
             except KafkaException as error:
                 self._note(error.args[0])
                 break  # what was taken must be given out
-        found = [_joined(of_one) for of_one in parts.values()]
+        batches = [_joined(of_one) for of_one in parts.values()]
         self._refuse_another(parts)
-        self._places |= {messages.partition: messages.next_offset for messages in found}
-        return found
+        self._places |= {messages.partition: messages.next_offset for messages in batches}
+        return batches
 
     def _refuse_another(self, partitions: Collection[int]) -> None:
         """Raise StoreError if what was read of some partitions may be another topic's.

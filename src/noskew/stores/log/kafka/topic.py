@@ -119,8 +119,8 @@ class OpenedTopic:
         """The id that its cluster gave it, and the number of its partitions."""
         names = TopicCollection([self.name])
         asked = admin.describe_topics(names, request_timeout=timeout_s)
-        found = asked[self.name].result()
-        return str(found.topic_id), len(found.partitions)
+        described = asked[self.name].result()
+        return str(described.topic_id), len(described.partitions)
 
 
 def identity_of(cluster: str | None, name: str, topic_id: str) -> str:

@@ -75,19 +75,19 @@ class Cursor:
         """Open the segment that the offset lies in, and find it there."""
         while self._segment < 0:
             end = self._head.end
-            found = segments.bases(self._directory)
-            self._check((found[0] if found else end, end))
+            offsets = segments.bases(self._directory)
+            self._check((offsets[0] if offsets else end, end))
             # False: it has been removed since, so look again.
-            self._open_segment(max(b for b in found if b <= self.offset))
+            self._open_segment(max(b for b in offsets if b <= self.offset))
         self._position = segments.find_offset(self._segment, self.offset)
 
     def _open_next(self) -> bool:
         """Go on to the segment after the one that was read; True if that moved the offset."""
-        found = segments.bases(self._directory)
-        later = [b for b in found if b > self._base]
+        offsets = segments.bases(self._directory)
+        later = [b for b in offsets if b > self._base]
         if not later:
             raise self._damaged(0)
-        if self._base not in found:  # removed under us, and perhaps others with it
+        if self._base not in offsets:  # removed under us, and perhaps others with it
             self._check((later[0], max(self._head.end, later[0])))
         # A segment begins where the last one ended, or a jump later.
         skipped = later[0] - self.offset

@@ -20,13 +20,13 @@ def create(path: Path, content: bytes) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = _written(path, content)
+    written = _written(path, content)
     try:
-        os.link(made, path)
+        os.link(written, path)
     except FileExistsError:
         pass
     finally:
-        made.unlink()
+        written.unlink()
     sync_directory(path.parent)
     sync_directory(path.parent.parent)
 

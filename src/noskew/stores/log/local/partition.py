@@ -155,9 +155,9 @@ class Partition:
         boot = boot_id().encode()
         if self._segment >= 0 and self._head.boot == boot and self._is_current():
             return
-        found = segments.bases(self._directory)
-        if not found or found[-1] != self._base:
-            self._open_segment(found[-1] if found else self._head.end)
+        offsets = segments.bases(self._directory)
+        if not offsets or offsets[-1] != self._base:
+            self._open_segment(offsets[-1] if offsets else self._head.end)
         place = segments.scan_whole(self._segment, self._place)
         # Only a crash of the machine may take messages that readers saw, and only unsynced ones.
         lossy = self._head.unsynced and self._head.boot != boot
@@ -215,8 +215,8 @@ class Partition:
         """Remove the oldest segments above the declared size or age, never the last one."""
         if self._retain_bytes is None and self._retain_micros is None:
             return
-        found = segments.bases(self._directory)
-        paths = [segments.path_of(self._directory, b) for b in found]
+        offsets = segments.bases(self._directory)
+        paths = [segments.path_of(self._directory, b) for b in offsets]
         total = sum(p.stat().st_size for p in paths)
         now = self._clock.now()
         for path, following in pairwise(paths):

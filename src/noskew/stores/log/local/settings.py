@@ -31,37 +31,37 @@ def settled(path: Path, wanted: int | None) -> Settings:
     """
     file = path / _NAME
     create(file, msgspec.json.encode(Settings(_FORMAT, wanted or 1, _new_identity())))
-    found = read(path)
-    if wanted not in (None, found.partitions):
+    settings = read(path)
+    if wanted not in (None, settings.partitions):
         raise StoreConfigError(
-            f"the log {path} has {found.partitions} partitions, not {wanted}; keep that number, "
+            f"the log {path} has {settings.partitions} partitions, not {wanted}; keep that number, "
             f"or start a new log in another directory"
         )
-    if found.identity:
-        return found
+    if settings.identity:
+        return settings
     with locked(path):
-        found = read(path)  # another process may have been first
-        if not found.identity:
-            found = msgspec.structs.replace(found, identity=_new_identity())
-            replace(file, msgspec.json.encode(found))
-    return found
+        settings = read(path)  # another process may have been first
+        if not settings.identity:
+            settings = msgspec.structs.replace(settings, identity=_new_identity())
+            replace(file, msgspec.json.encode(settings))
+    return settings
 
 
 def read(path: Path) -> Settings:
     """Those of the log at a path. Raises CorruptDataError for what does not describe a log."""
     file = path / _NAME
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=Settings)
+        settings = msgspec.json.decode(file.read_bytes(), type=Settings)
     except msgspec.MsgspecError as error:
         raise CorruptDataError(
             f"{file} does not describe a log: {error}; restore it from a copy"
         ) from error
-    if found.format != _FORMAT or not 1 <= found.partitions <= MOST_PARTITIONS:
+    if settings.format != _FORMAT or not 1 <= settings.partitions <= MOST_PARTITIONS:
         raise CorruptDataError(
-            f"{file} describes a log of format {found.format} with {found.partitions} "
+            f"{file} describes a log of format {settings.format} with {settings.partitions} "
             f"partitions; expected format {_FORMAT} with 1 to {MOST_PARTITIONS}"
         )
-    return found
+    return settings
 
 
 def _new_identity() -> str:

@@ -118,9 +118,9 @@ class KeyOrder(Closing):
         view = memoryview(message)
         while view.nbytes:  # an unbuffered write may take less than it is given
             view = view[self._file.write(view) :]
-        found = _Block(_first(block), self._end, message.size)
+        read = _Block(_first(block), self._end, message.size)
         self._end += message.size
-        return found
+        return read
 
     def _before(self, run: _Run, bound: bytes | None) -> Iterator[pa.RecordBatch]:
         """Take the rows of a run whose keys are less than ``bound`` (None: all of them)."""
