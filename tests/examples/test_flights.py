@@ -397,7 +397,7 @@ def test_calm_air_crosses_no_runway(project: Project) -> None:
         "typical_minutes": [50.0, None, None],
     }
     inputs = {name: pa.array(values, pa.float64()) for name, values in given.items()}
-    made = on_demand.run(project.on_demand["conditions"], inputs, 3)
+    made = on_demand.call_function(project.on_demand["conditions"], inputs, 3)
     across = 20 * math.sin(math.radians(40))
     assert made["crosswind"].to_pylist() == [0.0, pytest.approx(across), None]
     assert made["schedule_slack"].to_pylist() == [10.0, None, None]

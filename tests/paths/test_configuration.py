@@ -128,7 +128,7 @@ def test_masked_settings() -> None:
         ("postgresql://me:hun@hunter2@h/d", "second '@'; write %40"),
         ("postgresql://me:hunter2@h:port/d", "not a database URI"),
         ("hunter2", "not a database URI"),
-        ("mysql://me:hunter2@h/d", "no catalog of the offline store on 'mysql'"),
+        ("mysql://me:hunter2@h/d", "catalog of the offline store has an address of scheme 'mysql'"),
         ("sqlite://", "must be a file"),
     ],
 )

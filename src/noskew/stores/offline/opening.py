@@ -51,7 +51,12 @@ def open_offline_store(
     properties
         Further settings, such as those of an object store.
     """
-    scheme = catalog.partition(":")[0]
+    scheme, colon, _ = catalog.partition(":")
+    if not colon:  # and it may be a password that was put in the wrong place
+        raise ConfigError(
+            "the catalog of the offline store is not a database URI, such as "
+            "'sqlite:///.noskew/catalog.db'"
+        )
     opener = _OPENERS.get(scheme)
     if opener is None:
         raise ConfigError(
