@@ -16,6 +16,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--trace", action="store_true", help="show the steps as they are done")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    if not options.trace:  # faults are what a simulation is made of
+        logging.getLogger("noskew").setLevel(logging.CRITICAL)
     for seed in options.seeds:
         outcome = play(seed, digest=True, told=logging.info if options.trace else _silent)
         for what, count in sorted(outcome.trace.items()) if options.trace else ():

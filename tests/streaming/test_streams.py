@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
-from noskew.addresses import is_entity_key
+from noskew.addresses import Folders, is_entity_key
 from noskew.errors import (
     ConfigError,
     DefinitionError,
@@ -273,7 +273,7 @@ def test_a_machine_that_takes_over_goes_on_from_the_archive(
     """Its own state is far behind; it need not read again what another machine has archived."""
     monkeypatch.setattr("noskew.streaming.workers.bootstrap._FAR", 2)
     with shop.store(tmp_path / "here") as store, LmdbStore(tmp_path / "online") as online:
-        there = replace(store.streams, online=online, directory=tmp_path / "there")
+        there = replace(store.streams, online=online, folders=Folders(tmp_path / "there"))
         store.push("orders", shop.orders(BATCH, 1))
         store.stream("orders")
         there.run(*streamed(store), stop=None)

@@ -254,10 +254,8 @@ class Remote:
         for items in write_batches(newer):
             self._online.write([key for key, _ in items], [row for _, row in items])
             self.published_again += sum(is_entity_key(key) for key, _ in items)
-        _logger.warning(
-            "the online store may have lost rows: %d were published again",
-            self.published_again - before,
-        )
+        if again := self.published_again - before:
+            _logger.warning("the online store may have lost rows: %d were published again", again)
         view.lost = None
         view.confirmed = dict.fromkeys(view.confirmed, (NOTHING, view.begun))
 
