@@ -8,6 +8,7 @@ five views of its team.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +76,11 @@ def write_team(root: Path, size: ProjectSize, team: int, change: int = 0) -> Non
     One service reads that view.
     """
     text = "\n".join(_team(size, team, change))
-    (root / "features" / f"team_{team:02}.py").write_text(text, encoding="utf-8")
+    path = root / "features" / f"team_{team:02}.py"
+    path.write_text(text, encoding="utf-8")
+    # Byte code is taken for that of a file of equal size and second; changes come faster here.
+    written = path.stat().st_mtime + change
+    os.utime(path, (written, written))
 
 
 def source_name(number: int) -> str:
