@@ -95,6 +95,15 @@ def hash_of(item: Definition) -> str:
     return item.definition_hash
 
 
+def make_changed(project: Project, before: Project) -> None:
+    """Make the definitions of a project that are not those of ``before``; raises what that does."""
+    for where in KINDS.values():
+        items, earlier = getattr(project, where), getattr(before, where)
+        for name in items:
+            if name not in earlier or project.json(where, name) != before.json(where, name):
+                _ = items[name]
+
+
 def remember_checked(applied: Applied) -> None:
     """Take the SELECTs of all views for checked that were, before definitions are loaded anew."""
     project = applied.project

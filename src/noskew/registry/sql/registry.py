@@ -24,6 +24,7 @@ from noskew.registry.versions import (
     Version,
     decode_project,
     encode_project,
+    make_changed,
 )
 from noskew.types import check_name
 
@@ -119,13 +120,22 @@ class SqlRegistry(Registry):
             storable_text(message, "message"),
             digest,
         )
+        applied = decode_project(document, new, project)
         # What cannot be read back must not become current.
-        applied = replaced(decode_project(document, new, project), project=desired)
+        make_changed(applied.project, self._before(project))
+        applied = replaced(applied, project=desired)
         with self._writing(project) as connection:
             if not versions.swap_head(connection, project, base_version):
                 raise _conflict(connection, project, base_version)
             versions.write_version(connection, project, applied, document)
         return applied
+
+    def _before(self, project: str) -> Project:
+        """What is applied now; nothing, if that is damaged, which must not keep it so."""
+        try:
+            return self.current(project).project
+        except CorruptDataError:
+            return Project()
 
     # ---------------------------------------------------------------- training sets
 

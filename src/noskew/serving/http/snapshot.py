@@ -99,6 +99,8 @@ class Snapshot:
         self._prepare(name)
         if name in self.broken:
             raise self.broken[name]
+        if self._served is not None:
+            self._served.look()  # before the first answer from what was compiled now
         return self._compiled[name]
 
     def definition(self, name: str) -> FeatureService:

@@ -118,6 +118,17 @@ class VersionTests(RegistrySuite):
         # What can be discovered without loading it still is.
         assert len(registry.definitions("flights")) == 5
 
+    def test_what_cannot_be_read_back_does_not_become_current(
+        self, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry.apply("flights", whole_project(), base_version=0, applied_at=AT)
+        refused = whole_project(delays(late="table", owner="ana"))
+        monkeypatch.setattr("noskew.definitions.view.LATE_POLICIES", ("fold",))
+        with pytest.raises(DefinitionError, match="version 2 of the project 'flights' can no"):
+            registry.apply("flights", refused, base_version=1, applied_at=AT)
+        assert registry.head("flights") == 1
+        assert registry.current("flights").project.views["delays"].owner == ""
+
     # ---------------------------------------------------------------- what is refused
 
     def test_who_planned_from_an_older_version_is_refused(self, registry: Registry) -> None:
