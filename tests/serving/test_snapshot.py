@@ -1,0 +1,131 @@
+"""What a server compiles, when, and what of it a new version takes over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import noskew as ns
+from noskew.clock import FixedClock
+from noskew.errors import NotFoundError
+from noskew.serving.http import backend as backends
+from noskew.serving.http.backend import Backend
+
+CLOCK = FixedClock("2024-01-01T00:00:00Z")
+USER = ns.Entity("user", {"user": int})
+EVENTS = ns.Source("events", {"user": int, "at": "timestamp", "x": float}, event_time="at")
+
+
+def view(name: str, **options: object) -> ns.FeatureView:
+    features = [ns.sum("x", window="1h", name=f"{name}_x")]
+    return ns.FeatureView(name, entity=USER, source=EVENTS, features=features, **options)
+
+
+def services(*, window: str = "1h", owner: str = "") -> list[ns.FeatureService]:
+    """``one`` reads the view a, ``two`` a and b, ``three`` b; options are those of b."""
+    a = view("a")
+    b = ns.FeatureView(
+        "b", entity=USER, source=EVENTS, owner=owner, features=[ns.count(window=window)]
+    )
+    named = {"one": [a], "two": [a, b], "three": [b]}
+    return [ns.FeatureService(name, views) for name, views in named.items()]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ns.FeatureStore]:
+    with ns.FeatureStore(tmp_path, project="p", clock=CLOCK) as store:
+        store.apply(services(), uncertified=True)
+        yield store
+
+
+@pytest.fixture
+def backend(store: ns.FeatureStore, tmp_path: Path) -> Iterator[Backend]:
+    server = Backend(tmp_path, store.config, CLOCK)
+    yield server
+    server.close()
+
+
+def compiled(backend: Backend) -> set[str]:
+    snapshot = backend.snapshot()
+    return {name for name in snapshot.services if snapshot.ready(name) is not None}
+
+
+def test_a_small_project_is_compiled_before_its_first_request(backend: Backend) -> None:
+    backend.start()
+    assert compiled(backend) == {"one", "two", "three"}
+
+
+def test_what_the_time_did_not_suffice_for_is_compiled_on_first_use(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "PREPARE_S", -1.0)
+    backend.start()
+    snapshot = backend.snapshot()
+    assert compiled(backend) == set()
+    assert set(snapshot.services) == {"one", "two", "three"}
+    service = asyncio.run(snapshot.service_async("two"))
+    assert compiled(backend) == {"two"}
+    assert snapshot.service("two") is service is snapshot.ready("two")
+    assert service.reader.get({"user": [1]}).to_dict() == {
+        "user": [1],
+        "a_x": [None],
+        "count_1h": [0],
+    }
+    assert snapshot.definition("one").name == "one"
+    assert compiled(backend) == {"two"}
+    with pytest.raises(NotFoundError, match="one, three, two"):
+        snapshot.service("four")
+
+
+def test_a_new_version_takes_over_what_did_not_change(
+    backend: Backend, store: ns.FeatureStore
+) -> None:
+    backend.start()
+    before = backend.snapshot()
+    store.apply(services(window="2h"), uncertified=True)
+    backend.refresh()
+    after = backend.snapshot()
+    assert after.version == before.version + 1
+    assert compiled(backend) == {"one", "two", "three"}
+    assert after.ready("one") is before.ready("one")
+    for name in ("two", "three"):
+        assert after.ready(name) is not before.ready(name)
+        assert "count_2h" in after.service(name).plan.names
+        assert "count_1h" in before.service(name).plan.names
+
+
+def test_what_people_read_is_of_the_new_version_too(
+    backend: Backend, store: ns.FeatureStore
+) -> None:
+    backend.start()
+    before = backend.snapshot()
+    store.apply(services(owner="ana"), uncertified=True)
+    backend.refresh()
+    after = backend.snapshot()
+    assert after.ready("one") is before.ready("one")
+    assert after.definition("three").views[0].owner == "ana"
+    assert after.service("three").service.views[0].owner == "ana"
+
+
+def test_only_what_was_asked_is_compiled_for_a_new_version(
+    backend: Backend, store: ns.FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "PREPARE_S", -1.0)
+    backend.start()
+    backend.snapshot().service("two")
+    monkeypatch.setattr(backends, "PREPARE_S", 60.0)
+    store.apply(services(window="2h"), uncertified=True)
+    backend.refresh()
+    assert compiled(backend) == {"two"}
+
+
+def test_a_service_that_goes_is_gone(backend: Backend, store: ns.FeatureStore) -> None:
+    backend.start()
+    store.apply(services()[:1], uncertified=True)
+    backend.refresh()
+    assert set(backend.snapshot().services) == {"one"}
+    with pytest.raises(NotFoundError):
+        backend.snapshot().service("two")
