@@ -36,6 +36,9 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
+#: Times that a meter keeps before it hands them over by itself.
+_MOST_TIMES = 4_096
+
 #: Counts of the audit's log, and what they are of.
 _AUDITED = {
     "sampled": "Rows of answers that were chosen to be kept for the audit.",
@@ -69,6 +72,8 @@ class Meter:
         """Count a request of ``n`` rows that arrived at ``start`` of the performance counter."""
         self._times.append(perf_counter() - start)
         self._row_count += n
+        if len(self._times) >= _MOST_TIMES:  # whoever flushes may wait for a registry that hangs
+            self.flush()
 
     def flush(self) -> None:
         """Hand over what was counted."""
