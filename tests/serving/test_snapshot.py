@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 import noskew as ns
 from noskew.clock import FixedClock
-from noskew.errors import NotFoundError
+from noskew.errors import DefinitionError, NotFoundError
 from noskew.serving.http import backend as backends
+from noskew.serving.http import metrics, pages
 from noskew.serving.http.backend import Backend
 
 CLOCK = FixedClock("2024-01-01T00:00:00Z")
@@ -120,6 +122,30 @@ def test_only_what_was_asked_is_compiled_for_a_new_version(
     store.apply(services(window="2h"), uncertified=True)
     backend.refresh()
     assert compiled(backend) == {"two"}
+
+
+def test_a_service_that_cannot_be_loaded_leaves_the_others_their_document(
+    backend: Backend, store: ns.FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, late = view("a"), view("b", late="table")
+    store.apply([ns.FeatureService("one", [a]), ns.FeatureService("bad", [late])], uncertified=True)
+    monkeypatch.setattr("noskew.definitions.view.LATE_POLICIES", ("fold",))
+    monkeypatch.setattr(backends, "PREPARE_S", -1.0)
+    backend.start()
+    paths = orjson.loads(pages._document(backend.snapshot(), store.config.serve))["paths"]
+    assert "/features/one" in paths
+    assert "/features/bad" not in paths
+    with pytest.raises(DefinitionError, match="can no longer be loaded"):
+        backend.snapshot().service("bad")
+    assert set(backend.snapshot().services) == {"one"}
+
+
+def test_a_meter_that_nobody_flushes_keeps_a_bounded_number_of_times() -> None:
+    meter = metrics.Metrics().meter("features", "one")
+    for _ in range(3 * metrics._MOST_TIMES + 5):
+        meter.add(2, 0.0)
+    assert len(meter._times) == 5
+    assert meter.total == 3 * metrics._MOST_TIMES + 5
 
 
 def test_a_service_that_goes_is_gone(backend: Backend, store: ns.FeatureStore) -> None:

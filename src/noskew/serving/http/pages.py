@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.resources import files
 from typing import Final
 
@@ -9,6 +10,7 @@ import orjson
 
 from noskew.config import ServeConfig
 from noskew.definitions.outline import ServiceOutline
+from noskew.errors import DefinitionError
 from noskew.serving.http import metrics
 from noskew.serving.http.description import description, summary
 from noskew.serving.http.exchange import JSON_HEADERS, Exchange
@@ -113,5 +115,9 @@ def _listing(snapshot: Snapshot) -> bytes:
 
 
 def _document(snapshot: Snapshot, limits: ServeConfig) -> bytes:
-    services = {name: snapshot.definitions.services[name] for name in snapshot.services}
+    services = {}
+    for name in snapshot.services:
+        # One that can no longer be loaded must not take the others with it.
+        with suppress(DefinitionError):
+            services[name] = snapshot.definitions.services[name]
     return orjson.dumps(openapi(services, pushable(snapshot.definitions), limits))
