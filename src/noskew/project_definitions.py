@@ -15,14 +15,13 @@ from noskew.definitions.service import FeatureService
 from noskew.errors import NoskewError
 from noskew.intake.source_sizes import SourceSizes
 from noskew.project_parts import ProjectParts
-from noskew.registry.versions import remember_checked
+from noskew.registry.versions import Applied, remember_checked
 
 if TYPE_CHECKING:
     from noskew.certification.certifications import Certifications, PathProgress
     from noskew.registry import plan
     from noskew.registry.plan import Plan
     from noskew.registry.records.certificate import Certificate
-    from noskew.registry.versions import Applied
 else:
     plan = lazy_module("noskew.registry.plan")
 
@@ -32,8 +31,16 @@ class ProjectDefinitions(ProjectParts):
 
     def load(self) -> Project:
         """The definitions in the project's files, whether applied or not."""
-        with suppress(NoskewError):  # without a registry every SELECT is checked
-            remember_checked(self.applied)
+        try:
+            applied = self.applied
+        except NoskewError:  # without a registry every SELECT is checked
+            applied = Applied(0, Project())
+        return self._load(applied)
+
+    def _load(self, applied: Applied) -> Project:
+        """The definitions in the files; what is applied needs no second check of its SELECTs."""
+        with suppress(NoskewError):  # what can no longer be loaded is checked
+            remember_checked(applied)
         return load_project(self.root, self.config.features)
 
     @property
@@ -45,7 +52,7 @@ class ProjectDefinitions(ProjectParts):
     def plan(self, desired: Definitions | None = None) -> Plan:
         """What applying ``desired`` (default: the project's files) would change."""
         current = self.applied
-        wanted = self.load() if desired is None else Project.of(desired)
+        wanted = self._load(current) if desired is None else Project.of(desired)
         sizes = SourceSizes(lambda: self.offline, current.project)
         return plan.plan(current, wanted, sizes=sizes)
 
@@ -86,9 +93,10 @@ class ProjectDefinitions(ProjectParts):
         the plan that was agreed to. Raises CertificateError if values differ between paths, and
         ConflictError if somebody else applied since then.
         """
-        wanted = self.load() if desired is None else Project.of(desired)
+        current = self.applied
+        wanted = self._load(current) if desired is None else Project.of(desired)
         project, by = self.config.project, getpass.getuser()
-        self._certifications.admit(wanted, self.applied, by if uncertified else None, progress)
+        self._certifications.admit(wanted, current, by if uncertified else None, progress)
         applied = self.registry.apply(
             project,
             wanted,

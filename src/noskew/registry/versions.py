@@ -144,7 +144,7 @@ def encode_project(project: Project) -> tuple[str, str]:
 
 
 def decode_project(
-    document: str, made: Version, project: str, *, reuse: Applied | None = None
+    document: str, version: Version, project: str, *, reuse: Applied | None = None
 ) -> Applied:
     """The inverse of :func:`encode_project`; functions are named, not imported.
 
@@ -154,11 +154,11 @@ def decode_project(
     Raises CorruptDataError if the document is not the one that was written. What is made of it
     raises DefinitionError where today's libraries refuse a definition that was accepted then.
     """
-    what = f"version {made.version} of the project {project!r}"
+    what = f"version {version.version} of the project {project!r}"
     # Documents are written as canonical JSON, so their bytes are what the digest is of.
-    if digest_of(document.encode()) != made.digest:
+    if digest_of(document.encode()) != version.digest:
         raise CorruptDataError(
-            f"{what} does not match its digest {made.digest}; restore the registry from a "
+            f"{what} does not match its digest {version.digest}; restore the registry from a "
             f"backup, or apply the definitions again to a new one"
         )
 
@@ -181,7 +181,7 @@ def decode_project(
         definitions = Project.from_dict(
             data["definitions"], reuse=earlier, guard=guard, outputs=outputs
         )
-        return Applied(made.version, definitions, data["hashes"], made, outputs)
+        return Applied(version.version, definitions, data["hashes"], version, outputs)
     except (KeyError, TypeError) as error:
         raise _unreadable(what, error) from error
 
