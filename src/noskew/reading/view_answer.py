@@ -180,13 +180,14 @@ class FixedAnswer(ViewAnswer):
         return {name: values[places[feature]] for name, feature in wanted}
 
     def numpy(self, feature: str) -> NDArray[Any]:
-        spec = self._request.fixed[feature]
-        valid = self._valid(spec)
+        spec, fixed = self._request.fixed[feature], self._fixed
         if feature not in self._request.numbers:
             return super().numpy(feature)
-        values = np.ascontiguousarray(self._fixed.items(spec.column))
-        if valid is None:
+        values = np.ascontiguousarray(fixed.items(spec.column))
+        if spec.max_age is None and not fixed.has_nulls:
             return values
+        valid = self._valid(spec)
+        assert valid is not None  # else all are, which was asked above without a call
         if pa.types.is_floating(spec.kind):
             return np.where(valid, values, values.dtype.type(np.nan))
         return np.ma.masked_array(values, mask=~valid) if not valid.all() else values

@@ -52,7 +52,7 @@ class FixedRows:
     """
 
     def __init__(self, layout: RowLayout, rows: Sequence[bytes | None]) -> None:
-        self._layout = layout
+        self._layout, self._fields = layout, layout.head_fields
         self.present: Mask | None = None
         head = join_heads(layout, rows)
         whole = head is not None
@@ -107,7 +107,7 @@ class FixedRows:
 
     def items(self, column: str) -> NDArray[Any]:
         """The items of a column as they stand, not contiguous; zero bytes where there is none."""
-        return self._head[self._layout.head_fields[column]]
+        return self._head[self._fields[column]]
 
     def arrow(self, column: str, valid: Mask) -> pa.Array:
         """A column, null where not ``valid``. Raises CorruptDataError for what is no value."""
