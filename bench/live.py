@@ -263,10 +263,10 @@ def _lag(root: Path) -> int:
     with ns.FeatureStore(root) as store:
         log = store.logs.of(store.applied.project.source("events"))
         view = store.applied.project.view("busy")
-        from noskew.addresses import OnlineRows, Tenant
+        from noskew.addresses import OnlineRows
         from noskew.streaming.fold.progress import PartitionProgress
 
-        prefix = Tenant(store.config.project).rows_of(view.definition_hash).prefix
+        prefix = store.tenant.rows_of(view.definition_hash).prefix
         (row,) = store.online.read([OnlineRows(prefix).progress(0)])
         return log.bounds(0)[1] - (
             0 if row is None else PartitionProgress.from_row(row).next_offset

@@ -74,7 +74,7 @@ def run(runs: int, seconds: float) -> Iterator[Result]:
                 ns.FeatureService("with", [SHAPE.latest, *_functions(kind)], full_names=True),
                 store.online,
                 SystemClock(),
-                project="bench",
+                tenant=store.tenant,
             )
             for kind in _SIZES
         }
@@ -82,7 +82,7 @@ def run(runs: int, seconds: float) -> Iterator[Result]:
             ns.FeatureService("without", [SHAPE.latest], full_names=True),
             store.online,
             SystemClock(),
-            project="bench",
+            tenant=store.tenant,
         )
         for kind, reader in readers.items():
             for size in _SIZES[kind]:

@@ -111,7 +111,7 @@ class FeatureStore(ProjectDefinitions):
         to = project.source(source)
         if wait is None:
             return self.logs.push(to, table)
-        views = waiting.online_views(self.config.project, to, project.views.values())
+        views = waiting.online_views(self.tenant, to, project.views.values())
         return waiting.wait_until_readable(self.online, views, self.logs.push(to, table), wait)
 
     def stream(
@@ -232,9 +232,8 @@ class FeatureStore(ProjectDefinitions):
         Raises NotMaterializedError if the online store does not hold one of its views.
         """
         chosen = self._service(service)
-        project, online = self.config.project, self.online
-        compiled = reader.OnlineReader(chosen, online, self.clock, project=project)
-        readiness.check_online(project, chosen.views, online)
+        compiled = reader.OnlineReader(chosen, self.online, self.clock, tenant=self.tenant)
+        readiness.check_online(self.tenant, chosen.views, self.online)
         return compiled
 
     def get_served(

@@ -45,7 +45,7 @@ class ProjectParts(ProjectStores):
     @property
     def _streams(self) -> streams.Streams:
         return streams.Streams(
-            self.config.project,
+            self.tenant,
             Folders(self.root),
             self.clock,
             self.config.offline.buckets,
@@ -57,7 +57,7 @@ class ProjectParts(ProjectStores):
 
     @property
     def _materializations(self) -> materializations.Materializations:
-        return materializations.Materializations(self.config.project, self.registry, self.clock)
+        return materializations.Materializations(self.tenant, self.registry, self.clock)
 
     @property
     def _training_sets(self) -> training_sets.TrainingSets:

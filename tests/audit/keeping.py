@@ -37,7 +37,7 @@ def served_log(store: ns.FeatureStore, counted: Counted, **options: Any) -> Serv
     """The log of a server of the store's project."""
     chosen: dict[str, Any] = {
         "share": 1.0,
-        "open_offline": lambda: open_offline(store.config, store.root),
+        "open_offline": lambda: open_offline(store.config.offline, store.root, store.tenant),
         "registry": lambda: store.registry,
         "online": lambda: store.online,
     } | options
@@ -56,7 +56,7 @@ def keeping(store: ns.FeatureStore, **options: Any) -> Iterator[Serve]:
 
     def serve(service: str, rows: Any, *, look: bool = True) -> OnlineResponse:
         definition = store.applied.project.service(service)
-        reader = OnlineReader(definition, store.online, store.clock, project=store.config.project)
+        reader = OnlineReader(definition, store.online, store.clock, tenant=store.tenant)
         kept = log.of(reader.plan)
         if look:
             log.look()

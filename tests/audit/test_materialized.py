@@ -15,7 +15,6 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
-from noskew.addresses import Tenant
 from noskew.clock import FixedClock, to_datetime, to_micros
 from noskew.kernel.keys import encode_key
 from noskew.testing import reference
@@ -114,7 +113,7 @@ class World:
         return {u: row for u, row in zip(USERS, found, strict=True) if row is not None}
 
     def key(self, user: str) -> bytes:
-        return Tenant(self.store.config.project).rows(VIEW).prefix + encode_key([user])
+        return self.store.tenant.rows(VIEW).prefix + encode_key([user])
 
     def put(self, user: str, row: bytes) -> None:
         self.store.online.delete([self.key(user)])

@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[ns.FeatureStore]:
 
 
 def reader(store: ns.FeatureStore, service: ns.FeatureService = SERVICE) -> OnlineReader:
-    return OnlineReader(service, store.online, store.clock, project="shop")
+    return OnlineReader(service, store.online, store.clock, tenant=store.tenant)
 
 
 def fill(log: ServedLog, store: ns.FeatureStore, requests: int) -> None:
@@ -109,7 +109,9 @@ def test_an_offline_store_that_fails_delays_and_doubles_nothing(
 ) -> None:
     """``after``: the append was done, and nobody heard of it."""
     counted, errors = Counted(), [StoreUnavailableError("down") for _ in range(2)]
-    offline = Flaky(open_offline(store.config, store.root), errors, after=after)
+    offline = Flaky(
+        open_offline(store.config.offline, store.root, store.tenant), errors, after=after
+    )
     log = served_log(store, counted, open_offline=lambda: offline, **QUICK)
     log.start()
     fill(log, store, 3)
@@ -128,7 +130,7 @@ def test_a_store_that_does_not_open_is_tried_again(store: ns.FeatureStore) -> No
         tries[0] += 1
         if tries[0] < 3:
             raise StoreUnavailableError("no catalog")
-        return open_offline(store.config, store.root)
+        return open_offline(store.config.offline, store.root, store.tenant)
 
     log = served_log(store, counted, open_offline=open_it, **QUICK)
     log.start()
@@ -141,7 +143,9 @@ def test_a_store_that_does_not_open_is_tried_again(store: ns.FeatureStore) -> No
 def test_what_can_never_be_written_is_given_up(store: ns.FeatureStore) -> None:
     counted = Counted()
     errors: list[Exception] = [SchemaMismatchError("another table")]
-    offline = Flaky(open_offline(store.config, store.root), errors, after=False)
+    offline = Flaky(
+        open_offline(store.config.offline, store.root, store.tenant), errors, after=False
+    )
     log = served_log(store, counted, open_offline=lambda: offline)
     fill(log, store, 2)
     log.start()
@@ -152,7 +156,9 @@ def test_what_can_never_be_written_is_given_up(store: ns.FeatureStore) -> None:
 def test_what_cannot_be_written_at_the_end_is_counted(store: ns.FeatureStore) -> None:
     counted = Counted()
     errors: list[Exception] = [StoreUnavailableError("down")] * 9
-    offline = Flaky(open_offline(store.config, store.root), errors, after=False)
+    offline = Flaky(
+        open_offline(store.config.offline, store.root, store.tenant), errors, after=False
+    )
     log = served_log(store, counted, open_offline=lambda: offline)
     fill(log, store, 2)
     log.start()

@@ -114,7 +114,7 @@ def unfinished(store: ns.FeatureStore) -> None:
     beat = Tenant("shop").rows(VIEW).heartbeat
     (before,) = store.online.read([beat])
     until = store.clock.now()
-    materialize(VIEW, store.offline, store.online, project="shop", until=until)
+    materialize(VIEW, store.offline, store.online, tenant=store.tenant, until=until)
     store.online.delete([beat])
     if before is not None:
         store.online.write([beat], [before])

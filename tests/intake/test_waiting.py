@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import noskew as ns
-from noskew.addresses import Folders, OnlineRows
+from noskew.addresses import Folders, OnlineRows, Tenant
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.intake import shared_poll
 from noskew.intake.shared_poll import SharedPoll
@@ -94,14 +94,14 @@ def test_only_online_views_of_the_source_are_waited_for():
     )
     user = ns.Entity("user", {"user": int})
     offline = ns.FeatureView("off", entity=user, source=source, features=["amount"], online=False)
-    found = online_views("shop", source, [*shop.views(), offline])
+    found = online_views(Tenant("shop"), source, [*shop.views(), offline])
     assert sorted(found) == ["newest", "spent"]
     assert len(set(found.values())) == 2
     for views in ([], [offline]):
         with pytest.raises(InputError, match="'orders', so nothing can be waited for"):
-            online_views("shop", source, views)
+            online_views(Tenant("shop"), source, views)
     with pytest.raises(InputError):
-        online_views("shop", other, shop.views())
+        online_views(Tenant("shop"), other, shop.views())
 
 
 def test_a_store_that_is_down_for_a_while_is_asked_again():

@@ -294,6 +294,13 @@ def test_configuration_errors_name_the_key(tmp_path: Path, text: str, says: str)
         ns.FeatureStore(tmp_path)
 
 
+def test_a_project_that_is_given_needs_a_name(tmp_path: Path) -> None:
+    with pytest.raises(InvalidNameError, match=r"project: .* is not a name"):
+        ns.FeatureStore(tmp_path, project="../x")
+    with pytest.raises(InvalidNameError, match=r"project: .* is not a name"):
+        ns.FeatureStore(tmp_path, config=Config(project="../x"))
+
+
 def test_a_directory_without_a_project_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="noskew init"):
         ns.FeatureStore(tmp_path)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.clock import MAX_TIME, MICROS_PER_SECOND, MIN_TIME, FixedClock, to_text
 from noskew.errors import InputError, NoskewError
 from noskew.reading.reader import OnlineReader
@@ -72,7 +73,8 @@ def service_of(kind: str, **options: Any) -> ns.FeatureService:
     return ns.FeatureService("s", [view])
 
 
-PLANS = {kind: RequestPlan(service_of(kind), "p") for kind in KINDS}
+TENANT = Tenant("p")
+PLANS = {kind: RequestPlan(service_of(kind), TENANT) for kind in KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,15 +118,15 @@ def test_other_requests_are_left_to_the_general_way(rows: Any) -> None:
 
 def test_other_services_are_left_to_the_general_way() -> None:
     one, two = service_of("int64"), make_view(ns.latest("n"))
-    assert RequestPlan(one, "p", max_rows=0).lone_key({"k": [1]}) is None
-    assert RequestPlan(service_of("int64", freshness="1h"), "p").lone_key({"k": [1]}) is None
+    assert RequestPlan(one, TENANT, max_rows=0).lone_key({"k": [1]}) is None
+    assert RequestPlan(service_of("int64", freshness="1h"), TENANT).lone_key({"k": [1]}) is None
     several = ns.FeatureService("several", [one.views[0], two])
-    assert RequestPlan(several, "p").lone_key({"k": [1]}) is None
+    assert RequestPlan(several, TENANT).lone_key({"k": [1]}) is None
 
     twice = ns.OnDemand(
         "twice", doubled, inputs=[one.views[0]["x"]], request={"y": float}, outputs={"z": float}
     )
-    asks = RequestPlan(ns.FeatureService("asks", [twice]), "p")
+    asks = RequestPlan(ns.FeatureService("asks", [twice]), TENANT)
     assert asks.lone_key({"k": [1]}) is None
 
 
@@ -159,7 +161,7 @@ def told(found: OnlineResponse) -> list[Any]:
 def same_both_ways(view: ns.FeatureView, row: bytes | None) -> None:
     """Ask for the row as it is, with the short way and without it, in process and as JSON."""
     store, service = MemoryStore(), ns.FeatureService("s", [view])
-    short, general = (OnlineReader(service, store, FixedClock(22 * S), project="p") for _ in "ab")
+    short, general = (OnlineReader(service, store, FixedClock(22 * S), tenant=TENANT) for _ in "ab")
     general.plan._lone = None
     key = short.plan.lone_key({"user_id": [1]})
     assert key is not None
@@ -193,7 +195,7 @@ def test_a_damaged_row_is_answered_the_same_both_ways(chance: random.Random) -> 
 def test_a_service_of_some_features_in_another_order_gives_each_its_own() -> None:
     """All features in the order of the row are taken as they stand, and only those."""
     store, clock = MemoryStore(), FixedClock(22 * S)
-    everything = OnlineReader(ns.FeatureService("s", [NUMBERS]), store, clock, project="p")
+    everything = OnlineReader(ns.FeatureService("s", [NUMBERS]), store, clock, tenant=TENANT)
     key = everything.plan.lone_key({"user_id": [7]})
     assert key is not None
     store._open()[key] = sound("numbers")
@@ -201,7 +203,7 @@ def test_a_service_of_some_features_in_another_order_gives_each_its_own() -> Non
     assert len(set(map(tuple, whole.values()))) == len(whole)  # else nothing can be told apart
     for chosen in (["n", "x"], ["small"], ["n", "small", "f", "x"], ["x", "f", "small", "n"]):
         service = ns.FeatureService("s", [NUMBERS[tuple(chosen)]])
-        found = OnlineReader(service, store, clock, project="p").get({"user_id": [7]}).to_dict()
+        found = OnlineReader(service, store, clock, tenant=TENANT).get({"user_id": [7]}).to_dict()
         assert found == {"user_id": [7]} | {n: whole[n] for n in chosen}
         assert list(found) == ["user_id", *chosen]
 
@@ -211,7 +213,7 @@ def test_features_that_share_a_column_each_have_its_value() -> None:
     row = rows_of(view, [fact(S, known=S, n=3, x=0.5)], 20 * S)[1,]
     same_both_ways(view, row)
     store = MemoryStore()
-    reader = OnlineReader(ns.FeatureService("s", [view]), store, FixedClock(22 * S), project="p")
+    reader = OnlineReader(ns.FeatureService("s", [view]), store, FixedClock(22 * S), tenant=TENANT)
     key = reader.plan.lone_key({"user_id": [1]})
     assert key is not None
     store.write([key], [row])

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.errors import InputError, KeyTypeError, LimitError
 from noskew.reading.request_plan import RequestPlan
 from noskew.serving.http import arrow_rows, json_rows, source_rows
@@ -33,7 +34,7 @@ SERVICE = ns.FeatureService(
         )
     ],
 )
-PLAN = RequestPlan(SERVICE, "p", max_rows=1_000)
+PLAN = RequestPlan(SERVICE, Tenant("p"), max_rows=1_000)
 ROWS = JsonRows(PLAN)
 #: A list of rows, each with a name of its own: as columns it would be 4 million values.
 DIAGONAL = [{f"n{i}": 1} for i in range(2_000)]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.clock import MAX_TIME, to_datetime, to_text
 from noskew.definitions.view import FeatureView
 from noskew.errors import CorruptDataError
@@ -52,7 +53,7 @@ def as_served(request: ViewRequest, rows: Sequence[bytes | None], t: int) -> Vie
 
 
 def request_of(view: FeatureView) -> ViewRequest:
-    return RequestPlan(ns.FeatureService("service", [view]), "project").views[0]
+    return RequestPlan(ns.FeatureService("service", [view]), Tenant("p")).views[0]
 
 
 def rows_of(view: FeatureView, facts: Sequence[Fact], horizon: int) -> dict[Key, bytes]:
@@ -171,7 +172,7 @@ def test_a_view_of_aggregates_tells_the_time_of_the_newest_event() -> None:
 
 def use(view: FeatureView, rows: Sequence[bytes | None], t: int) -> bool:
     """Everything an answer can do. True if the rows were refused; nothing else may happen."""
-    plan = RequestPlan(ns.FeatureService("service", [view]), "project")
+    plan = RequestPlan(ns.FeatureService("service", [view]), Tenant("p"))
     ((_, wanted),) = plan.stored
     refused = False
     for way in (by_state, as_served):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from noskew.addresses import PREFIX_BYTES, OnlineRows, StateKeys, Tenant, is_entity_key, origin_of
+from noskew.addresses import PREFIX_BYTES, OnlineRows, StateKeys, is_entity_key, origin_of
 from noskew.definitions.view import FeatureView
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.rows.codec import OFFSET_BITS, RowLayout, unpack_rows, version_of
@@ -24,8 +24,8 @@ from noskew.streaming.fold.view_fold import ViewFold
 from noskew.testing import reference
 from tests.simulation.oracle import UNREADABLE, Quarantined
 from tests.simulation.project import (
-    PROJECT,
     TABLES,
+    TENANT,
     USER_OF,
     S,
     aside_name,
@@ -132,7 +132,7 @@ class Checks:
                 continue
             told = world.era_of(generation.log).told[view.log_hash]
             for number in range(world.partitions):
-                name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
+                name = TENANT.stream_space(world.setting.source.name, number)
                 space = machine.rows.space(name)
                 (held,) = space.read([StateKeys(_prefix(view)).progress])
                 if held:
@@ -145,7 +145,7 @@ class Checks:
 
     def _generation_of_state(self, view: FeatureView, machine: Machine) -> StreamGeneration | None:
         """What the rows of a machine stand on; None while they are not whole."""
-        space = Tenant(PROJECT).views_space(self._world.setting.source.name)
+        space = TENANT.views_space(self._world.setting.source.name)
         (held,) = machine.rows.space(space).read([StateKeys(_prefix(view)).generation])
         return StreamGeneration.from_bytes(held) if held else None
 
@@ -213,7 +213,7 @@ class Checks:
         """The rows of users as the log makes them in one go; None if history comes before it."""
         if self._world.era.number:
             return None
-        fold = ViewFold(view, PROJECT, self._world.generation(view))
+        fold = ViewFold(view, TENANT, self._world.generation(view))
         pipeline = EventPipeline([view], self._world.setting.decode)
         rows: dict[int, bytes] = {}
         for messages in every_message:
@@ -248,14 +248,14 @@ class Checks:
         return [
             number
             for number in range(world.partitions)
-            if b"" in machine.rows.space(Tenant(PROJECT).stream_space(source, number)).read(wanted)
+            if b"" in machine.rows.space(TENANT.stream_space(source, number)).read(wanted)
         ]
 
     def _state_progress(self, view: FeatureView, machine: Machine) -> dict[int, int]:
         world = self._world
         found = {}
         for number in range(world.partitions):
-            name = Tenant(PROJECT).stream_space(world.setting.source.name, number)
+            name = TENANT.stream_space(world.setting.source.name, number)
             (held,) = machine.rows.space(name).read([StateKeys(_prefix(view)).progress])
             assert held, f"{view.name}: partition {number} was never begun"
             found[number] = PartitionProgress.from_bytes(held).next_offset
@@ -344,7 +344,7 @@ def _compiled(view: FeatureView) -> tuple[ViewPlan, RowLayout]:
 
 @cache
 def _prefix(view: FeatureView) -> bytes:
-    return Tenant(PROJECT).rows_of(view.definition_hash).prefix
+    return TENANT.rows_of(view.definition_hash).prefix
 
 
 def _user(key: bytes) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from noskew.addresses import Tenant
 from noskew.definitions.view import FeatureView
 from noskew.intake.tables import table_name
 from noskew.registry.base import Registry
@@ -25,7 +24,7 @@ from noskew.streaming.workers.fold_base import FoldBase
 from tests.simulation.log import SimulatedLog
 from tests.simulation.offline import SimulatedOffline
 from tests.simulation.online import SimulatedOnline
-from tests.simulation.project import PROJECT, TABLES
+from tests.simulation.project import TABLES, TENANT
 from tests.simulation.state import MAP_SIZE, SimulatedState
 
 if TYPE_CHECKING:
@@ -50,9 +49,9 @@ class Parts(Closing):
         )
         self.seconds = world.seconds
         registry: Registry = world.registry  # type: ignore[assignment]
-        self.generations = StreamGenerations(PROJECT, registry, world.clock)
+        self.generations = StreamGenerations(TENANT.name, registry, world.clock)
         self._bootstrap = Bootstrap(
-            self._source, PROJECT, self.log, self.offline, self.online, self.state, self.generations
+            self._source, TENANT, self.log, self.offline, self.online, self.state, self.generations
         )
 
     def ready(self, view: FeatureView) -> ViewFold:
@@ -69,7 +68,7 @@ class Parts(Closing):
 
     def partition(self, folds: Sequence[ViewFold], number: int) -> PartitionFold:
         """A partition, taken over from whoever had it."""
-        space = self.state.space(Tenant(PROJECT).stream_space(self._source, number))
+        space = self.state.space(TENANT.stream_space(self._source, number))
         pipeline = EventPipeline([fold.view for fold in folds], self._decode)
         return PartitionFold(folds, number, pipeline=pipeline, state=self.state, space=space)
 
@@ -97,7 +96,7 @@ class Parts(Closing):
 
     def verify(self, view: FeatureView) -> Verified:
         """The rows of a view beside those computed anew."""
-        check = Verification(self._source, PROJECT, self.log, self.offline, self.online, self.state)
+        check = Verification(self._source, TENANT, self.log, self.offline, self.online, self.state)
         return check.run(view, table_name(view))
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 import noskew as ns
+from noskew.addresses import Tenant
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
@@ -20,7 +21,7 @@ from noskew.streaming.decoding.factory import decoder
 from noskew.streaming.quarantine.schema import quarantine_spec
 
 S = 1_000_000
-PROJECT = "simulated"
+TENANT = Tenant("simulated")
 BUCKETS = 2
 USERS = 24
 LATENESS = 20 * S

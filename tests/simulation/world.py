@@ -25,9 +25,9 @@ from tests.simulation.offline import OfflineServer
 from tests.simulation.online import OnlineServer
 from tests.simulation.oracle import Folded, Message, Told
 from tests.simulation.project import (
-    PROJECT,
     SETTINGS,
     TABLES,
+    TENANT,
     USERS,
     Event,
     S,
@@ -229,7 +229,7 @@ class World:
 
     def generation(self, view: FeatureView) -> int:
         """How often a view's rows were made anew; −1 before it was first streamed."""
-        record = self.registry.record(PROJECT, STREAM, DefinitionKey.of(view))
+        record = self.registry.record(TENANT.name, STREAM, DefinitionKey.of(view))
         return -1 if record is None else int(record.value.number)
 
     def close(self) -> None:

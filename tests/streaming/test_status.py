@@ -119,7 +119,7 @@ def test_what_is_not_read_yet_is_the_lag_and_the_rows_grow_old(tmp_path: Path) -
     with shop.store(tmp_path) as store:
         source, views = streamed(store)
         observer = Observer(
-            "shop",
+            store.tenant,
             store.clock,
             store.registry,
             store.logs,
@@ -159,7 +159,7 @@ def test_a_view_that_is_not_online_is_as_far_as_its_archive(tmp_path: Path) -> N
         store.push("orders", shop.orders(200, 1))
         store.stream("orders")
         observer = Observer(
-            "shop",
+            store.tenant,
             store.clock,
             store.registry,
             store.logs,
@@ -198,7 +198,7 @@ def test_a_log_that_cannot_be_asked_is_told_and_the_rest_is_shown(tmp_path: Path
         source, views = streamed(store)
         unreachable = replace(source, stream=ns.Kafka("orders", servers_env="NOT_SET_AT_ALL"))
         observer = Observer(
-            "shop",
+            store.tenant,
             store.clock,
             store.registry,
             ns_logs(store),

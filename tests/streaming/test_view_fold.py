@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
-from noskew.addresses import PREFIX_BYTES, part_of
+from noskew.addresses import PREFIX_BYTES, Tenant, part_of
 from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
 from noskew.kernel.events import Events
@@ -67,7 +67,7 @@ class Stream:
     """A whole processor in memory, as plain as can be."""
 
     def __init__(self, view: FeatureView) -> None:
-        self.fold = ViewFold(view, "p")
+        self.fold = ViewFold(view, Tenant("p"))
         self.pipeline = EventPipeline([view], JsonDecoder(view.source.schema, "s"))
         self.history = History()
         self.rows: dict[bytes, bytes] = {}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from noskew.addresses import OnlineRows, Tenant, part_suffix
 from noskew.clock import MIN_TIME, FixedClock
-from noskew.config import Config
+from noskew.config import OfflineConfig
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.intake.messages import encode_arrow
@@ -45,7 +45,7 @@ from noskew.training.keys import positions
 from noskew.wire.arrow_answer import RemoteResponse
 from noskew.wire.json_values import converter
 
-_PROJECT = "certification"
+_TENANT = Tenant("certification")
 _EVENT_TIME = "_asked_at"
 _MINUTE = 60_000_000
 
@@ -74,7 +74,7 @@ class FeaturePaths:
 
     def __init__(self, view: FeatureView, known_time: int) -> None:
         self._view, self._known = view, known_time
-        self._service = FeatureService(_PROJECT, [view], full_names=True)
+        self._service = FeatureService(_TENANT.name, [view], full_names=True)
         self._keys = list(view.entity.keys)
 
     def of_batch(
@@ -133,7 +133,7 @@ class FeaturePaths:
     def _materialized(self, events: pa.Table, until: int) -> OnlineStore:
         """Rows of every entity, packed as ``materialize`` packs them."""
         store, layout = MemoryStore(), RowLayout(compile_view(self._view))
-        prefix = Tenant(_PROJECT).rows(self._view).prefix
+        prefix = _TENANT.rows(self._view).prefix
         ordered = Events.from_table(
             events, self._keys, id_horizon=self._view.source.event_id_horizon
         )
@@ -146,7 +146,7 @@ class FeaturePaths:
 
     def _online(self, store: OnlineStore, asked: Questions) -> Iterator[PathAnswers]:
         """Rows read back: in process, and over HTTP's two forms."""
-        reader = OnlineReader(self._service, store, FixedClock(asked.t), project=_PROJECT)
+        reader = OnlineReader(self._service, store, FixedClock(asked.t), tenant=_TENANT)
         names = list(self._view.features)
         answer = reader.get(asked.keys)
         yield PathAnswers("rows online", answer.to_arrow().rename_columns(names))
@@ -194,11 +194,11 @@ class FeaturePaths:
         """From an offline table of their own, as training sets are made."""
         with (
             tempfile.TemporaryDirectory(prefix="noskew-certify-") as root,
-            open_offline(Config(project=_PROJECT), Path(root)) as offline,
+            open_offline(OfflineConfig(), Path(root), _TENANT) as offline,
         ):
             spec = table_spec(self._view, 1)
             offline.create(spec)
-            offline.append(spec.name, events.to_batches(), token=_PROJECT)
+            offline.append(spec.name, events.to_batches(), token=_TENANT.name)
             when = pa.array(np.full(len(asked), asked.t)).view(pa.timestamp("us", "UTC"))
             rows = asked.keys.append_column(_EVENT_TIME, when)
             answer = historical_features(
@@ -226,7 +226,7 @@ class _Stream:
     """A stream's rows in memory: the parts that decide, without what makes them durable."""
 
     def __init__(self, view: FeatureView) -> None:
-        self._fold = ViewFold(view, _PROJECT)
+        self._fold = ViewFold(view, _TENANT)
         self._pipeline = EventPipeline([view], ArrowDecoder(view.source.schema, "a row"))
         self.store = MemoryStore()
         self.archive: list[pa.Table] = []

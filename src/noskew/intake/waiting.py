@@ -27,15 +27,13 @@ LONGEST_PAUSE_S = 0.05
 LONGER = 1.25
 
 
-def online_views(project: str, source: Source, views: Iterable[FeatureView]) -> dict[str, bytes]:
+def online_views(tenant: Tenant, source: Source, views: Iterable[FeatureView]) -> dict[str, bytes]:
     """The views of a source that are made online: their names, and prefixes in the store.
 
     Raises InputError if there is none, since there is nothing to wait for then.
     """
     prefixes = {
-        v.name: Tenant(project).rows(v).prefix
-        for v in views
-        if v.online and v.source.name == source.name
+        v.name: tenant.rows(v).prefix for v in views if v.online and v.source.name == source.name
     }
     if not prefixes:
         raise InputError(

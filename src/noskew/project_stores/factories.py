@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noskew._lazy import lazy_module
 from noskew.addresses import Folders, Tenant
 from noskew.clock import Clock
-from noskew.config import Config, anchor, find_root, load
+from noskew.config import Config, OfflineConfig, anchor, find_root, load
 from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.types import check_name
@@ -30,12 +30,14 @@ def locate(
 ) -> tuple[Path, Config]:
     """The directory and the configuration of a project: those given, else of ``noskew.toml``.
 
-    Raises ConfigError if there is no ``noskew.toml`` at or above ``root``, or a fault in it.
+    Raises ConfigError if there is no ``noskew.toml`` at or above ``root``, or a fault in it, and
+    InvalidNameError for a project that is given and is no name.
     """
     start = Path() if root is None else Path(root)
     if project is not None:
-        config = Config(project=check_name(project, "project"))
+        config = Config(project=project)
     if config is not None:
+        check_name(config.project, "project")
         return start.resolve(), config
     directory = find_root(start)
     return directory, load(directory)
@@ -46,16 +48,15 @@ def open_registry(config: Config, root: Path) -> Registry:
     return registry.SqlRegistry(_anchored(config.registry.url, root))
 
 
-def open_offline(config: Config, root: Path) -> OfflineStore:
-    """The offline store: the project's namespace in the catalog."""
-    settings = config.offline
+def open_offline(settings: OfflineConfig, root: Path, tenant: Tenant) -> OfflineStore:
+    """The offline store: the tenant's namespace in the catalog."""
     warehouse = settings.warehouse
     if "://" not in warehouse:
         warehouse = str(root / warehouse)
     return open_offline_store(
         _anchored(settings.catalog, root),
         warehouse,
-        namespace=Tenant(config.project).namespace,
+        namespace=tenant.namespace,
         properties=settings.properties,
     )
 

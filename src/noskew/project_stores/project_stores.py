@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from noskew.addresses import Tenant
 from noskew.clock import Clock, SystemClock
 from noskew.config import Config
 from noskew.project_stores import factories
@@ -44,6 +45,7 @@ class ProjectStores:
         read_only: bool = False,
     ) -> None:
         self.root, self.config = factories.locate(root, project=project, config=config)
+        self.tenant = Tenant(self.config.project)
         self.clock = clock or SystemClock()
         self._read_only = read_only
         self._replaced: list[OnlineStore] = []
@@ -56,7 +58,7 @@ class ProjectStores:
     @cached_property
     def offline(self) -> OfflineStore:
         """Where events are kept."""
-        return factories.open_offline(self.config, self.root)
+        return factories.open_offline(self.config.offline, self.root, self.tenant)
 
     @cached_property
     def online(self) -> OnlineStore:

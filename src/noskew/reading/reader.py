@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
+from noskew.addresses import Tenant
 from noskew.clock import Clock
 from noskew.definitions.service import FeatureService
 from noskew.kernel.rows.codec import version_of
@@ -29,10 +30,10 @@ class OnlineReader:
         store: OnlineStore,
         clock: Clock,
         *,
-        project: str,
+        tenant: Tenant,
         max_rows: int = 100_000,
     ) -> None:
-        self.plan = RequestPlan(service, project, max_rows=max_rows)
+        self.plan = RequestPlan(service, tenant, max_rows=max_rows)
         self._rows, self._clock = row_reader(store, self.plan.views), clock
         self._masking: dict[frozenset[str], OnlineReader] = {}
 

@@ -10,14 +10,14 @@ from noskew.errors import NotMaterializedError
 from noskew.stores.online.base import OnlineStore
 
 
-def check_online(project: str, views: Iterable[FeatureView], online: OnlineStore) -> None:
+def check_online(tenant: Tenant, views: Iterable[FeatureView], online: OnlineStore) -> None:
     """Return if the online store holds every view; one round trip, for before the first read.
 
     A store that was never filled would answer that every entity is unknown, which nobody can
     tell from the truth. Raises NotMaterializedError, naming the views and what fills them.
     """
     chosen = list(views)
-    beats = online.read([Tenant(project).rows(v).heartbeat for v in chosen])
+    beats = online.read([tenant.rows(v).heartbeat for v in chosen])
     absent = [v for v, beat in zip(chosen, beats, strict=True) if beat is None]
     if not absent:
         return

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noskew.addresses import OnlineRows, Tenant
+from noskew.addresses import Tenant
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError, KeyTypeError, LimitError, nearest, shown, unknown
@@ -68,10 +68,10 @@ class ViewRequest:
 class RequestPlan:
     """A service compiled for reading: keys to encode, rows to read, columns to give."""
 
-    def __init__(self, service: FeatureService, project: str, *, max_rows: int = 100_000) -> None:
+    def __init__(self, service: FeatureService, tenant: Tenant, *, max_rows: int = 100_000) -> None:
         self.service = service
         self.max_rows = max_rows
-        self.views = tuple(_view_request(v, project) for v in service.views)
+        self.views = tuple(_view_request(v, tenant) for v in service.views)
         self.keys: Mapping[str, DType] = dict(service.join_keys)
         self.request_fields: Mapping[str, DType] = dict(service.request)
         self.names = tuple(c.name for c in service.columns)
@@ -250,11 +250,11 @@ def _stored(service: FeatureService) -> list[tuple[str, Wanted]]:
     return [(view, Wanted(wanted)) for view, wanted in by_view.items()]
 
 
-def _view_request(view: FeatureView, project: str) -> ViewRequest:
+def _view_request(view: FeatureView, tenant: Tenant) -> ViewRequest:
     plan = compile_view(view)
-    prefix = Tenant(project).rows(view).prefix
-    beat = OnlineRows(prefix).heartbeat if view.freshness is not None else None
-    return ViewRequest(view, plan, RowLayout(plan), prefix, tuple(view.entity.keys), beat)
+    rows = tenant.rows(view)
+    beat = rows.heartbeat if view.freshness is not None else None
+    return ViewRequest(view, plan, RowLayout(plan), rows.prefix, tuple(view.entity.keys), beat)
 
 
 Encoder = Callable[[Sequence[Any], bytes], list[bytes | None]]

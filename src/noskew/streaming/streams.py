@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
-from noskew.addresses import Folders
+from noskew.addresses import Folders, Tenant
 from noskew.clock import Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
@@ -57,7 +57,7 @@ _KEEP_SNAPSHOTS = 7 * 86_400_000_000
 class Streams:
     """The streams of a project. ``folders``: where this machine keeps what belongs to them."""
 
-    project: str
+    tenant: Tenant
     folders: Folders
     clock: Clock
     buckets: int
@@ -96,7 +96,7 @@ class Streams:
                 source,
                 base,
                 log,
-                project=self.project,
+                tenant=self.tenant,
                 state=state,
                 partitions=partitions,
                 assignment=assignment,
@@ -183,7 +183,7 @@ class Streams:
         """The part of this worker in the partitions of a source."""
         log = self.logs.of(source)
         return PartitionAssignment(
-            self.registry, self.project, source.name, lambda: log.partitions, self.clock
+            self.registry, self.tenant.name, source.name, lambda: log.partitions, self.clock
         )
 
     def rebuild(
@@ -220,7 +220,7 @@ class Streams:
         mine = [v for v in views_of_source(source, views) if v.online]
         log = self.logs.of(source)
         with self._state(source) as state:
-            check = Verification(source.name, self.project, log, self.offline, self.online, state)
+            check = Verification(source.name, self.tenant, log, self.offline, self.online, state)
             return [
                 self._verified(
                     check, source, view, repair, progress and partial(progress, view.name)
@@ -251,16 +251,16 @@ class Streams:
 
     def _bootstrap(self, source: Source, log: EventLog, state: StateStore) -> Bootstrap:
         return Bootstrap(
-            source.name, self.project, log, self.offline, self.online, state, self._generations
+            source.name, self.tenant, log, self.offline, self.online, state, self._generations
         )
 
     @property
     def _generations(self) -> StreamGenerations:
-        return StreamGenerations(self.project, self.registry, self.clock)
+        return StreamGenerations(self.tenant.name, self.registry, self.clock)
 
     def _expire(self, table: str) -> None:
         """Forget snapshots of a table that nobody needs: training sets that were saved do."""
-        saved = self.registry.training_sets(self.project)
+        saved = self.registry.training_sets(self.tenant.name)
         pinned = {s.spec["snapshots"].get(table) for s in saved} - {None}
         before = self.clock.now() - _KEEP_SNAPSHOTS
         self.offline.expire(table, before=before, keep=pinned)

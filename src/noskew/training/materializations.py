@@ -39,7 +39,7 @@ class Pruned:
 class Materializations:
     """The views of one project that were brought online, and how far."""
 
-    project: str
+    tenant: Tenant
     registry: Registry
     clock: Clock
 
@@ -76,7 +76,7 @@ class Materializations:
                     view,
                     offline,
                     online,
-                    project=self.project,
+                    tenant=self.tenant,
                     until=until,
                     since=since,
                     progress=of_one(progress, view.name),
@@ -91,7 +91,7 @@ class Materializations:
             return False
         if view.has_partial_rows:  # there is no row for what is of no partition and of all
             return True
-        first = Tenant(self.project).rows(view).progress(0)
+        first = self.tenant.rows(view).progress(0)
         return online.read([first]) != [None]
 
     def prune(
@@ -104,19 +104,19 @@ class Materializations:
         # Rows belong to a hash, not to a name: a view that was renamed has them still.
         current = {v.definition_hash for v in views}
         pruned = []
-        for record in self.registry.records(self.project, MATERIALIZED):
+        for record in self.registry.records(self.tenant.name, MATERIALIZED):
             if record.key.definition_hash not in current:
-                prefix = Tenant(self.project).rows_of(record.key.definition_hash).prefix
+                prefix = self.tenant.rows_of(record.key.definition_hash).prefix
                 rows = _count(prefix, online) if dry_run else _remove(prefix, online)
                 if not dry_run:
-                    self.registry.delete_record(self.project, MATERIALIZED, record.key)
+                    self.registry.delete_record(self.tenant.name, MATERIALIZED, record.key)
                 pruned.append(Pruned(record.key.name, record.key.definition_hash, rows))
         return pruned
 
     def _remember(self, view: FeatureView, done: Materialized) -> None:
         until = MaterializedUntil(done.until, done.sequence, done.snapshot_number)
         record = Record(MATERIALIZED, DefinitionKey.of(view), until, self.clock.now())
-        self.registry.put_record(self.project, record)
+        self.registry.put_record(self.tenant.name, record)
 
     def _since(self, view: FeatureView, until: int) -> EarlierRun | None:
         last = self._last(view)
@@ -125,7 +125,7 @@ class Materializations:
         return EarlierRun(last.until, last.sequence)
 
     def _last(self, view: FeatureView) -> MaterializedUntil | None:
-        record = self.registry.record(self.project, MATERIALIZED, DefinitionKey.of(view))
+        record = self.registry.record(self.tenant.name, MATERIALIZED, DefinitionKey.of(view))
         return record.value if record else None
 
 

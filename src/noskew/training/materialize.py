@@ -71,7 +71,7 @@ def materialize(
     offline: OfflineStore,
     online: OnlineStore,
     *,
-    project: str,
+    tenant: Tenant,
     until: int,
     since: EarlierRun | None = None,
     progress: RowProgress | None = None,
@@ -89,13 +89,13 @@ def materialize(
     ``fill`` does the writing; :func:`fill_here` by default. The store is said to hold the view
     once it has returned.
     """
-    prefix = Tenant(project).rows(view).prefix
+    prefix = tenant.rows(view).prefix
     if since is not None and not _covers(online, prefix, since):
         since = None
     number, done = 0, Filled(0, 0, since.sequence if since else -1)
     if has_table(offline, view):
         info = offline.info(table_name(view))
-        job = MaterializeJob(view, project, info, until, since)
+        job = MaterializeJob(view, tenant, info, until, since)
         done = (fill or fill_here)(job, offline, online, progress)
         number = info.snapshot_number
     online.write([OnlineRows(prefix).heartbeat], [heartbeat_row(until, number)])
@@ -148,7 +148,7 @@ class MaterializeJob:
     """What is to be written: the rows of a view, as of one snapshot of its table."""
 
     view: FeatureView
-    project: str
+    tenant: Tenant
     table: TableInfo
     until: int
     since: EarlierRun | None
@@ -170,7 +170,7 @@ class _Filling:
         self.scanned, self.entities = 0, 0
         self.sequence = since.sequence if since else -1
         self._snapshot = job.table.snapshot
-        self._prefix = Tenant(job.project).rows(view).prefix
+        self._prefix = job.tenant.rows(view).prefix
         self._version = version_bytes(job.until, job.table.snapshot_number)
         self._keys = list(view.entity.keys)
         self._plan = compile_view(view)

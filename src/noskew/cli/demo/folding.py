@@ -46,7 +46,7 @@ class Folding:
         self._store = store
         project = store.applied.project
         self._views = {
-            name: online_views(store.config.project, project.source(name), project.views.values())
+            name: online_views(store.tenant, project.source(name), project.views.values())
             for name in sources
         }
         self._positions: dict[str, list[PartitionPosition]] = {}

@@ -9,6 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
+from noskew.addresses import Tenant
 from noskew.answer_log.log import ServedLog
 from noskew.clock import Clock
 from noskew.config import Config
@@ -60,19 +61,19 @@ class Backend:
         if not share:
             return None
         return ServedLog(
-            self.project,
+            self.tenant.name,
             share,
             self._clock,
             self.metrics,
-            open_offline=lambda: open_offline(self._config, self._root),
+            open_offline=lambda: open_offline(self._config.offline, self._root, self.tenant),
             registry=self.registry,
             online=self.online,
         )
 
     @property
-    def project(self) -> str:
-        """The project's name."""
-        return self._config.project
+    def tenant(self) -> Tenant:
+        """Who owns the project's data."""
+        return self._stores.tenant
 
     @property
     def clock(self) -> Clock:
@@ -194,7 +195,7 @@ class Backend:
             applied,
             store,
             self._clock,
-            project=self._config.project,
+            tenant=self.tenant,
             max_rows=self._config.serve.max_rows,
             metrics=self.metrics,
             served=self.served,

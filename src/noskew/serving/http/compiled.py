@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from noskew.addresses import Tenant
 from noskew.answer_log.log import ServiceLog
 from noskew.clock import Clock
 from noskew.definitions.on_demand import OnDemand
@@ -38,7 +39,7 @@ class CompiledService:
         store: OnlineStore,
         clock: Clock,
         *,
-        project: str,
+        tenant: Tenant,
         max_rows: int,
         meter: Meter,
     ) -> None:
@@ -47,7 +48,7 @@ class CompiledService:
         for function in service.on_demand:
             _import(function)
         self.service, self.meter = service, meter
-        self.reader = OnlineReader(service, store, clock, project=project, max_rows=max_rows)
+        self.reader = OnlineReader(service, store, clock, tenant=tenant, max_rows=max_rows)
         self.plan = self.reader.plan
         self.is_remote = store.is_remote
         self.json_rows = JsonRows(self.plan)

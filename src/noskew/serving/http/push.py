@@ -87,7 +87,7 @@ class Push(Exchange):
         return status, JSON_HEADERS, pushed_body(count, pushed)
 
     def _views(self, source: Source) -> dict[str, bytes]:
-        return online_views(self.shared.backend.project, source, self._project.views.values())
+        return online_views(self.shared.backend.tenant, source, self._project.views.values())
 
     def problem(self, error: NoskewError) -> Answer:
         if isinstance(error, StoreError):

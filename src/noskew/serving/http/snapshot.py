@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import RLock
 from time import monotonic
 
+from noskew.addresses import Tenant
 from noskew.answer_log.log import ServedLog, ServiceLog
 from noskew.clock import Clock
 from noskew.definitions.project import Project
@@ -40,7 +41,7 @@ class Snapshot:
         store: OnlineStore,
         clock: Clock,
         *,
-        project: str,
+        tenant: Tenant,
         max_rows: int,
         metrics: Metrics,
         served: ServedLog | None = None,
@@ -52,7 +53,7 @@ class Snapshot:
         self.hashes = applied.hashes.get("feature_service", {})
         self.services = _Services(self)
         self.broken: dict[str, DefinitionError] = {}
-        self._made_of = (store, clock, project, max_rows)
+        self._made_of = (store, clock, tenant, max_rows)
         self._metrics, self._served, self._kept_ad_hoc = metrics, served, 0
         self._documents: dict[str, bytes] = {}
         self._ad_hoc: OrderedDict[tuple[str, ...], CompiledService] = OrderedDict()
@@ -181,11 +182,9 @@ class Snapshot:
     def _compile(
         self, service: FeatureService, route: str, *, label: str | None = None
     ) -> CompiledService:
-        store, clock, project, max_rows = self._made_of
+        store, clock, tenant, max_rows = self._made_of
         meter = self._metrics.meter(route, service.name if label is None else label)
-        return CompiledService(
-            service, store, clock, project=project, max_rows=max_rows, meter=meter
-        )
+        return CompiledService(service, store, clock, tenant=tenant, max_rows=max_rows, meter=meter)
 
 
 class _Services(Mapping[str, CompiledService]):

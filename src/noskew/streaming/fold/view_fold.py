@@ -53,10 +53,10 @@ class ViewFold:
     same known time, the one of the later generation is later.
     """
 
-    def __init__(self, view: FeatureView, project: str, generation: int = 0) -> None:
+    def __init__(self, view: FeatureView, tenant: Tenant, generation: int = 0) -> None:
         self.view, self.generation = view, generation
         self._number = generation << OFFSET_BITS
-        self.prefix = Tenant(project).rows(view).prefix
+        self.prefix = tenant.rows(view).prefix
         self._plan = compile_view(view)
         self.layout = RowLayout(self._plan)
         self._keys = list(view.entity.keys)

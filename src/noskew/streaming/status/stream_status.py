@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from noskew.addresses import OnlineRows, Tenant, origin_of
+from noskew.addresses import Tenant, origin_of
 from noskew.clock import MIN_TIME, Clock
 from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
@@ -104,7 +104,7 @@ class Observer:
     the end of it.
     """
 
-    project: str
+    tenant: Tenant
     clock: Clock
     registry: Registry
     logs: Logs
@@ -119,7 +119,7 @@ class Observer:
         bounds: _Bounds = {}
         tables: _Tables = {}
         rows: dict[bytes, bytes] = {}
-        generations = StreamGenerations(self.project, self.registry, self.clock)
+        generations = StreamGenerations(self.tenant.name, self.registry, self.clock)
         logs = {v.name: its.log for v in mine if (its := generations.of(v))}
         with _noting(faults, "log"):
             log, bounds = self._bounds(source)
@@ -152,7 +152,7 @@ class Observer:
     def _rows(self, views: Sequence[FeatureView], numbers: Sequence[int]) -> dict[bytes, bytes]:
         """What the online store says of partitions, by key."""
         keys = []
-        for of in (self._addresses(view) for view in views if view.online):
+        for of in (self.tenant.rows(view) for view in views if view.online):
             keys += [*map(of.progress, numbers), *map(of.fresh, numbers)]
         rows = self.online().read(keys)
         return {key: row for key, row in zip(keys, rows, strict=True) if row is not None}
@@ -169,14 +169,11 @@ class Observer:
         done = archive.next_offset if archive else None
         if not view.online:
             return PartitionStatus(number, begin, end, archive, None, done)
-        of = self._addresses(view)
+        of = self.tenant.rows(view)
         progress_row = rows.get(of.progress(number))
         fresh_until = _latest(progress_row, rows.get(of.fresh(number)))
         progress = PartitionProgress.from_row(progress_row) if progress_row else None
         return PartitionStatus(number, begin, end, progress, fresh_until, done)
-
-    def _addresses(self, view: FeatureView) -> OnlineRows:
-        return Tenant(self.project).rows(view)
 
 
 def archived(offline: OfflineStore, view: FeatureView, log: str) -> dict[int, PartitionProgress]:

@@ -78,7 +78,7 @@ class Verification:
     """
 
     source: str
-    project: str
+    tenant: Tenant
     log: EventLog
     offline: OfflineStore
     online: OnlineStore
@@ -97,7 +97,7 @@ class Verification:
         Rows of the state that are wrong are not repaired here: make them anew (``rebuild``).
         ``progress`` is told of events. Raises ConflictError while the archive is behind the rows.
         """
-        prefix = Tenant(self.project).rows(view).prefix
+        prefix = self.tenant.rows(view).prefix
         state_rows = self._state_rows(view, prefix)
         info = self.offline.info(table)
         for number, bound in state_rows.bounds.items():
@@ -112,7 +112,7 @@ class Verification:
         generation = state_rows.generation
         facts = ArchivedFacts(view, self.offline, info, generation, state_rows.bounds, progress)
         out = Verified(view.name)
-        for names, rows in facts.rows(ViewFold(view, self.project, generation.number)):
+        for names, rows in facts.rows(ViewFold(view, self.tenant, generation.number)):
             state_rows.compare(names, rows, out)
             if self.online.embedded_at is None:
                 self._compare_online(names.to_list(), rows.to_list(), generation, out, repair)
@@ -128,10 +128,10 @@ class Verification:
             pieces.append(_hashes([k for k, _ in mine], [r for _, r in mine]))
 
         spaces = [
-            self.state.space(Tenant(self.project).stream_space(self.source, number))
+            self.state.space(self.tenant.stream_space(self.source, number))
             for number in range(self.log.partitions)
         ]
-        view_space = self.state.space(Tenant(self.project).views_space(self.source))
+        view_space = self.state.space(self.tenant.views_space(self.source))
         progress_key = StateKeys(prefix).progress
         wanted = [
             view_space.key(StateKeys(prefix).generation),

@@ -64,7 +64,7 @@ class Bootstrap:
     """
 
     source: str
-    project: str
+    tenant: Tenant
     log: EventLog
     offline: OfflineStore
     online: OnlineStore
@@ -81,8 +81,8 @@ class Bootstrap:
         comes after them.
         """
         generation = self._agreed(view, table)
-        fold = ViewFold(view, self.project, generation.number)
-        space = self.state.space(Tenant(self.project).views_space(self.source))
+        fold = ViewFold(view, self.tenant, generation.number)
+        space = self.state.space(self.tenant.views_space(self.source))
         key = StateKeys(fold.prefix).generation
         with _alone(self.state.path):
             (stored,) = space.read([key])
@@ -96,7 +96,7 @@ class Bootstrap:
         Another machine may have worked on it for long: then reading the log again takes longer
         than folding its archived events in bulk, and the log may not hold them any more.
         """
-        space = self.state.space(Tenant(self.project).stream_space(self.source, number))
+        space = self.state.space(self.tenant.stream_space(self.source, number))
         key = StateKeys(fold.prefix).progress
         (stored,) = space.read([key])
         here = PartitionProgress.from_bytes(stored).next_offset if stored else -1
@@ -139,7 +139,7 @@ class Bootstrap:
         partition and is then given one need not look again: rows that are made anew take the
         partition away.
         """
-        space = self.state.space(Tenant(self.project).views_space(self.source))
+        space = self.state.space(self.tenant.views_space(self.source))
         (stored,) = space.read([StateKeys(fold.prefix).generation])
         if stored:
             generation = StreamGeneration.from_bytes(stored)
@@ -210,7 +210,7 @@ class Bootstrap:
         space.commit([(key, generation.to_bytes())], epoch=epoch)  # 5
 
     def _claimed(self, number: int, info: TableInfo | None) -> _Part:
-        space = self.state.space(Tenant(self.project).stream_space(self.source, number))
+        space = self.state.space(self.tenant.stream_space(self.source, number))
         epoch = space.claim()
         return _Part(number, self._archived(number, info), space, epoch)
 

@@ -121,7 +121,7 @@ class Processor(Closing):
         base: FoldBase,
         log: EventLog,
         *,
-        project: str,
+        tenant: Tenant,
         state: StateStore,
         publishing: Publishing,
         freshness: Freshness,
@@ -131,7 +131,7 @@ class Processor(Closing):
         if source.stream is None:
             raise ConfigError(f"source {source.name!r} has no stream; give it stream=ns.Kafka(…)")
         self._log, self._state, self._base = log, state, base
-        self._project, self._source = project, source.name
+        self._tenant, self._source = tenant, source.name
         self._publishing, self._freshness = publishing, freshness
         self._pipeline = EventPipeline([f.view for f in base.folds], decoder(source))
         self._assignment = assignment
@@ -224,7 +224,7 @@ class Processor(Closing):
                 number,
                 pipeline=self._pipeline,
                 state=self._state,
-                space=self._state.space(Tenant(self._project).stream_space(self._source, number)),
+                space=self._state.space(self._tenant.stream_space(self._source, number)),
             )
             for number in numbers
         }

@@ -70,7 +70,7 @@ def _fill(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece
     since = EarlierRun(**context["since"]) if context["since"] else None
     for number, table in pieces:
         info = offline.info(table_name(view), snapshot=context["snapshot"])
-        job = MaterializeJob(view, place.config.project, info, context["until"], since)
+        job = MaterializeJob(view, place.tenant, info, context["until"], since)
         scanned: list[int] = []
         done = fill_here(job, offline, online, scanned.append, table.column(_BUCKET).to_pylist())
         online.sync()

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from noskew.addresses import Folders
+from noskew.addresses import Folders, Tenant
 from noskew.config import Config
 from noskew.definitions.loading import make_importable
 from noskew.definitions.project import Definitions, Project
 from noskew.errors import RunnerError
+from noskew.project_stores.project_stores import ProjectStores
 from noskew.project_stores.task_stores import task_stores
 from noskew.runners.base import Runner
 from noskew.runners.spark.runner import SparkRunner
@@ -107,14 +108,23 @@ class TaskProject:
         return msgspec.json.decode(self.context["config"], type=Config)
 
     @property
+    def tenant(self) -> Tenant:
+        """Who owns the project's data."""
+        return self._stores.tenant
+
+    @property
     def offline(self) -> OfflineStore:
         """The offline store; it stays open for the next task."""
-        return task_stores(self._root, self.config).offline
+        return self._stores.offline
 
     @property
     def online(self) -> OnlineStore:
         """The online store; it stays open for the next task."""
-        return task_stores(self._root, self.config).online
+        return self._stores.online
+
+    @property
+    def _stores(self) -> ProjectStores:
+        return task_stores(self._root, self.config)
 
     @property
     def _root(self) -> Path:

@@ -49,7 +49,7 @@ def status(
             return
         views = store.applied.project.views.values()
         observer = Observer(
-            store.config.project,
+            store.tenant,
             store.clock,
             store.registry,
             store.logs,
