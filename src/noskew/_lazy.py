@@ -3,8 +3,9 @@
 ``import noskew``, a command and a server load what they use, and nothing else: a command that
 lists what is applied needs no compiler, and one that reads a row no table format. Two places are
 crossroads, from which everything can be reached: the package's public names, and the face of a
-project with the stores behind it. These import lazily, at the top of the file, with this module.
-All else imports plainly, since it is itself loaded only when it is needed.
+project with the stores behind it. These import lazily, at the top of the file, with this module,
+and so do the packages that name backends, each of which has a library of its own. All else imports
+plainly, since it is itself loaded only when it is needed; an import within a function says why.
 
 Type checkers, and the linter of import directions, must see every import. So the lazy ones are
 written twice::

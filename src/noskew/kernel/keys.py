@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from noskew.clock import to_micros
 from noskew.errors import KeyTypeError
 from noskew.kernel.hashing import hash_slices
 from noskew.kernel.jit import kernel
@@ -144,10 +146,6 @@ def _typed(python: type, kind: DType, name: str) -> Callable[[Any], Any]:
 
 
 def _temporal(kind: DType, name: str) -> Callable[[Any], int]:
-    from datetime import date, datetime
-
-    from noskew.clock import to_micros
-
     def convert(value: Any) -> int:
         if kind.kind == "date":
             if isinstance(value, str):

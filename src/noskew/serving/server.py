@@ -68,6 +68,7 @@ def serve(
 
 def _load(root: str, at: int | None) -> Any:
     """In each worker: its application."""
+    # Not in the process that starts the workers: it answers nothing.
     from noskew.serving.http.worker import build
 
     return build(root, at)

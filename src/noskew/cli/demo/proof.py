@@ -17,6 +17,7 @@ from noskew.cli.demo.server import running
 from noskew.cli.demo.stage import Stage, say, show
 from noskew.cli.progress import Bars
 from noskew.cli.render.styled_table import new_table
+from noskew.client import Client
 from noskew.clock import duration_micros, to_micros, to_text
 from noskew.kernel.bits import differences
 
@@ -112,8 +113,6 @@ def in_process(stage: Stage, train: ModuleType, chosen: list[Moment]) -> pa.Tabl
 def over_http(stage: Stage, train: ModuleType, moment: Moment, expected: pa.Table) -> None:
     """Start ``noskew serve``, ask it about the same rows, and compare again."""
     import httpx
-
-    from noskew.client import Client
 
     at = to_text(moment.t)
     say(f"[dim]$ noskew serve --at {at}[/dim]")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from noskew._lazy import lazy_names
 from noskew.stores.offline.base import (
     BUCKET,
     EVENT_TIME,
@@ -39,9 +40,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "IcebergStore":
-        from noskew.stores.offline.iceberg import IcebergStore
-
-        return IcebergStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(globals(), {"noskew.stores.offline.iceberg": ("IcebergStore",)})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from noskew._lazy import lazy_names
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.opening import open_source
 
@@ -27,17 +27,15 @@ __all__ = [
     "PostgresQuery",
     "open_source",
 ]
-_MODULES = {
-    "CsvSource": "csv",
-    "DuckDbQuery": "duckdb",
-    "FrameSource": "frame",
-    "IcebergSource": "iceberg",
-    "ParquetSource": "parquet",
-    "PostgresQuery": "postgres",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    globals(),
+    {
+        "noskew.stores.sources.csv": ("CsvSource",),
+        "noskew.stores.sources.duckdb": ("DuckDbQuery",),
+        "noskew.stores.sources.frame": ("FrameSource",),
+        "noskew.stores.sources.iceberg": ("IcebergSource",),
+        "noskew.stores.sources.parquet": ("ParquetSource",),
+        "noskew.stores.sources.postgres": ("PostgresQuery",),
+    },
+)

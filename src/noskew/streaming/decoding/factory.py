@@ -9,6 +9,12 @@ from noskew.definitions.source import Source
 from noskew.errors import ConfigError
 from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.decoding.base import Decoder
+from noskew.streaming.decoding.framed import (
+    FramedDecoder,
+    MaybeFramed,
+    avro_header,
+    protobuf_header,
+)
 from noskew.streaming.decoding.json import JsonDecoder
 from noskew.streaming.decoding.schemas import WrittenSchema, registry_of
 from noskew.types import Schema
@@ -38,9 +44,8 @@ def _arrow(stream: Stream, schema: Schema, what: str) -> Decoder:
 
 
 def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
-    # Here, for what these modules import is of an extra, which a stream of JSON does without.
+    # Here, for what it imports is of an extra, which a stream of JSON does without.
     from noskew.streaming.decoding.avro import AvroDecoder
-    from noskew.streaming.decoding.framed import FramedDecoder, avro_header
 
     assert isinstance(stream, Kafka)
     if stream.schema:
@@ -58,7 +63,6 @@ def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
 def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
     # Here for the same reason.
     from noskew.streaming.decoding.descriptors import indexed_message, named_message
-    from noskew.streaming.decoding.framed import FramedDecoder, MaybeFramed, protobuf_header
     from noskew.streaming.decoding.protobuf import ProtobufDecoder
 
     assert isinstance(stream, Kafka)

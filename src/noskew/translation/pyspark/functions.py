@@ -117,6 +117,7 @@ def _describing() -> StandaloneSession:
     from sqlframe.standalone.dataframe import StandaloneDataFrame
     from sqlframe.standalone.table import StandaloneTable
 
+    # It loads sqlglot, which takes long, and which nobody needs who describes nothing.
     from noskew.translation.parser_dialects import PlainSpark
 
     def refused(name: str, instead: str) -> Callable[..., Any]:

@@ -112,6 +112,7 @@ class LmdbStore(OnlineStore):
         That takes space for a second copy of them in the directory of the store meanwhile, so
         that none of them may be seen before the last batch was taken.
         """
+        # It loads Arrow, which whoever only reads does without.
         from noskew.stores.online.lmdb.key_order import KeyOrder
 
         environment = self._writable()
