@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from noskew.config import Config
 from noskew.errors import InputError, nearest
+from noskew.plugins import Plugins
 from noskew.runners.base import Runner
-from noskew.stores.openers import Openers
 
 #: From the configuration, whose ``runner`` is the text that was asked for.
 Opener: TypeAlias = Callable[[Config], Runner]
 
-_OPENERS: Openers[Opener] = Openers(
+_OPENERS: Plugins[Opener] = Plugins(
     "noskew.runners", {"spark": "noskew.runners.spark.runner:open_runner"}
 )
 #: Work that no task is made of; nothing has to be opened.

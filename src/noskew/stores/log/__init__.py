@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from noskew.errors import ConfigError, nearest
-from noskew.stores.openers import Openers
+from noskew.plugins import Plugins
 
 if TYPE_CHECKING:
     from noskew.clock import Clock
@@ -27,7 +27,7 @@ class Opener(Protocol):
         """See :func:`open_log`."""
 
 
-_OPENERS: Openers[Opener] = Openers(
+_OPENERS: Plugins[Opener] = Plugins(
     "noskew.logs",
     {
         "local_log": "noskew.stores.log.local:open_log",

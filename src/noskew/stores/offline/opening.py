@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from noskew.errors import ConfigError, nearest
-from noskew.stores.openers import Openers
+from noskew.plugins import Plugins
 
 if TYPE_CHECKING:
     from noskew.stores.offline.base import OfflineStore
@@ -22,7 +22,7 @@ class Opener(Protocol):
 
 
 _ICEBERG = "noskew.stores.offline.iceberg:IcebergStore"
-_OPENERS: Openers[Opener] = Openers(
+_OPENERS: Plugins[Opener] = Plugins(
     "noskew.offline_stores",
     dict.fromkeys(("sqlite", "postgres", "postgresql", "postgresql+psycopg"), _ICEBERG),
 )

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from noskew.errors import ConfigError, nearest
+from noskew.plugins import Plugins
 from noskew.stores.online.address import StoreAddress
-from noskew.stores.openers import Openers
 
 if TYPE_CHECKING:
     from noskew.stores.online.base import OnlineStore
@@ -21,7 +21,7 @@ __all__ = ["open_store"]
 Opener: TypeAlias = "Callable[[StoreAddress], OnlineStore]"
 
 _REDIS = "noskew.stores.online.redis:open_address"
-_OPENERS: Openers[Opener] = Openers(
+_OPENERS: Plugins[Opener] = Plugins(
     "noskew.online_stores",
     {
         "memory": "noskew.stores.online.memory:open_address",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from noskew.errors import ConfigError, nearest
-from noskew.stores.openers import Openers
+from noskew.plugins import Plugins
 
 if TYPE_CHECKING:
     from noskew.stores.sources.base import BatchSource
@@ -30,7 +30,7 @@ _KINDS = {
     "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database",)),
     "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql")),
 }
-_OTHERS: Openers[Callable[..., BatchSource]] = Openers("noskew.sources", {})
+_OTHERS: Plugins[Callable[..., BatchSource]] = Plugins("noskew.sources", {})
 
 
 def open_source(kind: str, options: Mapping[str, Any]) -> BatchSource:

@@ -1,4 +1,4 @@
-"""What opens a store: one of ours, or one that an installed distribution gives an entry point."""
+"""Plugins: what has a name, of ours or of an installed distribution that gives an entry point."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from noskew.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-_Opener = TypeVar("_Opener", bound=Callable[..., Any])
+_Plugin = TypeVar("_Plugin", bound=Callable[..., Any])
 
 
-class Openers(Generic[_Opener]):
-    """The openers of one kind of store, by a name such as the scheme of an address.
+class Plugins(Generic[_Plugin]):
+    """Functions or classes of one purpose, by a name such as the scheme of an address.
 
     Ours are known by name and imported when asked for. Only for a name that is not ours are the
     installed distributions looked through, which takes milliseconds: nobody can replace ours.
 
     Parameters
     ----------
-    group : the group of entry points in which others give openers, by the same kind of name.
+    group : the group of entry points in which others give theirs, by the same kind of name.
     ours : module and attribute, ``"package.module:attribute"``, by name.
     """
 
@@ -30,8 +30,8 @@ class Openers(Generic[_Opener]):
         self.group = group
         self._ours = ours
 
-    def get(self, name: str) -> _Opener | None:
-        """The opener of a name; None if nothing that is installed has one.
+    def get(self, name: str) -> _Plugin | None:
+        """That of a name; None if nothing that is installed has one.
 
         Raises ConfigError for one that several distributions give or that cannot be loaded, and
         MissingExtraError when a library of it is not installed.
@@ -39,7 +39,7 @@ class Openers(Generic[_Opener]):
         where = self._ours.get(name)
         if where is not None:
             module, _, attribute = where.partition(":")
-            return cast("_Opener", getattr(import_module(module), attribute))
+            return cast("_Plugin", getattr(import_module(module), attribute))
         from importlib.metadata import entry_points  # 20 ms that few who import this ever need
 
         given = [*entry_points(group=self.group, name=name)]
@@ -47,29 +47,29 @@ class Openers(Generic[_Opener]):
             return None
         if len({point.value for point in given}) > 1:
             raise ConfigError(
-                f"{name!r} is opened by several installed distributions "
+                f"{name!r} is given by several installed distributions "
                 f"({', '.join(sorted(map(_origin, given)))}); uninstall all but one"
             )
         return self._load(given[0])
 
     def names(self) -> list[str]:
-        """Every name that can be opened here, sorted."""
+        """Every name that there is, sorted."""
         from importlib.metadata import entry_points  # as above
 
         return sorted({*self._ours, *entry_points(group=self.group).names})
 
-    def _load(self, point: EntryPoint) -> _Opener:
+    def _load(self, point: EntryPoint) -> _Plugin:
         try:
-            opener = point.load()
+            plugin = point.load()
         except MissingExtraError:
             raise
         except (ImportError, AttributeError) as error:
             raise ConfigError(
-                f"{point.name!r} is opened by {_origin(point)}, which cannot be loaded: {error}"
+                f"{point.name!r} is given by {_origin(point)}, which cannot be loaded: {error}"
             ) from error
-        if not callable(opener):
-            raise ConfigError(f"{point.name!r} is opened by {_origin(point)}, which is no function")
-        return cast("_Opener", opener)
+        if not callable(plugin):
+            raise ConfigError(f"{point.name!r} is given by {_origin(point)}, which is no function")
+        return cast("_Plugin", plugin)
 
 
 def _origin(point: EntryPoint) -> str:
