@@ -60,8 +60,11 @@ def _imported(program: str, root: Path, *words: str) -> set[str]:
         (["plan"], _HEAVY | {"numpy", "pyarrow"}),
         (["diff"], _HEAVY | {"numpy", "pyarrow"}),
         # A read is computed by the kernel. What numba and pyarrow look for by themselves, such as
-        # scipy and pandas, depends on what is installed.
-        (_GET, {"duckdb", "sqlglot", "pyspark", "polars"} | _TABLES | _WORK | _SERVER),
+        # pandas, depends on what is installed.
+        (
+            _GET,
+            {"duckdb", "sqlglot", "pyspark", "polars", "scipy.linalg"} | _TABLES | _WORK | _SERVER,
+        ),
     ],
     ids=lambda words: "-".join(words) if isinstance(words, list) else "",
 )

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _load_array_functions() -> None:
+    """Load what numba loads with the first kernel, but for SciPy.
+
+    It imports SciPy's linear algebra, which takes longer than all the rest, only to see whether it
+    is there. Functions that use it ask again when they are compiled; ours use none.
+    """
+    if "numba.np.arraymath" in sys.modules:
+        return
+    linalg: Any = import_module("numba.np.linalg")
+    ensure = linalg.ensure_blas
+    linalg.ensure_blas = _find_scipy
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = ensure
+
+
+def _find_scipy() -> None:
+    if find_spec("scipy") is None:
+        raise ImportError("there is no SciPy")
+
+
+_load_array_functions()
 
 
 def kernel(function: F) -> F:
