@@ -6,6 +6,7 @@ process: each worker of pytest-xdist has its own. A test clears what it needs em
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import uuid
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 hypothesis_profiles.load()
+# What the process imports from which others are forked (``noskew.testing.processes``).
+multiprocessing.set_forkserver_preload(["tests.preloaded"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
 from collections.abc import Iterator
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from noskew.errors import NoteMismatchError
 from noskew.stores.offline import SEQUENCE, IcebergStore
+from noskew.testing import processes
 from noskew.testing.offline_store import bits, facts, simple
 from tests import chaos
 from tests.offline.crashing_work import (
@@ -34,19 +33,10 @@ COLUMNS = ["k", "v", SEQUENCE]
 KILLS = max(6, int(os.environ.get("CHAOS_KILLS", "0")))
 
 
-@pytest.fixture(scope="module")
-def spawner() -> ForkServerContext:
-    """Starts processes from a clean one that has everything imported and nothing opened."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.offline.crashing_work"])
-    return context
-
-
-def run(spawner: ForkServerContext, home: Path, work: str, kill_at: int) -> tuple[int | None, int]:
+def run(home: Path, work: str, kill_at: int) -> tuple[int | None, int]:
     """The exit code of a process that does one thing, and the calls that it made."""
-    receiver, sender = spawner.Pipe(duplex=False)
-    process = spawner.Process(target=work_and_die, args=(str(home), work, kill_at, sender))
-    process.start()
+    receiver, sender = processes.clean_context().Pipe(duplex=False)
+    process = processes.start(work_and_die, str(home), work, kill_at, sender)
     sender.close()
     process.join(120)
     calls = receiver.recv() if process.exitcode == 0 else 0
@@ -70,15 +60,13 @@ def files_left(home: Path) -> set[str]:
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("work", ["append", "append at a note"])
-def test_a_killed_append_is_all_or_nothing(
-    tmp_path: Path, spawner: ForkServerContext, work: str
-) -> None:
+def test_a_killed_append_is_all_or_nothing(tmp_path: Path, work: str) -> None:
     """Killed at points spread over all that an append does, then repeated."""
     whole = tmp_path / "whole"
     with open_store(str(whole)) as store:
         store.create(simple())
         nothing = bits(store.read("facts", COLUMNS))
-        code, calls = run(spawner, whole, work, 0)
+        code, calls = run(whole, work, 0)
         assert code == 0
         everything = bits(store.read("facts", COLUMNS))
     outcomes, kills = set(), 0
@@ -86,7 +74,7 @@ def test_a_killed_append_is_all_or_nothing(
         home = tmp_path / f"killed{number}"
         with open_store(str(home)) as store:
             store.create(simple())
-            code, _ = run(spawner, home, work, kill_at)
+            code, _ = run(home, work, kill_at)
             assert code in (0, -signal.SIGKILL)
             kills += code != 0
             committed = is_committed(store, work)
@@ -130,7 +118,7 @@ def repeat(store: IcebergStore, work: str, committed: bool) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("work", ["compact", "compact small files", "expire"])
-def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext, work: str) -> None:
+def test_killed_upkeep_loses_nothing(tmp_path: Path, work: str) -> None:
     """Nor does it leave anything that the next one does not clear away."""
     home, kept = tmp_path / "table", tmp_path / "kept"
     with table_of_many_appends(home):
@@ -139,7 +127,7 @@ def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext,
     with open_store(str(home)) as store:
         snapshots_before = snapshots(store)
         everything = bits(sorted_facts(store))
-        code, calls = run(spawner, home, work, 0)
+        code, calls = run(home, work, 0)
         assert code == 0
         assert bits(sorted_facts(store)) == everything
         after = (store.info("facts").files, len(snapshots(store)))
@@ -150,7 +138,7 @@ def test_killed_upkeep_loses_nothing(tmp_path: Path, spawner: ForkServerContext,
         with open_store(str(home)) as store:
             first, *_ = snapshots(store)
             old = bits(store.read("facts", COLUMNS, snapshot=first))
-            code, _ = run(spawner, home, work, kill_at)
+            code, _ = run(home, work, kill_at)
             assert code in (0, -signal.SIGKILL)
             kills += code != 0
             info = store.info("facts")
@@ -198,16 +186,14 @@ def snapshots(store: IcebergStore) -> list[int]:
     return [s.snapshot_id for s in store._state("facts").table.snapshots()]
 
 
-def test_two_archivers_of_one_log_write_each_row_once(
-    tmp_path: Path, spawner: ForkServerContext
-) -> None:
+def test_two_archivers_of_one_log_write_each_row_once(tmp_path: Path) -> None:
     """In processes of their own, one of which is killed on the way. Neither uses a token."""
     end, overtaken, killed = 12, 0, 0
     for number, kill_at in enumerate((0, 20_000, 61_000, 90_000, 150_000)):
         home = tmp_path / str(number)
         with open_store(str(home)) as store:
             store.create(simple())
-            overtaken_now, codes = race(spawner, home, end, [kill_at, 0])
+            overtaken_now, codes = race(home, end, [kill_at, 0])
             overtaken += overtaken_now
             killed += codes[0] == -signal.SIGKILL
             assert codes[1] == 0
@@ -219,22 +205,18 @@ def test_two_archivers_of_one_log_write_each_row_once(
     assert overtaken, "they must have met"
 
 
-def race(
-    spawner: ForkServerContext, home: Path, end: int, kills: list[int]
-) -> tuple[int, list[int | None]]:
+def race(home: Path, end: int, kills: list[int]) -> tuple[int, list[int | None]]:
     """Run archivers side by side; give how often they were overtaken, and their exit codes."""
-    start = spawner.Barrier(len(kills))
-    pipes, processes = [], []
+    start = processes.clean_context().Barrier(len(kills))
+    pipes, started = [], []
     for kill_at in kills:
-        receiver, sender = spawner.Pipe(duplex=False)
-        arguments = (str(home), end, kill_at, start, sender)
-        process = spawner.Process(target=archive_and_die, args=arguments)
-        process.start()
+        receiver, sender = processes.clean_context().Pipe(duplex=False)
+        process = processes.start(archive_and_die, str(home), end, kill_at, start, sender)
         sender.close()
         pipes.append(receiver)
-        processes.append(process)
-    for process in processes:
+        started.append(process)
+    for process in started:
         process.join(120)
-    codes = [process.exitcode for process in processes]
+    codes = [process.exitcode for process in started]
     lost = sum(pipe.recv() for pipe, code in zip(pipes, codes, strict=True) if code == 0)
     return lost, codes

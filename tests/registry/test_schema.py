@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from noskew.registry.records.kinds import (
 from noskew.registry.records.record import AnyRecord, Record
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.registry.sql.registry import SqlRegistry
+from noskew.testing.processes import clean_context
 from noskew.testing.registry.examples import versioned_project, whole_project
 from tests.registry.databases import run
 
@@ -147,7 +147,7 @@ def test_a_registry_of_a_newer_noskew(registry: SqlRegistry, registry_url: str, 
 
 
 def test_two_open_a_new_registry_at_once(registry_url: str, raw: Raw, tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=clean_context()) as pool:
         list(pool.map(abs, range(8)))  # both processes are there
         for attempt in range(10):
             if registry_url.startswith("sqlite"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from noskew.errors import FencedError, StoreError
 from noskew.stores.online.lmdb import LmdbStore
 from noskew.stores.state.lmdb import StateStore
+from noskew.testing import processes
 
 VERSION = bytes(15)
 
@@ -116,11 +116,9 @@ def _count_up(path: Path, started: str) -> None:
 
 
 def test_a_killed_commit_is_all_there_or_not_at_all(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
     for turn in range(3):
         started = tmp_path / f"started{turn}"
-        process = context.Process(target=_count_up, args=(tmp_path / "state", str(started)))
-        process.start()
+        process = processes.start(_count_up, tmp_path / "state", str(started))
         while not started.exists():
             process.join(0.01)
             assert process.exitcode is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +81,11 @@ def die_at(step: str, call: int) -> None:
     setattr(owner, name, dying)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Stream what is in the log of a project, to a step and a call; ``-``: no address."""
-    root, url, step, call = arguments
-    with open_shop(Path(root), None if url == "-" else url) as store:
-        die_at(step, int(call))
+def stream_and_die(root: Path, url: str | None, step: str, call: int) -> None:
+    """Stream what is in the log of a project, to a step and a call."""
+    with open_shop(root, url) as store:
+        die_at(step, call)
         if STEPS[step][0] is Bootstrap:
             project = store.applied.project
             store.streams.rebuild(project.source("orders"), project.views.values())
         store.stream("orders")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

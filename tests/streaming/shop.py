@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
@@ -83,19 +81,20 @@ def orders(count: int, seed: int) -> pa.Table:
     )
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Stream what is in the log of the project in a directory; with a third file, until SIGTERM."""
-    root, ready, *report = map(Path, arguments)
+def stream(root: Path, ready: Path) -> None:
+    """Stream what is in the log of the project in a directory."""
     with store(root) as opened:
-        if report:
-            work(opened, ready, report[0])
-        else:
-            ready.touch()
-            opened.stream("orders")
+        ready.touch()
+        opened.stream("orders")
 
 
-def work(store: ns.FeatureStore, ready: Path, report: Path) -> None:
-    """Work as one of several, with a short lease; tell at the end what was refused."""
+def work(root: Path, ready: Path, report: Path) -> None:
+    """Work as one of several, until SIGTERM; tell at the end what was refused."""
+    with store(root) as opened:
+        _work(opened, ready, report)
+
+
+def _work(store: ns.FeatureStore, ready: Path, report: Path) -> None:
     stop = Event()
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -106,7 +105,3 @@ def work(store: ns.FeatureStore, ready: Path, report: Path) -> None:
         with store.streams.processor(source, views, assignment=assignment) as processor:
             processor.run(stop, watcher=lambda positions: ready.write_text(str(len(positions))))
             report.write_text(str(processor.refused))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from noskew.errors import RegistryError
 from noskew.registry.records.streaming import Assignments
 from noskew.registry.sql.registry import SqlRegistry
 from noskew.streaming.workers.assignment import PartitionAssignment, share
+from noskew.testing import processes
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop
@@ -126,7 +129,7 @@ def test_a_registry_that_is_away_changes_nothing_once_it_was_reached(tmp_path: P
 class Worker:
     """A process that works on the stream of a project."""
 
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     ready: Path
     report: Path
 
@@ -136,24 +139,27 @@ class Worker:
         text = self.ready.read_text() if self.ready.exists() else ""
         return int(text) if text else -1
 
+    def send(self, which: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, which)
+
     def end(self) -> int:
         """Stop in good order; how many of its commits were refused."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
+        self.process.terminate()
+        self.process.join(60)
+        assert self.process.exitcode == 0
         return int(self.report.read_text())
 
 
 @contextmanager
 def worker(root: Path, name: str) -> Iterator[Worker]:
     ready, report = root / f"{name}.ready", root / f"{name}.report"
-    command = [sys.executable, "-m", "tests.streaming.shop", str(root), str(ready), str(report)]
-    process = subprocess.Popen(command)
+    process = processes.start(shop.work, root, ready, report)
     try:
         yield Worker(process, ready, report)
     finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
+        process.kill()  # a process that is stopped, too
+        process.join()
 
 
 @pytest.mark.chaos
@@ -161,12 +167,12 @@ def test_a_worker_that_was_paused_is_overtaken_and_changes_nothing(tmp_path: Pat
     with shop.store(tmp_path) as store, worker(tmp_path, "one") as one:
         store.push("orders", shop.orders(200, 1))
         wait_until(lambda: contents(store) == expected(store), "the first worker has it online")
-        one.process.send_signal(signal.SIGSTOP)
+        one.send(signal.SIGSTOP)
         store.push("orders", shop.orders(200, 2))
         with worker(tmp_path, "two") as two:
             wait_until(lambda: contents(store) == expected(store), "the second took over")
             before = contents(store)
-            one.process.send_signal(signal.SIGCONT)
+            one.send(signal.SIGCONT)
             wait_until(lambda: (one.partitions, two.partitions) == (1, 1), "they share the work")
             assert contents(store) == before
             store.push("orders", shop.orders(200, 3))
@@ -195,7 +201,8 @@ def test_workers_come_and_are_killed_and_every_row_is_the_fold_of_its_log(tmp_pa
                     store.push("orders", shop.orders(50, 10 * turn + part))
                 wait_until(lambda: one.partitions > 0 or two.partitions > 0, "somebody works")
                 one.process.kill()
-                kills += one.process.wait() == -signal.SIGKILL
+                one.process.join()
+                kills += one.process.exitcode == -signal.SIGKILL
                 wait_until(lambda: contents(store) == expected(store), "the other one has it all")
         chaos.note(
             "kill -9 of one of two workers",

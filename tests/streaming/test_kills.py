@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import noskew as ns
 from noskew.intake.tables import table_name
 from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
+from noskew.testing import processes
 from tests import chaos, servers
 from tests.streaming import dying, naive, shop
 from tests.streaming.test_streams import contents, expected, streamed
@@ -63,11 +62,11 @@ def _kill_and_compare(root: Path, url: str | None, step: str) -> None:
         with dying.open_shop(root, url) as store:
             for part in range(3):
                 store.push("orders", shop.orders(60, 10 * turn + part))
-        command = [sys.executable, "-m", "tests.streaming.dying", str(root), url or "-", step]
         # Early calls are the interesting ones, and every run comes to them.
-        ended = subprocess.run([*command, str(random_.randint(1, 2))], check=False)
-        assert ended.returncode in (0, -signal.SIGKILL)
-        kills += ended.returncode == -signal.SIGKILL
+        process = processes.start(dying.stream_and_die, root, url, step, random_.randint(1, 2))
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        kills += process.exitcode == -signal.SIGKILL
         with dying.open_shop(root, url) as store:
             store.stream("orders")
             wanted = values(expected(store))

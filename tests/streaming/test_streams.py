@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
@@ -32,6 +30,7 @@ from noskew.streaming.decoding.arrow import ArrowDecoder
 from noskew.streaming.fold.event_pipeline import EventPipeline
 from noskew.streaming.quarantine.schema import quarantine_spec
 from noskew.streaming.workers.bootstrap import Bootstrap
+from noskew.testing import processes
 from tests import chaos
 from tests.servers import wait_until
 from tests.streaming import naive, shop
@@ -129,16 +128,13 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_counts_twice(
     kills = 0
     for turn in range(4):
         ready = tmp_path / f"ready{turn}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.streaming.shop", str(tmp_path), str(ready)]
-        )
+        process = processes.start(shop.stream, tmp_path, ready)
         while not ready.exists():
-            assert process.poll() is None
-        try:
-            process.wait(0.02 * (seed + 1) * (turn + 1))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
+            assert process.is_alive()
+        process.join(0.02 * (seed + 1) * (turn + 1))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
     assert kills, "the nemesis left no trace"
     with shop.store(tmp_path) as store:
         store.stream("orders")

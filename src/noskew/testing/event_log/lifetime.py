@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 
 import pytest
 
 from noskew.errors import StoreError
 from noskew.stores.log.base import EventLog, LogReader
+from noskew.testing import processes
 from noskew.testing.event_log.reading import (
     PARTITIONS,
     PATIENCE_S,
@@ -73,16 +73,13 @@ class LifetimeTests(EventLogSuite):
             assert again.identity == first
 
     def test_processes_agree_on_the_identity(self, log: EventLog) -> None:
-        context = multiprocessing.get_context("spawn")
-        mine, theirs = context.Pipe(duplex=False)
+        mine, theirs = processes.clean_context().Pipe(duplex=False)
         opener = self.opener(log)
-        processes = [context.Process(target=tell_identity, args=(opener, theirs)) for _ in "ab"]
-        for process in processes:
-            process.start()
+        started = [processes.start(tell_identity, opener, theirs) for _ in "ab"]
         theirs.close()
         with mine:
-            assert [mine.recv() for _ in processes] == [log.identity] * 2
-        for process in processes:
+            assert [mine.recv() for _ in started] == [log.identity] * 2
+        for process in started:
             process.join()
 
     def test_a_log_that_was_made_anew_has_another_identity(self, log: EventLog) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from threading import Thread
 
 from noskew.stores.log.base import EventLog
+from noskew.testing import processes
 from noskew.testing.event_log.reading import PARTITIONS, read_all
 from noskew.testing.event_log.suite import EventLogSuite
 from noskew.testing.event_log.writers import (
@@ -58,15 +58,12 @@ class SharingTests(EventLogSuite):
         assert failures == []
 
     def test_processes_lose_nothing_and_keep_their_order(self, log: EventLog) -> None:
-        context = multiprocessing.get_context("spawn")
         opener = self.opener(log)
-        processes = [context.Process(target=append_elsewhere, args=(opener, w)) for w in (1, 2)]
-        for process in processes:
-            process.start()
+        started = [processes.start(append_elsewhere, opener, writer) for writer in (1, 2)]
         append_numbers(log, 0)
-        for process in processes:
+        for process in started:
             process.join()
-        assert [process.exitcode for process in processes] == [0, 0]
+        assert [process.exitcode for process in started] == [0, 0]
         assert_all_there(log, range(3))
 
     def test_a_second_opening_sees_appends_at_once(self, log: EventLog) -> None:

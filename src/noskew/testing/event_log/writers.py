@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from collections.abc import Callable, Sequence
 from itertools import count
 from multiprocessing.connection import Connection
 
 from noskew.stores.log.base import EventLog
+from noskew.testing import processes
 from noskew.testing.event_log.reading import PARTITIONS, read_all
 
 #: How many messages each of the concurrent writers appends.
@@ -67,10 +67,8 @@ def append_until_killed(opener: Callable[[], EventLog], writer: int, told: Conne
 
 def kill_a_writer(opener: Callable[[], EventLog], writer: int, after: int) -> int:
     """Kill a writer at once after so many appends; how many it had acknowledged."""
-    context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=append_until_killed, args=(opener, writer, theirs))
-    process.start()
+    mine, theirs = processes.clean_context().Pipe(duplex=False)
+    process = processes.start(append_until_killed, opener, writer, theirs)
     theirs.close()
     with mine:
         numbers = [mine.recv() for _ in range(after)]

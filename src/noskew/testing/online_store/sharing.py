@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
@@ -10,6 +9,7 @@ from threading import Event, Thread
 import pytest
 
 from noskew.stores.online.base import OnlineStore
+from noskew.testing import processes
 from noskew.testing.online_store.rows import row, stored_version
 from noskew.testing.online_store.suite import OnlineStoreSuite
 
@@ -55,12 +55,7 @@ class SharingTests(OnlineStoreSuite):
             pytest.skip("this store belongs to one process")
         keys = [b"%d" % i for i in range(40)]
         opener = self.opener(store)
-        context = multiprocessing.get_context("spawn")
-        writers = [
-            context.Process(target=_write_in_process, args=(opener, keys, s)) for s in (1, 2)
-        ]
-        for process in writers:
-            process.start()
+        writers = [processes.start(_write_in_process, opener, keys, seed) for seed in (1, 2)]
         _write_versions(store, keys, 3)
         for process in writers:
             process.join()

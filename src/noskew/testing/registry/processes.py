@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from noskew.definitions.identity import canonical_json
 from noskew.errors import ConflictError
 from noskew.registry.base import Registry
 from noskew.registry.versions import encode_project, items_of
+from noskew.testing import processes
 from noskew.testing.registry.examples import text_of, versioned_project
 from noskew.testing.registry.suite import RegistrySuite
 
@@ -108,10 +108,8 @@ class Applier:
 
 @contextmanager
 def _applier() -> Iterator[Applier]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there,), daemon=True)
-    process.start()
+    here, there = processes.clean_context().Pipe()
+    process = processes.start(_serve, there, daemon=True)
     there.close()
     try:
         yield Applier(process, here)
