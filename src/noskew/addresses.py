@@ -31,6 +31,8 @@ _TABLE_DIGITS = 24
 _ALL = (1 << 32) - 1
 #: No entity key begins with it, so what follows it in an online key is of the view as a whole.
 _OF_VIEW = b"\xff\xff"
+#: Of the keys of a frontier: made once, since every look at a stream asks for all of them.
+_BYTES = [bytes([number]) for number in range(256)]
 
 
 class Content(Protocol):
@@ -122,7 +124,7 @@ class OnlineRows:
         many for each of two turns.
         """
         start = self._of_partition(partition) + (b"\1" if turn else b"")
-        return [start + bytes([i]) for i in range(256)]
+        return [start + byte for byte in _BYTES]
 
     def _of_partition(self, partition: int) -> bytes:
         return self.prefix + _OF_VIEW + partition.to_bytes(4, "big")

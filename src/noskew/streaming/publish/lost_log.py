@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from noskew.addresses import has_generation
-from noskew.kernel.rows.codec import OFFSET_BITS, version_of
+from noskew.kernel.rows.codec import OFFSET_BITS, VERSION_BYTES
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
@@ -21,9 +21,14 @@ from noskew.stores.state.lmdb import StateStore
 _BATCH = 10_000
 
 
+def first_number(generation: StreamGeneration) -> bytes:
+    """The least number of a row of the log of a generation, as rows hold it behind their time."""
+    return (generation.log_since << OFFSET_BITS).to_bytes(8, "big")
+
+
 def is_of_lost_log(row: bytes, generation: StreamGeneration) -> bool:
     """Whether a row was folded from a log before that of the generation."""
-    return version_of(row)[1] >> OFFSET_BITS < generation.log_since
+    return row[8:VERSION_BYTES] < first_number(generation)
 
 
 def replace_online(online: OnlineStore, state: StateStore, keys: Sequence[bytes]) -> int:

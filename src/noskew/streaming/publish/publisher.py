@@ -19,7 +19,7 @@ from noskew.stores.online.base import OnlineStore
 from noskew.stores.state.lmdb import StateStore
 from noskew.streaming.fault_log import FaultLog
 from noskew.streaming.fold.partition import PartitionFold, ViewStep
-from noskew.streaming.publish.lost_log import is_of_lost_log, replace_lost
+from noskew.streaming.publish.lost_log import first_number, replace_lost
 
 _logger = logging.getLogger(__name__)
 
@@ -229,8 +229,9 @@ class Remote:
     def _frontier(self, view: View, number: int) -> tuple[bytes, bytes]:
         """The version of each turn up to which every shard holds what was published."""
         keys = [k for turn in _TURNS for k in OnlineRows(view.prefix).frontier(number, turn)]
+        first = first_number(view.generation)
         versions = [
-            NOTHING if row is None or is_of_lost_log(row, view.generation) else row[:VERSION_BYTES]
+            NOTHING if row is None or row[8:VERSION_BYTES] < first else row[:VERSION_BYTES]
             for row in self._online.read(keys)
         ]
         half = len(versions) // 2
