@@ -6,6 +6,7 @@ process: each worker of pytest-xdist has its own. A test clears what it needs em
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -28,6 +29,23 @@ if TYPE_CHECKING:
 hypothesis_profiles.load()
 # What the process imports from which others are forked (``noskew.testing.processes``).
 multiprocessing.set_forkserver_preload(["tests.preloaded"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Without looking for garbage among what stays to the end: each test would pay for that."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the interpreter clear away everything at its end; what it cannot, nanobind reports."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from noskew.cli.demo.folding import Folding
 from noskew.definitions.engines import installed_engine
 from noskew.errors import CorruptDataError, StoreError
 
-pytest.importorskip("sklearn")
+# Not imported: it takes seconds, and only the demo needs it.
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="the demo needs scikit-learn")
 
 UTC = pa.timestamp("us", "UTC")
 
