@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from noskew.types import DType
 _TIME_ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
+@cache
 def values(kind: DType) -> SearchStrategy[Any]:
     """Values of a type, not null, its extremes often among them."""
     if kind.item is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,8 +40,12 @@ _KEY_PARTS: Mapping[str, tuple[Any, ...]] = {
 
 def keys_of(view: FeatureView, *, null: bool = False) -> SearchStrategy[Any]:
     """Keys of a view's entity; ``null``: with null parts, or None."""
+    return _keys_of(tuple(kind.kind for kind in view.entity.keys.values()), null)
+
+
+@cache
+def _keys_of(kinds: tuple[str, ...], null: bool) -> SearchStrategy[Any]:
     parts = [
-        st.sampled_from([None, *_KEY_PARTS[kind.kind]] if null else _KEY_PARTS[kind.kind])
-        for kind in view.entity.keys.values()
+        st.sampled_from([None, *_KEY_PARTS[kind]] if null else _KEY_PARTS[kind]) for kind in kinds
     ]
     return st.tuples(*parts) | st.none() if null else st.tuples(*parts)

@@ -17,7 +17,17 @@ from noskew.testing.strategies.column_values import values
 from noskew.testing.strategies.entities import keys_of
 
 #: Starts of timelines: the epoch, just before it, long before it, a leap second's neighbour.
-_ANCHORS = (0, -1, -1_234_567_890_123_456, 1_483_228_799_999_999)
+_ANCHORS = st.sampled_from((0, -1, -1_234_567_890_123_456, 1_483_228_799_999_999))
+# Made once, and those of a view before its loops: Hypothesis looks at each new strategy for longer
+# than it draws from it.
+_DELAYS = st.sampled_from((0, 0, 0, 1, -1, 1_000_000, 3_600_000_000, -300_000_000, 10**13))
+_IDS = st.sampled_from((None, None, "e1", "e2", "e3"))
+_BESIDE_A_FACT = st.sampled_from((0, 0, 0, -1, 1))
+_BESIDE_A_ROW = st.sampled_from((0, 0, -1, 1))
+_MOMENTS = st.sampled_from(("event_time", "event_time", "known_time"))
+_ONE_IN_FOUR = st.integers(0, 3)
+_ONE_IN_SIX = st.integers(0, 5)
+_MULTIPLES = st.integers(-3, 3)
 
 
 @st.composite
@@ -29,10 +39,9 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
     the columns that the view's features use have values, the others are null.
     """
     keys = draw(st.lists(keys_of(view), min_size=1, max_size=3))
-    around = _instants(view, draw(st.sampled_from(_ANCHORS)))
+    around = _instants(view, draw(_ANCHORS))
     instants = draw(st.lists(around, min_size=1, max_size=5))
     loaded_at = sorted(instants)[-1] + 1
-    delays = st.sampled_from([0, 0, 0, 1, -1, 1_000_000, 3_600_000_000, -300_000_000, 10**13])
     columns = sorted(_used_columns(view))
     palettes = {
         name: st.sampled_from(
@@ -41,17 +50,18 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
         for name in columns
     }
     if view.source.event_id is not None:
-        palettes[view.source.event_id] = st.sampled_from([None, None, "e1", "e2", "e3"])
+        palettes[view.source.event_id] = _IDS
     size = draw(st.sampled_from(range(min_size, max_size + 1)))
+    one_instant, one_key = st.sampled_from(instants), st.sampled_from(keys)
     drawn_facts = []
     for sequence in draw(st.permutations(range(size))):
-        event_time = draw(st.sampled_from(instants)) + draw(st.sampled_from([0, 0, 0, -1, 1]))
-        known_time = event_time + draw(delays)
-        if draw(st.integers(0, 3)) == 0:
+        event_time = draw(one_instant) + draw(_BESIDE_A_FACT)
+        known_time = event_time + draw(_DELAYS)
+        if draw(_ONE_IN_FOUR) == 0:
             # As when a batch is loaded: everything becomes known at one time.
             known_time = loaded_at
         drawn = {name: draw(palette) for name, palette in palettes.items()}
-        key = draw(st.sampled_from(keys))
+        key = draw(one_key)
         drawn_facts.append(Fact(key, event_time, known_time, sequence, drawn))
     return drawn_facts
 
@@ -71,21 +81,24 @@ def rows(
     and a hop, window or age later, each exactly or a microsecond beside.
     """
     known_keys = [fact.key for fact in about]
-    spans = [0, 0, *_spans(view)]
+    spans = _spans(view)
+    one_span, one_wait = st.sampled_from(spans), st.sampled_from([0, 0, *spans])
+    stranger = st.one_of(keys_of(view), keys_of(view, null=True))
+    known_key = st.sampled_from(known_keys) if known_keys else stranger
+    one_fact = st.sampled_from(about) if about else None
     drawn_rows: list[Row] = []
     for _ in range(draw(st.sampled_from(range(min_size, max_size + 1)))):
-        stranger = st.one_of(keys_of(view), keys_of(view, null=True))
-        asks_known: int = draw(st.integers(0, 5))
-        key = draw(st.sampled_from(known_keys) if known_keys and asks_known else stranger)
-        if about:
-            fact = draw(st.sampled_from(about))
-            base = draw(st.sampled_from([fact.event_time, fact.event_time, fact.known_time]))
+        asks_known: int = draw(_ONE_IN_SIX)
+        key = draw(known_key if asks_known else stranger)
+        if one_fact is None:
+            base = draw(_instants(view, draw(_ANCHORS)))
         else:
-            base = draw(_instants(view, draw(st.sampled_from(_ANCHORS))))
+            fact = draw(one_fact)
+            base = getattr(fact, draw(_MOMENTS))
         if draw(st.booleans()):
-            hop = draw(st.sampled_from(_spans(view)))
+            hop = draw(one_span)
             base = base // hop * hop
-        t = base + draw(st.sampled_from(spans)) + draw(st.sampled_from([0, 0, -1, 1]))
+        t = base + draw(one_wait) + draw(_BESIDE_A_ROW)
         drawn_rows.append((key, t))
     repeats: bool = draw(st.booleans())
     return drawn_rows + drawn_rows[:1] if repeats else drawn_rows
@@ -117,4 +130,4 @@ def _spans(view: FeatureView) -> list[int]:
 def _instants(draw: DrawFn, view: FeatureView, anchor: int) -> int:
     """Multiples of the view's spans, near the anchor."""
     span = draw(st.sampled_from(_spans(view)))
-    return anchor // span * span + span * draw(st.integers(-3, 3))
+    return anchor // span * span + span * draw(_MULTIPLES)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 from noskew.clock import MAX_TIME, MIN_TIME, duration_micros
 from noskew.definitions.aggregation import (
@@ -57,11 +58,22 @@ COLUMNS: Mapping[str, str] = {
     "embedding": "vector<float32, 2>",
 }
 EVENT_ID = "event_id"
-_WINDOWS = ("1us", "1234567us", "1s", "10s", "90s", "5min", "1h", "25h", "7d")
-_AGES = (None, None, "1us", "1s", "1h")
+_WINDOWS = st.sampled_from(("1us", "1234567us", "1s", "10s", "90s", "5min", "1h", "25h", "7d"))
+_SEVERAL_WINDOWS = st.lists(_WINDOWS, min_size=2, max_size=3, unique=True)
+_AGES = st.sampled_from((None, None, "1us", "1s", "1h"))
+_ENTITIES = st.sampled_from(ENTITIES)
+_ANY_COLUMN = st.sampled_from(sorted(COLUMNS))
+_FILTERS = st.sampled_from((None, None, "flag", "other_flag"))
+_HOPS_OF_SEVERAL = st.sampled_from((None, "exact"))
+_CAPS = st.sampled_from((1_000, 1, 2, 5))
+_FEW = st.integers(1, 3)
+_NULLS = st.booleans()
+_ONE_IN_FOUR, _ONE_IN_FIVE = st.integers(0, 3), st.integers(0, 4)
 #: Horizons of event ids. Some are as long as a delay of :func:`facts`, so that repetitions fall on
 #: both sides of them and on the edge; the last is longer than the calendar.
-_HORIZONS: tuple[Duration, ...] = (0, "1us", "1s", "1s", "1h", "1d", MAX_TIME - MIN_TIME)
+_HORIZONS: SearchStrategy[Duration] = st.sampled_from(
+    (0, "1us", "1s", "1s", "1h", "1d", MAX_TIME - MIN_TIME)
+)
 
 
 @st.composite
@@ -72,9 +84,9 @@ def feature_views(
 
     ``event_id``: whether the source names a column of event ids, with a horizon; drawn if None.
     """
-    entity = draw(st.sampled_from(ENTITIES))
+    entity = draw(_ENTITIES)
     has_id = draw(st.booleans()) if event_id is None else event_id
-    source = _source(entity, draw(st.sampled_from(_HORIZONS)) if has_id else None)
+    source = _source(entity, draw(_HORIZONS) if has_id else None)
     number = draw(st.integers(1, max_features))
     features = [draw(_features(f"f{i}")) for i in range(number)]
     return FeatureView(
@@ -82,8 +94,8 @@ def feature_views(
         entity=entity,
         source=source,
         features=features,
-        max_age=draw(st.sampled_from(_AGES)),
-        exact_cap=draw(st.sampled_from((1_000, 1, 2, 5))),
+        max_age=draw(_AGES),
+        exact_cap=draw(_CAPS),
     )
 
 
@@ -102,61 +114,69 @@ def _source(entity: Entity, horizon: Duration | None) -> Source:
 
 @st.composite
 def _features(draw: DrawFn, name: str) -> FeatureSpec:
-    if draw(st.integers(0, 3)) == 0:
-        column = draw(st.sampled_from(sorted(COLUMNS)))
-        return latest(column, name=name, max_age=draw(st.sampled_from(_AGES)))
-    function = draw(st.sampled_from(_FUNCTIONS))
-    kinds = INPUT_KINDS[function]
-    columns = [c for c, k in COLUMNS.items() if dtype(k).kind in kinds]
-    if function == "sum":
-        columns += ["i64", "wide", "f64"] * 3  # those that overflow
-    column = draw(st.sampled_from(columns))
+    if draw(_ONE_IN_FOUR) == 0:
+        column = draw(_ANY_COLUMN)
+        return latest(column, name=name, max_age=draw(_AGES))
+    function = draw(_FUNCTIONS)
+    column = draw(_columns_of(function))
     options: Any = {
         "name": name,
-        "where": draw(st.sampled_from([None, None, "flag", "other_flag"])),
+        "where": draw(_FILTERS),
         **draw(_windows()),
     }
     return draw(_aggregations(function, column, options))
 
 
+@cache
+def _columns_of(function: str) -> SearchStrategy[str]:
+    kinds = INPUT_KINDS[function]
+    columns = [c for c, k in COLUMNS.items() if dtype(k).kind in kinds]
+    if function == "sum":
+        columns += ["i64", "wide", "f64"] * 3  # those that overflow
+    return st.sampled_from(columns)
+
+
 #: The sums, whose exactness takes the most code, more often than the rest.
-_FUNCTIONS = (*sorted(INPUT_KINDS), "sum", "sum", "mean", "var", "stddev")
+_FUNCTIONS = st.sampled_from((*sorted(INPUT_KINDS), "sum", "sum", "mean", "var", "stddev"))
 
 
 @st.composite
 def _windows(draw: DrawFn) -> dict[str, Any]:
     """No window, one with any hop, or several that share the default hop or are exact."""
-    choice = draw(st.integers(0, 4))
+    choice = draw(_ONE_IN_FIVE)
     if choice == 0:
         return {"window": None}
     if choice == 1:
-        several = draw(st.lists(st.sampled_from(_WINDOWS), min_size=2, max_size=3, unique=True))
-        return {"window": several, "hop": draw(st.sampled_from([None, "exact"]))}
-    window = draw(st.sampled_from(_WINDOWS))
+        several = draw(_SEVERAL_WINDOWS)
+        return {"window": several, "hop": draw(_HOPS_OF_SEVERAL)}
+    window = draw(_WINDOWS)
+    return {"window": window, "hop": draw(_hops_of(window))}
+
+
+@cache
+def _hops_of(window: Duration) -> SearchStrategy[Duration | None]:
     micros = duration_micros(window)
     hops = [h for n in (1, 2, 3, 7, 24, MAX_TILES) if (h := -(-micros // n)) > 1]
-    return {"window": window, "hop": draw(st.sampled_from([None, "exact", *hops]))}
+    return st.sampled_from([None, "exact", *hops])
 
 
 @st.composite
 def _aggregations(draw: DrawFn, function: str, column: str, options: Any) -> Aggregation:
-    few = st.integers(1, 3)
-    nulls = st.booleans()
     if function == "count":
         return count(draw(st.sampled_from([None, column])), **options)
     if function in _PLAIN:
         return _PLAIN[function](column, **options)
     if function in ("first", "last"):
         make = first_value if function == "first" else last_value
-        return make(column, nulls=draw(nulls), **options)
+        return make(column, nulls=draw(_NULLS), **options)
     if function in ("first_n", "last_n"):
         make_n = first_n if function == "first_n" else last_n
-        return make_n(column, draw(few), nulls=draw(nulls), **options)
+        return make_n(column, draw(_FEW), nulls=draw(_NULLS), **options)
     if function == "count_distinct":
         return count_distinct(column, cap=draw(st.sampled_from([256, 0, 1, 2])), **options)
     if function == "quantile":
         return quantile(column, draw(st.sampled_from([0, 0.25, 1 / 3, 0.5, 0.9, 1])), **options)
-    n = draw(few)
+    n = draw(_FEW)
     return top_n(column, n, cap=n + draw(st.sampled_from([997, 0, 1])), **options)
 
 
