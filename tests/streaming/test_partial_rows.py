@@ -169,7 +169,7 @@ def test_every_partial_row_is_the_fold_of_its_partition(store: ns.FeatureStore) 
     expected: dict[bytes, bytes] = {}
     for number in range(PARTITIONS):
         alone = Stream(view)
-        alone.fold = type(alone.fold)(view, "p")
+        alone.fold = type(alone.fold)(view, store.tenant)
         alone.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
         with log.reader({number: 0}) as reader:
             for messages in reader.poll(0):

@@ -57,7 +57,7 @@ def expected(store: ns.FeatureStore) -> dict[bytes, bytes]:
     for view in views:
         for partition in range(log.partitions):
             stream = Stream(view)
-            stream.fold = type(stream.fold)(view, "shop")
+            stream.fold = type(stream.fold)(view, store.tenant)
             stream.pipeline = EventPipeline([view], ArrowDecoder(source.schema, "orders"))
             with log.reader({partition: 0}) as reader:
                 for messages in reader.poll(0):
