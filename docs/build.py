@@ -88,7 +88,18 @@ def pages() -> dict[str, str]:
             "Connectors",
             "Where the data of a source is: `Source(batch=…)`, `Source(stream=…)`, and "
             "`store.ingest(name, connector)`.",
-            ["Parquet", "Csv", "Frame", "Iceberg", "DuckDb", "Postgres", "Kafka", "LocalLog"],
+            [
+                "Parquet",
+                "Csv",
+                "Frame",
+                "Iceberg",
+                "DuckDb",
+                "Postgres",
+                "Kafka",
+                "LocalLog",
+                "noskew.definitions.connectors:Connector",
+                "noskew.definitions.connectors:Stream",
+            ],
         ),
         "feature-store.md": _objects(
             "Feature store",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +14,7 @@ from noskew.stores.log import open_log
 from noskew.stores.offline.opening import open_offline_store
 from noskew.stores.online import open_store
 from noskew.stores.sources import open_source
+from tests.distributions import install
 
 CODE = """
 from noskew.errors import missing_extra
@@ -67,21 +67,12 @@ shelf = shelf_store:open_source
 """
 
 
-def install(where: Path, name: str, entry_points: str, code: str = CODE) -> None:
-    """A distribution as an installer leaves it."""
-    (where / f"{name}_store.py").write_text(code)
-    info = where / f"{name}_store-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-store\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(entry_points)
-
-
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """A directory on the path with a distribution that opens ``shelf`` of every kind."""
     site = tmp_path / "site"
     site.mkdir()
-    install(site, "shelf", ENTRY_POINTS)
+    install(site, "shelf", ENTRY_POINTS, CODE)
     monkeypatch.syspath_prepend(str(site))
     yield site
     sys.modules.pop("shelf_store", None)
@@ -137,7 +128,7 @@ class TestInstalled:
             open_store("lacking://x")
 
     def test_two_distributions_of_one_name_are_refused(self, site):
-        install(site, "other", "[noskew.online_stores]\nshelf = other_store:open_online\n")
+        install(site, "other", "[noskew.online_stores]\nshelf = other_store:open_online\n", CODE)
         with pytest.raises(ConfigError, match=r"of other-store, .*of shelf-store"):
             open_store("shelf://x")
 

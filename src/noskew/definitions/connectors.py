@@ -6,11 +6,13 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from noskew.definitions.identity import digest
-from noskew.errors import DefinitionError, nearest
+from noskew.errors import ConfigError, DefinitionError, MissingExtraError, nearest
+from noskew.plugins import Plugins
 from noskew.redaction import masked_settings
 
 _REGISTRY = "SCHEMA_REGISTRY_URL"
@@ -19,7 +21,13 @@ _REGISTRY_AUTH = "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A description of where data is. ``kind`` names the reader that opens it."""
+    """A description of where data is. ``kind`` names the reader that opens it.
+
+    One of somebody else's is a frozen dataclass with a ``kind`` of its own, whose fields are JSON
+    data, that an installed distribution gives an entry point of that name in the group
+    ``noskew.connectors``; of a stream it is a :class:`Stream`. It overrides :meth:`shown` where an
+    option is secret, and :meth:`rooted` where one is a path.
+    """
 
     kind: ClassVar[str] = ""
 
@@ -246,15 +254,42 @@ _KINDS: dict[str, type[Connector]] = {
 }
 
 
+_OTHERS: Plugins[type[Connector]] = Plugins("noskew.connectors", {})
+
+
 def from_dict(data: Mapping[str, Any] | None) -> Connector | None:
-    """The inverse of ``Connector.to_dict``; a frame of another process is gone (None)."""
+    """The inverse of ``Connector.to_dict``; a frame of another process is gone (None).
+
+    Raises DefinitionError for a kind that nothing installed has, and for one of somebody else's
+    that has other options.
+    """
     if data is None or data["kind"] == "frame":
         return None
     options = dict(data)
     kind = options.pop("kind")
-    if kind not in _KINDS:
-        raise DefinitionError(f"unknown connector {kind!r}; {nearest(kind, _KINDS)}")
-    return _KINDS[kind](**options)
+    if kind in _KINDS:
+        return _KINDS[kind](**options)
+    try:
+        return _other(kind)(**options)
+    except TypeError as error:
+        raise DefinitionError(f"connector {kind!r}: {error}") from error
+
+
+@cache
+def _other(kind: str) -> type[Connector]:
+    """The class of a kind that is not ours; the installed distributions are looked through once."""
+    try:
+        found = _OTHERS.get(kind)
+    except (ConfigError, MissingExtraError) as error:
+        raise DefinitionError(f"connector {kind!r}: {error}") from error
+    if found is None:
+        raise DefinitionError(
+            f"unknown connector {kind!r}, which no installed distribution has in the group of "
+            f"entry points {_OTHERS.group}; {nearest(kind, [*_KINDS, *_OTHERS.names()])}"
+        )
+    if not (isinstance(found, type) and issubclass(found, Connector) and found.kind == kind):
+        raise DefinitionError(f"connector {kind!r}: {found!r} is no Connector of that kind")
+    return found
 
 
 def _schema_text(given: str | bytes | Path, format: str) -> str:
