@@ -102,4 +102,4 @@ def test_apply_reaches_what_was_desired(shared: SqlRegistry, desired: Project) -
     assert plan(current, desired).is_empty
     names = {(d.kind, d.name): dict(d.data) for d in shared.definitions("flights")}
     assert len(names) == sum(len(items) for items in desired.to_dict().values())
-    assert shared.history("flights")[0] == current.made
+    assert shared.history("flights")[0] == current.entry

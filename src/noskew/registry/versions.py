@@ -33,7 +33,7 @@ Hashes = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Who made a version of a project, when (µs), and why; without its definitions."""
+    """An entry of a project's history: who made a version, when (µs), and why."""
 
     version: int
     applied_at: int
@@ -53,18 +53,19 @@ class Applied:
 
     ``hashes`` are those of the moment of ``apply``. They may differ from the ones the
     definitions have now, since an engine's major version is part of them; what stores hold was
-    made under these. ``outputs``: names and types of what the SELECTs of views give, of those
-    that need not be checked again.
+    made under these. ``entry`` is that of the registry's history; version 0 has none.
+    ``outputs``: names and types of what the SELECTs of views give, of those that need not be
+    checked again.
     """
 
     version: int
     project: Project
     hashes: Hashes = field(default_factory=dict)
-    made: Version | None = None
+    entry: Version | None = None
     outputs: Mapping[str, list[list[str]]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        at = f" at {to_text(self.made.applied_at)}" if self.made else ""
+        at = f" at {to_text(self.entry.applied_at)}" if self.entry else ""
         return f"<Applied version {self.version}{at}: {self.project!r}>"
 
 

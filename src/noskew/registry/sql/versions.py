@@ -89,7 +89,7 @@ def swap_head(connection: Connection, project: str, base: int) -> bool:
 
 def write_version(connection: Connection, project: str, new: Applied, document: str) -> None:
     """Add a version; of the definitions write only those that differ from the stored ones."""
-    about, d = new.made, _DEFINITIONS
+    about, d = new.entry, _DEFINITIONS
     assert about is not None, "nobody applies version 0"
     connection.execute(
         insert(_VERSIONS).values(project=project, document=document, **asdict(about))

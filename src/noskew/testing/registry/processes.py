@@ -162,8 +162,8 @@ def _check(registry: Registry, version: int) -> None:
     current = registry.current(_PROJECT)
     desired = versioned_project(version)
     assert current.version == version
-    assert current.made is not None
-    assert current.made.digest == encode_project(desired)[1]
+    assert current.entry is not None
+    assert current.entry.digest == encode_project(desired)[1]
     assert text_of(current.project) == text_of(desired)
     stored = {(d.kind, d.name): canonical_json(d.data) for d in registry.definitions(_PROJECT)}
     assert stored == {

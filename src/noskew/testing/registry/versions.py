@@ -33,7 +33,7 @@ class VersionTests(RegistrySuite):
 
     def test_a_project_that_nobody_applied(self, registry: Registry) -> None:
         current = registry.current("flights")
-        assert (current.version, current.made, current.project) == (0, None, Project())
+        assert (current.version, current.entry, current.project) == (0, None, Project())
         assert registry.head("flights") == 0
         assert registry.history("flights") == []
         assert registry.projects() == []
@@ -54,7 +54,7 @@ class VersionTests(RegistrySuite):
             assert other.current("flights").hashes == applied.hashes
             assert text_of(other.version("flights", 1).project) == text_of(first)
             newest, oldest = other.history("flights")
-            assert newest == other.current("flights").made
+            assert newest == other.current("flights").entry
             assert (oldest.version, oldest.applied_at) == (1, AT)
             assert (oldest.applied_by, oldest.message) == ("ana", "it's new")
             assert oldest.digest == encode_project(first)[1]
