@@ -265,10 +265,11 @@ class TestReads:
         with open_store(faulty_url + "&timeout_s=60") as store:
             store.write([b"k"], [row(1)])
             real = faults.answer
-            gate = threading.Event()
+            begun, gate = threading.Semaphore(0), threading.Event()
 
             def answer(target, body):
                 if "PutItem" in target:
+                    begun.release()
                     assert gate.wait(60)
                 return real(target, body)
 
@@ -277,7 +278,8 @@ class TestReads:
             async def read_meanwhile() -> None:
                 keys = [b"%d" % i for i in range(64)]
                 writing = asyncio.create_task(asyncio.to_thread(store.write, keys, [row(1)] * 64))
-                await asyncio.sleep(0.2)
+                for _ in range(store._writers.count):  # all that write are at it
+                    assert await asyncio.to_thread(begun.acquire, timeout=60)
                 assert await store.read_async([b"k"]) == [row(1)]
                 assert not writing.done()
                 gate.set()
