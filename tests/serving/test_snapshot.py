@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,8 +15,10 @@ import noskew as ns
 from noskew.clock import FixedClock
 from noskew.errors import DefinitionError, NotFoundError
 from noskew.serving.http import backend as backends
-from noskew.serving.http import metrics, pages
+from noskew.serving.http import feast, metrics, pages
+from noskew.serving.http import snapshot as snapshots
 from noskew.serving.http.backend import Backend
+from noskew.serving.http.compiled import CompiledService
 
 CLOCK = FixedClock("2024-01-01T00:00:00Z")
 USER = ns.Entity("user", {"user": int})
@@ -80,6 +84,51 @@ def test_what_the_time_did_not_suffice_for_is_compiled_on_first_use(
     assert compiled(backend) == {"two"}
     with pytest.raises(NotFoundError, match="one, three, two"):
         snapshot.service("four")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"features": ["a:a_x", "b:count_1h"]},
+        {"feature_service": "two"},
+        {"feature_service": "two", "full_feature_names": True},
+    ],
+)
+def test_what_feasts_route_asks_for_is_compiled_once_and_beside_the_event_loop(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    compiling: list[threading.Thread] = []
+
+    class Noted(CompiledService):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            compiling.append(threading.current_thread())
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(snapshots, "CompiledService", Noted)
+    monkeypatch.setattr(backends, "PREPARE_S", -1.0)
+    backend.start()
+    request = feast.parse(orjson.dumps({"entities": {"user": [1]}, **asked}))
+
+    async def ask() -> list[CompiledService]:
+        snapshot = backend.snapshot()
+        return await asyncio.gather(*(feast.service_of(request, snapshot) for _ in range(3)))
+
+    first, *others = asyncio.run(ask())
+    assert all(other is first for other in others)
+    assert len(compiling) == 1 + ("full_feature_names" in asked)  # and what is renamed
+    assert threading.main_thread() not in compiling
+    assert [name.removeprefix("a__").removeprefix("b__") for name in first.plan.names] == [
+        "a_x",
+        "count_1h",
+    ]
+
+
+def test_features_that_nobody_has_are_refused_each_time(backend: Backend) -> None:
+    backend.start()
+    request = feast.parse(b'{"features": ["a:b_x"], "entities": {"user": [1]}}')
+    for _ in range(2):
+        with pytest.raises(NotFoundError, match="a_x"):
+            asyncio.run(feast.service_of(request, backend.snapshot()))
 
 
 def test_a_new_version_takes_over_what_did_not_change(

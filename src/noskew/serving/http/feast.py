@@ -73,18 +73,23 @@ def parse(body: bytes) -> FeastRequest:
     return request
 
 
-def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
-    """The compiled service that answers a request. Raises NotFoundError or InputError."""
+async def service_of(request: FeastRequest, snapshot: Snapshot) -> CompiledService:
+    """The service that answers a request, compiled beside the event loop if nobody asked before.
+
+    Raises NotFoundError or InputError.
+    """
     full = request.full_feature_names
     if request.feature_service is not None:
-        service = snapshot.service(request.feature_service)
+        service = await snapshot.service_async(request.feature_service)
         if full == service.service.full_names:
             return service
-        return snapshot.ad_hoc(
+        return await snapshot.ad_hoc_async(
             (request.feature_service, str(full)), lambda _: _renamed(service.service, full)
         )
     chosen = tuple(request.features or ())
-    return snapshot.ad_hoc(("", *chosen, str(full)), lambda p: _selected(chosen, full, p))
+    return await snapshot.ad_hoc_async(
+        ("", *chosen, str(full)), lambda project: _selected(chosen, full, project)
+    )
 
 
 def encode_answer(

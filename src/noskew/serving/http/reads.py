@@ -99,10 +99,8 @@ class FeastRead(Read):
         self._asked = feast.parse(body)
 
     async def answer(self) -> Answer:
-        asked, snapshot = self._asked, self.shared.backend.snapshot()
-        if asked.feature_service is not None:
-            await snapshot.service_async(asked.feature_service)  # which compiles it if need be
-        self.service = feast.service_of(asked, snapshot)
+        asked = self._asked
+        self.service = await feast.service_of(asked, self.shared.backend.snapshot())
         self._rows = self.service.json_rows.columns(asked.entities)
         return await super().answer()
 

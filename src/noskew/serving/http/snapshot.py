@@ -125,15 +125,29 @@ class Snapshot:
     def ad_hoc(
         self, chosen: tuple[str, ...], make: Callable[[Project], FeatureService]
     ) -> CompiledService:
-        """A service for features that a caller chose, made on first use."""
-        compiled = self._ad_hoc.get(chosen)
-        if compiled is None:
+        """A service for features that a caller chose, compiled on first use.
+
+        Raises what ``make`` does, and what stands in the way of compiling it.
+        """
+        with self._compiling:
+            compiled = self._ad_hoc.get(chosen)
+            if compiled is not None:
+                return compiled
             compiled = self._compile(make(self.definitions), "get-online-features", label="")
             compiled.served = self._kept(compiled)
             self._ad_hoc[chosen] = compiled
             if len(self._ad_hoc) > _MOST_AD_HOC:
                 self._ad_hoc.popitem(last=False)
+        if self._served is not None and compiled.served is not None:
+            self._served.look()  # before the first answer from what was compiled now
         return compiled
+
+    async def ad_hoc_async(
+        self, chosen: tuple[str, ...], make: Callable[[Project], FeatureService]
+    ) -> CompiledService:
+        """As :meth:`ad_hoc`, without blocking the event loop while it is compiled."""
+        compiled = self._ad_hoc.get(chosen)
+        return await asyncio.to_thread(self.ad_hoc, chosen, make) if compiled is None else compiled
 
     def document(self, name: str, make: Callable[[], bytes]) -> bytes:
         """An answer that depends on the definitions alone, made when first asked for."""
