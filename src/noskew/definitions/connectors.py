@@ -279,17 +279,18 @@ def from_dict(data: Mapping[str, Any] | None) -> Connector | None:
 def _other(kind: str) -> type[Connector]:
     """The class of a kind that is not ours; the installed distributions are looked through once."""
     try:
-        found = _OTHERS.get(kind)
+        connector = _OTHERS.get(kind)
     except (ConfigError, MissingExtraError) as error:
         raise DefinitionError(f"connector {kind!r}: {error}") from error
-    if found is None:
+    if connector is None:
         raise DefinitionError(
             f"unknown connector {kind!r}, which no installed distribution has in the group of "
             f"entry points {_OTHERS.group}; {nearest(kind, [*_KINDS, *_OTHERS.names()])}"
         )
-    if not (isinstance(found, type) and issubclass(found, Connector) and found.kind == kind):
-        raise DefinitionError(f"connector {kind!r}: {found!r} is no Connector of that kind")
-    return found
+    is_one = isinstance(connector, type) and issubclass(connector, Connector)
+    if not is_one or connector.kind != kind:
+        raise DefinitionError(f"connector {kind!r}: {connector!r} is no Connector of that kind")
+    return connector
 
 
 def _schema_text(given: str | bytes | Path, format: str) -> str:
