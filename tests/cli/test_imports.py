@@ -92,3 +92,13 @@ def test_the_lists_of_commands_say_what_the_commands_say() -> None:
         return len(group.commands)
 
     assert check(typer.main.get_command(app), "noskew") > 15
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["import numba.np.linalg as m; del m.ensure_blas", "import sys; sys.modules['scipy'] = None"],
+    ids=["another numba", "no SciPy"],
+)
+def test_kernels_do_not_depend_on_how_numba_looks_for_scipy(before: str) -> None:
+    """A patch release of numba may look for it in another way, and few have SciPy."""
+    subprocess.run([sys.executable, "-c", f"{before}; import noskew.kernel.jit"], check=True)

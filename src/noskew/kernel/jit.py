@@ -17,12 +17,16 @@ def _load_array_functions() -> None:
     """Load what numba loads with the first kernel, but for SciPy.
 
     It imports SciPy's linear algebra, which takes longer than all the rest, only to see whether it
-    is there. Functions that use it ask again when they are compiled; ours use none.
+    is there. Functions that use it ask again when they are compiled; ours use none. Another version
+    of numba that does so in another way is left alone: it is slower to load, and works.
     """
     if "numba.np.arraymath" in sys.modules:
         return
-    linalg: Any = import_module("numba.np.linalg")
-    ensure = linalg.ensure_blas
+    try:
+        linalg: Any = import_module("numba.np.linalg")
+        ensure = linalg.ensure_blas
+    except (ImportError, AttributeError):
+        return
     linalg.ensure_blas = _find_scipy
     try:
         import_module("numba.np.arraymath")
