@@ -129,11 +129,12 @@ class Snapshot:
 
         Raises what ``make`` does, and what stands in the way of compiling it.
         """
+        service = make(self.definitions)  # first: a wrong name waits for nobody's compiling
         with self._compiling:
             compiled = self._ad_hoc.get(chosen)
             if compiled is not None:
                 return compiled
-            compiled = self._compile(make(self.definitions), "get-online-features", label="")
+            compiled = self._compile(service, "get-online-features", label="")
             compiled.served = self._kept(compiled)
             self._ad_hoc[chosen] = compiled
             if len(self._ad_hoc) > _MOST_AD_HOC:
