@@ -122,7 +122,9 @@ class OfflineStore(Closing, ABC):
     def create(self, spec: TableSpec) -> None:
         """Make the table; do nothing if one of the same spec is there.
 
-        Raises SchemaMismatchError if a table of that name and another spec is there.
+        A table that only lacks some nullable columns of the spec gets them: they are null in the
+        rows that it has, in earlier snapshots too. Raises SchemaMismatchError if a table of that
+        name and another spec is there.
         """
 
     @abstractmethod

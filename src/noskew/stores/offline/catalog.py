@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 import pyarrow as pa
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import (
+    CommitFailedException,
     NamespaceAlreadyExistsError,
     NoSuchTableError,
     TableAlreadyExistsError,
@@ -172,6 +173,28 @@ class IcebergCatalog:
             )
         except TableAlreadyExistsError:
             _remove_directory(self._io(), location)
+        return self.load(spec.name)
+
+    def add_columns(self, spec: TableSpec) -> TableState:
+        """Give a table the columns of ``spec`` that it lacks, whoever else does so, too.
+
+        Raises CommitFailedException if others change it again and again.
+        """
+        for attempt in range(_OPEN_ATTEMPTS):
+            state = self.load(spec.name)
+            missing = columns.lacks(state.spec, spec)
+            if not missing:
+                return state
+            kinds = _iceberg_schema(spec)
+            try:
+                with state.for_commit().transaction() as transaction:
+                    with transaction.update_schema() as update:
+                        for field in missing:
+                            update.add_column(field.name, kinds.find_field(field.name).field_type)
+                    transaction.set_properties(columns.to_properties(spec))
+            except CommitFailedException:
+                if attempt + 1 == _OPEN_ATTEMPTS:
+                    raise
         return self.load(spec.name)
 
     def names(self) -> list[str]:

@@ -86,6 +86,8 @@ def stored_type(declared: pa.DataType, table: str, column: str) -> pa.DataType:
         return declared
     if declared in _WIDENED:
         return _WIDENED[declared]
+    if at.is_fixed_size_binary(declared):
+        return declared
     if at.is_list(declared) or at.is_fixed_size_list(declared):
         item = stored_type(declared.value_type, table, column)
         if not at.is_list(item):
@@ -95,6 +97,20 @@ def stored_type(declared: pa.DataType, table: str, column: str) -> pa.DataType:
         f"int8 to int64, float32, float64, string, binary, timestamp[us, UTC], date32, "
         f"decimal128, and lists or fixed-size lists of those"
     )
+
+
+def lacks(stored: TableSpec, spec: TableSpec) -> list[pa.Field]:
+    """The columns that would make ``stored`` be ``spec``, if they can be added; [] if they cannot.
+
+    They can if rows may lack them, and everything else is the same.
+    """
+    missing = [field for field in spec.schema if field.name not in stored.schema.names]
+    names = {field.name for field in missing}
+    rest = pa.schema([field for field in spec.schema if field.name not in names])
+    before = (stored.keys, stored.buckets, stored.schema.remove_metadata())
+    if before != (spec.keys, spec.buckets, rest):
+        return []
+    return missing if all(field.nullable for field in missing) else []
 
 
 def layout(spec: TableSpec) -> pa.Schema:
@@ -130,10 +146,16 @@ def with_field_ids(stored: pa.Schema, id_of: Callable[[str], int]) -> pa.Schema:
 
 
 def declared(table: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """The named columns of a stored table, in that order, in the types of ``schema``."""
+    """The named columns of a stored table, in that order, in the types of ``schema``.
+
+    A column that is not there is null: the file is older than the column.
+    """
     fields = [schema.field(name).remove_metadata() for name in columns]
     arrays = []
     for field in fields:
+        if field.name not in table.column_names:
+            arrays.append(pa.chunked_array([pa.nulls(len(table), field.type)]))
+            continue
         array = table.column(field.name)
         arrays.append(array if array.type == field.type else array.cast(field.type))
     if not fields:

@@ -10,6 +10,7 @@ from pyiceberg.table.snapshots import Snapshot
 from noskew.errors import ConflictError
 from noskew.stores.offline.base import RowProgress
 from noskew.stores.offline.catalog import NEXT_SEQUENCE, TableState
+from noskew.stores.offline.columns import declared
 from noskew.stores.offline.commit import TRIES, commit, overtaken
 from noskew.stores.offline.files import WORKERS, Attempt, list_files
 from noskew.stores.offline.parquet import read_file
@@ -124,6 +125,6 @@ def _merged(state: TableState, files: Sequence[PlannedFile]) -> pa.Table:
     names = state.stored.names
     keys = state.spec.keys
     runs = [read_file(state.io, file, names, None, keys) for file in files]
-    rows = pa.concat_tables([run for run in runs if run is not None])
+    rows = pa.concat_tables([declared(run, state.stored, names) for run in runs if run is not None])
     # Sequences are unique, so the result is the same whatever order the files come in.
     return sorted_run(rows, keys, arrival=False).cast(state.stored)

@@ -87,6 +87,9 @@ class IcebergStore(OfflineStore):
                 stored = self._catalog.load(spec.name).spec
             except NotFoundError:
                 stored = self._catalog.create(spec).spec
+            if layouts.lacks(stored, spec):
+                stored = self._catalog.add_columns(spec).spec
+                self._forget_plans(spec.name)
         if stored != spec:
             raise SchemaMismatchError(
                 f"the table {spec.name!r} is there with another spec: keys {list(stored.keys)}, "
@@ -281,7 +284,7 @@ class IcebergStore(OfflineStore):
         key = (state.spec.name, snapshot.snapshot_id if snapshot else None)
         with self._plans_lock:
             plan = self._plans.get(key)
-        if plan is None or (snapshot is None and plan.spec != state.spec):
+        if plan is None or plan.spec != state.spec:
             layout = layouts.layout(state.spec)
             plan = read_plan(state.spec, layout, state.io, snapshot, state.time_ids)
             with self._plans_lock:

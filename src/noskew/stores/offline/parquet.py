@@ -92,6 +92,9 @@ def read_file(
         groups = _row_groups(parquet.metadata, where, len(keys))
         if not groups:
             return None
+        # Of columns that are younger than the file nothing is read, but how many rows there are.
+        there = set(parquet.schema_arrow.names)
+        needed = [name for name in needed if name in there] or list(keys)
         table = parquet.read_row_groups(groups, columns=needed)
     return _filtered(table, where, keys)
 

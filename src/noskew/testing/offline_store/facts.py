@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[pa.DataType, list[Any]]] = {
     "float64": (pa.float64(), [0.0, -0.0, float("nan"), float("-inf"), 5e-324, 0.1, None]),
     "string": (pa.string(), ["", "a", "ü\U0001f600", "nul\x00inside", "x" * 5000, None]),
     "binary": (pa.binary(), [b"", b"\x00\xff", b"y" * 5000, None]),
+    "fixed": (pa.binary(3), [b"\x00\x00\x00", b"\xff\x00z", None]),
     "timestamp": (TIME, [0, -1, 253_402_300_799_999_999, -62_135_596_800_000_000, None]),
     "date": (pa.date32(), [date(1970, 1, 1), date(1, 1, 1), date(9999, 12, 31), None]),
     "decimal": (pa.decimal128(38, 9), [Decimal("0.000000001"), Decimal("-1e28"), None]),

@@ -63,11 +63,40 @@ class TableTests(OfflineStoreSuite):
         assert store.info("facts").rows == 1
         for other in (
             TableSpec("facts", simple().schema, ("k",), BUCKETS + 1),
-            TableSpec("facts", simple().schema.append(pa.field("w", pa.int8())), ("k",), BUCKETS),
+            TableSpec(
+                "facts",
+                simple().schema.append(pa.field("w", pa.int8(), nullable=False)),
+                ("k",),
+                BUCKETS,
+            ),
+            TableSpec("facts", schema_of(k=pa.int64()), ("k",), BUCKETS),
             TableSpec("facts", schema_of(k=pa.int64(), v=pa.string()), ("k",), BUCKETS),
         ):
             with pytest.raises(SchemaMismatchError, match="facts"):
                 store.create(other)
+
+    def test_columns_that_rows_may_lack_are_added(self, store: OfflineStore) -> None:
+        store.create(simple())
+        before = store.append("facts", [facts([(1, 1, 1.0), (2, 1, 2.0)])], token="a").snapshot
+        added = [pa.field("w", pa.string()), pa.field("b", pa.binary(3))]
+        wider = TableSpec("facts", pa.schema([*simple().schema, *added]), ("k",), BUCKETS)
+        store.read("facts", ["k"])  # a plan of the narrow table is at hand
+        store.create(wider)
+        store.create(wider)
+        assert store.info("facts").spec == wider
+        assert store.read("facts", ["w", "b"]).to_pylist() == [{"w": None, "b": None}] * 2
+        rows = facts([(1, 5, 3.0, "x", b"123")], schema=wider.schema)
+        store.append("facts", [rows], token="b")
+        for _ in range(2):
+            read = store.read("facts", ["v", "w", "b"]).sort_by("v").to_pylist()
+            assert [row["w"] for row in read] == [None, None, "x"]
+            assert [row["b"] for row in read] == [None, None, b"123"]
+            store.compact("facts")
+        assert store.read("facts", ["v", "w"], snapshot=before).column("w").null_count == 2
+        slices = [t for n in range(BUCKETS) for t in store.scan("facts", ["v", "w"], bucket=n)]
+        assert pa.concat_tables(slices).sort_by("v").column("w").to_pylist() == [None, None, "x"]
+        with pytest.raises(SchemaMismatchError, match="facts"):
+            store.create(simple())
 
     def test_tables_are_listed_sorted_and_survive_reopening(self, store: OfflineStore) -> None:
         assert store.tables() == []
