@@ -45,13 +45,16 @@ class Part:
 
     ``token`` identifies the content: the same content has the same token in every process
     and on every day, and changed content has another one. ``label`` is for people.
-    ``rows`` is None where counting would mean reading.
+    ``rows`` is None where counting would mean reading. ``path`` tells parts apart that come and
+    go on their own, such as the files of a folder; it is empty for parts that only together are
+    the source.
     """
 
     token: str
     label: str
     rows: int | None
     bytes: int | None = None
+    path: str = ""
 
 
 class BatchSource(ABC):

@@ -32,7 +32,7 @@ class ParquetSource(BatchSource):
     page's place, every column chunk's size, bounds and null count) and 256 evenly spaced
     blocks are, so that listing a large lake stays cheap; an edit in place of one value in
     between, to one of the same width within the same bounds, would go unseen. Writers of
-    Parquet do not edit in place. Files of equal content are told apart by their number.
+    Parquet do not edit in place. A copy of another file is no part.
     """
 
     def __init__(self, path: str | Path) -> None:

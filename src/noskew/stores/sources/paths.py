@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,8 +41,8 @@ def find_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
 class FileParts:
     """The files at a path as parts, each known by a digest of its content.
 
-    ``token_of`` and ``rows_of`` look at one file. Files of equal content get different tokens,
-    by their number. Reading a part looks at its file again, and at no other.
+    ``token_of`` and ``rows_of`` look at one file. A file whose content is that of another is a
+    copy, and no part. Reading a part looks at its file again, and at no other.
     """
 
     def __init__(
@@ -65,14 +64,16 @@ class FileParts:
 
     def parts(self) -> list[Part]:
         """The parts there are now."""
-        seen: Counter[str] = Counter()
         parts, found = [], {}
+        root = Path(self._path)
         for path in self.files():
-            content = self._token_of(path)
-            seen[content] += 1
-            token = content if seen[content] == 1 else f"{content}-{seen[content]}"
+            token = self._token_of(path)
+            if token in found:
+                continue
             found[token] = path
-            parts.append(Part(token, str(path), self._rows_of(path), path.stat().st_size))
+            below = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+            size = path.stat().st_size
+            parts.append(Part(token, str(path), self._rows_of(path), size, below))
         self._found = found
         return parts
 
@@ -81,7 +82,7 @@ class FileParts:
         if part.token not in self._found:
             self.parts()
         path = self._found.get(part.token)
-        if path is None or self._token_of(path) != part.token.partition("-")[0]:
+        if path is None or self._token_of(path) != part.token:
             raise InputError(
                 f"{self._path!r} has no file with the content of part {part.label!r} any more; "
                 f"list the parts again"
