@@ -63,6 +63,10 @@ class InputError(NoskewError, ValueError):
     """What the caller passed to a read or a write cannot be used."""
 
 
+class ChangedRowsError(InputError):
+    """Rows of a source that were ingested are not there any more; nothing was added."""
+
+
 class SchemaMismatchError(InputError):
     """Columns are absent, duplicated or of another type than declared."""
 

@@ -19,6 +19,7 @@ from noskew.clock import MIN_TIME, FixedClock
 from noskew.config import OfflineConfig
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
+from noskew.intake.ingested import beside_streamed
 from noskew.intake.messages import encode_arrow
 from noskew.intake.tables import table_spec
 from noskew.kernel.bulk import bulk_rows
@@ -198,7 +199,7 @@ class FeaturePaths:
         ):
             spec = table_spec(self._view, 1)
             offline.create(spec)
-            offline.append(spec.name, events.to_batches(), token=_TENANT.name)
+            offline.append(spec.name, beside_streamed(events).to_batches(), token=_TENANT.name)
             when = pa.array(np.full(len(asked), asked.t)).view(pa.timestamp("us", "UTC"))
             rows = asked.keys.append_column(_EVENT_TIME, when)
             answer = historical_features(

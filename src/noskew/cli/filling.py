@@ -35,8 +35,10 @@ def run_ingest(
         expected = dict.fromkeys(expected, totals.source_rows(data, store.root))
     with Bars(expected, console=console) as bars:
         reports = store.ingest(source, data, progress=bars, runner=runner)
-    added = sum(r.rows for r in reports)
-    bars.summary(f"[b]ingest[/b] {added:,} new events into {_count(reports, 'offline table')}")
+    added, known = sum(r.rows for r in reports), sum(r.known + r.known_by_id for r in reports)
+    there = f"; {known:,} rows were there already" if known else ""
+    tables = _count(reports, "offline table")
+    bars.summary(f"[b]ingest[/b] {added:,} new events into {tables}{there}")
     for report in reports:
         for why, n in report.refused.items():
             console.print(f"  [yellow]{n:,} rows left out[/yellow] of {report.view}: {why}")

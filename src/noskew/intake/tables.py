@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from noskew.addresses import events_table
 from noskew.definitions.view import FeatureView
+from noskew.intake.ingested import FIELDS
 from noskew.kernel.transforms.pipeline import events_schema
 from noskew.stores.offline.base import OfflineStore, TableSpec
 
@@ -19,7 +20,7 @@ def table_name(view: FeatureView) -> str:
 
 def table_spec(view: FeatureView, buckets: int) -> TableSpec:
     """The table's columns: those of the view, without the event time if it is one of them."""
-    schema: pa.Schema = events_schema(view)
+    schema = pa.schema([*events_schema(view), *FIELDS])
     return TableSpec(table_name(view), schema, tuple(view.entity.keys), buckets)
 
 

@@ -20,6 +20,8 @@ from noskew.kernel.ragged import Ragged
 EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_sequence", "_event_id"
 #: Where an event of a stream stands: the partition of which log, the message, the row in it.
 ORIGIN, OFFSET, PLACE = "_origin", "_offset", "_place"
+#: Which row of a batch source an event was made of, and which part of it had the row first.
+IDENTITY, PART = "_identity", "_part"
 
 
 class Events:

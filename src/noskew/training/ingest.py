@@ -7,44 +7,71 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from noskew.clock import Clock
+from noskew.clock import MAX_TIME, MIN_TIME, Clock
 from noskew.definitions import connectors
 from noskew.definitions.project import Project
 from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, InputError
+from noskew.errors import ConfigError, InputError, NoteMismatchError
+from noskew.intake.ingested import IngestedRows
 from noskew.intake.tables import one_per_log, table_spec
+from noskew.kernel.conform import conform
+from noskew.kernel.keys import integers
+from noskew.kernel.row_hashes import row_identities
 from noskew.kernel.transforms.pipeline import Pipeline, check_engines
-from noskew.stores.offline.base import Commit, OfflineStore, RowProgress
+from noskew.kernel.values import whole
+from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
 from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.frame import FrameSource
 from noskew.stores.sources.opening import open_source
 from noskew.training.read_ahead import read_ahead
+from noskew.training.relation.changes import Changes, Step
+from noskew.training.relation.doors import Door
+from noskew.training.relation.known_rows import KnownRows
+from noskew.training.relation.state import HEAD
+from noskew.types import Schema
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
+#: How often rows are compared again because others have ingested meanwhile.
+_TRIES = 5
 
 
 @dataclass
 class IngestReport:
-    """What an ingest did for one view."""
+    """What an ingest did for one view.
+
+    ``rows``: events that were added. ``known``: rows that were read and are there already, by
+    their values; ``known_by_id``: those of which only the id is. ``parts`` of the source there
+    were, of which ``repeated`` have not changed since they were ingested.
+    """
 
     view: str
     rows: int = 0
     parts: int = 0
     repeated: int = 0
+    known: int = 0
+    known_by_id: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
-    def add(self, part: Part, commit: Commit, progress: RowProgress | None) -> None:
-        """Count a part that is in the table; ``progress`` was told of it, unless it was before."""
-        self.parts += 1
-        self.repeated += commit.repeated
-        self.rows += 0 if commit.repeated else commit.rows
-        if commit.repeated and progress and part.rows:
-            progress(part.rows)
+    def beside(self, changes: Changes) -> IngestReport:
+        """With how many parts there are, and how many need not be read."""
+        parts, repeated = len(changes.parts), len(changes.parts) - len(changes.to_read)
+        return replace(self, parts=parts, repeated=repeated)
+
+    def plus(self, more: IngestReport) -> IngestReport:
+        """With the rows of another one, too."""
+        refused = dict(self.refused)
+        add_counts(refused, more.refused)
+        return replace(
+            self,
+            rows=self.rows + more.rows,
+            known=self.known + more.known,
+            known_by_id=self.known_by_id + more.known_by_id,
+            refused=refused,
+        )
 
 
 def views_to_ingest(project: Project, source: str | None) -> list[FeatureView]:
@@ -81,27 +108,34 @@ def ingest(
     *,
     buckets: int,
     connector: connectors.Connector | None = None,
+    door: Door | None = None,
     progress: RowProgress | None = None,
 ) -> IngestReport:
-    """Append the events of every part of the view's source that the table does not have yet.
+    """Append the events of the view's source that its table does not have yet, in one commit.
 
-    Each part is one atomic commit under a token made of its content, so a repeated ingest, or
-    one after a kill, adds nothing twice and loses nothing. Rows with a null key, or dated
-    further ahead than the source allows, are left out and counted in the report.
+    Rows that were ingested before are known again by the values of their declared columns, each
+    as often as it is there, in whatever form they come (decision 23). ``door`` says whether
+    ``connector`` is the source's own data; by default it is unless it is a frame. Rows with a
+    null key, or dated further ahead than the source allows, are left out and counted.
 
-    Raises InputError if there is no source to read, SchemaMismatchError for columns that do
-    not fit the source's schema, TransformError when the transform fails, and StoreError.
+    Killed at any moment, all of it is in the table or nothing; a repeated ingest adds nothing
+    twice. Raises ChangedRowsError, and adds nothing, if rows of the source's own data were there
+    and are not any more; InputError if there is no source to read, SchemaMismatchError for
+    columns that do not fit the source's schema, TransformError when the transform fails, and
+    StoreError.
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
     source = open_connector(chosen, view.source.schema.arrow)
     table, table_buckets = open_table(view, offline, buckets)
+    door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
     run = Ingest(view, source, table_buckets, clock.now(), pushed)
-    report = IngestReport(view.name)
-    for part in source.parts():
-        commit = offline.append(table, run.events(part, progress), token=token_of(part))
-        report.add(part, commit, progress)
-    report.refused = run.refused
-    return report
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            return run.append(Changes.of(view, offline, table, door, source.parts()), progress)
+        except NoteMismatchError:  # somebody else has ingested meanwhile: compare again
+            if last:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def chosen_connector(
@@ -145,13 +179,8 @@ def open_table(view: FeatureView, offline: OfflineStore, buckets: int) -> tuple[
     return spec.name, offline.info(spec.name).spec.buckets
 
 
-def token_of(part: Part) -> str:
-    """What a commit of a part is known by; the same whoever ingests it."""
-    return f"ingest:{part.token}"
-
-
 class Ingest:
-    """From parts of a source to events of a view; counts what is refused."""
+    """From parts of a source to events of a view; ``report`` says what became of the rows."""
 
     def __init__(
         self,
@@ -163,21 +192,106 @@ class Ingest:
     ) -> None:
         self._pipeline = Pipeline(view, pushed=pushed)
         self._needed = list(self._pipeline.takes)
-        self._source, self._buckets, self._now = source, buckets, now
-        self.refused: dict[str, int] = {}
+        self._view, self._source, self._buckets, self._now = view, source, buckets, now
+        self._gone = 0
+        self.report = IngestReport(view.name)
 
-    def events(self, part: Part, progress: RowProgress | None) -> Iterator[pa.RecordBatch]:
+    def append(self, changes: Changes, progress: RowProgress | None) -> IngestReport:
+        """Add what is new, step by step; ``report`` is of all steps that were committed.
+
+        Raises ChangedRowsError and NoteMismatchError: the step adds nothing then.
+        """
+        report, steps = self.report, list(changes.steps())
+        self.report = report.beside(changes)
+        if progress:
+            progress(sum(p.rows or 0 for p in changes.parts if p not in changes.to_read))
+        known = changes.known(self._bounds(changes)) if steps else KnownRows()
+        offline, table = changes.ledger.offline, changes.table
+        for step in steps:
+            before, self.report = self.report, IngestReport(self._view.name)
+            try:
+                commit = offline.append(
+                    table,
+                    self._events_of_step(step, changes, known, progress),
+                    token=step.token,
+                    notes=step.after.to_notes(),
+                    expected=step.expected,
+                )
+            except BaseException:
+                self.report = before
+                raise
+            self.report.rows = 0 if commit.repeated else commit.rows
+            self.report = before.plus(self.report)
+            if step.after.has_gone and not self._gone:
+                settled = step.after.with_parts(step.after.parts or (), has_gone=False)
+                expected = {HEAD: step.after.text}
+                offline.append(table, [], notes=settled.to_notes(), expected=expected)
+        return self.report
+
+    def _events_of_step(
+        self, step: Step, changes: Changes, known: KnownRows, progress: RowProgress | None
+    ) -> Iterator[pa.RecordBatch]:
+        for part in step.parts:
+            yield from self.events(part, progress, known, changes.door)
+        self._gone = changes.check_nothing_is_gone(known)
+
+    def _bounds(self, changes: Changes) -> Filter | None:
+        """Between which times an event that is equal to one of these must have happened."""
+        clock = self._view.source.event_time
+        remade = self._view.transform is not None and clock in self._view.columns
+        if not isinstance(self._source, FrameSource) or remade or changes.ledger.has_ids:
+            return None
+        what, schema = f"source {self._view.source.name!r}", self._view.source.schema
+        kind = Schema({clock: schema[clock]})
+        least, most = MAX_TIME, MIN_TIME
+        for part in changes.to_read:
+            for batch in self._source.read(part, [clock], batch_rows=BATCH_ROWS):
+                column = conform(pa.Table.from_batches([batch]), kind, what).column(clock)
+                times = integers(whole(column.drop_null()))
+                if len(times):
+                    least, most = min(least, int(times.min())), max(most, int(times.max()))
+        return Filter(event_from=least, event_to=max(least, most))
+
+    def events(
+        self,
+        part: Part,
+        progress: RowProgress | None,
+        known: KnownRows | None = None,
+        door: Door = Door.OWN,
+    ) -> Iterator[pa.RecordBatch]:
+        """The events of a part that are not known."""
+        number = door.part(part)
         for batch in read_ahead(self._source.read(part, self._needed, batch_rows=BATCH_ROWS)):
-            done = self._pipeline(
-                pa.Table.from_batches([batch]), known_time=self._now, buckets=self._buckets
-            )
-            self._count(done.refused)
-            yield from done.events.to_batches()
+            yield from self._new_events(pa.Table.from_batches([batch]), known, number)
             if progress:
                 progress(batch.num_rows)
 
-    def _count(self, refused: Mapping[str, NDArray[np.int64]]) -> None:
-        add_counts(self.refused, {why: len(rows) for why, rows in refused.items()})
+    def _new_events(
+        self, batch: pa.Table, known: KnownRows | None, part: int
+    ) -> Iterator[pa.RecordBatch]:
+        what = f"source {self._view.source.name!r}"
+        rows = conform(batch, self._pipeline.takes, what).combine_chunks()
+        identities = row_identities(rows)
+        if known is not None:
+            there = known.take(identities)
+            self.report.known += int(there.sum())
+            if there.any():
+                fresh = pa.array(~there)
+                rows, identities = rows.filter(fresh), identities.filter(fresh)
+        done = self._pipeline(rows, known_time=self._now, buckets=self._buckets)
+        add_counts(self.report.refused, {why: len(at) for why, at in done.refused.items()})
+        events = IngestedRows(identities, part).beside(done.events, done.row)
+        if known is not None:
+            events = self._without_known(events, known)
+        yield from events.to_batches()
+
+    def _without_known(self, events: pa.Table, known: KnownRows) -> pa.Table:
+        by_value, by_id = known.take_events(self._view, events)
+        self.report.known += int(by_value.sum())
+        self.report.known_by_id += int(by_id.sum())
+        if not (by_value.any() or by_id.any()):
+            return events
+        return events.filter(pa.array(~by_value & ~by_id))
 
 
 def add_counts(to: dict[str, int], more: Mapping[str, int]) -> None:

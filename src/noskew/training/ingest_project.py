@@ -15,6 +15,7 @@ from noskew.stores.offline.base import OfflineStore
 from noskew.training import frames
 from noskew.training.ingest import IngestReport, ingest
 from noskew.training.progress import ViewProgress, of_one
+from noskew.training.relation.doors import Door
 from noskew.training.spark.ingest import FrameOfSource, ingest_frame, ingest_parts
 from noskew.training.spark.task_project import RunnerProject, SparkProject
 
@@ -46,6 +47,7 @@ def ingest_all(
     connector = None
     if data is not None and of_spark is None:
         connector = _connector_of(data, f"data for {source!r}")
+    door = Door.OWN if connector is None else Door.GIVEN
     reports = []
     for view in views:
         own = view.source.batch.rooted(root) if view.source.batch else None
@@ -56,11 +58,17 @@ def ingest_all(
             )
         elif spark is not None and not isinstance(chosen, connectors.Frame):
             report = ingest_parts(
-                spark, view, chosen, offline, clock, buckets=buckets, progress=rows_done
+                spark, view, chosen, offline, clock, buckets=buckets, door=door, progress=rows_done
             )
         else:
             report = ingest(
-                view, offline, clock, buckets=buckets, connector=chosen, progress=rows_done
+                view,
+                offline,
+                clock,
+                buckets=buckets,
+                connector=chosen,
+                door=door,
+                progress=rows_done,
             )
         reports.append(report)
     return reports

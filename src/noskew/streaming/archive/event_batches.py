@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from noskew.intake.ingested import beside_streamed
 from noskew.kernel.events import OFFSET, ORIGIN, PLACE, SEQUENCE
 from noskew.kernel.keys import buckets_of, encode_columns, integers
 from noskew.kernel.log_facts import offset_in_log, place_in_log
@@ -24,4 +25,4 @@ def event_batches(events: pa.Table, origin: str, spec: TableSpec) -> Iterator[pa
     rows = rows.append_column(ORIGIN, pa.array([origin] * len(events), pa.string()))
     rows = rows.append_column(OFFSET, pa.array(offset_in_log(sequence)))
     place = place_in_log(sequence).astype(np.int32)
-    yield from rows.append_column(PLACE, pa.array(place)).to_batches()
+    yield from beside_streamed(rows.append_column(PLACE, pa.array(place))).to_batches()

@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +30,16 @@ from noskew.clock import Clock
 from noskew.definitions import connectors
 from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConflictError
+from noskew.errors import ConflictError, NoteMismatchError
+from noskew.intake.ingested import IngestedRows
 from noskew.kernel.conform import conform
-from noskew.kernel.events import SEQUENCE
+from noskew.kernel.events import IDENTITY, SEQUENCE
+from noskew.kernel.row_hashes import row_identities
 from noskew.kernel.transforms.pipeline import BUCKET, Pipeline
+from noskew.kernel.values import whole
 from noskew.runners.base import Piece
 from noskew.runners.spark.tasks import dealt, partition, together
-from noskew.stores.offline.base import Commit, OfflineStore, RowProgress, WrittenFacts
+from noskew.stores.offline.base import OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.ingest import (
     BATCH_ROWS,
@@ -44,11 +47,14 @@ from noskew.training.ingest import (
     IngestReport,
     add_counts,
     chosen_connector,
+    ingest,
     open_connector,
     open_table,
     pushed_down,
-    token_of,
 )
+from noskew.training.relation.changes import Changes, Step
+from noskew.training.relation.doors import Door
+from noskew.training.relation.known_rows import KnownRows, Ledger
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
 from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
@@ -62,8 +68,9 @@ if TYPE_CHECKING:
 _TRIES = 8
 #: More rows than a part of unknown size has; a part takes as many numbers of the table's 2**63.
 _MOST_ROWS = 2**36
-#: Columns of what tasks tell: what was written, what was refused, and the digest of rows read.
-_WRITTEN, _REFUSED, _READ = "written", "refused", "read"
+#: Columns of what tasks tell: what was written, what became of rows or was refused, and the
+#: digest of rows read.
+_WRITTEN, _REPORT, _REFUSED, _READ = "written", "report", "refused", "read"
 
 
 # ---------------------------------------------------------------- parts of a source
@@ -77,23 +84,42 @@ def ingest_parts(
     clock: Clock,
     *,
     buckets: int,
+    door: Door | None = None,
     progress: RowProgress | None = None,
 ) -> IngestReport:
-    """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark."""
-    chosen, pushed = pushed_down(view, chosen_connector(view, connector).rooted(Path.cwd()))
-    parts = iter(open_connector(chosen, view.source.schema.arrow).parts())
+    """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark.
+
+    Where rows must be compared with what is there, it is done in this process.
+    """
+    given = chosen_connector(view, connector).rooted(Path.cwd())
+    chosen, pushed = pushed_down(view, given)
+    source = open_connector(chosen, view.source.schema.arrow)
     table, table_buckets = open_table(view, offline, buckets)
-    is_pushed = pushed is not None
-    work = _Parts(spark, view, chosen, is_pushed, offline, table, table_buckets, clock.now())
+    door = door or Door.OWN
+    is_pushed, now = pushed is not None, clock.now()
+    work = _Parts(spark, view, chosen, is_pushed, offline, table, table_buckets, now)
     report = IngestReport(view.name)
-    # Some at a time, so that what a kill throws away is bounded.
-    while some := list(islice(parts, spark.runner.parts)):
-        for part, commit, refused in work.ingest(some):
-            if progress and part.rows and not commit.repeated:
-                progress(part.rows)
-            report.add(part, commit, progress)
-            add_counts(report.refused, refused)
-    return report
+    for last in (*[False] * (_TRIES - 1), True):
+        changes = Changes.of(view, offline, table, door, source.parts())
+        if changes.compares:
+            here = partial(ingest, view, offline, clock, buckets=buckets, connector=given)
+            return here(door=door, progress=progress)
+        report = report.beside(changes)
+        if progress:
+            progress(sum(p.rows or 0 for p in changes.parts if p not in changes.to_read))
+        steps = iter(changes.steps())
+        try:
+            # Some at a time, so that what a kill throws away is bounded.
+            while some := list(islice(steps, spark.runner.parts)):
+                for step, of_step in work.ingest(some, door):
+                    report = report.plus(of_step)
+                    if progress:
+                        progress(sum(p.rows or 0 for p in step.parts))
+            return report
+        except NoteMismatchError:
+            if last:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 @dataclass(frozen=True)
@@ -107,37 +133,46 @@ class _Parts:
     buckets: int
     now: int
 
-    def ingest(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Commit, dict[str, int]]]:
-        """Commit the parts, in their order."""
-        todo = list(parts)
+    def ingest(self, steps: Sequence[Step], door: Door) -> Iterator[tuple[Step, IngestReport]]:
+        """Commit the steps, of a part each, in their order."""
+        todo = list(steps)
         for number in range(_TRIES):
-            fresh = [p for p in todo if not self.offline.committed(self.table, token_of(p))]
-            written = self._written(fresh, number)
+            written = self._written(todo, door, number)
             while todo:
-                part = todo[0]
-                files, refused = written[part.token] if part in fresh else ([], {})
+                step = todo[0]
+                files, report = written[step.token]
                 try:
-                    commit = self.offline.commit_files(self.table, files, token=token_of(part))
+                    commit = self.offline.commit_files(
+                        self.table,
+                        files,
+                        token=step.token,
+                        notes=step.after.to_notes(),
+                        expected=step.expected,
+                    )
+                except NoteMismatchError:
+                    raise
                 except ConflictError:
                     if number == _TRIES - 1:
                         raise
                     break
-                yield part, commit, {} if commit.repeated else refused
+                report.rows = 0 if commit.repeated else commit.rows
+                yield step, report
                 todo.pop(0)
             if not todo:
                 return
 
     def _written(
-        self, parts: Sequence[Part], number: int
-    ) -> dict[str, tuple[list[WrittenFacts], dict[str, int]]]:
-        """Files of each part, numbered in the order of parts, and what was refused; by token."""
+        self, steps: Sequence[Step], door: Door, number: int
+    ) -> dict[str, tuple[list[WrittenFacts], IngestReport]]:
+        """Files of each step, numbered in their order, and what became of its rows; by token."""
+        parts = [part for step in steps for part in step.parts]
         sizes = [_most_rows(p) for p in parts]
         room = sum(sizes) << number if number else 0
         first = self.offline.info(self.table).last_sequence + 1 + room
         firsts = first + np.cumsum([0, *sizes])[:-1]
         tables = [
-            pa.Table.from_pylist([{**asdict(part), "first": int(at)}])
-            for part, at in zip(parts, firsts, strict=True)
+            pa.Table.from_pylist([{**asdict(part), "first": int(at), "work": step.token}])
+            for step, part, at in zip(steps, parts, firsts, strict=True)
         ]
         context = self.spark.context(
             [self.view],
@@ -147,11 +182,12 @@ class _Parts:
             table=self.table,
             buckets=self.buckets,
             now=self.now,
+            door=int(door),
         )
         written = {}
-        for at, report in self.spark.runner.run(tables, _ingest_part, context):
-            files, refused = _told(report)
-            written[parts[at].token] = ([files], refused)
+        for at, told in self.spark.runner.run(tables, _ingest_part, context):
+            files, report = _told(told, self.view)
+            written[steps[at].token] = ([files], report)
         return written
 
 
@@ -166,15 +202,14 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
     view = place.project.view(context["view"])
     for number, table in pieces:
         work = table.to_pylist()[0]
-        first = work.pop("first")
+        first, token = work.pop("first"), work.pop("work")
         part = Part(**work)
         source, own = _opened(view, context["connector"], part)
         pushed = push_down(view) if context["is_pushed"] else None
         run = Ingest(view, source, context["buckets"], context["now"], pushed)
-        files = place.offline.write_files(
-            context["table"], run.events(own, None), token=token_of(part), first=first
-        )
-        yield Piece(number, _telling(files, run.refused))
+        events = run.events(replace(own, path=part.path), None, door=Door(context["door"]))
+        files = place.offline.write_files(context["table"], events, token=token, first=first)
+        yield Piece(number, _telling(files, run.report))
 
 
 def _opened(view: FeatureView, options: Mapping[str, Any], part: Part) -> tuple[BatchSource, Part]:
@@ -185,7 +220,7 @@ def _opened(view: FeatureView, options: Mapping[str, Any], part: Part) -> tuple[
         return open_connector(connector, view.source.schema.arrow), part
     source = open_connector(replace(connector, path=part.label), view.source.schema.arrow)
     (own,) = source.parts()
-    if own.token != part.token.partition("-")[0]:
+    if own.token != part.token:
         raise ConflictError(f"{part.label!r} changed while it was ingested; repeat the call")
     return source, own
 
@@ -247,7 +282,7 @@ def ingest_frame(
     buckets: int,
     progress: RowProgress | None = None,
 ) -> IngestReport:
-    """Append the events of a frame in one commit; a frame of the same rows adds nothing again.
+    """Append the events of a frame in one commit, without those that are there already.
 
     Of rows of one key, event time and known time, the later in the frame is the later one. Raises
     ConflictError if the frame has other rows when it is read again.
@@ -260,16 +295,22 @@ def ingest_frame(
         token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
         part = Part(token, "a Spark DataFrame", whole.rows)
         table, table_buckets = open_table(view, offline, buckets)
-        commit = offline.committed(table, token_of(part))
-        if commit is None:
-            work = _Frame(
-                data.spark, view, rows, pushed, digests, table, table_buckets, clock.now()
-            )
-            commit, report.refused = work.ingest(offline, token_of(part))
-    if progress and not commit.repeated:
-        progress(whole.rows)
-    report.add(part, commit, progress)
-    return report
+        for last in (*[False] * (_TRIES - 1), True):
+            changes = Changes.of(view, offline, table, Door.GIVEN, [part])
+            report = IngestReport(view.name).beside(changes)
+            try:
+                for step in changes.steps():
+                    work = _Frame(
+                        data.spark, view, rows, pushed, digests, table_buckets, clock.now()
+                    )
+                    report = report.plus(work.ingest(changes, step))
+                if progress:
+                    progress(whole.rows)
+                return report
+            except NoteMismatchError:  # somebody else has ingested meanwhile: compare again
+                if last:
+                    raise
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 @dataclass(frozen=True)
@@ -279,27 +320,38 @@ class _Frame:
     rows: DataFrame
     pushed: PushDown | None
     digests: Sequence[RowDigest]
-    table: str
     buckets: int
     now: int
 
-    def ingest(self, offline: OfflineStore, token: str) -> tuple[Commit, dict[str, int]]:
+    def ingest(self, changes: Changes, step: Step) -> IngestReport:
         """Write and commit, and again on top of what others appended meanwhile."""
+        offline = changes.ledger.offline
         size = sum(d.rows for d in self.digests)
         for number in range(_TRIES):
             room = size << number if number else 0
-            first = offline.info(self.table).last_sequence + 1 + room
-            files, refused = self._written(token, first)
+            first = offline.info(changes.table).last_sequence + 1 + room
+            files, report = self._written(changes, step.token, first)
             try:
-                commit = offline.commit_files(self.table, files, token=token)
+                commit = offline.commit_files(
+                    changes.table,
+                    files,
+                    token=step.token,
+                    notes=step.after.to_notes(),
+                    expected=step.expected,
+                )
+            except NoteMismatchError:
+                raise
             except ConflictError:
                 if number == _TRIES - 1:
                     raise
                 continue
-            return commit, {} if commit.repeated else refused
+            report.rows = 0 if commit.repeated else commit.rows
+            return report
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _written(self, token: str, first: int) -> tuple[list[WrittenFacts], dict[str, int]]:
+    def _written(
+        self, changes: Changes, token: str, first: int
+    ) -> tuple[list[WrittenFacts], IngestReport]:
         runner = self.spark.runner
         parts = runner.parts_of(self.buckets)
         context = self.spark.context(
@@ -310,9 +362,19 @@ class _Frame:
             now=self.now,
             digests=[d.to_text() for d in self.digests],
             is_pushed=self.pushed is not None,
+            part=changes.door.part(changes.parts[0]),
         )
         events = runner.map(self.rows, _events_of_rows, context)
-        work = {"table": self.table, "token": token, "first": first}
+        work = {
+            "view": self.view.name,
+            "table": changes.table,
+            "snapshot": changes.ledger.snapshot,
+            "compares": changes.compares,
+            "parts": parts,
+            "buckets": self.buckets,
+            "token": token,
+            "first": first,
+        }
         files = runner.map(
             runner.meet(events, parts),
             _write_events,
@@ -320,16 +382,15 @@ class _Frame:
             takes_packs=True,
         )
         facts: list[WrittenFacts] = []
-        refused: dict[str, int] = {}
-        read = RowDigest()
-        for _, report in runner.gather(files):
-            written, left_out = _told(report)
+        report, read = IngestReport(self.view.name), RowDigest()
+        for _, told in runner.gather(files):
+            written, of_task = _told(told, self.view)
             facts.append(written)
-            add_counts(refused, left_out)
-            read += RowDigest.from_text(report.column(_READ)[0].as_py())
+            report = report.plus(of_task)
+            read += RowDigest.from_text(told.column(_READ)[0].as_py())
         if read != sum(self.digests, RowDigest()):  # a partition without rows may have no task
             raise _changed(self.view)
-        return facts, refused
+        return facts, report
 
 
 def _digest_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
@@ -352,11 +413,12 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
     digest = RowDigest()
     refused: dict[str, int] = {}
     for table in together(pieces, BATCH_ROWS):
-        rows = conform(table, pipeline.takes, f"source {view.source.name!r}")
+        rows = conform(table, pipeline.takes, f"source {view.source.name!r}").combine_chunks()
         done = pipeline(rows, known_time=context["now"], buckets=context["buckets"])
         add_counts(refused, {why: len(at) for why, at in done.refused.items()})
         numbers = pa.array(start + digest.rows + done.row)
-        events = done.events.append_column(SEQUENCE, numbers)
+        part = IngestedRows(row_identities(rows), context["part"])
+        events = part.beside(done.events, done.row).append_column(SEQUENCE, numbers)
         yield from dealt(events, events.column(BUCKET).to_numpy() % parts, parts)
         digest += RowDigest.of(rows)
     if digest != expected:  # or numbers might be those of other rows
@@ -365,23 +427,40 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
 
 
 def _write_events(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
-    """Write the files of some buckets."""
-    read = RowDigest()
-    refused: dict[str, int] = {}
+    """Write the files of some buckets, without the events that these have already."""
+    place = TaskProject(context)
+    view, table = place.project.view(context["view"]), context["table"]
+    read, report = RowDigest(), IngestReport(view.name)
+    ledger = Ledger(view, place.offline, table, context["snapshot"], context["buckets"])
+    known: dict[int, KnownRows] = {}
+
+    def new(events: pa.Table) -> pa.Table:
+        buckets = events.column(BUCKET).to_numpy()
+        keep = np.zeros(len(events), bool)
+        for bucket in np.unique(buckets).tolist():
+            if bucket not in known:
+                known[bucket] = ledger.known(buckets=[bucket])
+            at = np.flatnonzero(buckets == bucket)
+            there = known[bucket].take(whole(events.column(IDENTITY)).take(pa.array(at)))
+            by_value, by_id = known[bucket].take_events(view, events.take(pa.array(at)))
+            report.known += int((there | by_value).sum())
+            report.known_by_id += int((by_id & ~there).sum())
+            keep[at] = ~(there | by_value | by_id)
+        return events if keep.all() else events.filter(pa.array(keep))
 
     def events() -> Iterator[pa.RecordBatch]:
         nonlocal read
-        for _, table in pieces:
-            if _READ in table.column_names:
-                read += RowDigest.from_text(table.column(_READ)[0].as_py())
-                add_counts(refused, json.loads(table.column(_REFUSED)[0].as_py()))
+        for _, told in pieces:
+            if _READ in told.column_names:
+                read += RowDigest.from_text(told.column(_READ)[0].as_py())
+                add_counts(report.refused, json.loads(told.column(_REFUSED)[0].as_py()))
             else:
-                yield from table.to_batches()
+                yield from (new(told) if context["compares"] else told).to_batches()
 
-    files = TaskProject(context).offline.write_files(
-        context["table"], events(), token=context["token"], first=context["first"], numbered=True
+    files = place.offline.write_files(
+        table, events(), token=context["token"], first=context["first"], numbered=True
     )
-    yield Piece(0, _telling(files, refused).append_column(_READ, [[read.to_text()]]))
+    yield Piece(0, _telling(files, report).append_column(_READ, [[read.to_text()]]))
 
 
 def _changed(view: FeatureView) -> ConflictError:
@@ -394,12 +473,13 @@ def _changed(view: FeatureView) -> ConflictError:
 # ---------------------------------------------------------------- both
 
 
-def _telling(files: WrittenFacts, refused: Mapping[str, int]) -> pa.Table:
-    """What a task tells the driver: what it wrote, and what it left out."""
-    report = {_WRITTEN: json.dumps(asdict(files)), _REFUSED: json.dumps(dict(refused))}
-    return pa.Table.from_pylist([report])
+def _telling(files: WrittenFacts, report: IngestReport) -> pa.Table:
+    """What a task tells the driver: what it wrote, and what became of its rows."""
+    told = {_WRITTEN: json.dumps(asdict(files)), _REPORT: json.dumps(asdict(report))}
+    return pa.Table.from_pylist([told])
 
 
-def _told(table: pa.Table) -> tuple[WrittenFacts, dict[str, int]]:
-    report = table.to_pylist()[0]
-    return WrittenFacts(**json.loads(report[_WRITTEN])), json.loads(report[_REFUSED])
+def _told(table: pa.Table, view: FeatureView) -> tuple[WrittenFacts, IngestReport]:
+    told = table.to_pylist()[0]
+    report = IngestReport(**{**json.loads(told[_REPORT]), "view": view.name})
+    return WrittenFacts(**json.loads(told[_WRITTEN])), report

@@ -1,0 +1,177 @@
+"""Changes: what of a relation must be read, and what its rows are compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from noskew.definitions.view import FeatureView
+from noskew.errors import ChangedRowsError
+from noskew.stores.offline.base import Filter, OfflineStore
+from noskew.stores.sources.base import Part
+from noskew.training.relation.doors import Door
+from noskew.training.relation.known_rows import KnownRows, Ledger
+from noskew.training.relation.state import HEAD, IngestState, part_id
+
+#: Rows that an error shows.
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """Parts whose events go into the table in one commit, and what the table says before it."""
+
+    parts: Sequence[Part]
+    before: IngestState
+    after: IngestState
+    token: str
+
+    @property
+    def expected(self) -> dict[str, str | None]:
+        """The note that the table must have: nobody else has ingested."""
+        return {HEAD: self.before.text}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A relation beside the table of events that it is ingested into.
+
+    Attributes
+    ----------
+    parts, to_read
+        The parts that there are, and those that must be read.
+    only_grew
+        Whether the rows of new parts are new rows: all that was there is there still.
+    is_new
+        Whether the table has no events at all.
+    before
+        What the table says of its ingests.
+    """
+
+    ledger: Ledger
+    door: Door
+    parts: Sequence[Part]
+    to_read: Sequence[Part]
+    only_grew: bool
+    is_new: bool
+    before: IngestState
+
+    @classmethod
+    def of(
+        cls,
+        view: FeatureView,
+        offline: OfflineStore,
+        table: str,
+        door: Door,
+        parts: Sequence[Part],
+    ) -> Changes:
+        """Look at what the table says; no event is read."""
+        info = offline.info(table)
+        ledger = Ledger(view, offline, table, info.snapshot, info.spec.buckets)
+        before = IngestState.of_notes(info.notes or {})
+        is_new = info.rows == 0
+        if door is Door.GIVEN:
+            fresh = [p for p in parts if not offline.committed(table, _token(p))]
+            return cls(ledger, door, parts, fresh, False, is_new, before)
+        # Before there were notes, each part was a commit of its own.
+        were, is_first = before.parts, before.parts is None
+        if were is None:
+            were = frozenset(part_id(p) for p in parts if offline.committed(table, _token(p)))
+            is_first = not were and (before.text is not None or is_new)
+        present = {part_id(p) for p in parts}
+        only_grew = is_first or (bool(were) and were <= present and not before.has_gone)
+        fresh = [p for p in parts if part_id(p) not in were]
+        if not only_grew and were != present:
+            return cls(ledger, door, parts, list(parts), False, is_new, before)
+        return cls(ledger, door, parts, fresh, only_grew, is_new, before)
+
+    @property
+    def table(self) -> str:
+        """The name of the table of events."""
+        return self.ledger.table
+
+    def steps(self) -> Iterator[Step]:
+        """What to commit, in turn.
+
+        Rows that are compared with others of the source go in one commit, whatever is gone.
+        """
+        before = self.before
+        if self.door is Door.GIVEN:
+            for part in self.to_read:
+                after = before.with_given()
+                yield Step([part], before, after, _token(part))
+                before = after
+        elif self.only_grew:
+            done = {part_id(p) for p in self.parts if p not in self.to_read}
+            for part in self.to_read:
+                done.add(part_id(part))
+                after = before.with_parts(done, has_gone=False)
+                yield Step([part], before, after, f"{_token(part)}-{after.ingests}")
+                before = after
+        elif self.to_read:
+            after = before.with_parts(map(part_id, self.parts), has_gone=not self.is_one)
+            yield Step(self.to_read, before, after, f"{_token(*self.to_read)}-{after.ingests}")
+
+    @cached_property
+    def is_one(self) -> bool:
+        """Whether only all parts together are the source; else each comes and goes by itself."""
+        return any(not p.path for p in self.parts)
+
+    @cached_property
+    def compares(self) -> bool:
+        """Whether rows must be compared with what is in the table."""
+        if self.is_new:
+            return False
+        if self.only_grew:
+            return self.before.has_given or self.ledger.has_ids
+        return bool(self.to_read)
+
+    def known(self, where: Filter | None = None) -> KnownRows:
+        """What rows that come are compared with; ``where``: which events may be equal to them.
+
+        Equal rows of one extract are as many events, so rows of a part are not compared with those
+        of another part of what is given, though that may be in the table since an earlier call.
+        """
+        if not self.compares:
+            return KnownRows()
+        beside = [p for p in self.parts if p not in self.to_read]
+        own = [self.door.part(p) for p in beside] if self.door is Door.GIVEN else []
+        return self.ledger.known(with_own=not self.only_grew, where=where, besides=own)
+
+    def check_nothing_is_gone(self, known: KnownRows) -> int:
+        """How many rows of the source's own data were not taken from ``known``, and may be gone.
+
+        Files of a folder come and go; a file that is there still must hold what it held: raises
+        ChangedRowsError if it does not.
+        """
+        left = 0 if self.door is Door.GIVEN else len(known.own)
+        if not left:
+            return 0
+        paths = None if self.is_one else [p.path for p in self.parts]
+        gone = list(self.ledger.left_over(known.own, paths))
+        if gone:
+            raise ChangedRowsError(_message(self.ledger.view, pa.concat_tables(gone)))
+        return left
+
+
+def _token(*parts: Part) -> str:
+    if len(parts) == 1:
+        return f"ingest:{parts[0].token}"
+    together = hashlib.blake2b("|".join(p.token for p in parts).encode(), digest_size=16)
+    return f"ingest:{together.hexdigest()}"
+
+
+def _message(view: FeatureView, gone: pa.Table) -> str:
+    shown = "; ".join(
+        ", ".join(f"{name.removeprefix('_')} {value}" for name, value in row.items())
+        for row in gone.slice(0, _SHOWN).to_pylist()
+    )
+    return (
+        f"source {view.source.name!r}: {len(gone):,} rows that were ingested are not in its data "
+        f"any more, or were changed; nothing was added. Such are the events of {shown}. Bring "
+        f"the rows back; a correction is a row more, known later (created=…)"
+    )
