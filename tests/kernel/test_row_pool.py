@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noskew.kernel.row_hashes import Identities, row_identities
+from noskew.kernel.row_hashes import RowIdentities, row_identities
 from noskew.kernel.row_pool import RowPool
 
 #: Few identities, some of which differ in their last byte only, or share a slot.
@@ -19,9 +19,9 @@ _IDENTITIES = st.tuples(
 )
 
 
-def _of(rows: list[tuple[int, int]]) -> Identities:
+def _of(rows: list[tuple[int, int]]) -> RowIdentities:
     first = np.array([a for a, _ in rows], np.uint64)
-    return Identities(first, np.array([b for _, b in rows], np.uint8))
+    return RowIdentities(first, np.array([b for _, b in rows], np.uint8))
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.lists(_IDENTITIES, max_size=6)), max_size=12))
@@ -42,7 +42,7 @@ def test_it_is_a_counter(steps: list[tuple[bool, list[tuple[int, int]]]]) -> Non
 
 def test_it_grows() -> None:
     pool, numbers = RowPool(), np.arange(50_000, dtype=np.uint64) * np.uint64(1 << 20)
-    rows = Identities(numbers, np.zeros(len(numbers), np.uint8))
+    rows = RowIdentities(numbers, np.zeros(len(numbers), np.uint8))
     for start in range(0, len(numbers), 7_000):
         pool.add(rows[np.arange(start, min(start + 7_000, len(numbers)))])
     assert len(pool) == len(numbers)
@@ -72,7 +72,7 @@ def test_columns_count_by_their_place() -> None:
 @pytest.mark.parametrize("cut", [0, 1, 3])
 def test_identities_can_be_sliced(cut: int) -> None:
     identities = row_identities(pa.table({"x": pa.array(range(5))}))
-    numbers = Identities.of(identities.slice(cut))
+    numbers = RowIdentities.of(identities.slice(cut))
     pairs = zip(numbers.first, numbers.last, strict=True)
     assert [f.tobytes() + bytes([b]) for f, b in pairs] == identities.to_pylist()[cut:]
 

@@ -26,8 +26,10 @@ def bulk_rows(
 ) -> Iterator[tuple[Ragged, Ragged]]:
     """Keys, after ``prefix``, and rows of the entities of ``events``, some at a time.
 
-    All events of an entity are there, and were known by its horizon.
+    All events of an entity are there that count, and were known by its horizon. An entity without
+    any has a row, too, which says so.
     """
+    assert events.until is None, "which events count must be chosen by Events.known_at"
     for part in _parts(events):
         names = part.keys.column_names
         columns = [part.keys.column(name).combine_chunks() for name in names]
@@ -39,6 +41,6 @@ def bulk_rows(
 def _parts(events: Events) -> Iterator[Events]:
     """The events of about PART_EVENTS, and of whole entities, at a time; nothing is copied."""
     offsets = events.offsets
-    cuts = np.searchsorted(offsets, np.arange(0, len(events), PART_EVENTS))
+    cuts = np.searchsorted(offsets, np.arange(0, max(1, len(events)), PART_EVENTS))
     for a, b in pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist()):
         yield events.between(a, b)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.kernel import values
-from noskew.kernel.jit import kernel
+from noskew.kernel.arrays import Index, Mask
+from noskew.kernel.event_order import sort_events, sorted_within
+from noskew.kernel.key_runs import entity_codes, repeats, run_starts
 from noskew.kernel.keys import encode_columns, integers
 from noskew.kernel.ragged import Ragged
+from noskew.kernel.visible import NEVER, EventIds, Visible, lasting, taken_back, visible
 
 #: System columns of a batch of events.
 EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_sequence", "_event_id"
@@ -22,6 +24,30 @@ EVENT_TIME, KNOWN_TIME, SEQUENCE, EVENT_ID = "_event_time", "_known_time", "_seq
 ORIGIN, OFFSET, PLACE = "_origin", "_offset", "_place"
 #: Which row of a batch source an event was made of, and which part of it had the row first.
 IDENTITY, PART = "_identity", "_part"
+#: The run of ingest that a row came by.
+INGEST = "_ingest"
+#: The sequence of the fact that a row takes back; null in events.
+RETRACTS = "_retracts"
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The times of events, int64, shape (n,); those that were not read are None.
+
+    ``since`` and ``until`` are there if some fact was taken back: each event counts from ``since``
+    until before ``until``, by what was known.
+    """
+
+    event_time: Index
+    known_time: Index | None = None
+    sequence: Index | None = None
+    since: Index | None = None
+    until: Index | None = None
+
+    def __getitem__(self, chosen: Index | Mask | slice) -> Clocks:
+        rest = (self.known_time, self.sequence, self.since, self.until)
+        there = (None if clock is None else clock[chosen] for clock in rest)
+        return Clocks(self.event_time[chosen], *there)
 
 
 class Events:
@@ -44,21 +70,17 @@ class Events:
         self,
         table: pa.Table,
         keys: pa.Table,
-        offsets: NDArray[np.int64],
-        event_time: NDArray[np.int64],
-        known_time: NDArray[np.int64] | None,
-        sequence: NDArray[np.int64] | None,
-        order: NDArray[np.int64] | None = None,
+        offsets: Index,
+        clocks: Clocks,
+        order: Index | None = None,
     ) -> None:
         self.keys = keys
         self.offsets = offsets
-        self.event_time = event_time
+        self._clocks = clocks
         self._given = table
         self._order = order
-        self._known_time = known_time
-        self._sequence = sequence
         self._columns: dict[str, pa.Array] = {}
-        self._codes: dict[str, tuple[NDArray[np.int64], values.Domain]] = {}
+        self._codes: dict[str, tuple[Index, values.Domain]] = {}
 
     def __len__(self) -> int:
         return len(self.event_time)
@@ -78,52 +100,109 @@ class Events:
         What is judged depends on nothing known later, and what is kept is kept when it is judged
         again. The table must hold all of an entity's events known before the last of them.
 
+        With a column ``_retracts`` (int64, nullable) rows that have it are no events: each takes
+        back the fact of that sequence. Which events count depends then on what is known, so one
+        must choose by :meth:`known_at` before they are folded. An entity stays when all of its
+        events were taken back.
+
         Without ``_sequence`` the table is in order as it is, and has neither ids nor doubts.
         """
         if SEQUENCE not in table.column_names:
             return cls._in_order(table, keys)
-        clocks = [_int64(table, c) for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)]
+        table, back = taken_back(table, sequence=SEQUENCE, known_time=KNOWN_TIME, retracts=RETRACTS)
         columns = [_array(table, k) for k in keys]
-        starts = _run_starts(columns)
-        order = None
-        if not sorted_within(starts, *clocks) or _repeats(columns, starts):
-            entity = _entity_codes(columns, starts)
-            order = sort_events(entity, *clocks)
+        starts = run_starts(columns)
+        event, known, sequence = (_int64(table, c) for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE))
+        clocks, order, ids = Clocks(event, known, sequence), None, None
+        if not sorted_within(starts, event, known, sequence) or repeats(columns, starts):
+            order = sort_events(entity_codes(columns, starts), event, known, sequence)
         if EVENT_ID in table.column_names:
             assert id_horizon is not None, f"{EVENT_ID} needs the source's event_id_horizon"
-            again = _duplicates(table, columns, starts, clocks, id_horizon)
-            if again.any():
-                order = np.flatnonzero(~again) if order is None else order[~again[order]]
+            given = _array(table, EVENT_ID)
+            if given.null_count < len(given):
+                entity = entity_codes(columns, starts)
+                ids = EventIds.of(given, entity, known, sequence, id_horizon)
+        if back is not None:
+            order, clocks = _whiles(clocks, order, visible(known, back.until, ids))
+        elif ids is not None:
+            order = _without(order, ids.duplicates(), len(table))
         if order is not None:
-            at = pa.array(order)
-            clocks = [c[order] for c in clocks]
-            columns = [c.take(at) for c in columns]
-            starts = _run_starts(columns)
+            columns = [c.take(pa.array(order)) for c in columns]
+            starts = run_starts(columns)
+            clocks = clocks[order] if back is None else clocks
         offsets = np.append(starts, len(columns[0])).astype(np.int64)
-        event, known, sequence = clocks
-        firsts = _firsts(keys, columns, starts)
-        return cls(table, firsts, offsets, event, known, sequence, order)
+        return cls(table, _firsts(keys, columns, starts), offsets, clocks, order)
+
+    @classmethod
+    def lasting(
+        cls, table: pa.Table, keys: Sequence[str], *, id_horizon: int | None = None
+    ) -> Events:
+        """As :meth:`from_table`, of the events that were not taken back.
+
+        Entities that have none are left out. ``_known_time`` need not be there for a table that is
+        in order.
+        """
+        kept = lasting(table, sequence=SEQUENCE, retracts=RETRACTS)
+        if SEQUENCE in kept.column_names and KNOWN_TIME not in kept.column_names:
+            kept = kept.drop_columns([SEQUENCE])
+        return cls.from_table(kept, keys, id_horizon=id_horizon)
 
     @classmethod
     def _in_order(cls, table: pa.Table, keys: Sequence[str]) -> Events:
         columns = [_array(table, k) for k in keys]
-        starts = _run_starts(columns)
-        event_time = _int64(table, EVENT_TIME)
+        starts = run_starts(columns)
         known_time = _int64(table, KNOWN_TIME) if KNOWN_TIME in table.column_names else None
         offsets = np.append(starts, len(table)).astype(np.int64)
-        return cls(table, _firsts(keys, columns, starts), offsets, event_time, known_time, None)
+        clocks = Clocks(_int64(table, EVENT_TIME), known_time)
+        return cls(table, _firsts(keys, columns, starts), offsets, clocks)
 
     @property
-    def known_time(self) -> NDArray[np.int64]:
+    def event_time(self) -> Index:
+        """When each event happened."""
+        return self._clocks.event_time
+
+    @property
+    def known_time(self) -> Index:
         """When the store learned of each event."""
-        assert self._known_time is not None, f"the table was read without {KNOWN_TIME}"
-        return self._known_time
+        assert self._clocks.known_time is not None, f"the table was read without {KNOWN_TIME}"
+        return self._clocks.known_time
 
     @property
-    def sequence(self) -> NDArray[np.int64]:
+    def sequence(self) -> Index:
         """The order of arrival."""
-        assert self._sequence is not None, f"the table was read without {SEQUENCE}"
-        return self._sequence
+        assert self._clocks.sequence is not None, f"the table was read without {SEQUENCE}"
+        return self._clocks.sequence
+
+    @property
+    def since(self) -> Index:
+        """The known time from which on each event counts."""
+        return self.known_time if self._clocks.since is None else self._clocks.since
+
+    @property
+    def until(self) -> Index | None:
+        """The known time from which on each event does not count any more, NEVER if it always does.
+
+        None: no event was taken back.
+        """
+        return self._clocks.until
+
+    def known_at(self, t: int | None) -> Events:
+        """The events that count by what is known at a time; None: by all that is known.
+
+        Entities stay, possibly with none.
+        """
+        until = self._clocks.until
+        if t is None:
+            return self if until is None else self.select(until == NEVER).decided()
+        counts = self.since <= t
+        if until is not None:
+            counts &= t < until
+        return self.select(counts).decided()
+
+    def decided(self) -> Events:
+        """The same; which of them count does not depend on anything any more."""
+        clocks = replace(self._clocks, since=None, until=None)
+        return Events(self._given, self.keys, self.offsets, clocks, self._order)
 
     @cached_property
     def table(self) -> pa.Table:
@@ -146,13 +225,13 @@ class Events:
         where = pa.array(self._order).take(at)
         return _array(self._given, name).take(where)
 
-    def codes(self, name: str) -> tuple[NDArray[np.int64], values.Domain]:
+    def codes(self, name: str) -> tuple[Index, values.Domain]:
         """Order-preserving codes of a column and what they mean."""
         if name not in self._codes:
             self._codes[name] = values.encode_values(self.column(name))
         return self._codes[name]
 
-    def mask(self, column: str | None, where: str | None) -> NDArray[np.bool_]:
+    def mask(self, column: str | None, where: str | None) -> Mask:
         """Which events count: the column is not null and the filter is true."""
         mask = np.ones(len(self), bool) if column is None else values.valid_of(self.column(column))
         if where is not None:
@@ -161,7 +240,7 @@ class Events:
         return mask
 
     @cached_property
-    def entity(self) -> NDArray[np.int64]:
+    def entity(self) -> Index:
         """The entity of each event, int64, shape (n,)."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
@@ -172,31 +251,22 @@ class Events:
     def between(self, first: int, last: int) -> Events:
         """The events of the entities ``first:last``, without a copy."""
         start, end = self.offsets[first], self.offsets[last]
-        clocks = (c[start:end] for c in (self.event_time, self.known_time, self.sequence))
         return Events(
             self.table.slice(start, end - start),
             self.keys.slice(first, last - first),
             self.offsets[first : last + 1] - start,
-            *clocks,
+            self._clocks[start:end],
         )
 
-    def of_entities(self, chosen: NDArray[np.bool_]) -> Events:
+    def of_entities(self, chosen: Mask) -> Events:
         """All events of some entities; ``chosen`` is bool, shape (entities,)."""
         sizes = np.diff(self.offsets)
         kept = self.select(np.repeat(chosen, sizes))
         offsets = np.append(0, np.cumsum(sizes[chosen])).astype(np.int64)
         keys = self.keys.filter(pa.array(chosen))
-        return Events(
-            kept._given,
-            keys,
-            offsets,
-            kept.event_time,
-            kept._known_time,
-            kept._sequence,
-            kept._order,
-        )
+        return Events(kept._given, keys, offsets, kept._clocks, kept._order)
 
-    def select(self, keep: NDArray[np.bool_]) -> Events:
+    def select(self, keep: Mask) -> Events:
         """Only some events; entities stay, possibly with none."""
         counts = np.zeros(len(self.offsets), np.int64)
         np.cumsum(
@@ -204,18 +274,13 @@ class Events:
             * (np.diff(self.offsets) > 0),
             out=counts[1:],
         )
-        known_time = None if self._known_time is None else self._known_time[keep]
-        sequence = None if self._sequence is None else self._sequence[keep]
+        clocks = self._clocks[keep]
         if self._order is None:
-            table, order = self._given.filter(pa.array(keep)), None
-        else:
-            table, order = self._given, self._order[keep]
-        return Events(table, self.keys, counts, self.event_time[keep], known_time, sequence, order)
+            return Events(self._given.filter(pa.array(keep)), self.keys, counts, clocks)
+        return Events(self._given, self.keys, counts, clocks, self._order[keep])
 
 
-def _firsts(
-    keys: Sequence[str], columns: Sequence[pa.Array], starts: NDArray[np.int64]
-) -> pa.Table:
+def _firsts(keys: Sequence[str], columns: Sequence[pa.Array], starts: Index) -> pa.Table:
     """The key of each run, once."""
     at = pa.array(starts)
     return pa.table({k: c.take(at) for k, c in zip(keys, columns, strict=True)})
@@ -228,179 +293,25 @@ def _array(table: pa.Table, name: str) -> pa.Array:
     return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 
-def _int64(table: pa.Table, name: str) -> NDArray[np.int64]:
+def _int64(table: pa.Table, name: str) -> Index:
     return integers(_array(table, name))
 
 
-def _run_starts(columns: Sequence[pa.Array]) -> NDArray[np.int64]:
-    """Where the key differs from the one before; 0 is the first of them."""
-    n = len(columns[0])
-    if n == 0:
-        return np.zeros(0, np.int64)
-    differs = np.zeros(n - 1, bool)
-    for column in columns:
-        changed = pc.not_equal(column.slice(1), column.slice(0, n - 1))
-        differs |= changed.to_numpy(zero_copy_only=False)
-    return np.concatenate([np.zeros(1, np.int64), np.flatnonzero(differs) + 1])
+def _without(order: Index | None, places: Index, size: int) -> Index | None:
+    """The order without some places of ``size``; None: all in order."""
+    if not len(places):
+        return order
+    keep = np.ones(size, bool)
+    keep[places] = False
+    return np.flatnonzero(keep) if order is None else order[keep[order]]
 
 
-def _segment_keys(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> pa.Array:
-    """A single value for each run's key, comparable for equality."""
-    at = pa.array(starts)
-    if len(columns) == 1:
-        return columns[0].take(at)
-    return encode_columns([c.take(at) for c in columns])[0].to_arrow(pa.binary())
-
-
-def _repeats(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> bool:
-    """Whether some entity's events stand in more than one run."""
-    keys = _segment_keys(columns, starts)
-    return int(pc.count_distinct(keys).as_py()) != len(keys)
-
-
-def _entity_codes(columns: Sequence[pa.Array], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    encoded = _segment_keys(columns, starts).dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    lengths = np.diff(np.append(starts, len(columns[0])))
-    return np.repeat(codes, lengths)
-
-
-def _duplicates(
-    table: pa.Table,
-    columns: Sequence[pa.Array],
-    starts: NDArray[np.int64],
-    clocks: Sequence[NDArray[np.int64]],
-    horizon: int,
-) -> NDArray[np.bool_]:
-    """Which events of the table repeat one that counts, within the horizon."""
-    ids = _array(table, EVENT_ID)
-    again = np.zeros(len(ids), bool)
-    if ids.null_count == len(ids):
-        return again
-    at = np.flatnonzero(values.valid_of(ids))
-    entity, codes = _entity_codes(columns, starts)[at], integers(ids)[at]
-    known, sequence = clocks[1][at], clocks[2][at]
-    order = sort_events(entity, codes, known, sequence)
-    # No two times are further apart: a horizon of more, which may not fit 64 bits, is the same.
-    longest = min(horizon, MAX_TIME - MIN_TIME)
-    again[at[order]] = repeats_within(entity[order], codes[order], known[order], longest)
-    return again
-
-
-@kernel
-def repeats_within(
-    entity: NDArray[np.int64], ids: NDArray[np.int64], known_time: NDArray[np.int64], horizon: int
-) -> NDArray[np.bool_]:
-    """Which events are duplicates; they are sorted by (entity, id, known time, sequence).
-
-    Each is compared with the last one of its entity and id that counts, not with the one
-    before it: otherwise an id that comes often enough would never count again.
-    """
-    again = np.zeros(len(ids), np.bool_)
-    counts = 0
-    for i in range(1, len(ids)):
-        same = entity[i] == entity[counts] and ids[i] == ids[counts]
-        if same and known_time[i] - known_time[counts] <= horizon:
-            again[i] = True
-        else:
-            counts = i
-    return again
-
-
-@kernel
-def sorted_within(
-    starts: NDArray[np.int64],
-    event_time: NDArray[np.int64],
-    known_time: NDArray[np.int64],
-    sequence: NDArray[np.int64],
-) -> bool:
-    """Whether every run is in (event time, known time, sequence) order."""
-    n = len(event_time)
-    for r in range(len(starts)):
-        end = starts[r + 1] if r + 1 < len(starts) else n
-        for i in range(starts[r] + 1, end):
-            if _before(i, i - 1, event_time, known_time, sequence):
-                return False
-    return True
-
-
-@kernel
-def _before(
-    a: int,
-    b: int,
-    event_time: NDArray[np.int64],
-    known_time: NDArray[np.int64],
-    sequence: NDArray[np.int64],
-) -> bool:
-    if event_time[a] != event_time[b]:
-        return event_time[a] < event_time[b]
-    if known_time[a] != known_time[b]:
-        return known_time[a] < known_time[b]
-    return sequence[a] < sequence[b]
-
-
-@kernel
-def sort_events(
-    entity: NDArray[np.int64],
-    event_time: NDArray[np.int64],
-    known_time: NDArray[np.int64],
-    sequence: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The order by (entity, event time, known time, sequence): int64, shape (n,).
-
-    Any int64 may stand for an event time, such as an id; ``entity`` counts from 0.
-
-    A counting sort by entity, which keeps runs together, then a merge sort of each entity's
-    events that is linear where they are sorted already.
-    """
-    n = len(entity)
-    entities = 0
-    for i in range(n):
-        entities = max(entities, entity[i] + 1)
-    ends = np.zeros(entities + 1, np.int64)
-    for i in range(n):
-        ends[entity[i] + 1] += 1
-    for e in range(entities):
-        ends[e + 1] += ends[e]
-    at = ends[:-1].copy()
-    order = np.empty(n, np.int64)
-    for i in range(n):
-        order[at[entity[i]]] = i
-        at[entity[i]] += 1
-    spare = np.empty(n, np.int64)
-    for e in range(entities):
-        _merge_sort(order, spare, ends[e], ends[e + 1], event_time, known_time, sequence)
-    return order
-
-
-@kernel
-def _merge_sort(
-    order: NDArray[np.int64],
-    spare: NDArray[np.int64],
-    start: int,
-    end: int,
-    event_time: NDArray[np.int64],
-    known_time: NDArray[np.int64],
-    sequence: NDArray[np.int64],
-) -> None:
-    width = 1
-    while width < end - start:
-        for low in range(start, end, 2 * width):
-            middle, high = min(low + width, end), min(low + 2 * width, end)
-            if middle >= high or not _before(
-                order[middle], order[middle - 1], event_time, known_time, sequence
-            ):
-                continue
-            a, b = low, middle
-            for k in range(low, high):
-                if b >= high or (
-                    a < middle and not _before(order[b], order[a], event_time, known_time, sequence)
-                ):
-                    spare[k] = order[a]
-                    a += 1
-                else:
-                    spare[k] = order[b]
-                    b += 1
-            for k in range(low, high):
-                order[k] = spare[k]
-        width *= 2
+def _whiles(clocks: Clocks, order: Index | None, visible: Visible) -> tuple[Index, Clocks]:
+    """An event for each while of a fact, in the order of the facts, and their clocks."""
+    size = len(clocks.event_time)
+    rank = np.arange(size)
+    if order is not None:
+        rank[order] = np.arange(size)
+    by = np.argsort(rank[visible.at], kind="stable")
+    clocks = clocks[visible.at[by]]
+    return visible.at[by], replace(clocks, since=visible.since[by], until=visible.until[by])

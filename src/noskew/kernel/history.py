@@ -15,6 +15,7 @@ from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import window_starts
 from noskew.kernel.events import Events
 from noskew.kernel.plan import LatestFeature, ViewPlan, WindowFeature
+from noskew.kernel.visible import NEVER
 
 #: None: all facts; "row": facts known by each row's own time; an int: facts known by then.
 KnownAt = Literal["row"] | int | None
@@ -45,8 +46,8 @@ def historical(
     One Arrow array of ``rows`` values a feature, in the plan's order. Rows without events get
     the "no rows" value of each aggregate, and null for latest values.
     """
-    if isinstance(known_at, int):
-        events = events.select(events.known_time <= known_at)
+    if known_at != "row":
+        events = events.known_at(known_at)
     if known_at != "row" or len(t) <= _CHUNK:
         return _answer(plan, events, entity, t, known_at == "row")
     parts = [
@@ -69,8 +70,8 @@ def _answer(
     if plan.latest:
         newest = hi - 1
         if known_by_row:
-            least = as_of.running_least(events.known_time, events.offsets)
-            newest = as_of.last_known(events.known_time, least, lo, hi, t)
+            least = as_of.running_least(events.since, events.offsets)
+            newest = as_of.last_known(events.since, _until(events), least, lo, hi, t)
         newest = np.where(newest >= lo, newest, -1)
         for age, features in _by_age(plan.latest).items():
             at = _not_older(events, newest, t, age)
@@ -82,6 +83,11 @@ def _answer(
         out[feature.name] = _window_value(plan, feature, events, ranges, lifted, merged)
     order = [*(f.name for f in plan.latest), *(f.name for f in plan.windows)]
     return {name: out[name] for name in order}
+
+
+def _until(events: Events) -> Index:
+    """When each event was taken back, NEVER for all if none was."""
+    return np.full(len(events), NEVER) if events.until is None else events.until
 
 
 def _by_age(latest: tuple[LatestFeature, ...]) -> dict[int | None, list[LatestFeature]]:
@@ -144,8 +150,9 @@ class _Ranges:
 
     def _split(self, window: int | None, hop: int) -> tuple[Index, Index, Index]:
         if (window, hop) not in self._known:
-            lo, known = self.start(window, hop), self._events.known_time
-            self._known[window, hop] = as_of.split_known(known, lo, self._hi, self._t)
+            since, until = self._events.since, _until(self._events)
+            lo = self.start(window, hop)
+            self._known[window, hop] = as_of.split_known(since, until, lo, self._hi, self._t)
         return self._known[window, hop]
 
 

@@ -53,14 +53,14 @@ def row_identities(table: pa.Table) -> pa.FixedSizeBinaryArray:
 
 
 @dataclass(frozen=True)
-class Identities:
-    """Identities as numbers: the first eight bytes of each, and the ninth; shapes (n,)."""
+class RowIdentities:
+    """RowIdentities as numbers: the first eight bytes of each, and the ninth; shapes (n,)."""
 
     first: Words
     last: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, column: pa.FixedSizeBinaryArray) -> Identities:
+    def of(cls, column: pa.FixedSizeBinaryArray) -> RowIdentities:
         """Those of a column; nulls give anything."""
         start, n = column.offset * IDENTITY_BYTES, len(column)
         data = np.frombuffer(column.buffers()[1] or b"", np.uint8)
@@ -71,8 +71,8 @@ class Identities:
     def __len__(self) -> int:
         return len(self.first)
 
-    def __getitem__(self, chosen: Mask | Index) -> Identities:
-        return Identities(self.first[chosen], self.last[chosen])
+    def __getitem__(self, chosen: Mask | Index) -> RowIdentities:
+        return RowIdentities(self.first[chosen], self.last[chosen])
 
 
 def _hashes(column: pa.Array) -> Words:

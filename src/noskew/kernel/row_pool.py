@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noskew.kernel.arrays import Mask, Words
 from noskew.kernel.jit import inline, kernel
-from noskew.kernel.row_hashes import Identities
+from noskew.kernel.row_hashes import RowIdentities
 
 _Bytes = NDArray[np.uint8]
 _Counts = NDArray[np.int32]
@@ -38,12 +38,12 @@ class RowPool:
         """How many rows are left."""
         return int(np.maximum(self._count, 0).sum(dtype=np.int64))
 
-    def add(self, rows: Identities) -> None:
+    def add(self, rows: RowIdentities) -> None:
         """Put rows in."""
         self._grow(len(rows))
         self._filled += _add(rows.first, rows.last, self._first, self._last, self._count)
 
-    def take(self, rows: Identities) -> Mask:
+    def take(self, rows: RowIdentities) -> Mask:
         """Take rows out, each once, in their order: which of them were there; shape (n,)."""
         return _take(rows.first, rows.last, self._first, self._last, self._count)
 

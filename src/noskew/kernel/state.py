@@ -22,7 +22,7 @@ from noskew.kernel.aggregates.base import State
 from noskew.kernel.aggregates.count import count_values
 from noskew.kernel.arrays import Index
 from noskew.kernel.bounds import first_tile, tile_of
-from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
+from noskew.kernel.events import EVENT_TIME, KNOWN_TIME, SEQUENCE, Clocks, Events
 from noskew.kernel.history import null_where
 from noskew.kernel.jit import kernel
 from noskew.kernel.plan import EVERY_EVENT, Group, ViewPlan
@@ -278,7 +278,7 @@ def no_events(plan: ViewPlan, size: int) -> Events:
     none = np.zeros(0, np.int64)
     kinds = {**dict.fromkeys((EVENT_TIME, KNOWN_TIME, SEQUENCE), pa.int64()), **plan.column_kinds}
     table = pa.table({c: pa.array([], kind) for c, kind in kinds.items()})
-    return Events(table, pa.table({}), np.zeros(size + 1, np.int64), none, none, none)
+    return Events(table, pa.table({}), np.zeros(size + 1, np.int64), Clocks(none, none, none))
 
 
 # ------------------------------------------------------------------------------- merging
@@ -299,7 +299,7 @@ def _settle(
 
 def _pending_events(state: ViewState) -> Events:
     clock = [state.pending.column(c).to_numpy() for c in (EVENT_TIME, KNOWN_TIME, SEQUENCE)]
-    return Events(state.pending, pa.table({}), state.pending_offsets, *clock)
+    return Events(state.pending, pa.table({}), state.pending_offsets, Clocks(*clock))
 
 
 def _merge_newest(parts: Sequence[tuple[Newest, Index]], size: int) -> Newest:

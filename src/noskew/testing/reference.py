@@ -3,12 +3,13 @@
 No code is shared with the kernel, and nothing here is fast. Where SPEC leaves a detail open,
 this page decides:
 
-Facts. ``known_at`` admits facts first (SPEC §5). Then, if the source has an ``event_id``, the
-admitted facts of one key with the same id are judged in the order of (known_time, sequence): the
-first counts; each that follows is a duplicate if it was known at most ``event_id_horizon`` after
-the last one that counted, and else counts itself. A null id is never a duplicate; ids are equal
-as values are in ``count_distinct``. A duplicate counts for nothing at all: no latest value, no
-aggregate, no cap, and no later fact is compared with it.
+Facts. ``known_at`` admits facts first (SPEC §5): those known by then and not taken back by then; a
+fact that was taken back when it became known, or before, never counts. Then, if the source has an
+``event_id``, the admitted facts of one key with the same id are judged in the order of (known_time,
+sequence): the first counts; each that follows is a duplicate if it was known at most
+``event_id_horizon`` after the last one that counted, and else counts itself. A null id is never a
+duplicate; ids are equal as values are in ``count_distinct``. A duplicate counts for nothing at all:
+no latest value, no aggregate, no cap, and no later fact is compared with it.
 
 Keys. A null in any part matches nothing, in facts and in rows: every feature of such a row is
 null, counts and lists too, with the status MISSING.
@@ -63,7 +64,8 @@ class Fact:
     ``values``: transformed columns, in the Python types of Arrow's ``to_pylist`` (aware
     datetimes, Decimal, a float for a float32), None for null. Columns that are left out are
     null, except for the keys and the source's clocks, which follow from the other fields.
-    Times are microseconds. ``sequence`` tells facts of equal times apart.
+    Times are microseconds. ``sequence`` tells facts of equal times apart. From ``retracted_time``
+    on, a known time, the fact does not count; None: it was never taken back.
     """
 
     key: Key
@@ -71,6 +73,7 @@ class Fact:
     known_time: int
     sequence: int
     values: Mapping[str, Any]
+    retracted_time: int | None = None
 
 
 class Status(StrEnum):
@@ -104,7 +107,8 @@ def naive_historical(
     facts
         In any order. Facts of a key must differ in (known_time, sequence).
     known_at
-        None: all facts. ``"row"``: known_time ≤ the row's t. An int: known_time ≤ it.
+        None: all facts that were not taken back. ``"row"``: those known by the row's t. An int:
+        those known by it.
 
     Raises InputError where the question has no one answer: facts that cannot be told apart,
     columns that the view does not have, keys of the wrong length, another ``known_at``.
@@ -130,7 +134,7 @@ def event_time(view: FeatureView, facts: Sequence[Fact], key: Key | None, t: int
     _check(view, facts, [(key, t)], t)
     if key is None or any(part is None for part in key):
         return None
-    admitted = [f for f in facts if f.key == key and f.known_time <= t]
+    admitted = [f for f in facts if f.key == key and _is_known(f, t, t)]
     times = [f.event_time for f in _without_duplicates(view, admitted) if f.event_time <= t]
     return max(times) if times else None
 
@@ -203,8 +207,9 @@ def _aggregated(
 
 def _is_known(fact: Fact, t: int, known_at: ReferenceKnownAt) -> bool:
     if known_at is None:
-        return True
-    return fact.known_time <= (t if known_at == "row" else known_at)
+        return fact.retracted_time is None
+    by = t if known_at == "row" else known_at
+    return fact.known_time <= by and (fact.retracted_time is None or by < fact.retracted_time)
 
 
 def _without_duplicates(view: FeatureView, facts: list[Fact]) -> list[Fact]:

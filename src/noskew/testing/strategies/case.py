@@ -26,8 +26,11 @@ class Case(NamedTuple):
 
 
 @st.composite
-def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8) -> Case:
-    """A view with facts and rows that meet at the edges of its windows."""
+def cases(draw: DrawFn, *, max_facts: int = 20, max_rows: int = 8, retracted: bool = False) -> Case:
+    """A view with facts and rows that meet at the edges of its windows.
+
+    ``retracted``: some facts are taken back.
+    """
     view = draw(feature_views())
-    drawn = draw(facts(view, max_size=max_facts))
+    drawn = draw(facts(view, max_size=max_facts, retracted=retracted))
     return Case(view, drawn, draw(rows(view, drawn, max_size=max_rows)))

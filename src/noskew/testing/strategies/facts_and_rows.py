@@ -21,6 +21,7 @@ _ANCHORS = st.sampled_from((0, -1, -1_234_567_890_123_456, 1_483_228_799_999_999
 # Made once, and those of a view before its loops: Hypothesis looks at each new strategy for longer
 # than it draws from it.
 _DELAYS = st.sampled_from((0, 0, 0, 1, -1, 1_000_000, 3_600_000_000, -300_000_000, 10**13))
+_UNTIL_TAKEN_BACK = st.sampled_from((0, 1, 1_000_000, 3_600_000_000, 10**13, None))
 _IDS = st.sampled_from((None, None, "e1", "e2", "e3"))
 _BESIDE_A_FACT = st.sampled_from((0, 0, 0, -1, 1))
 _BESIDE_A_ROW = st.sampled_from((0, 0, -1, 1))
@@ -31,12 +32,20 @@ _MULTIPLES = st.integers(-3, 3)
 
 
 @st.composite
-def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int = 20) -> list[Fact]:
+def facts(
+    draw: DrawFn,
+    view: FeatureView,
+    *,
+    min_size: int = 0,
+    max_size: int = 20,
+    retracted: bool = False,
+) -> list[Fact]:
     """Facts in an order of arrival, from few keys, few times and few values.
 
     Event times lie at, and a microsecond beside, multiples of the view's hops, windows and ages;
     known times tie, come out of order, and are up to 5 minutes before the event. Ids repeat. Only
-    the columns that the view's features use have values, the others are null.
+    the columns that the view's features use have values, the others are null. ``retracted``: some
+    facts are taken back, soon after they became known or together with others.
     """
     keys = draw(st.lists(keys_of(view), min_size=1, max_size=3))
     around = _instants(view, draw(_ANCHORS))
@@ -62,7 +71,11 @@ def facts(draw: DrawFn, view: FeatureView, *, min_size: int = 0, max_size: int =
             known_time = loaded_at
         drawn = {name: draw(palette) for name, palette in palettes.items()}
         key = draw(one_key)
-        drawn_facts.append(Fact(key, event_time, known_time, sequence, drawn))
+        back = None
+        if retracted and draw(_ONE_IN_FOUR) == 0:
+            later = draw(_UNTIL_TAKEN_BACK)
+            back = loaded_at if later is None else known_time + later
+        drawn_facts.append(Fact(key, event_time, known_time, sequence, drawn, back))
     return drawn_facts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,9 @@ from noskew.testing.reference import Fact, Row
 from noskew.types import dtype
 
 EVENT_TIME, KNOWN_TIME, SEQUENCE = "_event_time", "_known_time", "_sequence"
+RETRACTS = "_retracts"
+#: Sequences of retractions are above those of facts.
+_ABOVE = 1_000_000
 _TIMESTAMP = dtype("timestamp")
 
 
@@ -21,7 +25,29 @@ def facts_to_table(view: FeatureView, about: Sequence[Fact]) -> pa.Table:
 
     Columns: the keys, the view's other columns, and ``_event_time`` and ``_known_time``
     (timestamp[us, UTC]) and ``_sequence`` (int64). The source's clock columns are filled.
+
+    If some were taken back, a row follows for each of these, with the sequence of the fact in
+    ``_retracts`` (int64).
     """
+    back = [fact for fact in about if fact.retracted_time is not None]
+    if not back:
+        return _facts(view, about)
+    retractions = [
+        replace(f, known_time=f.retracted_time, sequence=_ABOVE + f.sequence, values={})
+        for f in back
+        if f.retracted_time is not None
+    ]
+    none = pa.nulls(len(about), pa.int64())
+    targets = pa.array([f.sequence for f in back], pa.int64())
+    return pa.concat_tables(
+        [
+            _facts(view, about).append_column(RETRACTS, none),
+            _facts(view, retractions).append_column(RETRACTS, targets),
+        ]
+    )
+
+
+def _facts(view: FeatureView, about: Sequence[Fact]) -> pa.Table:
     columns: dict[str, pa.Array[Any]] = {}
     for i, (name, kind) in enumerate(view.entity.keys.items()):
         columns[name] = pa.array([fact.key[i] for fact in about], type=kind.to_arrow())
