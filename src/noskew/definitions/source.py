@@ -22,6 +22,8 @@ DEFAULT_MAX_FUTURE = "5min"
 DEFAULT_EVENT_ID_HORIZON = "1d"
 #: Which repetitions of an id count (decision 5); raised by one when that changes.
 _RULE = 2
+#: How batch data may change; see :class:`Source`.
+CHANGES = ("append", "grow", "replace")
 #: No two times lie further apart.
 _LONGEST = MAX_TIME - MIN_TIME
 
@@ -62,6 +64,12 @@ class Source(Described):
         A row-wise SQL expression; rows for which it is not true are not events.
     batch, stream
         Connectors, such as ``ns.Parquet("data/")`` and ``ns.Kafka("topic")``.
+    changes
+        How the batch data changes from one ingest to the next. In any case rows that were there
+        are known again, and new ones are added. ``"append"``: files may go, and one that is there
+        still holds what it held. ``"grow"``: nothing goes. ``"replace"``: what it holds now is the
+        truth; a row that is gone is taken back, from the time of the ingest on. None is as
+        ``"append"``. Where rows are gone that must not be, an ingest adds nothing and says so.
     max_future
         Events further ahead of their known time than this are quarantined.
     engine
@@ -80,6 +88,7 @@ class Source(Described):
     filter: str | None = None
     batch: Connector | None = option(default=None, compare=False)
     stream: Stream | None = option(default=None, compare=False)
+    changes: str | None = option(default=None, compare=False)
     max_future: Converted[Duration, int] = option(default=DEFAULT_MAX_FUTURE, convert=_micros)
     engine: str = option(default="", convert=_engine)
 
@@ -99,6 +108,11 @@ class Source(Described):
                     f"{self.what}: {span} must not be negative, nor longer than the "
                     f"calendar of 9,999 years; got {getattr(self, span)} µs"
                 )
+        if self.changes is not None and self.changes not in CHANGES:
+            raise DefinitionError(
+                f"{self.what}: changes must be one of {', '.join(map(repr, CHANGES))}, "
+                f"got {self.changes!r}"
+            )
         if self.filter is not None:
             check_expression(self.filter, self.schema, f"{self.what}, filter")
         for role in ("batch", "stream"):
@@ -157,6 +171,7 @@ class Source(Described):
             **self.identity(),
             "batch": self.batch.to_dict() if self.batch else None,
             "stream": self.stream.to_dict() if self.stream else None,
+            **({"changes": self.changes} if self.changes else {}),
             **self.documentation(),
         }
 

@@ -29,6 +29,7 @@ def source(old: Source, new: Source) -> Difference:
     source_values(difference, old, new)
     for role in ("batch", "stream"):
         _connector(difference, role, getattr(old, role), getattr(new, role))
+    difference.field("changes", old.changes, new.changes)
     difference.people(old, new)
     return difference
 

@@ -10,12 +10,14 @@ name                key                              value
 ``uncertified``     definition hash                  who applied it without certificate
 ``served``          service: ``name:definition_hash`` definition that answers were kept of
 ``skew_audit``      name of a service                counts of its last audit
+``ingest``          id of a run of ingest            what it added, knew and took back
 =================== ================================ ==================================
 """
 
 from __future__ import annotations
 
 from noskew.registry.records.certificate import Certificate
+from noskew.registry.records.ingests import IngestRun
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.record import AnyKind, RecordKind
 from noskew.registry.records.serving import ServedDefinition, SkewAudit
@@ -29,6 +31,7 @@ CERTIFICATE = RecordKind("certificate", str, Certificate)
 UNCERTIFIED = RecordKind("uncertified", str, Exemption)
 SERVED = RecordKind("served", DefinitionKey, ServedDefinition)
 SKEW_AUDIT = RecordKind("skew_audit", str, SkewAudit)
+INGEST = RecordKind("ingest", str, IngestRun)
 
 KINDS: tuple[AnyKind, ...] = (
     MATERIALIZED,
@@ -38,4 +41,5 @@ KINDS: tuple[AnyKind, ...] = (
     UNCERTIFIED,
     SERVED,
     SKEW_AUDIT,
+    INGEST,
 )

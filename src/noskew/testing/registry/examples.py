@@ -11,10 +11,12 @@ from noskew.definitions.identity import canonical_json
 from noskew.definitions.project import Project
 from noskew.definitions.transforms import FunctionTransform
 from noskew.registry.records.certificate import Certificate, PathDifference, PathReport
+from noskew.registry.records.ingests import IngestRun, ViewIngest
 from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import (
     ASSIGNMENTS,
     CERTIFICATE,
+    INGEST,
     MATERIALIZED,
     SERVED,
     SKEW_AUDIT,
@@ -139,5 +141,11 @@ RECORDS: tuple[AnyRecord, ...] = (
     ),
     Record(
         SKEW_AUDIT, "delay_model", SkewAudit(7, None, 7, {"d": SkewCounts(5, 4, 1, 0, 0, 2)}), 7
+    ),
+    Record(
+        INGEST,
+        "0123456789ab",
+        IngestRun(8, "orders", 9, {"spent": ViewIngest(4, 3, 2, 1, 1, 0, {"null key": 1})}),
+        8,
     ),
 )
