@@ -80,7 +80,7 @@ def _events(path: Path) -> int:
     view = _view(ns.Parquet(str(path)))
     assert view.source.batch is not None
     source = open_connector(view.source.batch, view.source.schema.arrow)
-    run = Ingest(view, source, _BUCKETS, 2 * data.START)
+    run = Ingest(view, source, _BUCKETS, now=2 * data.START, run=1)
     return sum(batch.num_rows for part in source.parts() for batch in run.events(part, None))
 
 

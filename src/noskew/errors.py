@@ -6,6 +6,7 @@ NoskewError
 │   └── InvalidNameError                  a name that is not an identifier
 ├── NotFoundError (LookupError)           a name nobody registered
 ├── InputError (ValueError)               what a caller passed to a read or a write
+│   ├── ChangedRowsError                  rows of a source that were there are there no more
 │   ├── SchemaMismatchError               columns or types are not the declared ones
 │   ├── KeyTypeError                      a join key that is missing or of the wrong type
 │   └── LimitError                        too many rows, too large a body

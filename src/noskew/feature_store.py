@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from noskew.reading import reader, readiness
     from noskew.reading.reader import OnlineReader
     from noskew.reading.response import OnlineResponse
+    from noskew.registry.records.ingests import IngestRun
     from noskew.streaming.streams import Streams
     from noskew.streaming.workers.processor import StreamWatcher
     from noskew.training import compact, frames, ingest, ingest_project
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from noskew.training.ingest import IngestReport
     from noskew.training.materializations import Pruned
     from noskew.training.materialize import Materialized
+    from noskew.training.relation.undo import Undone
     from noskew.training.training_set import TrainingSet
     from noskew.wire.pushed import Pushed
 else:
@@ -76,20 +78,40 @@ class FeatureStore(ProjectDefinitions):
         """Append new events of sources to the offline tables of the views that use them.
 
         ``source``: one source by name; default all that have batch data. ``data``: a frame or
-        a connector to read instead of the source's own. Repeating it adds nothing twice.
-        ``runner``: as :meth:`get_historical_features` has it.
+        a connector to read instead of the source's own. Rows that are there already are known
+        again, so run it every day. ``runner``: as :meth:`get_historical_features` has it.
         """
-        return ingest_project.ingest_all(
-            ingest.views_to_ingest(self.applied.project, source),
-            self.offline,
-            self.clock,
-            root=self.root,
-            buckets=self.config.offline.buckets,
-            data=data,
-            source=source,
-            progress=progress,
-            spark=self._runners.project(runner, data),
-        )
+        views = ingest.views_to_ingest(self.applied.project, source)
+        spark = self._runners.project(runner, data)
+
+        def reports(run: int) -> Iterator[IngestReport]:
+            return ingest_project.ingest_all(
+                views,
+                self.offline,
+                self.clock,
+                root=self.root,
+                buckets=self.config.offline.buckets,
+                data=data,
+                source=source,
+                progress=progress,
+                spark=spark,
+                run=run,
+            )
+
+        return self._ingest_runs.run(source, reports)
+
+    def ingests(self) -> dict[str, IngestRun]:
+        """The last thousand runs of :meth:`ingest` by their id, the newest first."""
+        return self._ingest_runs.all()
+
+    def undo_ingest(self, run: str) -> list[Undone]:
+        """Undo a run of :meth:`ingest`: the events that it added are taken back.
+
+        What it took back counts again. Answers as they were known before stay as they were. Run
+        :meth:`materialize` after it, and mend the source: its next ingest reads all of it again.
+        Returns what was done for each view. Raises NotFoundError for an id that no run has.
+        """
+        return self._ingest_runs.undo(run, self.applied.project, self.offline)
 
     def compact(
         self, views: str | Iterable[str] | None = None, *, progress: ViewProgress | None = None

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from noskew.definitions.view import FeatureView
     from noskew.reading import reader
     from noskew.streaming import streams
-    from noskew.training import materializations, training_sets
+    from noskew.training import ingest_runs, materializations, training_sets
     from noskew.training.spark import runners
 else:
     audit = lazy_module("noskew.audit.audit")
     certifications = lazy_module("noskew.certification.certifications")
+    ingest_runs = lazy_module("noskew.training.ingest_runs")
     materializations = lazy_module("noskew.training.materializations")
     runners = lazy_module("noskew.training.spark.runners")
     streams = lazy_module("noskew.streaming.streams")
@@ -58,6 +59,10 @@ class ProjectParts(ProjectStores):
     @property
     def _materializations(self) -> materializations.Materializations:
         return materializations.Materializations(self.tenant, self.registry, self.clock)
+
+    @property
+    def _ingest_runs(self) -> ingest_runs.IngestRuns:
+        return ingest_runs.IngestRuns(self.tenant, self.registry, self.clock)
 
     @property
     def _training_sets(self) -> training_sets.TrainingSets:

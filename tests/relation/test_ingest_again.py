@@ -2,110 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 import noskew as ns
 from noskew.errors import ChangedRowsError
-from noskew.training.ingest import IngestReport
-
-DAY = 86_400_000_000
-NOW = 1_748_736_000_000_000
-COLUMNS = {"user_id": int, "at": "timestamp", "amount": float, "shop": str}
-USER = ns.Entity("user", keys={"user_id": int})
-FEATURES = [ns.count(), ns.sum("amount"), ns.last_n("amount", 3)]
-NAMES = ["count", "amount_sum", "amount_last_3"]
-
-
-def table(*rows: tuple[int, int, float, str]) -> pa.Table:
-    """Rows of (user, day, amount, shop)."""
-    columns = zip(*rows, strict=True) if rows else ([], [], [], [])
-    users, days, amounts, shops = (list(c) for c in columns)
-    when = pa.array([NOW + d * DAY - 40 * DAY for d in days]).view(pa.timestamp("us", "UTC"))
-    return pa.table(
-        {
-            "user_id": pa.array(users, pa.int64()),
-            "at": when,
-            "amount": pa.array(amounts, pa.float64()),
-            "shop": pa.array(shops, pa.string()),
-        }
-    )
-
-
-ROWS = [(1, 1, 10.0, "a"), (1, 1, 10.0, "a"), (1, 2, 5.0, "b"), (2, 1, 7.0, "a")]
-MORE = [*ROWS, (3, 3, 1.0, "c"), (1, 3, 2.5, "b")]
-
-
-class Project:
-    """A project of one view, whose source is declared anew each day."""
-
-    def __init__(self, root: Path, **options: Any) -> None:
-        self.clock = ns.FixedClock(NOW)
-        self.store = ns.FeatureStore(root / "project", project="shop", clock=self.clock)
-        self.options = options
-
-    def declare(self, batch: Any) -> None:
-        source = ns.Source("sales", COLUMNS, event_time="at", batch=batch, **self.options)
-        view = ns.FeatureView("spent", entity=USER, source=source, features=FEATURES)
-        self.store.apply([ns.FeatureService("model", [view])])
-
-    def ingest(self, data: Any = None) -> IngestReport:
-        (report,) = self.store.ingest(None if data is None else "sales", data)
-        return report
-
-    def counts(self) -> dict[int, tuple[int, float | None]]:
-        """Count and sum of users, the same offline and online."""
-        keys = pa.table({"user_id": pa.array([1, 2, 3], pa.int64())})
-        asked = keys.append_column(
-            "event_timestamp", pa.array([NOW] * 3).view(pa.timestamp("us", "UTC"))
-        )
-        offline = self.store.get_historical_features(asked, "model").to_arrow().to_pylist()
-        self.store.materialize()
-        online = self.store.get_online_features("model", keys).to_arrow().to_pylist()
-        for one, other in zip(offline, online, strict=True):
-            assert {n: one[n] for n in NAMES} == {n: other[n] for n in NAMES}
-        count, total, _ = NAMES
-        return {row["user_id"]: (row[count], row[total]) for row in offline}
+from tests.relation.shop import FORMS, GROWN, MORE, ONCE, ROWS, Project, as_parquet, table
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
-
-
-ONCE = {1: (3, 25.0), 2: (1, 7.0), 3: (0, None)}
-GROWN = {1: (4, 27.5), 2: (1, 7.0), 3: (1, 1.0)}
-
-
-def _parquet(place: Path, data: pa.Table) -> ns.Parquet:
-    pq.write_table(data, place / "sales.parquet")
-    return ns.Parquet(str(place / "sales.parquet"))
-
-
-def _csv(place: Path, data: pa.Table) -> ns.Csv:
-    pacsv.write_csv(data, place / "sales.csv")
-    return ns.Csv(str(place / "sales.csv"))
-
-
-def _duckdb(place: Path, data: pa.Table) -> ns.DuckDb:
-    with duckdb.connect(str(place / "sales.duckdb")) as connection:
-        connection.register("given", data)
-        connection.execute("CREATE OR REPLACE TABLE sales AS SELECT * FROM given")
-    return ns.DuckDb("SELECT * FROM sales ORDER BY ALL", str(place / "sales.duckdb"))
-
-
-FORMS: dict[str, Callable[[Path, pa.Table], Any]] = {
-    "parquet": _parquet,
-    "csv": _csv,
-    "duckdb": _duckdb,
-}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -152,7 +62,7 @@ class TestOneThing:
 def test_what_was_written_otherwise(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "sales.parquet"
     data = table(*ROWS)
-    project.declare(_parquet(tmp_path, data))
+    project.declare(as_parquet(tmp_path, data))
     project.ingest()
     wide = data.append_column("note", pa.array(["x"] * 4))
     other = data.set_column(2, "amount", data.column("amount").cast(pa.float32()))
@@ -232,7 +142,7 @@ class TestGiven:
         assert project.counts() == GROWN
 
     def test_a_frame_and_then_its_file(self, project: Project, tmp_path: Path) -> None:
-        project.declare(_parquet(tmp_path, table(*MORE)))
+        project.declare(as_parquet(tmp_path, table(*MORE)))
         assert project.ingest(table(*ROWS)).rows == 4
         report = project.ingest()
         assert (report.rows, report.known) == (2, 4)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
+from noskew.intake.retracted import retraction_columns
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.arrays import Index, Mask
 from noskew.kernel.events import (
@@ -24,6 +25,7 @@ from noskew.kernel.events import (
     OFFSET,
     ORIGIN,
     PLACE,
+    RETRACTS,
     SEQUENCE,
     Events,
 )
@@ -33,6 +35,7 @@ from noskew.kernel.log_facts import LogFacts
 from noskew.kernel.plan import ViewPlan, compile_view
 from noskew.kernel.state import no_events
 from noskew.kernel.values import whole
+from noskew.kernel.visible import NEVER, taken_back
 from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.answer_columns import AnswerColumns
 from noskew.training.row_lookup import RowBuckets, RowLookup
@@ -41,6 +44,8 @@ from noskew.training.row_lookup import RowBuckets, RowLookup
 _COPIES = 1_000_000
 #: The ids of events while facts are not judged by them yet; and the rows that copies are for.
 _KEPT_ID, _ROW = "_kept_id", "_row"
+#: When facts were taken back, and by which row.
+_UNTIL, _RETRACTION = "_until", "_retraction"
 
 
 class EntityFacts:
@@ -52,14 +57,25 @@ class EntityFacts:
         All of them, repetitions included.
     known, sequence
         int64, shape (n,): the known time of each, and its sequence in the table.
+    until, retraction
+        int64, shape (n,): the known time and the sequence of what took each back, NEVER if nothing
+        did.
     """
 
     def __init__(self, table: pa.Table, keys: Sequence[str]) -> None:
         if EVENT_ID in table.column_names:
             names = [_KEPT_ID if n == EVENT_ID else n for n in table.column_names]
             table = table.rename_columns(names)
+        table, back = taken_back(table, sequence=SEQUENCE, known_time=KNOWN_TIME, retracts=RETRACTS)
+        none = np.full(len(table), NEVER)
+        times = (none, none) if back is None else (back.until, back.sequence)
+        for name, column in zip((_UNTIL, _RETRACTION), times, strict=True):
+            table = table.append_column(name, pa.array(column))
         self.events = Events.from_table(table, keys)
         self.known, self.sequence = self.events.known_time, self.events.sequence
+        self.until, self.retraction = (
+            integers(self.events.column(name)) for name in (_UNTIL, _RETRACTION)
+        )
         self._beside_log: dict[str, LogFacts] = {}
 
     def beside_log(self, log: str) -> LogFacts:
@@ -133,6 +149,7 @@ class _Work:
         there = has_table(self._offline, self._view)
         info = self._offline.info(table_name(self._view)) if there else None
         buckets = RowBuckets(self._columns, info.spec.buckets if info else 1)
+        self._retractions = retraction_columns(info) if info else []
         plan = self._plan
         kinds = {f.name: f.kind for f in plan.latest} | {f.name: f.kind for f in plan.windows}
         self._answer = AnswerColumns(kinds, buckets.order)
@@ -157,6 +174,7 @@ class _Work:
         columns = [*self._names, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values]
         columns += [EVENT_ID] if self._view.source.event_id else []
         columns += [ORIGIN, OFFSET, PLACE] if self._view.source.stream else []
+        columns = list(dict.fromkeys([*columns, *self._retractions]))
         return self._offline.scan(
             table_name(self._view),
             columns,

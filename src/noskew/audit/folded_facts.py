@@ -30,8 +30,9 @@ class MaterializedBound:
     sequence: Index
 
     def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
-        known = facts.known[at] <= self.known_to[row]
-        return known & (facts.sequence[at] <= self.sequence[row])
+        known_to, last = self.known_to[row], self.sequence[row]
+        known = (facts.known[at] <= known_to) & (facts.sequence[at] <= last)
+        return known & ~((facts.until[at] <= known_to) & (facts.retraction[at] <= last))
 
     def order(self, facts: EntityFacts, at: Index) -> Index:
         return facts.sequence[at]
@@ -49,7 +50,8 @@ class Streamed:
     offsets: NDArray[np.int64]
 
     def admits(self, facts: EntityFacts, at: Index, row: Index) -> Mask:
-        return facts.beside_log(self.log).take(at).counts(self.history, self.offsets, row)
+        counts = facts.beside_log(self.log).take(at).counts(self.history, self.offsets, row)
+        return counts & (facts.retraction[at] > self.history)
 
     def order(self, facts: EntityFacts, at: Index) -> Index:
         return facts.beside_log(self.log).take(at).sequence()

@@ -8,11 +8,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noskew.kernel.events import IDENTITY, PART
+from noskew.kernel.events import IDENTITY, INGEST, PART, RETRACTS
 from noskew.kernel.row_hashes import IDENTITY_BYTES
 
-#: Columns of every table of events; null in those that came by a stream.
-FIELDS = (pa.field(IDENTITY, pa.binary(IDENTITY_BYTES)), pa.field(PART, pa.int64()))
+#: Columns of every table of events; null in those that came by a stream. The last one is null in
+#: every event: a row that has it takes an event back.
+FIELDS = (
+    pa.field(IDENTITY, pa.binary(IDENTITY_BYTES)),
+    pa.field(PART, pa.int64()),
+    pa.field(INGEST, pa.int64()),
+    pa.field(RETRACTS, pa.int64()),
+)
 
 
 @dataclass(frozen=True)
@@ -20,16 +26,18 @@ class IngestedRows:
     """Rows of a batch source.
 
     ``identities``: of each row, see :func:`noskew.kernel.row_hashes.row_identities`. ``part``: a
-    number for the part of the source that they came in.
+    number for the part of the source that they came in, and ``run`` for the run of ingest.
     """
 
     identities: pa.FixedSizeBinaryArray
     part: int
+    run: int
 
     def beside(self, events: pa.Table, row: NDArray[np.int64]) -> pa.Table:
         """Events with the columns; ``row`` has the row that each event was made of."""
-        part = pa.array(np.full(len(events), self.part, np.int64))
-        return _with(events, self.identities.take(pa.array(row)), part)
+        part, run = (pa.array(np.full(len(events), n, np.int64)) for n in (self.part, self.run))
+        none = pa.nulls(len(events), pa.int64())
+        return _with(events, self.identities.take(pa.array(row)), part, run, none)
 
 
 def beside_streamed(events: pa.Table) -> pa.Table:
@@ -37,7 +45,7 @@ def beside_streamed(events: pa.Table) -> pa.Table:
     return _with(events, *(pa.nulls(len(events), field.type) for field in FIELDS))
 
 
-def _with(events: pa.Table, identities: pa.Array, part: pa.Array) -> pa.Table:
-    for field, column in zip(FIELDS, (identities, part), strict=True):
+def _with(events: pa.Table, *columns: pa.Array) -> pa.Table:
+    for field, column in zip(FIELDS, columns, strict=True):
         events = events.append_column(field, column)
     return events

@@ -13,6 +13,7 @@ from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.errors import SchemaMismatchError, nearest
+from noskew.intake.retracted import retraction_columns
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel import on_demand
 from noskew.kernel.aggregates.ordered import Ordered
@@ -184,6 +185,7 @@ class _ViewQuery:
             columns,
             self.known_at,
             info.snapshot,
+            retraction_columns(info),
             nothing,
             answer,
         )
@@ -217,6 +219,7 @@ class _Work:
     columns: Sequence[pa.Array]
     known_at: KnownAt
     snapshot: int | None
+    retractions: Sequence[str]
     nothing: Events
     answer: AnswerColumns
 
@@ -236,7 +239,8 @@ class _Work:
             snapshot=self.snapshot,
         )
         horizon = self.view.source.event_id_horizon
-        events_of = partial(Events.from_table, keys=names, id_horizon=horizon)
+        of = Events.lasting if self.known_at is None else Events.from_table
+        events_of = partial(of, keys=names, id_horizon=horizon)
         for events, matches in lookup.sweep(tables, events_of):
             needed = self._needed(events, matches, where)
             del events  # they are many, and what is needed of them is a copy
@@ -276,7 +280,7 @@ class _Work:
             clocks = [EVENT_TIME, KNOWN_TIME, SEQUENCE]
         else:
             clocks = [EVENT_TIME] if self.known_at is None else [EVENT_TIME, KNOWN_TIME]
-        return [*clocks, *self._values()]
+        return list(dict.fromkeys([*clocks, *self.retractions, *self._values()]))
 
     def _values(self) -> list[str]:
         wanted = [c for c in self.plan.columns if c not in self.view.entity.keys]

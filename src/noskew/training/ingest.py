@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
 from noskew.errors import ConfigError, InputError, NoteMismatchError
 from noskew.intake.ingested import IngestedRows
+from noskew.intake.retracted import NOTE, retractions
 from noskew.intake.tables import one_per_log, table_spec
 from noskew.kernel.conform import conform
 from noskew.kernel.keys import integers
@@ -30,6 +31,7 @@ from noskew.training.read_ahead import read_ahead
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows
+from noskew.training.relation.runs import new_run
 from noskew.training.relation.state import HEAD
 from noskew.types import Schema
 
@@ -39,13 +41,14 @@ BATCH_ROWS = 262_144
 _TRIES = 5
 
 
-@dataclass
+@dataclass(repr=False)
 class IngestReport:
     """What an ingest did for one view.
 
     ``rows``: events that were added. ``known``: rows that were read and are there already, by
-    their values; ``known_by_id``: those of which only the id is. ``parts`` of the source there
-    were, of which ``repeated`` have not changed since they were ingested.
+    their values; ``known_by_id``: those of which only the id is. ``retracted``: events that were
+    taken back. ``parts`` of the source there were, of which ``repeated`` have not changed since
+    they were ingested.
     """
 
     view: str
@@ -54,7 +57,13 @@ class IngestReport:
     repeated: int = 0
     known: int = 0
     known_by_id: int = 0
+    retracted: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown = (f"{n}={v!r}" for n, v in told.items() if v or n in {"view", "rows", "parts"})
+        return f"IngestReport({', '.join(shown)})"
 
     def beside(self, changes: Changes) -> IngestReport:
         """With how many parts there are, and how many need not be read."""
@@ -70,6 +79,7 @@ class IngestReport:
             rows=self.rows + more.rows,
             known=self.known + more.known,
             known_by_id=self.known_by_id + more.known_by_id,
+            retracted=self.retracted + more.retracted,
             refused=refused,
         )
 
@@ -109,29 +119,31 @@ def ingest(
     buckets: int,
     connector: connectors.Connector | None = None,
     door: Door | None = None,
+    run: int | None = None,
     progress: RowProgress | None = None,
 ) -> IngestReport:
-    """Append the events of the view's source that its table does not have yet, in one commit.
+    """Append the events of the view's source that its table does not have yet.
 
     Rows that were ingested before are known again by the values of their declared columns, each
     as often as it is there, in whatever form they come (decision 23). ``door`` says whether
-    ``connector`` is the source's own data; by default it is unless it is a frame. Rows with a
-    null key, or dated further ahead than the source allows, are left out and counted.
+    ``connector`` is the source's own data; by default it is unless it is a frame. ``run``: the
+    number of the run that it belongs to, by which it can be undone. Rows with a null key, or dated
+    further ahead than the source allows, are left out and counted.
 
-    Killed at any moment, all of it is in the table or nothing; a repeated ingest adds nothing
-    twice. Raises ChangedRowsError, and adds nothing, if rows of the source's own data were there
-    and are not any more; InputError if there is no source to read, SchemaMismatchError for
-    columns that do not fit the source's schema, TransformError when the transform fails, and
-    StoreError.
+    Killed at any moment, rows that are compared with others are all in the table or none is, and
+    so are those of each new part; a repeated ingest adds nothing twice. Raises ChangedRowsError,
+    and adds nothing, if rows of the source's own data were there and are not any more, unless the
+    source replaces; InputError if there is no source to read, SchemaMismatchError for columns that
+    do not fit the source's schema, TransformError when the transform fails, and StoreError.
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
     source = open_connector(chosen, view.source.schema.arrow)
     table, table_buckets = open_table(view, offline, buckets)
     door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
-    run = Ingest(view, source, table_buckets, clock.now(), pushed)
+    work = Ingest(view, source, table_buckets, now=clock.now(), run=run or new_run(), pushed=pushed)
     for last in (*[False] * (_TRIES - 1), True):
         try:
-            return run.append(Changes.of(view, offline, table, door, source.parts()), progress)
+            return work.append(Changes.of(view, offline, table, door, source.parts()), progress)
         except NoteMismatchError:  # somebody else has ingested meanwhile: compare again
             if last:
                 raise
@@ -187,13 +199,19 @@ class Ingest:
         view: FeatureView,
         source: BatchSource,
         buckets: int,
+        *,
         now: int,
+        run: int,
         pushed: PushDown | None = None,
     ) -> None:
         self._pipeline = Pipeline(view, pushed=pushed)
         self._needed = list(self._pipeline.takes)
         self._view, self._source, self._buckets, self._now = view, source, buckets, now
         self._gone = 0
+        #: Events that are known by their ids, while those that have these may be gone.
+        self._held: list[pa.Table] = []
+        self._holds = False
+        self._schema, self._run = table_spec(view, buckets).schema, run
         self.report = IngestReport(view.name)
 
     def append(self, changes: Changes, progress: RowProgress | None) -> IngestReport:
@@ -207,6 +225,7 @@ class Ingest:
             progress(sum(p.rows or 0 for p in changes.parts if p not in changes.to_read))
         known = changes.known(self._bounds(changes)) if steps else KnownRows()
         offline, table = changes.ledger.offline, changes.table
+        notes = {NOTE: ""} if changes.replaces and len(known.own) else {}
         for step in steps:
             before, self.report = self.report, IngestReport(self._view.name)
             try:
@@ -214,13 +233,13 @@ class Ingest:
                     table,
                     self._events_of_step(step, changes, known, progress),
                     token=step.token,
-                    notes=step.after.to_notes(),
+                    notes=step.after.to_notes() | notes,
                     expected=step.expected,
                 )
             except BaseException:
                 self.report = before
                 raise
-            self.report.rows = 0 if commit.repeated else commit.rows
+            self.report.rows = 0 if commit.repeated else commit.rows - self.report.retracted
             self.report = before.plus(self.report)
             if step.after.has_gone and not self._gone:
                 settled = step.after.with_parts(step.after.parts or (), has_gone=False)
@@ -231,15 +250,34 @@ class Ingest:
     def _events_of_step(
         self, step: Step, changes: Changes, known: KnownRows, progress: RowProgress | None
     ) -> Iterator[pa.RecordBatch]:
+        self._holds, self._held = changes.replaces and changes.ledger.has_ids, []
         for part in step.parts:
             yield from self.events(part, progress, known, changes.door)
-        self._gone = changes.check_nothing_is_gone(known)
+        self._gone = len(known.own)
+        for gone in changes.gone(known):
+            self.report.retracted += len(gone)
+            yield from self._retracted(gone).to_batches()
+            if self._held:
+                yield from self._freed(known, gone)
+        self.report.known_by_id += sum(map(len, self._held))
+
+    def _retracted(self, gone: pa.Table) -> pa.Table:
+        return retractions(gone, self._schema, known_time=self._now, run=self._run)
+
+    def _freed(self, known: KnownRows, gone: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Events that were held back, since others had their ids which are gone now."""
+        for i, events in enumerate(self._held):
+            free = known.freed(self._view, gone, events)
+            self._held[i] = events.filter(pa.array(~free))
+            yield from events.filter(pa.array(free)).to_batches()
 
     def _bounds(self, changes: Changes) -> Filter | None:
         """Between which times an event that is equal to one of these must have happened."""
         clock = self._view.source.event_time
         remade = self._view.transform is not None and clock in self._view.columns
-        if not isinstance(self._source, FrameSource) or remade or changes.ledger.has_ids:
+        if not isinstance(self._source, FrameSource) or changes.door is Door.OWN:
+            return None
+        if remade or changes.ledger.has_ids:
             return None
         what, schema = f"source {self._view.source.name!r}", self._view.source.schema
         kind = Schema({clock: schema[clock]})
@@ -280,7 +318,7 @@ class Ingest:
                 rows, identities = rows.filter(fresh), identities.filter(fresh)
         done = self._pipeline(rows, known_time=self._now, buckets=self._buckets)
         add_counts(self.report.refused, {why: len(at) for why, at in done.refused.items()})
-        events = IngestedRows(identities, part).beside(done.events, done.row)
+        events = IngestedRows(identities, part, self._run).beside(done.events, done.row)
         if known is not None:
             events = self._without_known(events, known)
         yield from events.to_batches()
@@ -288,7 +326,10 @@ class Ingest:
     def _without_known(self, events: pa.Table, known: KnownRows) -> pa.Table:
         by_value, by_id = known.take_events(self._view, events)
         self.report.known += int(by_value.sum())
-        self.report.known_by_id += int(by_id.sum())
+        if self._holds:
+            self._held.append(events.filter(pa.array(by_id)))
+        else:
+            self.report.known_by_id += int(by_id.sum())
         if not (by_value.any() or by_id.any()):
             return events
         return events.filter(pa.array(~by_value & ~by_id))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from noskew.clock import Clock
 from noskew.definitions import connectors
+from noskew.definitions.source import Source
 from noskew.definitions.view import FeatureView
 from noskew.errors import InputError
 from noskew.runners.spark.session import is_frame
@@ -31,11 +32,14 @@ def ingest_all(
     source: str | None = None,
     progress: ViewProgress | None = None,
     spark: RunnerProject | None = None,
-) -> list[IngestReport]:
+    run: int | None = None,
+) -> Iterator[IngestReport]:
     """Ingest each view from ``data`` of ``source``, else from its source's own batch data.
 
     Paths of the source's own are taken from ``root``. ``spark``: what does the work; None for
-    this process, which also does it for data that only it has.
+    this process, which also does it for data that only it has. ``run``: the number of the run.
+
+    Yields the report of each view when it is done.
 
     Raises InputError if it is not said whose data it is, and as :func:`ingest`.
     """
@@ -47,18 +51,26 @@ def ingest_all(
     connector = None
     if data is not None and of_spark is None:
         connector = _connector_of(data, f"data for {source!r}")
-    door = Door.OWN if connector is None else Door.GIVEN
-    reports = []
     for view in views:
+        door = _door(view.source, is_given=connector is not None)
         own = view.source.batch.rooted(root) if view.source.batch else None
         chosen, rows_done = connector or own, of_one(progress, view.name)
         if of_spark is not None:
+            _check_adds(view.source)
             report = ingest_frame(
-                view, of_spark, offline, clock, buckets=buckets, progress=rows_done
+                view, of_spark, offline, clock, buckets=buckets, run=run, progress=rows_done
             )
         elif spark is not None and not isinstance(chosen, connectors.Frame):
             report = ingest_parts(
-                spark, view, chosen, offline, clock, buckets=buckets, door=door, progress=rows_done
+                spark,
+                view,
+                chosen,
+                offline,
+                clock,
+                buckets=buckets,
+                door=door,
+                run=run,
+                progress=rows_done,
             )
         else:
             report = ingest(
@@ -68,10 +80,25 @@ def ingest_all(
                 buckets=buckets,
                 connector=chosen,
                 door=door,
+                run=run,
                 progress=rows_done,
             )
-        reports.append(report)
-    return reports
+        yield report
+
+
+def _door(source: Source, *, is_given: bool) -> Door:
+    """Whose data it is: what is given is the source's own where it replaces, and has no other."""
+    is_all = source.changes == "replace" and source.batch is None
+    return Door.GIVEN if is_given and not is_all else Door.OWN
+
+
+def _check_adds(source: Source) -> None:
+    """Raise InputError if a Spark DataFrame would have to take rows back."""
+    if source.changes == "replace" and source.batch is None:
+        raise InputError(
+            f"source {source.name!r}: a Spark DataFrame cannot replace what is there "
+            f"(changes='replace'); write it to files, and ingest ns.Parquet(…)"
+        )
 
 
 def _connector_of(data: Any, what: str) -> connectors.Connector:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from noskew.addresses import OnlineRows, Tenant
 from noskew.clock import to_text
 from noskew.definitions.view import FeatureView
+from noskew.intake.retracted import retraction_columns
 from noskew.intake.tables import has_table, table_name
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import EVENT_ID, EVENT_TIME, KNOWN_TIME, SEQUENCE, Events
@@ -180,14 +181,16 @@ class _Filling:
         self._id_horizon = view.source.event_id_horizon
         values = [c for c in self._plan.columns if c not in view.entity.keys]
         ids = [EVENT_ID] if view.source.event_id else []
-        self._columns = [*self._keys, EVENT_TIME, KNOWN_TIME, SEQUENCE, *values, *ids]
+        clocks = dict.fromkeys([EVENT_TIME, KNOWN_TIME, SEQUENCE, *retraction_columns(job.table)])
+        self._columns = [*self._keys, *clocks, *values, *ids]
 
     def batches(self, buckets: Iterable[int | None]) -> _Batches:
         """Keys and packed rows of the entities to write, of some buckets; None: of all."""
         stamp = self._until, self._version
         for bucket in buckets:
             for table in self._facts(bucket):
-                events = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
+                facts = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
+                events = facts.known_at(None)  # what was known later was not read
                 for keys, rows in bulk_rows(self._layout, events, self._prefix, lambda _: stamp):
                     self.entities += len(keys)
                     columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]

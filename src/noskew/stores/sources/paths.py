@@ -72,6 +72,7 @@ class FileParts:
                 continue
             found[token] = path
             below = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+            below = "" if path == root else below  # it is all of the source
             size = path.stat().st_size
             parts.append(Part(token, str(path), self._rows_of(path), size, below))
         self._found = found

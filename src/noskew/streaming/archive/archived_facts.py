@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from noskew.addresses import part_suffix
 from noskew.definitions.view import FeatureView
+from noskew.intake.retracted import retraction_columns
 from noskew.kernel.bulk import bulk_rows
 from noskew.kernel.events import (
     EVENT_ID,
@@ -19,6 +20,7 @@ from noskew.kernel.events import (
     OFFSET,
     ORIGIN,
     PLACE,
+    RETRACTS,
     SEQUENCE,
     Events,
 )
@@ -26,13 +28,14 @@ from noskew.kernel.keys import integers
 from noskew.kernel.log_facts import LogFacts, offset_in_log
 from noskew.kernel.ragged import Ragged, concat, repeat
 from noskew.kernel.rows.codec import version_array
+from noskew.kernel.visible import taken_back
 from noskew.registry.records.streaming import StreamGeneration
 from noskew.stores.offline.base import OfflineStore, RowProgress, TableInfo
 from noskew.streaming.fold.progress import PartitionProgress
 from noskew.streaming.fold.view_fold import ViewFold
 
 #: Of a row that is one of several of its entity: which, as :func:`part_of` numbers them.
-_PART = "_part"
+_ROW_PART = "_row_part"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class ArchivedFacts:
         if not self.view.has_partial_rows:
             yield events, b""
             return
-        part = integers(events.column(_PART))
+        part = integers(events.column(_ROW_PART))
         for number in np.unique(part).tolist():
             mine = events.select(part == number)
             yield mine.of_entities(np.diff(mine.offsets) > 0), part_suffix(number)
@@ -110,6 +113,7 @@ class ArchivedFacts:
         ids = [EVENT_ID] if self.view.source.event_id else []
         clocks = [EVENT_TIME, KNOWN_TIME, SEQUENCE]
         columns = [*keys, *clocks, *values, *ids, ORIGIN, OFFSET, PLACE]
+        columns = list(dict.fromkeys([*columns, *retraction_columns(self.info)]))
         for bucket in range(self.info.spec.buckets):
             for table in self.offline.scan(
                 self.info.spec.name, columns, bucket=bucket, snapshot=self.info.snapshot
@@ -121,16 +125,19 @@ class ArchivedFacts:
                     self.progress(len(table))
 
     def _chosen(self, table: pa.Table) -> pa.Table:
+        table, back = taken_back(table, sequence=SEQUENCE, known_time=KNOWN_TIME, retracts=RETRACTS)
         facts = LogFacts.of(table, self.generation.log)
         offsets = np.zeros(max(self.bounds, default=0) + 1, np.int64)
         for number, bound in self.bounds.items():
             offsets[number] = bound.next_offset
         counts = facts.counts(self.generation.history, offsets)
+        if back is not None:  # rows of a stream know what was there before it, and no later
+            counts &= back.sequence > self.generation.history
         at = table.column_names.index(SEQUENCE)
         numbered = table.set_column(at, SEQUENCE, pa.array(facts.sequence()))
         numbered = numbered.drop_columns([ORIGIN, OFFSET, PLACE])
         if self.view.has_partial_rows:
-            numbered = numbered.append_column(_PART, pa.array(facts.partition + 1))
+            numbered = numbered.append_column(_ROW_PART, pa.array(facts.partition + 1))
         return numbered if counts.all() else numbered.filter(pa.array(counts))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
 from noskew.errors import ChangedRowsError
+from noskew.intake.retracted import retraction_columns
+from noskew.kernel.events import EVENT_TIME
 from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.stores.sources.base import Part
 from noskew.training.relation.doors import Door
@@ -45,7 +47,8 @@ class Changes:
     parts, to_read
         The parts that there are, and those that must be read.
     only_grew
-        Whether the rows of new parts are new rows: all that was there is there still.
+        Whether the rows of new parts are new rows: all that was there is there still, and nothing
+        was given that could be in them.
     is_new
         Whether the table has no events at all.
     before
@@ -71,11 +74,13 @@ class Changes:
     ) -> Changes:
         """Look at what the table says; no event is read."""
         info = offline.info(table)
-        ledger = Ledger(view, offline, table, info.snapshot, info.spec.buckets)
+        retractions = retraction_columns(info)
+        ledger = Ledger(view, offline, table, info.snapshot, info.spec.buckets, retractions)
         before = IngestState.of_notes(info.notes or {})
         is_new = info.rows == 0
         if door is Door.GIVEN:
-            fresh = [p for p in parts if not offline.committed(table, _token(p))]
+            token = partial(_given_token, undone=before.undone)
+            fresh = [p for p in parts if not offline.committed(table, token(p))]
             return cls(ledger, door, parts, fresh, False, is_new, before)
         # Before there were notes, each part was a commit of its own.
         were, is_first = before.parts, before.parts is None
@@ -83,7 +88,9 @@ class Changes:
             were = frozenset(part_id(p) for p in parts if offline.committed(table, _token(p)))
             is_first = not were and (before.text is not None or is_new)
         present = {part_id(p) for p in parts}
-        only_grew = is_first or (bool(were) and were <= present and not before.has_gone)
+        only_grew = not before.has_given and (
+            is_first or (bool(were) and were <= present and not before.has_gone)
+        )
         fresh = [p for p in parts if part_id(p) not in were]
         if not only_grew and were != present:
             return cls(ledger, door, parts, list(parts), False, is_new, before)
@@ -103,7 +110,7 @@ class Changes:
         if self.door is Door.GIVEN:
             for part in self.to_read:
                 after = before.with_given()
-                yield Step([part], before, after, _token(part))
+                yield Step([part], before, after, _given_token(part, before.undone))
                 before = after
         elif self.only_grew:
             done = {part_id(p) for p in self.parts if p not in self.to_read}
@@ -113,13 +120,20 @@ class Changes:
                 yield Step([part], before, after, f"{_token(part)}-{after.ingests}")
                 before = after
         elif self.to_read:
-            after = before.with_parts(map(part_id, self.parts), has_gone=not self.is_one)
+            has_gone = not (self.is_one or self.replaces)
+            after = before.with_parts(map(part_id, self.parts), has_gone=has_gone)
             yield Step(self.to_read, before, after, f"{_token(*self.to_read)}-{after.ingests}")
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that are not there any more are taken back."""
+        return self.door is Door.OWN and self.ledger.view.source.changes == "replace"
 
     @cached_property
     def is_one(self) -> bool:
         """Whether only all parts together are the source; else each comes and goes by itself."""
-        return any(not p.path for p in self.parts)
+        strict = self.ledger.view.source.changes in ("grow", "replace")
+        return strict or any(not p.path for p in self.parts)
 
     @cached_property
     def compares(self) -> bool:
@@ -127,7 +141,7 @@ class Changes:
         if self.is_new:
             return False
         if self.only_grew:
-            return self.before.has_given or self.ledger.has_ids
+            return self.ledger.has_ids
         return bool(self.to_read)
 
     def known(self, where: Filter | None = None) -> KnownRows:
@@ -142,20 +156,21 @@ class Changes:
         own = [self.door.part(p) for p in beside] if self.door is Door.GIVEN else []
         return self.ledger.known(with_own=not self.only_grew, where=where, besides=own)
 
-    def check_nothing_is_gone(self, known: KnownRows) -> int:
-        """How many rows of the source's own data were not taken from ``known``, and may be gone.
+    def gone(self, known: KnownRows) -> Iterator[pa.Table]:
+        """Events of the source's own data that were not taken from ``known``: keys, event time,
+        bucket and sequence.
 
-        Files of a folder come and go; a file that is there still must hold what it held: raises
-        ChangedRowsError if it does not.
+        Files of a folder come and go; a file that is there still must hold what it held. Raises
+        ChangedRowsError where nothing may go.
         """
-        left = 0 if self.door is Door.GIVEN else len(known.own)
-        if not left:
-            return 0
-        paths = None if self.is_one else [p.path for p in self.parts]
-        gone = list(self.ledger.left_over(known.own, paths))
-        if gone:
-            raise ChangedRowsError(_message(self.ledger.view, pa.concat_tables(gone)))
-        return left
+        if self.door is Door.GIVEN or not len(known.own):
+            return
+        paths = [p.path for p in self.parts]
+        gone = self.ledger.left_over(known.own, Door.OWN, paths, others_too=self.is_one)
+        if self.replaces:
+            yield from gone
+        elif tables := list(gone):
+            raise ChangedRowsError(_message(self.ledger.view, pa.concat_tables(tables)))
 
 
 def _token(*parts: Part) -> str:
@@ -165,13 +180,20 @@ def _token(*parts: Part) -> str:
     return f"ingest:{together.hexdigest()}"
 
 
+def _given_token(part: Part, undone: int) -> str:
+    """A part that was given counts anew once a run was undone: it may have been that one."""
+    return f"{_token(part)}-undone-{undone}" if undone else _token(part)
+
+
 def _message(view: FeatureView, gone: pa.Table) -> str:
+    told = gone.select([*view.entity.keys, EVENT_TIME])
     shown = "; ".join(
         ", ".join(f"{name.removeprefix('_')} {value}" for name, value in row.items())
-        for row in gone.slice(0, _SHOWN).to_pylist()
+        for row in told.slice(0, _SHOWN).to_pylist()
     )
     return (
         f"source {view.source.name!r}: {len(gone):,} rows that were ingested are not in its data "
-        f"any more, or were changed; nothing was added. Such are the events of {shown}. Bring "
-        f"the rows back; a correction is a row more, known later (created=…)"
+        f"any more, or were changed; nothing was added. Such are the events of {shown}. If what "
+        f"the data holds now is the truth, say changes='replace' in the source: these rows are "
+        f"taken back then. Else bring them back"
     )

@@ -12,12 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from noskew.definitions.view import FeatureView
-from noskew.kernel.arrays import Mask, Words
-from noskew.kernel.events import EVENT_ID, EVENT_TIME, IDENTITY, ORIGIN, PART
+from noskew.kernel.arrays import Index, Mask, Words
+from noskew.kernel.events import (
+    EVENT_ID,
+    EVENT_TIME,
+    IDENTITY,
+    ORIGIN,
+    PART,
+    RETRACTS,
+    SEQUENCE,
+)
 from noskew.kernel.keys import integers
-from noskew.kernel.row_hashes import Identities, row_hashes, row_identities
+from noskew.kernel.row_hashes import RowIdentities, row_hashes, row_identities
 from noskew.kernel.row_pool import RowPool
+from noskew.kernel.transforms.pipeline import BUCKET
 from noskew.kernel.values import valid_of, whole
+from noskew.kernel.visible import lasting
 from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.relation.doors import Door, path_number
 
@@ -37,18 +47,20 @@ class KnownRows:
         Rows that were given.
     unmarked
         Events of before rows were marked, by their values.
-    ids
-        Hashes of keys and ids of events, sorted; empty where an id says nothing.
+    ids, id_counts
+        Hashes of keys and ids of events, sorted, and how many have each; empty where an id says
+        nothing.
     """
 
     own: RowPool = field(default_factory=RowPool)
     given: RowPool = field(default_factory=RowPool)
     unmarked: RowPool = field(default_factory=RowPool)
     ids: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
+    id_counts: Index = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def take(self, identities: pa.FixedSizeBinaryArray) -> Mask:
         """Which rows are known; each is taken out once."""
-        rows = Identities.of(identities)
+        rows = RowIdentities.of(identities)
         known = self.own.take(rows)
         rest = np.flatnonzero(~known)
         known[rest] = self.given.take(rows[rest])
@@ -59,22 +71,32 @@ class KnownRows:
         by_value = by_id = np.zeros(len(events), bool)
         if len(self.unmarked) and len(events):
             values = events.select(_values(view))
-            by_value = self.unmarked.take(Identities.of(row_identities(values)))
+            by_value = self.unmarked.take(RowIdentities.of(row_identities(values)))
         if len(self.ids) and len(events):
             ids = whole(events.column(EVENT_ID))
             by_id = ~by_value & valid_of(ids) & np.isin(_ids(view, events), self.ids)
         return by_value, by_id
 
+    def freed(self, view: FeatureView, gone: pa.Table, events: pa.Table) -> Mask:
+        """Which of the events that are known by their ids are not once others are ``gone``."""
+        ids, counts = np.unique(_ids(view, gone), return_counts=True)
+        at = np.searchsorted(self.ids, ids)
+        return np.isin(_ids(view, events), ids[self.id_counts[at] == counts])
+
 
 @dataclass(frozen=True)
 class Ledger:
-    """The marks of the events of a table, as of one snapshot."""
+    """The marks of the events of a table that were not taken back, as of one snapshot.
+
+    ``retractions``: columns that tell which were, see :func:`retraction_columns`.
+    """
 
     view: FeatureView
     offline: OfflineStore
     table: str
     snapshot: int | None
     buckets: int
+    retractions: Sequence[str] = ()
 
     def known(
         self,
@@ -95,7 +117,7 @@ class Ledger:
             identities = whole(events.column(IDENTITY))
             marked = valid_of(identities)
             own = marked & (_doors(events) == Door.OWN)
-            rows = Identities.of(identities)
+            rows = RowIdentities.of(identities)
             given = marked & ~own & ~np.isin(_parts(events), besides)
             known.given.add(rows[given])
             if with_own:
@@ -109,28 +131,33 @@ class Ledger:
         for _, events in self._read(values_too, unmarked, where):
             before = ~valid_of(whole(events.column(IDENTITY))) & ~_streamed(events)
             values = events.filter(pa.array(before)).select(_values(self.view))
-            known.unmarked.add(Identities.of(row_identities(values)))
+            known.unmarked.add(RowIdentities.of(row_identities(values)))
         if ids:
-            known.ids = np.unique(np.concatenate(ids))
+            known.ids, known.id_counts = np.unique(np.concatenate(ids), return_counts=True)
         return known
 
-    def left_over(self, own: RowPool, paths: Sequence[str] | None) -> Iterator[pa.Table]:
-        """Events of own rows that nobody took: keys and event time.
+    def left_over(
+        self, rows: RowPool, door: Door, paths: Sequence[str], *, others_too: bool
+    ) -> Iterator[pa.Table]:
+        """Events of rows that came by a door and that nobody took: what tells them apart.
 
-        ``paths``: only of parts that are there still, with other content; None: of all.
+        Keys, event time, bucket, sequence and id, if it has one. Of equal ones those of parts that
+        are gone, then those that came last. ``paths`` of the parts that are there still;
+        ``others_too``: events of other parts, too.
         """
-        numbers = None if paths is None else np.array([path_number(p) for p in paths], np.int64)
-        keys = list(self.view.entity.keys)
-        for _, events in self._read([*keys, EVENT_TIME, IDENTITY, PART]):
+        numbers = np.array([path_number(p) for p in paths], np.int64)
+        ids = [EVENT_ID] if self.has_ids else []
+        told = [*self.view.entity.keys, EVENT_TIME, BUCKET, SEQUENCE, *ids]
+        for _, events in self._read([*told, IDENTITY, PART]):
             identities = whole(events.column(IDENTITY))
-            mine = valid_of(identities) & (_doors(events) == Door.OWN)
-            at = np.flatnonzero(mine)
-            lost = np.zeros(len(events), bool)
-            lost[at] = own.take(Identities.of(identities)[at])
-            if numbers is not None:
-                lost &= np.isin(_parts(events) & _LOW, numbers)
-            if lost.any():
-                yield events.filter(pa.array(lost)).select([*keys, EVENT_TIME])
+            at = np.flatnonzero(valid_of(identities) & (_doors(events) == door))
+            is_there = np.isin(_parts(events)[at] & _LOW, numbers)
+            order = np.lexsort((-integers(whole(events.column(SEQUENCE)))[at], is_there))
+            at, is_there = at[order], is_there[order]
+            is_left = rows.take(RowIdentities.of(identities)[at])
+            lost = at[is_left if others_too else is_left & is_there]
+            if len(lost):
+                yield events.select(told).take(pa.array(np.sort(lost)))
 
     @property
     def has_ids(self) -> bool:
@@ -154,14 +181,13 @@ class Ledger:
         buckets: Sequence[int] | None = None,
         where: Filter | None = None,
     ) -> Iterator[tuple[int, pa.Table]]:
-        """The columns of each bucket in turn."""
+        """The columns of each bucket in turn, of events that were not taken back."""
+        names = list(dict.fromkeys([*columns, *self.retractions]))
         for bucket in range(self.buckets) if buckets is None else buckets:
-            yield (
-                bucket,
-                self.offline.read(
-                    self.table, columns, bucket=bucket, where=where, snapshot=self.snapshot
-                ),
+            table = self.offline.read(
+                self.table, names, bucket=bucket, where=where, snapshot=self.snapshot
             )
+            yield bucket, lasting(table, sequence=SEQUENCE, retracts=RETRACTS)
 
 
 def _streamed(events: pa.Table) -> Mask:

@@ -31,6 +31,7 @@ class _Head(msgspec.Struct, frozen=True):
     notes: int | None
     has_gone: bool
     has_given: bool
+    undone: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class IngestState:
         Whether there may be rows of the source's own data that none of these parts has.
     has_given
         Whether rows came as data that was given.
+    undone
+        How many runs were undone.
     text
         The note that says so; None: there is none yet.
     """
@@ -56,6 +59,7 @@ class IngestState:
     parts: frozenset[bytes] | None
     has_gone: bool
     has_given: bool
+    undone: int
     text: str | None
 
     @classmethod
@@ -63,7 +67,7 @@ class IngestState:
         """Of a table's notes. Raises CorruptDataError for those that are damaged."""
         text = notes.get(HEAD)
         if text is None:
-            return cls(0, None, False, False, None)
+            return cls(0, None, False, False, 0, None)
         try:
             head = msgspec.json.decode(text, type=_Head)
             parts = None
@@ -73,7 +77,7 @@ class IngestState:
                 parts = frozenset(_ids(b"".join(packed)))
         except (msgspec.DecodeError, KeyError, binascii.Error) as error:
             raise CorruptDataError(f"the notes {HEAD!r} of a table are damaged: {error}") from error
-        return cls(head.ingests, parts, head.has_gone, head.has_given, text)
+        return cls(head.ingests, parts, head.has_gone, head.has_given, head.undone, text)
 
     def with_given(self) -> IngestState:
         """After an ingest of data that was given."""
@@ -82,6 +86,10 @@ class IngestState:
     def with_parts(self, parts: Iterable[bytes], *, has_gone: bool) -> IngestState:
         """After an ingest of the source's own data, which has these parts now."""
         return self._next(parts=frozenset(parts), has_gone=has_gone)
+
+    def with_undone(self) -> IngestState:
+        """After a run was undone: what the parts hold must be compared with what is there."""
+        return self._next(parts=frozenset(), has_gone=True, undone=self.undone + 1)
 
     def _next(self, **changed: Any) -> IngestState:
         after = replace(self, ingests=self.ingests + 1, **changed)
@@ -96,7 +104,7 @@ class IngestState:
             texts = [base64.b64encode(b"".join(piece)).decode() for piece in pieces]
             notes = {_name(i): text for i, text in enumerate(texts)}
             count = len(texts)
-        head = _Head(self.ingests, count, self.has_gone, self.has_given)
+        head = _Head(self.ingests, count, self.has_gone, self.has_given, self.undone)
         return {HEAD: msgspec.json.encode(head).decode(), **notes}
 
 

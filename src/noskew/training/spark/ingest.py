@@ -55,6 +55,7 @@ from noskew.training.ingest import (
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows, Ledger
+from noskew.training.relation.runs import new_run
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
 from noskew.training.spark.task_project import RunnerProject, SparkProject, TaskProject
@@ -85,6 +86,7 @@ def ingest_parts(
     *,
     buckets: int,
     door: Door | None = None,
+    run: int | None = None,
     progress: RowProgress | None = None,
 ) -> IngestReport:
     """As :func:`noskew.training.ingest.ingest`, each part by a task of Spark.
@@ -95,15 +97,15 @@ def ingest_parts(
     chosen, pushed = pushed_down(view, given)
     source = open_connector(chosen, view.source.schema.arrow)
     table, table_buckets = open_table(view, offline, buckets)
-    door = door or Door.OWN
+    door, run = door or Door.OWN, run or new_run()
     is_pushed, now = pushed is not None, clock.now()
-    work = _Parts(spark, view, chosen, is_pushed, offline, table, table_buckets, now)
+    work = _Parts(spark, view, chosen, is_pushed, offline, table, table_buckets, now, run)
     report = IngestReport(view.name)
     for last in (*[False] * (_TRIES - 1), True):
         changes = Changes.of(view, offline, table, door, source.parts())
         if changes.compares:
             here = partial(ingest, view, offline, clock, buckets=buckets, connector=given)
-            return here(door=door, progress=progress)
+            return here(door=door, run=run, progress=progress)
         report = report.beside(changes)
         if progress:
             progress(sum(p.rows or 0 for p in changes.parts if p not in changes.to_read))
@@ -132,6 +134,7 @@ class _Parts:
     table: str
     buckets: int
     now: int
+    run: int
 
     def ingest(self, steps: Sequence[Step], door: Door) -> Iterator[tuple[Step, IngestReport]]:
         """Commit the steps, of a part each, in their order."""
@@ -182,6 +185,7 @@ class _Parts:
             table=self.table,
             buckets=self.buckets,
             now=self.now,
+            run=self.run,
             door=int(door),
         )
         written = {}
@@ -201,15 +205,16 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
     place = TaskProject(context)
     view = place.project.view(context["view"])
     for number, table in pieces:
-        work = table.to_pylist()[0]
-        first, token = work.pop("first"), work.pop("work")
-        part = Part(**work)
+        row = table.to_pylist()[0]
+        first, token = row.pop("first"), row.pop("work")
+        part = Part(**row)
         source, own = _opened(view, context["connector"], part)
         pushed = push_down(view) if context["is_pushed"] else None
-        run = Ingest(view, source, context["buckets"], context["now"], pushed)
-        events = run.events(replace(own, path=part.path), None, door=Door(context["door"]))
+        told = {name: context[name] for name in ("buckets", "now", "run")}
+        work = Ingest(view, source, **told, pushed=pushed)
+        events = work.events(replace(own, path=part.path), None, door=Door(context["door"]))
         files = place.offline.write_files(context["table"], events, token=token, first=first)
-        yield Piece(number, _telling(files, run.report))
+        yield Piece(number, _telling(files, work.report))
 
 
 def _opened(view: FeatureView, options: Mapping[str, Any], part: Part) -> tuple[BatchSource, Part]:
@@ -280,6 +285,7 @@ def ingest_frame(
     clock: Clock,
     *,
     buckets: int,
+    run: int | None = None,
     progress: RowProgress | None = None,
 ) -> IngestReport:
     """Append the events of a frame in one commit, without those that are there already.
@@ -295,13 +301,14 @@ def ingest_frame(
         token = whole.token((pushed.schema if pushed else view.source.schema).arrow)
         part = Part(token, "a Spark DataFrame", whole.rows)
         table, table_buckets = open_table(view, offline, buckets)
+        run = run or new_run()
         for last in (*[False] * (_TRIES - 1), True):
             changes = Changes.of(view, offline, table, Door.GIVEN, [part])
             report = IngestReport(view.name).beside(changes)
             try:
                 for step in changes.steps():
                     work = _Frame(
-                        data.spark, view, rows, pushed, digests, table_buckets, clock.now()
+                        data.spark, view, rows, pushed, digests, table_buckets, clock.now(), run
                     )
                     report = report.plus(work.ingest(changes, step))
                 if progress:
@@ -322,6 +329,7 @@ class _Frame:
     digests: Sequence[RowDigest]
     buckets: int
     now: int
+    run: int
 
     def ingest(self, changes: Changes, step: Step) -> IngestReport:
         """Write and commit, and again on top of what others appended meanwhile."""
@@ -363,6 +371,7 @@ class _Frame:
             digests=[d.to_text() for d in self.digests],
             is_pushed=self.pushed is not None,
             part=changes.door.part(changes.parts[0]),
+            run=self.run,
         )
         events = runner.map(self.rows, _events_of_rows, context)
         work = {
@@ -417,7 +426,7 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
         done = pipeline(rows, known_time=context["now"], buckets=context["buckets"])
         add_counts(refused, {why: len(at) for why, at in done.refused.items()})
         numbers = pa.array(start + digest.rows + done.row)
-        part = IngestedRows(row_identities(rows), context["part"])
+        part = IngestedRows(row_identities(rows), context["part"], context["run"])
         events = part.beside(done.events, done.row).append_column(SEQUENCE, numbers)
         yield from dealt(events, events.column(BUCKET).to_numpy() % parts, parts)
         digest += RowDigest.of(rows)
