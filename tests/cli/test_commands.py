@@ -448,8 +448,9 @@ def test_doctor_makes_the_kernel_warm_outside_of_a_project(
 
 
 def test_compact_says_how_many_files_there_were_and_are(shop: Path, tmp_path: Path) -> None:
-    orders = pq.read_table(shop / "data" / "orders.parquet")
-    pq.write_table(orders.slice(0, 100), tmp_path / "more.parquet")
+    orders = pq.read_table(shop / "data" / "orders.parquet").slice(0, 100)
+    numbers = pa.array(range(10_000, 10_100))
+    pq.write_table(orders.set_column(0, "order_id", numbers), tmp_path / "more.parquet")
     ok("-C", shop, "ingest", "orders", "--from", tmp_path / "more.parquet")
     answer = ok("-C", shop, "compact")
     told = re.search(r"compact (\d+) files of 1 offline table are (\d+) now", answer.told)

@@ -24,7 +24,7 @@ for package in (noskew.kernel, noskew.training):
                     print(value.py_func.__qualname__)
 """
 #: Called by other compiled functions.
-_INNER = {"_before", "_merge_sort", "_earlier", "_estimate", "_after"}
+_INNER = {"_before", "_merge_sort", "_earlier", "_estimate", "_after", "_counting"}
 #: For sums outside of int64, and what a server warms itself.
 _SELDOM = {"lift_floats", "_large_quotients", "_low_hashes"}
 

@@ -37,6 +37,8 @@ def run_ingest(
         reports = store.ingest(source, data, progress=bars, runner=runner)
     added, known = sum(r.rows for r in reports), sum(r.known + r.known_by_id for r in reports)
     there = f"; {known:,} rows were there already" if known else ""
+    if retracted := sum(r.retracted for r in reports):
+        there += f"; {retracted:,} events were taken back"
     tables = _count(reports, "offline table")
     bars.summary(f"[b]ingest[/b] {added:,} new events into {tables}{there}")
     for report in reports:
@@ -45,6 +47,18 @@ def run_ingest(
     if not reports:
         err.print("  no view has a source with batch data; pass a file: ingest SOURCE --from FILE")
     return reports
+
+
+def run_undo(store: FeatureStore, run: str) -> None:
+    """Undo an ingest, and say what that did and what comes next."""
+    done = store.undo_ingest(run)
+    for each in done:
+        again = f", {each.restored:,} count again" if each.restored else ""
+        err.print(f"  {each.view}: {each.retracted:,} events were taken back{again}")
+    if done:
+        err.print("Next: [b]noskew materialize[/b], which brings the online store up to that.")
+    else:
+        err.print(f"Nothing to take back: the ingest {run} added nothing, or was undone before.")
 
 
 def run_materialize(

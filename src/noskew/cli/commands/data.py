@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from noskew.cli.console import confirm, err, out, session
-from noskew.cli.filling import run_compact, run_ingest, run_materialize
+from noskew.cli.filling import run_compact, run_ingest, run_materialize, run_undo
 from noskew.cli.runner_option import Runner
+from noskew.errors import InputError
 
 Views = Annotated[list[str] | None, typer.Argument(help="Names of views; default: all.")]
 UntilOption = Annotated[
@@ -25,13 +26,22 @@ def ingest(
         Path | None,
         typer.Option("--from", help="A Parquet or CSV file or folder, not the source's own."),
     ] = None,
+    undo: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Take back what a run added; see 'noskew list ingests'."),
+    ] = None,
     runner: Runner = None,
 ) -> None:
     """Append new events of the sources to the offline tables.
 
-    Safe to repeat and to kill: what is there already is recognised by its content.
+    Safe to repeat and to kill: rows that are there already are known again by their values.
     """
+    if undo is not None and (source or file):
+        raise InputError("--undo takes back a whole run: leave SOURCE and --from out")
     with session(ctx).store() as store:
+        if undo is not None:
+            run_undo(store, undo)
+            return
         run_ingest(store, source, file, runner=runner)
 
 

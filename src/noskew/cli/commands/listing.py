@@ -15,7 +15,7 @@ def list_(
     ctx: typer.Context,
     kind: Annotated[
         str | None,
-        typer.Argument(help="services, views, sources, entities, on-demand or versions."),
+        typer.Argument(help="services, views, sources, entities, on-demand, versions or ingests."),
     ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="Count the events of views, which opens each table.")

@@ -17,7 +17,7 @@ from noskew.registry.records.keys import DefinitionKey
 from noskew.registry.records.kinds import MATERIALIZED
 from noskew.registry.versions import Applied
 
-KINDS = ("services", "views", "sources", "entities", "on-demand", "versions")
+KINDS = ("services", "views", "sources", "entities", "on-demand", "versions", "ingests")
 
 
 def tables(
@@ -29,6 +29,9 @@ def tables(
     """
     if kind == "versions":
         yield versions_table(store)
+        return
+    if kind == "ingests":
+        yield ingests_table(store)
         return
     project = applied.project
     makers: dict[str, Callable[[], Table]] = {
@@ -134,6 +137,25 @@ def versions_table(store: FeatureStore) -> Table:
     table = new_table("Versions", "version", "applied", "by", "message", numbers=("version",))
     for v in store.registry.history(store.config.project):
         table.add_row(str(v.version), minute(v.applied_at), v.applied_by, v.message)
+    return table
+
+
+def ingests_table(store: FeatureStore) -> Table:
+    """The runs of ingest; numbers are sums over the offline tables that they filled."""
+    numbers = ("new", "known", "taken back", "left out")
+    table = new_table("Ingests", "id", "started", "source", *numbers, "state", numbers=numbers)
+    for run, made in store.ingests().items():
+        views = made.views.values()
+        sums = [
+            sum(v.rows for v in views),
+            sum(v.known + v.known_by_id for v in views),
+            sum(v.retracted for v in views),
+            sum(sum(v.refused.values()) for v in views),
+        ]
+        state = "done" if made.ended else "not ended"
+        state = f"undone {minute(made.undone)}" if made.undone else state
+        cells = (f"{n:,}" if n else "" for n in sums)
+        table.add_row(run, minute(made.started), made.source or "all", *cells, state)
     return table
 
 
