@@ -87,6 +87,12 @@ def _materialize(size: Size) -> Iterator[Result]:
     yield from growth.materialize(size.loads, size.runs)
 
 
+def _ingest(size: Size) -> Iterator[Result]:
+    from bench import ingest
+
+    yield from ingest.run(size.events, max(1, size.runs // 2))
+
+
 def _stream(size: Size) -> Iterator[Result]:
     from bench import live, stream, stream_kafka
 
@@ -123,6 +129,7 @@ SECTIONS: Mapping[str, Section] = {
     "transform": _transform,
     "certify": _certify,
     "materialize": _materialize,
+    "ingest": _ingest,
     "stream": _stream,
     "historical": _historical,
     "size": _size,
