@@ -2,16 +2,23 @@
 
 A project of a thousand models has thousands of definitions, and a command or a request needs a
 few of them. Making one is not free (a SELECT is parsed and checked), so nobody pays for those
-that nobody asks for.
+that nobody asks for; nor is their JSON parsed.
+
+Nothing here refers to itself, and a state of a project does not hold the one before: a server takes
+over many states in its life, and each must go when the next one is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from noskew.definitions.checked_sql import remember
 from noskew.definitions.entity import Entity
+from noskew.definitions.identity import canonical_json
 from noskew.definitions.on_demand import OnDemand
 from noskew.definitions.service import FeatureService
 from noskew.definitions.source import Source
@@ -23,22 +30,80 @@ Data = Mapping[str, Any]
 Guard = Callable[[Callable[[], Any]], Any]
 
 
+class JsonItems(Mapping[str, Any]):
+    """Values by name, each parsed when it is first asked for. ``texts`` are canonical JSON."""
+
+    def __init__(self, texts: Mapping[str, msgspec.Raw]) -> None:
+        self._texts = texts
+        self._parsed: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._parsed.get(name)
+        if value is None:
+            value = self._parsed[name] = msgspec.json.decode(self._texts[name])
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    def json(self, name: str) -> bytes:
+        """A value as it is written."""
+        return bytes(self._texts[name])
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def by_name(items: Iterable[Any]) -> Mapping[str, Data]:
+    """Definitions by their name: parsed ones, or texts (``msgspec.Raw``) of canonical JSON."""
+    items = list(items)
+    if items and isinstance(items[0], msgspec.Raw):
+        return JsonItems({_NAMED.decode(text).name: text for text in items})
+    return {data["name"]: data for data in items}
+
+
 class Decoded(Mapping[str, T], Generic[T]):
     """A mapping of names to definitions whose data is there and whose objects are made on use.
 
-    Names, their number and :meth:`data` cost nothing; ``[name]`` makes a definition once, and
+    Names, their number and :meth:`data` cost little; ``[name]`` makes a definition once, and
     raises what making it raises. May be shared by threads: of two that ask for one name at the
     same time, both get the same object.
+
+    ``earlier``: the same kind of an earlier state, whose definitions ``make`` is given where they
+    were made and their own data is the same.
     """
 
-    def __init__(self, data: Mapping[str, Data], make: Callable[[Data], T]) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Data],
+        make: Callable[[Data, T | None], T],
+        earlier: Mapping[str, T] | None = None,
+    ) -> None:
         self._data, self._make = data, make
         self._items: dict[str, T] = {}
+        self._earlier: dict[str, T] = {}
+        if isinstance(earlier, Decoded):
+            self._earlier = {
+                name: item
+                for name, item in (earlier._earlier | earlier._items).items()
+                if name in data and earlier.json(name) == self.json(name)
+            }
 
     def __getitem__(self, name: str) -> T:
         item = self._items.get(name)
         if item is None:
-            item = self._items.setdefault(name, self._make(self._data[name]))
+            made = self._make(self._data[name], self._earlier.get(name))
+            item = self._items.setdefault(name, made)
         return item
 
     def __iter__(self) -> Iterator[str]:
@@ -54,82 +119,110 @@ class Decoded(Mapping[str, T], Generic[T]):
         """The definition as JSON data, without making it."""
         return self._data[name]
 
-    def ready(self, name: str) -> T | None:
-        """The definition if it was made already, else None."""
-        return self._items.get(name)
+    def json(self, name: str) -> bytes:
+        """The same as canonical JSON."""
+        data = self._data
+        return data.json(name) if isinstance(data, JsonItems) else canonical_json(data[name])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self)} definitions, {len(self._items)} made>"
 
 
+@dataclass(frozen=True)
 class DecodedProject:
-    """The five mappings of a project, made from its data.
+    """The five mappings of a project."""
 
-    ``earlier``: an earlier state of the project (a ``Project``). What it has made already, and is
-    the same here with all that it refers to, is taken from there. ``outputs``: what the SELECTs
-    of views give, for those that were checked. Raises KeyError or TypeError for data of another
-    form.
-    """
+    entities: Decoded[Entity]
+    sources: Decoded[Source]
+    views: Decoded[FeatureView]
+    on_demand: Decoded[OnDemand]
+    services: Decoded[FeatureService]
 
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         data: Data,
         earlier: Any = None,
         guard: Guard | None = None,
         outputs: Mapping[str, list[list[str]]] | None = None,
-    ) -> None:
-        self._data, self._earlier, self._guard = data, earlier, guard
-        self._outputs = outputs or {}
-        self.entities = self._decoded("entities", self._entity)
-        self.sources = self._decoded("sources", self._source)
-        self.views = self._decoded("views", self._view)
-        self.on_demand = self._decoded("on_demand", self._on_demand)
-        self.services = self._decoded("services", self._service)
+    ) -> DecodedProject:
+        """Of a project's data, see :func:`by_name`.
 
-    def _decoded(self, kind: str, make: Callable[[Data], T]) -> Decoded[T]:
-        guard = self._guard
-        guarded = make if guard is None else lambda data: guard(lambda: make(data))
-        return Decoded({d["name"]: d for d in self._data[kind]}, guarded)
+        ``earlier``: an earlier state of the project (a ``Project``). What it has made already, and
+        is the same here with all that it refers to, is taken from there. ``outputs``: what the
+        SELECTs of views give, for those that were checked. Raises KeyError or TypeError for data
+        of another form.
+        """
 
-    def _entity(self, data: Data) -> Entity:
-        return self._same("entities", data) or Entity.from_dict(data)
+        def decoded(kind: str, make: Callable[[Data, T | None], T]) -> Decoded[T]:
+            guarded = make if guard is None else _Guarded(make, guard)
+            return Decoded(by_name(data[kind]), guarded, getattr(earlier, kind, None))
 
-    def _source(self, data: Data) -> Source:
-        return self._same("sources", data) or Source.from_dict(data)
+        entities = decoded("entities", _entity)
+        sources = decoded("sources", _source)
+        views = decoded("views", _Views(entities, sources, outputs or {}))
+        on_demand = decoded("on_demand", _OnDemand(views))
+        services = decoded("services", _Services(views, on_demand))
+        return cls(entities, sources, views, on_demand, services)
 
-    def _view(self, data: Data) -> FeatureView:
+
+@dataclass(frozen=True)
+class _Guarded(Generic[T]):
+    make: Callable[[Data, T | None], T]
+    guard: Guard
+
+    def __call__(self, data: Data, earlier: T | None) -> T:
+        made: T = self.guard(lambda: self.make(data, earlier))
+        return made
+
+
+def _entity(data: Data, earlier: Entity | None) -> Entity:
+    return earlier or Entity.from_dict(data)
+
+
+def _source(data: Data, earlier: Source | None) -> Source:
+    return earlier or Source.from_dict(data)
+
+
+@dataclass(frozen=True)
+class _Views:
+    entities: Mapping[str, Entity]
+    sources: Mapping[str, Source]
+    outputs: Mapping[str, list[list[str]]] = field(default_factory=dict)
+
+    def __call__(self, data: Data, earlier: FeatureView | None) -> FeatureView:
         entity, source = self.entities[data["entity"]], self.sources[data["source"]]
-        earlier: FeatureView | None = self._same("views", data)
         if earlier is not None and earlier.entity is entity and earlier.source is source:
             return earlier
-        output = self._outputs.get(data["name"])
+        output = self.outputs.get(data["name"])
         if output is not None:
             remember(data, source, output)
         return FeatureView.from_dict(data, entity=entity, source=source)
 
-    def _on_demand(self, data: Data) -> OnDemand:
-        earlier: OnDemand | None = self._same("on_demand", data)
+
+@dataclass(frozen=True)
+class _OnDemand:
+    views: Mapping[str, FeatureView]
+
+    def __call__(self, data: Data, earlier: OnDemand | None) -> OnDemand:
         # A function of Python is imported anew: what it calls may be of another day.
         if earlier is not None and earlier.module is None and self._has_views(earlier):
             return earlier
         return OnDemand.from_dict(data, views=self.views)
 
-    def _service(self, data: Data) -> FeatureService:
-        earlier: FeatureService | None = self._same("services", data)
+    def _has_views(self, item: OnDemand) -> bool:
+        return all(self.views[s.view.name] is s.view for s in item.inputs)
+
+
+@dataclass(frozen=True)
+class _Services:
+    views: Mapping[str, FeatureView]
+    on_demand: Mapping[str, OnDemand]
+
+    def __call__(self, data: Data, earlier: FeatureService | None) -> FeatureService:
         if earlier is not None and self._has_all(earlier):
             return earlier
         return FeatureService.from_dict(data, views=self.views, on_demand=self.on_demand)
-
-    def _same(self, kind: str, data: Data) -> Any:
-        """The definition of the earlier state, if it was made and its own data is the same."""
-        items = getattr(self._earlier, kind, None)
-        name = data["name"]
-        if not isinstance(items, Decoded) or name not in items or items.data(name) != data:
-            return None
-        return items.ready(name)
-
-    def _has_views(self, item: OnDemand) -> bool:
-        return all(self.views[s.view.name] is s.view for s in item.inputs)
 
     def _has_all(self, service: FeatureService) -> bool:
         return all(self.views[v.name] is v for v in service.views) and all(

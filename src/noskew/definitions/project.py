@@ -110,7 +110,10 @@ class Project:
 
     def json(self, kind: str, name: str) -> bytes:
         """As :meth:`data`, as canonical JSON: equal if and only if the definitions are."""
-        return canonical_json(self.data(kind, name))
+        items: Mapping[str, Definition] = getattr(self, kind)
+        if isinstance(items, Decoded):
+            return items.json(name)
+        return canonical_json(items[name].to_dict())
 
     @classmethod
     def from_dict(
@@ -125,6 +128,8 @@ class Project:
 
         Parameters
         ----------
+        data
+            Definitions by kind; each is parsed, or a ``msgspec.Raw`` of canonical JSON.
         reuse
             An earlier state of the project: what it has made already, and is the same here with
             all that it refers to, is taken from there.
@@ -136,7 +141,7 @@ class Project:
 
         Raises KeyError or TypeError for data of another form.
         """
-        parts = DecodedProject(data, reuse, guard, outputs)
+        parts = DecodedProject.of(data, reuse, guard, outputs)
         return cls(parts.entities, parts.sources, parts.views, parts.on_demand, parts.services)
 
 

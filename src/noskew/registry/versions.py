@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from noskew.clock import to_text
 from noskew.definitions.checked_sql import checker, output_of, remember
+from noskew.definitions.decoded import JsonItems
 from noskew.definitions.entity import Entity
 from noskew.definitions.identity import canonical_json, definition_digest, digest_of
 from noskew.definitions.project import Definition, Project
@@ -163,8 +165,6 @@ def decode_project(
             f"backup, or apply the definitions again to a new one"
         )
 
-    data = orjson.loads(document)
-
     def guard(make: Callable[[], Any]) -> Any:
         try:
             return make()
@@ -178,19 +178,30 @@ def decode_project(
 
     earlier = reuse.project if reuse else None
     try:
-        outputs = _outputs_of(data)
+        data = msgspec.json.decode(document, type=_Document)
+        checked = data.checked
+        outputs = JsonItems(checked.outputs if checked.by == checker() else {})
         definitions = Project.from_dict(
-            data["definitions"], reuse=earlier, guard=guard, outputs=outputs
+            data.definitions, reuse=earlier, guard=guard, outputs=outputs
         )
-        return Applied(version.version, definitions, data["hashes"], version, outputs)
-    except (KeyError, TypeError) as error:
+        return Applied(version.version, definitions, data.hashes, version, outputs)
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise _unreadable(what, error) from error
 
 
-def _outputs_of(data: Mapping[str, Any]) -> Mapping[str, list[list[str]]]:
-    """What SELECTs give that were checked by the noskew and the DuckDB that run here."""
-    checked = data.get("checked", {})  # absent in documents of earlier releases
-    return checked["outputs"] if checked.get("by") == checker() else {}
+class _Checked(msgspec.Struct, frozen=True):
+    """What SELECTs give, and the noskew and the DuckDB that checked them."""
+
+    by: Any = None
+    outputs: dict[str, msgspec.Raw] = {}
+
+
+class _Document(msgspec.Struct, frozen=True):
+    """What a registry keeps of a version. Of definitions no more is parsed than is asked for."""
+
+    definitions: dict[str, list[msgspec.Raw]]
+    hashes: dict[str, dict[str, str]]
+    checked: _Checked = _Checked()  # absent in documents of earlier releases
 
 
 def _unreadable(what: str, error: Exception) -> CorruptDataError:
