@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,25 @@ def test_a_meter_that_nobody_flushes_keeps_a_bounded_number_of_times() -> None:
         meter.add(2, 0.0)
     assert len(meter._times) == 5
     assert meter.total == 3 * metrics._MOST_TIMES + 5
+
+
+def test_versions_that_were_taken_over_are_gone(backend: Backend, store: ns.FeatureStore) -> None:
+    """Without the collector, which does not look at what a server holds for long."""
+    backend.start()
+    gc.collect()
+    gc.disable()
+    try:
+        gone = []
+        for number in range(3):
+            snapshot = backend.snapshot()
+            gone += [weakref.ref(snapshot), weakref.ref(snapshot.definitions.services)]
+            del snapshot
+            store.apply(services(window=f"{number + 2}h"), uncertified=True)
+            backend.refresh()
+            assert len(compiled(backend)) == 3
+        assert [ref() for ref in gone] == [None] * len(gone)
+    finally:
+        gc.enable()
 
 
 def test_a_service_that_goes_is_gone(backend: Backend, store: ns.FeatureStore) -> None:

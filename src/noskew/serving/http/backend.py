@@ -204,11 +204,14 @@ class Backend:
         snapshot.prepare(PREPARE_S)
         if self.served is not None:
             self.served.look()  # before the first answer from what was compiled now
+        is_first = self._snapshot is None
         self._snapshot, self._compiled = snapshot, wanted
-        # What is compiled lives as long as the worker: the collector need not look at it with
-        # every request's garbage, which takes a tenth of a second.
-        gc.collect()
-        gc.freeze()
+        if is_first:
+            # What is compiled now lives as long as the worker: the collector need not look at it
+            # with every request's garbage, which takes a tenth of a second. Later states are
+            # small beside it, since they share what has not changed, and go when the next comes.
+            gc.collect()
+            gc.freeze()
         self.metrics.registry_version.set(snapshot.version)
         self._told = ""
         log.info("serving version %d: %d services", snapshot.version, len(snapshot.services))

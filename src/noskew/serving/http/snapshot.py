@@ -51,7 +51,6 @@ class Snapshot:
         self.definitions: Project = applied.project
         #: The definition hash of each service, as it was applied.
         self.hashes = applied.hashes.get("feature_service", {})
-        self.services = _Services(self)
         self.broken: dict[str, DefinitionError] = {}
         self._made_of = (store, clock, tenant, max_rows)
         self._metrics, self._served, self._kept_ad_hoc = metrics, served, 0
@@ -60,6 +59,12 @@ class Snapshot:
         self._compiled: dict[str, CompiledService] = {}
         self._compiling = RLock()
         self._before = before if before is not None and before._made_of == self._made_of else None
+
+    @property
+    def services(self) -> Mapping[str, CompiledService]:
+        """The services by name, but for those known to be broken; compiled on use."""
+        # Made anew: kept here, it would be a circle, and what is frozen is never collected.
+        return _Services(self)
 
     def prepare(self, budget_s: float) -> None:
         """Compile and warm services, but begin none after ``budget_s``.
