@@ -46,7 +46,8 @@ class Project:
     def _add(self, item: Definition) -> None:
         if isinstance(item, FeatureService):
             for view in item.views:
-                self._add(view)
+                if self.views.get(view.name) is not view:
+                    self._add(view)
             for function in item.on_demand:
                 self._add(function)
             _put(self.services, item, "feature service")
@@ -151,6 +152,8 @@ Definitions = Project | Definition | Iterable[Definition]
 
 def _put(where: Mapping[str, Any], item: Any, kind: str) -> None:
     earlier = where.get(item.name)
+    if earlier is item:
+        return
     if earlier is not None and earlier.to_dict() != item.to_dict():
         raise DefinitionError(f"two different definitions of the {kind} {item.name!r}; rename one")
     assert isinstance(where, dict)
