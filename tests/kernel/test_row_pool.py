@@ -80,4 +80,4 @@ def test_identities_can_be_sliced(cut: int) -> None:
 def test_the_bytes_are_these() -> None:
     """They are in tables: another hash would take every row for a new one."""
     columns = {"k": pa.array([7], pa.int64()), "s": ["é"], "x": [1.5], "n": pa.nulls(1, pa.int32())}
-    assert row_identities(pa.table(columns))[0].as_py().hex() == "d3b8b1256158939b5d"
+    assert row_identities(pa.table(columns))[0].as_py().hex() == "990345e35eaaaa266d"

@@ -81,6 +81,14 @@ def hash_slices(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[
 
 
 @kernel
+def chain_words(states: NDArray[np.uint64], words: NDArray[np.uint64]) -> None:
+    """Take one more word into each state, in place, as XXH64 takes eight bytes of a short text."""
+    for i in range(len(states)):
+        step = _round(np.uint64(0), words[i])
+        states[i] = np.uint64(_rotate(np.uint64(states[i] ^ step), 27) * _P1 + _P4)
+
+
+@kernel
 def hash_words(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """XXH64 of each word's eight little-endian bytes."""
     out = np.empty(len(words), np.uint64)

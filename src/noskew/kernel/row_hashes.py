@@ -1,8 +1,8 @@
 """Hashes of whole rows: equal for equal values, whatever form the data had.
 
 A value is hashed in its declared type: of floats the bits count (−0.0 is not 0.0), but for NaN,
-which is one; a null is like no value. A row is the XXH64 of its values' hashes, in the order of
-the columns, and of a seed.
+which is one; a null is like no value. The hashes of a row's values are chained, in the order of the
+columns and from a seed, as XXH64 chains words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow.types as at
 from numpy.typing import NDArray
 
 from noskew.kernel.arrays import Index, Mask, Words
-from noskew.kernel.hashing import hash_slices, hash_words
+from noskew.kernel.hashing import chain_words, hash_slices, hash_words
 from noskew.kernel.keys import integers
 from noskew.kernel.ragged import Ragged
 from noskew.kernel.values import one_nan, valid_of, whole
@@ -32,14 +32,14 @@ def row_hashes(table: pa.Table, seeds: int) -> list[Words]:
 
     ``table`` has columns of noskew's types; they count by their place, not by their name.
     """
-    words = np.empty((len(table), table.num_columns + 1), np.uint64)
-    for i, column in enumerate(table.columns):
-        words[:, i] = _hashes(whole(column))
-    out = []
-    for seed in range(seeds):
-        words[:, -1] = seed
-        out.append(_of_words(words.reshape(-1), _even(words.shape)))
-    return out
+    # Seeds that differ in a bit would begin states that differ by little.
+    starts = hash_words(np.arange(seeds, dtype=np.uint64))
+    states = [np.full(len(table), start, np.uint64) for start in starts]
+    for column in table.columns:
+        words = _hashes(whole(column))
+        for state in states:
+            chain_words(state, words)
+    return [hash_words(state) for state in states]
 
 
 def row_identities(table: pa.Table) -> pa.FixedSizeBinaryArray:
@@ -54,7 +54,7 @@ def row_identities(table: pa.Table) -> pa.FixedSizeBinaryArray:
 
 @dataclass(frozen=True)
 class RowIdentities:
-    """RowIdentities as numbers: the first eight bytes of each, and the ninth; shapes (n,)."""
+    """Identities as numbers: the first eight bytes of each, and the ninth; shapes (n,)."""
 
     first: Words
     last: NDArray[np.uint8]
@@ -102,8 +102,3 @@ def _hashes(column: pa.Array) -> Words:
 def _of_words(words: Words, ends: NDArray[np.int64]) -> Words:
     """A hash of each run of words."""
     return hash_slices(np.ascontiguousarray(words).view(np.uint8), ends * 8)
-
-
-def _even(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    rows, width = shape
-    return np.arange(0, (rows + 1) * width, width, dtype=np.int64)
