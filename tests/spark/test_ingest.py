@@ -16,7 +16,7 @@ import noskew as ns
 from noskew.errors import ConflictError, InputError, SchemaMismatchError, TransformError
 from noskew.intake.tables import table_name
 from noskew.kernel.bits import differences
-from noskew.kernel.events import PART
+from noskew.kernel.events import INGEST, PART
 from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, SEQUENCE
 from noskew.training.spark import ingest as module
 from tests.spark import shop
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def facts(store: ns.FeatureStore, view: ns.FeatureView = shop.SPENT) -> pa.Table:
     """The facts in the order of their sequences."""
     names = [*store.offline.info(table_name(view)).spec.schema.names, EVENT_TIME, KNOWN_TIME]
+    names.remove(INGEST)  # each run has a number of its own
     read = store.offline.read(table_name(view), [*names, SEQUENCE])
     return read.sort_by(SEQUENCE).drop_columns([SEQUENCE]).combine_chunks()
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, SEQUENCE
+from noskew.stores.offline.constants import permuted
 
 _Order = npt.NDArray[np.int64]
 
@@ -32,7 +33,7 @@ def sorted_run(table: pa.Table, keys: Sequence[str], *, arrival: bool) -> pa.Tab
         order = _then_by(order, table.column(name).cast(pa.int64()).to_numpy())
     for name in reversed(keys):
         order = _then_by(order, _codes(table.column(name)))
-    return table if order is None else table.take(order)
+    return table if order is None else permuted(table, order)
 
 
 def bucket_order(buckets: pa.Array[Any], count: int) -> _Order:

@@ -6,12 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
-from noskew.stores.offline.base import BUCKET
+from noskew.stores.offline.base import BUCKET, SEQUENCE
+from noskew.stores.offline.constants import constant, permuted
 from noskew.stores.offline.sorting import bucket_order
 
 #: Rows wait in memory up to this size. Three times as much is held while they are grouped.
@@ -38,7 +39,7 @@ class BucketSpool:
         self._pending_bytes = 0
         self._file: BinaryIO | None = None
         self._end = 0
-        self._extents: dict[int, list[tuple[int, int]]] = {}
+        self._extents: dict[int, list[tuple[int, int, _Constants]]] = {}
         self._grouped: tuple[pa.Table, _Ends] | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -74,7 +75,7 @@ class BucketSpool:
         numbers = table.column(BUCKET).combine_chunks()
         counts = np.bincount(numbers.to_numpy(), minlength=self._buckets)
         self.rows += counts
-        return table.take(bucket_order(numbers, self._buckets)), np.cumsum(counts)
+        return permuted(table, bucket_order(numbers, self._buckets)), np.cumsum(counts)
 
     def _spill(self) -> None:
         if not self._pending:
@@ -82,28 +83,41 @@ class BucketSpool:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115
         table, ends = self._group()
+        # One column must say how many rows there are.
+        others = [name for name in table.column_names if name != SEQUENCE]
+        constants = {name: constant(table.column(name)) for name in others}
+        kept = {n: value for n, value in constants.items() if value is not None}
+        varying = table.drop_columns(list(kept))
         start = 0
         for number, end in enumerate(ends.tolist()):
             if end > start:
-                for batch in table.slice(start, end - start).to_batches():
-                    self._store(number, batch.serialize())
+                for batch in varying.slice(start, end - start).to_batches():
+                    self._store(number, batch.serialize(), kept)
             start = end
 
-    def _store(self, number: int, message: pa.Buffer) -> None:
+    def _store(self, number: int, message: pa.Buffer, constants: _Constants) -> None:
         assert self._file is not None
         view = memoryview(message)
         while view.nbytes:  # an unbuffered write may take less than it is given
             view = view[self._file.write(view) :]
-        self._extents.setdefault(number, []).append((self._end, message.size))
+        self._extents.setdefault(number, []).append((self._end, message.size, constants))
         self._end += message.size
 
     def _stored(self, number: int) -> Iterator[pa.RecordBatch]:
-        for offset, size in self._extents.get(number, ()):
+        for offset, size, constants in self._extents.get(number, ()):
             assert self._file is not None
             message = os.pread(self._file.fileno(), size, offset)
-            yield pa.ipc.read_record_batch(pa.py_buffer(message), self._schema)
+            schema = pa.schema([f for f in self._schema if f.name not in constants])
+            varying = pa.ipc.read_record_batch(pa.py_buffer(message), schema)
+            columns = [
+                pa.repeat(constants[n], len(varying)) if n in constants else varying.column(n)
+                for n in self._schema.names
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
 
+#: Columns of one value, which are not written.
+_Constants = dict[str, "pa.Scalar[Any]"]
 _Ends = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
