@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,6 +33,7 @@ _PYTHON: dict[type, str] = {
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _LIST = re.compile(r"list<\s*(.+?)\s*>")
 _VECTOR = re.compile(r"vector<\s*(.+?)\s*,\s*(\d+)\s*>")
+_UNIT = re.compile(r"(?:timestamp|datetime)\s*\[\s*(s|ms|us|ns)\s*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,12 @@ def from_arrow(arrow: pa.DataType) -> DType:
     return DType(kinds[text])
 
 
+def _unit(spec: Any) -> str | None:
+    """The unit that the text of a timestamp says, if it says one."""
+    match = _UNIT.fullmatch(spec.strip().lower()) if isinstance(spec, str) else None
+    return match[1] if match else None
+
+
 def _from_text(text: str) -> DType:
     if match := _DECIMAL.fullmatch(text):
         return DType("decimal", precision=int(match[1]), scale=int(match[2]))
@@ -188,13 +195,29 @@ def _from_text(text: str) -> DType:
 
 
 class Schema(Mapping[str, DType]):
-    """An ordered, immutable mapping of column names to types."""
+    """An ordered, immutable mapping of column names to types.
 
-    def __init__(self, columns: Mapping[str, Any] | None = None, *, where: str = "schema") -> None:
-        items = {}
+    ``has_units``: a timestamp may say what its numbers count, as in ``"timestamp[ms]"``: s, ms,
+    us or ns since 1970. The type is timestamp all the same, and ``units`` has the unit by name.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Any] | None = None,
+        *,
+        where: str = "schema",
+        has_units: bool = False,
+    ) -> None:
+        items: dict[str, DType] = {}
+        units: dict[str, str] = {}
+        if has_units and isinstance(columns, Schema):
+            columns = columns.texts()
         for name, spec in (columns or {}).items():
-            items[check_name(name, where)] = dtype(spec)
-        self._items = items
+            unit = _unit(spec) if has_units else None
+            items[check_name(name, where)] = DType("timestamp") if unit else dtype(spec)
+            if unit:
+                units[name] = unit
+        self._items, self.units = items, units
 
     def __getitem__(self, name: str) -> DType:
         return self._items[name]
@@ -210,11 +233,17 @@ class Schema(Mapping[str, DType]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Schema):
-            return list(self._items.items()) == list(other._items.items())
+            items = list(self._items.items())
+            return items == list(other._items.items()) and self.units == other.units
         return NotImplemented
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{name}: {kind}" for name, kind in self._items.items()) + "}"
+        return "{" + ", ".join(f"{name}: {kind}" for name, kind in self.texts().items()) + "}"
+
+    def select(self, names: Iterable[str]) -> Schema:
+        """Some of the columns, units kept. Raises KeyError for one that is not there."""
+        texts = self.texts()
+        return Schema({name: texts[name] for name in names}, has_units=True)
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -225,7 +254,10 @@ class Schema(Mapping[str, DType]):
 
     def texts(self) -> dict[str, str]:
         """Names to the text form of their types, for JSON."""
-        return {name: str(kind) for name, kind in self._items.items()}
+        return {
+            name: f"{kind}[{self.units[name]}]" if name in self.units else str(kind)
+            for name, kind in self._items.items()
+        }
 
     def pairs(self) -> list[list[str]]:
         """Names and types as text, in order, as JSON has them."""

@@ -29,7 +29,7 @@ _LONGEST = MAX_TIME - MIN_TIME
 
 
 def _schema(source: Source, given: Mapping[str, Any]) -> Schema:
-    return Schema(given, where=f"{source.what}, column")
+    return Schema(given, where=f"{source.what}, column", has_units=True)
 
 
 def _micros(source: Source, given: Duration) -> int:
@@ -49,7 +49,9 @@ class Source(Described):
     name
         An identifier, unique in the project; SQL transforms select ``FROM`` it.
     schema
-        Columns and types: ``{"origin": str, "departed_at": "timestamp"}``.
+        Columns and types: ``{"origin": str, "departed_at": "timestamp"}``. A time that the data
+        has as a number says its unit since 1970: ``"timestamp[s]"``, ``[ms]``, ``[us]``, ``[ns]``;
+        real times and their texts are read all the same.
     event_time
         The timestamp column that says when it happened. Rows without it are refused.
     created

@@ -33,7 +33,6 @@ from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows
 from noskew.training.relation.runs import new_run
 from noskew.training.relation.state import HEAD
-from noskew.types import Schema
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
@@ -171,6 +170,8 @@ def pushed_down(
     The certificate holds for the server of the source; rows of another one are computed here.
     """
     own = view.source.batch
+    if view.source.schema.units:
+        return connector, None  # PostgreSQL would take numbers for numbers
     if view.native_dialect != "postgres" or not isinstance(connector, connectors.Postgres):
         return connector, None
     if not isinstance(own, connectors.Postgres) or own.dsn_env != connector.dsn_env:
@@ -280,7 +281,7 @@ class Ingest:
         if remade or changes.ledger.has_ids:
             return None
         what, schema = f"source {self._view.source.name!r}", self._view.source.schema
-        kind = Schema({clock: schema[clock]})
+        kind = schema.select([clock])
         least, most = MAX_TIME, MIN_TIME
         for part in changes.to_read:
             for batch in self._source.read(part, [clock], batch_rows=BATCH_ROWS):

@@ -249,7 +249,7 @@ class FrameOfSource:
         columns = runner.schema(self.frame)
         conform(columns.empty_table(), source.schema, f"data for {source.name!r}")
         rows = runner.select(self.frame, list(source.schema))
-        if view.native_dialect != "spark":
+        if view.native_dialect != "spark" or source.schema.units:
             return rows, None
         pushed = push_down(view)
         return made_by_spark(runner, rows, pushed, f"feature view {view.name!r}"), pushed
@@ -404,7 +404,7 @@ class _Frame:
 
 def _digest_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterator[Piece]:
     """The digest of a partition's rows, under its number."""
-    schema, digest = Schema(context["schema"]), RowDigest()
+    schema, digest = Schema(context["schema"], has_units=True), RowDigest()
     for table in together(pieces, BATCH_ROWS):
         digest += RowDigest.of(conform(table, schema, f"data for {context['source']!r}"))
     yield Piece(partition(), pa.table({"digest": [digest.to_text()]}))
