@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from noskew.arrays import decoded
 from noskew.clock import MAX_TIME, MIN_TIME
 from noskew.errors import SchemaMismatchError, nearest
 from noskew.types import DType, Schema
@@ -22,13 +25,17 @@ _RANGES = {
 def conform(table: pa.Table, schema: Schema, what: str) -> pa.Table:
     """The columns of ``schema``, in its order, in its Arrow types; other columns are left out.
 
-    Conversions lose nothing: narrower to wider, integral floats to integers, dictionaries to
-    values, time units to microseconds; a timestamp without a zone is UTC, and a timestamp string
-    must carry an offset. Two exceptions: float64 is rounded to float32 where that is declared
-    (out of its range is an error), and nanoseconds are cut off, towards 1970.
+    Conversions lose nothing: narrower to wider, integral floats to integers, dictionaries and
+    views to values, time units to microseconds; a timestamp without a zone is UTC, and a timestamp
+    string must carry an offset. Nulls are nulls, whatever type a column of nothing else has. Three
+    exceptions: float64 is rounded to float32 and a decimal to the nearest float where that is
+    declared (out of range is an error), and nanoseconds are cut off, towards 1970.
+
+    Numbers are times where the schema says their unit: integers, whole floats, and the text of
+    integers. Without a unit they are refused.
 
     Raises SchemaMismatchError, naming column, expected and found type, for a column that is
-    absent or twice there, or whose values do not fit.
+    absent or twice there, or whose values do not fit; it shows the first of them.
     """
     names = table.column_names
     columns = []
@@ -38,44 +45,112 @@ def conform(table: pa.Table, schema: Schema, what: str) -> pa.Table:
             raise SchemaMismatchError(
                 f"{what}: the column {name!r} {state}; expected {kind}; {nearest(name, names)}"
             )
-        columns.append(conform_column(table.column(name), kind, f"{what}, column {name!r}"))
+        column, unit = table.column(name), schema.units.get(name)
+        columns.append(conform_column(column, kind, f"{what}, column {name!r}", unit))
     return pa.Table.from_arrays(columns, schema=schema.arrow)
 
 
-def conform_column(column: pa.ChunkedArray, kind: DType, what: str) -> pa.ChunkedArray:
-    """One column as the declared type; see :func:`conform`."""
-    want = kind.to_arrow()
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if column.type != want:
-        try:
-            column = _converted(column, kind, want, what)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            raise SchemaMismatchError(
-                f"{what}: expected {kind}, got {column.type}: {str(error).splitlines()[0]}"
-            ) from error
+def conform_column(
+    column: pa.ChunkedArray, kind: DType, what: str, unit: str | None = None
+) -> pa.ChunkedArray:
+    """One column as the declared type; see :func:`conform`. ``unit``: what its numbers count."""
+    column = decoded(column)
+    if 0 < column.null_count == len(column) and column.type != kind.to_arrow():
+        return pa.chunked_array([pa.nulls(len(column), kind.to_arrow())])
+    try:
+        return _fitting(column, kind, what, unit)
+    except _FAULTS as error:
+        raise SchemaMismatchError(
+            f"{what}: expected {_said(kind, unit)}, got {column.type}"
+            f"{_first_misfit(column, kind, what, unit)}; {_why(error, kind)}"
+        ) from error
+
+
+#: What a conversion raises for a value; how pyarrow says it is for nobody to read.
+_FAULTS = (pa.ArrowException, OverflowError)
+
+
+class _MisfitError(OverflowError):
+    """A value that the declared type does not hold, and why."""
+
+
+def _fitting(column: pa.ChunkedArray, kind: DType, what: str, unit: str | None) -> pa.ChunkedArray:
+    if column.type != kind.to_arrow():
+        column = _converted(column, kind, what, unit)
     if kind.kind == "vector" and column.null_count < len(column):
         _check_vector(column, what)
     if (kind.item or kind).kind in _RANGES:
-        _check_range(column, kind, what)
+        _check_range(column, kind)
     return column
 
 
+def _said(kind: DType, unit: str | None) -> str:
+    return f"{kind}[{unit}]" if unit else str(kind)
+
+
+def _why(error: Exception, kind: DType) -> str:
+    return str(error) if isinstance(error, _MisfitError) else f"{kind} cannot hold it exactly"
+
+
+def _first_misfit(column: pa.ChunkedArray, kind: DType, what: str, unit: str | None) -> str:
+    """The first value that does not fit, for a message: found by halves."""
+    start, end = 0, len(column)
+    while end - start > 1:
+        middle = (start + end) // 2
+        try:
+            _fitting(column.slice(start, middle - start), kind, what, unit)
+            start = middle
+        except (*_FAULTS, SchemaMismatchError):
+            end = middle
+    return f" with the value {_shown(column[start])}" if end > start else ""
+
+
+def _shown(value: Any) -> str:
+    """A value for people, those too that Python has no object for."""
+    if pa.types.is_timestamp(value.type):
+        return f"{value.value} {value.type.unit} after 1970"
+    if pa.types.is_date32(value.type):
+        return f"{value.value} days after 1970"
+    if pa.types.is_nested(value.type):
+        return f"[{', '.join(map(_shown, (value.values or [])[:8]))}]"
+    return f"{value.as_py()!r:.80}"
+
+
 def _converted(
-    column: pa.ChunkedArray, kind: DType, want: pa.DataType, what: str
+    column: pa.ChunkedArray, kind: DType, what: str, unit: str | None
 ) -> pa.ChunkedArray:
-    have = column.type
+    have, want = column.type, kind.to_arrow()
     # A batch whose lists are all empty says as little of their items as one of nulls.
     if pa.types.is_null(have) or _family(have) == "list of null":
         return column.cast(want)
     if kind.kind == "timestamp":
-        return _timestamps(column, want, what)
-    if _family(have) != _family(want) and not _widens(column, have, want):
+        return _timestamps(_with_unit(column, unit, what) if unit else column, want, what)
+    if _family(have) != _family(want) and not _widens(have, want):
         raise SchemaMismatchError(f"{what}: expected {kind}, got {have}; convert it first")
+    if pa.types.is_decimal(have) and kind.is_float:
+        # Arrow's own cast is off by a bit in some cases; its text is exact, and read exactly.
+        column = column.cast(pa.string())
     converted = column.cast(want)
     if have == pa.float64() and want == pa.float32() and _overflows(column, converted):
-        raise SchemaMismatchError(f"{what}: expected float32, got a number beyond its range")
+        raise _MisfitError("it is beyond the range of float32")
     return converted
+
+
+def _with_unit(column: pa.ChunkedArray, unit: str, what: str) -> pa.ChunkedArray:
+    """Numbers as times of a unit; a column of times, or their text, as it is."""
+    want = pa.timestamp(unit, "UTC")
+    if _family(column.type) in ("integer", "float", "decimal"):
+        return column.cast(pa.int64()).cast(want)
+    if _family(column.type) != "string":
+        return column
+    column = column.cast(pa.string())
+    is_number = pc.match_substring_regex(column, r"^[+-]?\d+$")
+    if not pc.any(is_number).as_py():
+        return column
+    numbers = pc.if_else(is_number, column, None).cast(pa.int64())
+    times = numbers.cast(want).cast(pa.timestamp("us", "UTC"), safe=unit != "ns")
+    texts = _timestamps(pc.if_else(is_number, None, column), times.type, what)
+    return pc.coalesce(times, texts)
 
 
 def _overflows(wide: pa.ChunkedArray, narrow: pa.ChunkedArray) -> bool:
@@ -96,8 +171,9 @@ def _timestamps(column: pa.ChunkedArray, want: pa.DataType, what: str) -> pa.Chu
         return column.cast(want)
     if not (pa.types.is_timestamp(have) or pa.types.is_date(have)):
         raise SchemaMismatchError(
-            f"{what}: expected timestamp, got {have}; integers are not taken as times, since "
-            f"their unit is unknown"
+            f"{what}: expected timestamp, got {have}; numbers are not taken as times, since "
+            f"their unit is unknown: declare it in the schema of a source, such as "
+            f"'timestamp[ms]'"
         )
     # Unsafe casts wrap what is out of range, so only nanoseconds, which never are, go unsafely.
     safe = not (pa.types.is_timestamp(have) and have.unit == "ns")
@@ -127,16 +203,18 @@ def _family(kind: pa.DataType) -> str:
     return str(kind)
 
 
-def _widens(column: pa.ChunkedArray, have: pa.DataType, want: pa.DataType) -> bool:
-    """Whether an integer or float may stand for the other; the safe cast checks each value."""
+def _widens(have: pa.DataType, want: pa.DataType) -> bool:
+    """Whether one kind of number may stand for another; the safe cast checks each value."""
     families = {_family(have), _family(want)}
+    if (_family(have), _family(want)) == ("decimal", "float"):
+        return True
     if families in ({"integer", "float"}, {"integer", "decimal"}):
         return True
     lists = {"list of integer", "list of float"}
     return families <= lists and len(families) == 2
 
 
-def _check_range(column: pa.ChunkedArray, kind: DType, what: str) -> None:
+def _check_range(column: pa.ChunkedArray, kind: DType) -> None:
     kind = kind.item or kind
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([c.flatten() for c in column.chunks], kind.to_arrow())
@@ -144,9 +222,7 @@ def _check_range(column: pa.ChunkedArray, kind: DType, what: str) -> None:
     ends = pc.min_max(pa.chunked_array([c.view(number) for c in column.chunks], number)).as_py()
     low, high = ends["min"], ends["max"]
     if low is not None and not (low >= limits[0] and high <= limits[1]):
-        raise SchemaMismatchError(
-            f"{what}: a time is outside the years 1 to 9999 ({low} to {high})"
-        )
+        raise _MisfitError(f"a time is outside the years 1 to 9999 ({low} to {high})")
 
 
 def _check_vector(column: pa.ChunkedArray, what: str) -> None:
