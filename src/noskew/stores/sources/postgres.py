@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from noskew.errors import ConfigError, InputError, StoreUnavailableError, missing_extra
 from noskew.stores.sources.base import BatchSource, Part, first_rows
-from noskew.stores.sources.batches import chosen, sliced, verified
+from noskew.stores.sources.batches import chosen, considered, sliced, verified
 from noskew.stores.sources.digest import ContentDigest
+from noskew.types import dtype
 
 try:
     import psycopg
@@ -53,11 +55,18 @@ class PostgresQuery(BatchSource):
     The session's time zone is UTC and its dates are in ISO form, whatever the server's are.
 
     Columns: boolean, integers, real, double precision, text, bytea, date, timestamps,
-    numeric(p, s), and arrays of them; cast others in the query. The password of ``dsn``
-    appears in no error.
+    numeric(p, s), and arrays of them; cast others in the query. ``column_types``: columns that it
+    does not name are left alone, and a numeric without its digits is of the type that it says.
+    The password of ``dsn`` appears in no error.
     """
 
-    def __init__(self, dsn: str, sql: str) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        sql: str,
+        column_types: Mapping[str, pa.DataType | str] | None = None,
+    ) -> None:
+        self._declared = {n: dtype(kind).to_arrow() for n, kind in (column_types or {}).items()}
         try:
             self._password = str(conninfo_to_dict(dsn).get("password") or "")
         except psycopg.Error:
@@ -71,14 +80,14 @@ class PostgresQuery(BatchSource):
 
     def schema(self) -> pa.Schema:
         with self._cursor() as cursor:
-            return _schema(cursor)
+            return self._columns(cursor).schema
 
     def parts(self) -> list[Part]:
         with self._cursor() as cursor:
-            schema = _schema(cursor)
-            digest = ContentDigest(schema)
+            columns = self._columns(cursor)
+            digest = ContentDigest(columns.schema)
             rows = 0
-            for batch in _batches(cursor, schema, _FETCH_ROWS):
+            for batch in columns.batches(cursor, _FETCH_ROWS):
                 rows += batch.num_rows
                 digest.update(batch)
         return [Part(digest.token(), _WHERE, rows)]
@@ -87,18 +96,26 @@ class PostgresQuery(BatchSource):
         self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
     ) -> Iterator[pa.RecordBatch]:
         with self._cursor() as cursor:
-            schema = _schema(cursor)
-            names = chosen(schema.names, columns, _WHERE)
-            batches = _batches(cursor, schema, min(batch_rows, _FETCH_ROWS))
-            for batch in verified(batches, schema, part, _WHERE):
+            own = self._columns(cursor)
+            names = own.chosen(columns)
+            batches = own.batches(cursor, min(batch_rows, _FETCH_ROWS))
+            for batch in verified(batches, ContentDigest(own.schema), part, _WHERE):
                 yield from sliced(batch.select(names), batch_rows)
 
     def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         with self._cursor() as cursor:
-            schema = _schema(cursor)
-            names = chosen(schema.names, columns, _WHERE)
-            batches = _batches(cursor, schema, max(1, min(rows, _FETCH_ROWS)))
+            own = self._columns(cursor)
+            names = own.chosen(columns)
+            batches = own.batches(cursor, max(1, min(rows, _FETCH_ROWS)))
             yield from (batch.select(names) for batch in first_rows(batches, rows))
+
+    def _columns(self, cursor: ServerCursor[Any]) -> _Columns:
+        described = cursor.description or []
+        names = [column.name for column in described]
+        at = considered(names, self._declared, _WHERE)
+        kinds = [_arrow_type(described[i], self._declared.get(names[i])) for i in at]
+        schema = pa.schema(list(zip([names[i] for i in at], kinds, strict=True)))
+        return _Columns(names, at, [_type_name(described[i])[0] for i in at], schema)
 
     @contextmanager
     def _cursor(self) -> Iterator[ServerCursor[tuple[Any, ...]]]:
@@ -127,44 +144,89 @@ class PostgresQuery(BatchSource):
         return None if self._password and self._password in str(error) else error
 
 
-def _schema(cursor: ServerCursor[Any]) -> pa.Schema:
-    described = cursor.description or []
-    fields = [pa.field(column.name, _arrow_type(column)) for column in described]
-    chosen([field.name for field in fields], None, _WHERE)
-    return pa.schema(fields)
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a result that matter: where they are in its rows, and their types.
+
+    ``names`` has those of all columns, ``kinds`` what PostgreSQL calls the types of these.
+    """
+
+    names: Sequence[str]
+    at: Sequence[int]
+    kinds: Sequence[str]
+    schema: pa.Schema
+
+    def chosen(self, columns: list[str] | None) -> list[str]:
+        return self.schema.names if columns is None else chosen(self.names, columns, _WHERE)
+
+    def batches(self, cursor: ServerCursor[Any], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        while rows := cursor.fetchmany(batch_rows):
+            columns = list(zip(*rows, strict=True))
+            given = zip(self.at, self.kinds, self.schema, strict=True)
+            arrays = [_array(columns[i], kind, field) for i, kind, field in given]
+            # Of no columns, a batch would have no rows.
+            yield pa.RecordBatch.from_struct_array(
+                pa.StructArray.from_arrays(arrays, fields=list(self.schema))
+            )
 
 
-def _arrow_type(column: Column) -> pa.DataType:
-    info = psycopg.adapters.types.get(column.type_code)
-    name = info.name if info is not None else column.type_display
+def _arrow_type(column: Column, declared: pa.DataType | None) -> pa.DataType:
+    name, is_array = _type_name(column)
     kind = _ARROW.get(name)
-    if name == "numeric" and column.precision is not None and column.precision <= 38:
-        kind = pa.decimal128(column.precision, column.scale or 0)
+    if name == "numeric":
+        kind = _numeric(column, declared, is_array)
     if kind is None:
-        advice = "numeric(p, s) with p ≤ 38" if name == "numeric" else "::text, for example"
+        advice = "::text, for example"
+        if name == "numeric":
+            advice = "numeric(p, s) with p ≤ 38; or declare it as decimal(p, s) or float64"
         raise InputError(
             f"{_WHERE}: column {column.name!r} has the type {column.type_display}, which is not "
             f"supported; cast it in the query ({advice})"
         )
-    is_array = info is not None and column.type_code == info.array_oid
     return pa.list_(kind) if is_array else kind
 
 
-def _batches(
-    cursor: ServerCursor[Any], schema: pa.Schema, batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    while rows := cursor.fetchmany(batch_rows):
-        yield pa.RecordBatch.from_arrays(_columns(rows, schema), schema=schema)
+def _type_name(column: Column) -> tuple[str, bool]:
+    """What PostgreSQL calls the type, or that of the items, and whether it is an array."""
+    info = psycopg.adapters.types.get(column.type_code)
+    if info is None:
+        return column.type_display, False
+    return info.name, column.type_code == info.array_oid
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> list[pa.Array[Any]]:
-    arrays = []
-    for field, values in zip(schema, zip(*rows, strict=True), strict=True):
-        try:
-            arrays.append(pa.array(values, field.type))
-        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-            raise InputError(
-                f"{_WHERE}: column {field.name!r} has a value that {field.type} cannot "
-                f"hold: {error}"
-            ) from error
-    return arrays
+def _numeric(column: Column, declared: pa.DataType | None, is_array: bool) -> pa.DataType | None:
+    """A numeric by its digits; without any, by what is declared, which may be rounded."""
+    if is_array:
+        declared = None if declared is None else _item(declared)
+    # A float may be NaN or infinite, as a numeric may and a decimal may not.
+    if declared is not None and pa.types.is_floating(declared):
+        return declared
+    if column.precision is not None and column.precision <= 38 and (column.scale or 0) >= 0:
+        return pa.decimal128(column.precision, column.scale or 0)
+    if declared is not None and pa.types.is_decimal(declared):
+        return declared
+    # Made an integer at once, a fraction would be cut off.
+    is_integer = declared is not None and pa.types.is_integer(declared)
+    return pa.decimal128(38, 0) if is_integer else None
+
+
+def _array(values: Sequence[Any], kind: str, field: pa.Field) -> pa.Array[Any]:
+    try:
+        if kind == "numeric" and pa.types.is_floating(_item(field.type)):
+            return pa.array([_text(value) for value in values]).cast(field.type)
+        return pa.array(values, field.type)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise InputError(
+            f"{_WHERE}: column {field.name!r} has a value that {field.type} cannot hold: {error}"
+        ) from error
+
+
+def _item(kind: pa.DataType) -> pa.DataType:
+    return getattr(kind, "value_type", kind)
+
+
+def _text(value: Any) -> Any:
+    """A numeric, or an array of them, as the text that Arrow rounds to a float at once."""
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return None if value is None else str(value)
