@@ -29,6 +29,7 @@ from noskew.training.ingest import open_connector
 from noskew.training.spark.native import made_by_spark
 from noskew.training.spark.runners import Runners
 from noskew.training.spark.task_project import SparkProject, TaskProject
+from noskew.types import Schema
 
 #: Rows that a task of Spark is given at a time.
 _PIECE = 256
@@ -129,7 +130,7 @@ def _by_postgres(connector: Postgres, rows: pa.Table, pushed: PushDown) -> pa.Ta
 
 
 def _answer(connector: Postgres) -> pa.Table:
-    source = open_connector(connector, pa.schema([]))
+    source = open_connector(connector, Schema())
     (part,) = source.parts()
     return pa.Table.from_batches(source.read(part), source.schema())
 

@@ -33,9 +33,18 @@ from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows
 from noskew.training.relation.runs import new_run
 from noskew.training.relation.state import HEAD
+from noskew.types import Schema
 
 #: Rows of a source that are transformed at a time.
 BATCH_ROWS = 262_144
+#: Connectors whose readers are told what is declared.
+_TYPED = (
+    connectors.Csv,
+    connectors.DuckDb,
+    connectors.Frame,
+    connectors.Parquet,
+    connectors.Postgres,
+)
 #: How often rows are compared again because others have ingested meanwhile.
 _TRIES = 5
 
@@ -94,20 +103,28 @@ def views_to_ingest(project: Project, source: str | None) -> list[FeatureView]:
     return [v for v in views if v.source.name == project.source(source).name]
 
 
-def open_connector(connector: connectors.Connector, schema: pa.Schema) -> BatchSource:
-    """The reader of a connector. ``schema`` types the columns of files that have no types."""
-    if isinstance(connector, connectors.Frame):
-        return open_source("frame", {"frame": connector.data})
+def open_connector(connector: connectors.Connector, schema: Schema) -> BatchSource:
+    """The reader of a connector: only the columns of ``schema`` matter; all if it has none."""
     options: dict[str, Any] = connector.to_dict()
     kind = options.pop("kind")
-    if isinstance(connector, connectors.Csv):
-        options["column_types"] = {f.name: f.type for f in schema}
+    if isinstance(connector, _TYPED):
+        options["column_types"] = _column_types(connector, schema)
+    if isinstance(connector, connectors.Frame):
+        options["frame"] = connector.data
     elif isinstance(connector, connectors.Postgres):
         variable = options.pop("dsn_env")
         if not os.environ.get(variable):
             raise ConfigError(f"set the environment variable {variable} to the connection string")
         options["dsn"] = os.environ[variable]
     return open_source(kind, options)
+
+
+def _column_types(connector: connectors.Connector, schema: Schema) -> dict[str, pa.DataType]:
+    types = dict(zip(schema, schema.arrow.types, strict=True))
+    if isinstance(connector, connectors.Csv):
+        # Numbers that count a unit are no texts of times.
+        types |= dict.fromkeys(schema.units, pa.string())
+    return types
 
 
 def ingest(
@@ -136,7 +153,7 @@ def ingest(
     do not fit the source's schema, TransformError when the transform fails, and StoreError.
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
-    source = open_connector(chosen, view.source.schema.arrow)
+    source = open_connector(chosen, pushed.schema if pushed else view.source.schema)
     table, table_buckets = open_table(view, offline, buckets)
     door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
     work = Ingest(view, source, table_buckets, now=clock.now(), run=run or new_run(), pushed=pushed)
@@ -301,14 +318,14 @@ class Ingest:
         """The events of a part that are not known."""
         number = door.part(part)
         for batch in read_ahead(self._source.read(part, self._needed, batch_rows=BATCH_ROWS)):
-            yield from self._new_events(pa.Table.from_batches([batch]), known, number)
+            what = f"source {self._view.source.name!r}, {part.label}"
+            yield from self._new_events(pa.Table.from_batches([batch]), known, number, what)
             if progress:
                 progress(batch.num_rows)
 
     def _new_events(
-        self, batch: pa.Table, known: KnownRows | None, part: int
+        self, batch: pa.Table, known: KnownRows | None, part: int, what: str
     ) -> Iterator[pa.RecordBatch]:
-        what = f"source {self._view.source.name!r}"
         rows = conform(batch, self._pipeline.takes, what).combine_chunks()
         identities = row_identities(rows)
         if known is not None:

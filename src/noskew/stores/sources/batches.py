@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
 from noskew.errors import ConflictError, InputError, SchemaMismatchError, nearest
 from noskew.stores.sources.base import Part
 from noskew.stores.sources.digest import ContentDigest
+
+
+def considered(names: Sequence[str], declared: Collection[str] | None, where: str) -> list[int]:
+    """Where the declared columns are, as far as they are there; all of them if None are declared.
+
+    Columns that nobody declared are not looked at. Raises SchemaMismatchError if one of the
+    others appears twice.
+    """
+    at = [i for i, name in enumerate(names) if not declared or name in declared]
+    check_unique([names[i] for i in at], where)
+    return at
 
 
 def check_unique(names: Sequence[str], where: str) -> None:
@@ -20,9 +31,10 @@ def check_unique(names: Sequence[str], where: str) -> None:
 
 def chosen(names: Sequence[str], columns: Sequence[str] | None, where: str) -> list[str]:
     """The columns to read: all by default. Raises SchemaMismatchError, naming those there are."""
-    check_unique(names, where)
     if columns is None:
+        check_unique(names, where)
         return list(names)
+    check_unique([name for name in names if name in columns], where)
     check_unique(columns, f"the columns asked of {where}")
     for column in columns:
         if column not in names:
@@ -47,7 +59,7 @@ def position_of_part(source: Sequence[Part], part: Part, where: str) -> int:
 
 
 def verified(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, part: Part, where: str
+    batches: Iterable[pa.RecordBatch], digest: ContentDigest, part: Part, where: str
 ) -> Iterator[pa.RecordBatch]:
     """The batches of a query, unless they are not what ``part`` was named for.
 
@@ -55,7 +67,6 @@ def verified(
     changed in between, so that no commit can carry a token of other content. Raises
     ConflictError, after the last batch.
     """
-    digest = ContentDigest(schema)
     for batch in batches:
         digest.update(batch)
         yield batch

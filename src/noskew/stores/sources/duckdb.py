@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import pyarrow as pa
 from noskew.duckdb_session import connect
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.stores.sources.base import BatchSource, Part, first_rows
-from noskew.stores.sources.batches import chosen, sliced, verified
+from noskew.stores.sources.batches import chosen, considered, sliced, verified
 from noskew.stores.sources.digest import ContentDigest
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ class DuckDbQuery(BatchSource):
 
     The token is a digest of the result, so :meth:`parts` runs the query once, in bounded
     memory, and :meth:`read` runs it again; it fails at its end with ConflictError if the
-    result was another by then.
+    result was another by then. ``column_types``: only columns that it names matter.
     """
 
-    def __init__(self, sql: str, database: str = ":memory:") -> None:
+    def __init__(
+        self,
+        sql: str,
+        database: str = ":memory:",
+        column_types: Mapping[str, pa.DataType | str] | None = None,
+    ) -> None:
         self._sql = sql
         self._database = database
+        self._declared = column_types
 
     def schema(self) -> pa.Schema:
         with self._reader(1) as reader:
@@ -46,8 +52,7 @@ class DuckDbQuery(BatchSource):
     def parts(self) -> list[Part]:
         rows = 0
         with self._reader(_BATCH_ROWS) as reader:
-            chosen(reader.schema.names, None, _WHERE)
-            digest = ContentDigest(reader.schema)
+            digest = self._digest(reader.schema)
             for batch in reader:
                 rows += batch.num_rows
                 digest.update(batch)
@@ -58,13 +63,16 @@ class DuckDbQuery(BatchSource):
     ) -> Iterator[pa.RecordBatch]:
         with self._reader(batch_rows) as reader:
             names = chosen(reader.schema.names, columns, _WHERE)
-            for batch in verified(reader, reader.schema, part, _WHERE):
+            for batch in verified(reader, self._digest(reader.schema), part, _WHERE):
                 yield from sliced(batch.select(names), batch_rows)
 
     def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         with self._reader(max(1, rows)) as reader:
             names = chosen(reader.schema.names, columns, _WHERE)
             yield from (batch.select(names) for batch in first_rows(reader, rows))
+
+    def _digest(self, schema: pa.Schema) -> ContentDigest:
+        return ContentDigest(schema, considered(schema.names, self._declared, _WHERE))
 
     @contextmanager
     def _reader(self, batch_rows: int) -> Iterator[pa.RecordBatchReader]:

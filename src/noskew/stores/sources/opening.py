@@ -23,12 +23,12 @@ class _Kind:
 
 
 _KINDS = {
-    "parquet": _Kind("parquet", "ParquetSource", ("path",)),
+    "parquet": _Kind("parquet", "ParquetSource", ("path",), ("column_types",)),
     "csv": _Kind("csv", "CsvSource", ("path",), ("column_types",)),
-    "frame": _Kind("frame", "FrameSource", ("frame",)),
+    "frame": _Kind("frame", "FrameSource", ("frame",), ("column_types",)),
     "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table")),
-    "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database",)),
-    "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql")),
+    "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database", "column_types")),
+    "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql"), ("column_types",)),
 }
 _OTHERS: Plugins[Callable[..., BatchSource]] = Plugins("noskew.sources", {})
 
