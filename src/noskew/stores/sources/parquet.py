@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError
+from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError, nearest
 from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import check_unique, chosen, sliced
 from noskew.stores.sources.digest import SIZE
+from noskew.stores.sources.partitions import Partitions
 from noskew.stores.sources.paths import FileParts, opening
+from noskew.types import dtype
 
 #: Files up to this size are digested whole. Of larger ones, the footer and samples are.
 WHOLE_BYTES = 32 * 1024 * 1024
@@ -27,25 +29,41 @@ _SUFFIXES = (".parquet", ".pq")
 class ParquetSource(BatchSource):
     """A Parquet file, a directory of them (recursive), or a glob.
 
-    A part's token comes from the file's content alone: neither its path nor its times. Files
-    of at most 32 MiB are digested whole. Of larger ones, size, footer (which holds every
-    page's place, every column chunk's size, bounds and null count) and 256 evenly spaced
-    blocks are, so that listing a large lake stays cheap; an edit in place of one value in
-    between, to one of the same width within the same bounds, would go unseen. Writers of
-    Parquet do not edit in place. A copy of another file is no part.
+    ``column_types`` declares columns by name (Arrow types, or text such as ``"int64"``). Each file
+    is read by itself, in its own types, whichever are those of the others: what it has is
+    compared with what is declared, by whom it is read. A column that a file lacks is
+
+    - the value in the name of its folder, where that is ``column=value`` (see ``Partitions``);
+    - null, where another file of the same path has the column: the file is an older one;
+    - else refused.
+
+    A part's token comes from the file's content and from what its folders say of declared
+    columns: neither the rest of its path nor its times. Files of at most 32 MiB are digested
+    whole. Of larger ones, size, footer (which holds every page's place, every column chunk's
+    size, bounds and null count) and 256 evenly spaced blocks are, so that listing a large lake
+    stays cheap; an edit in place of one value in between, to one of the same width within the
+    same bounds, would go unseen. Writers of Parquet do not edit in place. A copy of another file
+    is no part.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, column_types: Mapping[str, pa.DataType | str] | None = None
+    ) -> None:
         self._path = str(path)
-        self._files = FileParts(self._path, _SUFFIXES, _token, _rows)
+        self._types = {name: dtype(kind).to_arrow() for name, kind in (column_types or {}).items()}
+        self._files = FileParts(self._path, _SUFFIXES, self._token, _rows)
+        self._names_of: dict[Path, list[str]] = {}
 
     def schema(self) -> pa.Schema:
-        """The schema of the first file; the others must have its columns, in its types."""
-        first = self._files.files()[0]
-        with _reading(first), pq.ParquetFile(first) as file:
-            schema = file.schema_arrow
-        check_unique(schema.names, str(first))
-        return schema.remove_metadata()
+        """The columns of all files, each as in the first that has it, and what folders declare."""
+        fields: dict[str, pa.Field] = {}
+        for path in self._files.files():
+            for field in _schema(path):
+                fields.setdefault(field.name, field)
+            folders = Partitions(path, self._types)
+            for name in self._types.keys() & folders.texts.keys():
+                fields.setdefault(name, pa.field(name, folders.column(name, 0).type))
+        return pa.schema(list(fields.values()))
 
     def parts(self) -> list[Part]:
         return self._files.parts()
@@ -64,20 +82,63 @@ class ParquetSource(BatchSource):
     def _batches(
         self, path: Path, columns: list[str] | None, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        expected = self.schema()
+        folders = Partitions(path, self._types)
         # Buffered ahead, all of the file would be held until its last batch is read.
         with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            schema = file.schema_arrow
-            names = chosen(schema.names, columns, str(path))
-            for name in names:
-                if name in expected.names and schema.field(name).type != expected.field(name).type:
-                    raise SchemaMismatchError(
-                        f"{path}: column {name!r} is {schema.field(name).type}, but in the first "
-                        f"file of {self._path!r} it is {expected.field(name).type}"
-                    )
+            own = file.schema_arrow.names
+            if columns is None:
+                columns = self.schema().names
+            self._check_known(columns, [*own, *folders.texts], path)
+            names = chosen(own, [name for name in columns if name in own], str(path))
             for batch in file.iter_batches(batch_size=batch_rows, columns=names):
-                ordered = batch.select(names).replace_schema_metadata(None)
-                yield from sliced(ordered, batch_rows)
+                rows = [self._column(name, batch, folders) for name in columns]
+                whole = pa.RecordBatch.from_arrays(rows, columns)
+                yield from sliced(whole, batch_rows)
+
+    def _column(self, name: str, batch: pa.RecordBatch, folders: Partitions) -> pa.Array:
+        if name in batch.schema.names:
+            if name in folders.texts:
+                folders.check(name, batch.column(name))
+            return batch.column(name)
+        if name in folders.texts:
+            return folders.column(name, batch.num_rows)
+        return pa.nulls(batch.num_rows, self._types.get(name))
+
+    def _check_known(self, columns: Sequence[str], own: Sequence[str], path: Path) -> None:
+        """Raise SchemaMismatchError for a column that no file has, this one or another."""
+        check_unique(columns, f"the columns asked of {path}")
+        for column in columns:
+            if column in own or any(column in self._names(other) for other in self._others()):
+                continue
+            names = sorted({*own, *(name for f in self._others() for name in self._names(f))})
+            raise SchemaMismatchError(
+                f"{path} has no column {column!r}, nor has any other file of {self._path!r}; "
+                f"{nearest(column, names)}"
+            )
+
+    def _others(self) -> list[Path]:
+        """All files; the newest by name, which has most columns, first."""
+        return self._files.files()[::-1]
+
+    def _names(self, path: Path) -> list[str]:
+        if path not in self._names_of:
+            folders = Partitions(path, self._types)
+            self._names_of[path] = [*_schema(path).names, *folders.texts]
+        return self._names_of[path]
+
+    def _token(self, path: Path) -> str:
+        texts = Partitions(path, self._types).texts
+        said = {name: text for name, text in texts.items() if name in self._types}
+        own = _token(path)
+        if not said:
+            return own
+        whole = f"{own}{sorted(said.items())!r}"
+        return hashlib.blake2b(whole.encode(), digest_size=SIZE).hexdigest()
+
+
+def _schema(path: Path) -> pa.Schema:
+    with _reading(path), pq.ParquetFile(path) as file:
+        return file.schema_arrow.remove_metadata()
 
 
 @contextmanager

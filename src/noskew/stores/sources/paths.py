@@ -42,7 +42,7 @@ class FileParts:
     """The files at a path as parts, each known by a digest of its content.
 
     ``token_of`` and ``rows_of`` look at one file. A file whose content is that of another is a
-    copy, and no part. Reading a part looks at its file again, and at no other.
+    copy, and no part. Reading a part looks at its file again, and at others only if it is gone.
     """
 
     def __init__(
@@ -80,15 +80,16 @@ class FileParts:
 
     def file(self, part: Part) -> Path:
         """The file of a part. Raises InputError if it is gone or has changed since."""
+        path = self._found.get(part.token) or Path(part.label)
+        if path.is_file() and self._token_of(path) == part.token:
+            return path
+        self.parts()
         if part.token not in self._found:
-            self.parts()
-        path = self._found.get(part.token)
-        if path is None or self._token_of(path) != part.token:
             raise InputError(
                 f"{self._path!r} has no file with the content of part {part.label!r} any more; "
                 f"list the parts again"
             )
-        return path
+        return self._found[part.token]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ from noskew.kernel.values import whole
 from noskew.runners.base import Piece
 from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import OfflineStore, RowProgress, WrittenFacts
-from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.base import Part
 from noskew.training.ingest import (
     BATCH_ROWS,
     Ingest,
@@ -95,7 +95,7 @@ def ingest_parts(
     """
     given = chosen_connector(view, connector).rooted(Path.cwd())
     chosen, pushed = pushed_down(view, given)
-    source = open_connector(chosen, view.source.schema.arrow)
+    source = open_connector(chosen, pushed.schema if pushed else view.source.schema)
     table, table_buckets = open_table(view, offline, buckets)
     door, run = door or Door.OWN, run or new_run()
     is_pushed, now = pushed is not None, clock.now()
@@ -208,26 +208,17 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
         row = table.to_pylist()[0]
         first, token = row.pop("first"), row.pop("work")
         part = Part(**row)
-        source, own = _opened(view, context["connector"], part)
         pushed = push_down(view) if context["is_pushed"] else None
+        schema = pushed.schema if pushed else view.source.schema
+        connector = connectors.from_dict(context["connector"])
+        assert connector is not None, "data of the driver's process stays there"
+        # Of files, only the part's own is looked at.
+        source = open_connector(connector, schema)
         told = {name: context[name] for name in ("buckets", "now", "run")}
         work = Ingest(view, source, **told, pushed=pushed)
-        events = work.events(replace(own, path=part.path), None, door=Door(context["door"]))
+        events = work.events(part, None, door=Door(context["door"]))
         files = place.offline.write_files(context["table"], events, token=token, first=first)
         yield Piece(number, _telling(files, work.report))
-
-
-def _opened(view: FeatureView, options: Mapping[str, Any], part: Part) -> tuple[BatchSource, Part]:
-    """A source that has the part, and the part in it. Of files, only its own is looked at."""
-    connector = connectors.from_dict(options)
-    assert connector is not None, "data of the driver's process stays there"
-    if not isinstance(connector, (connectors.Parquet, connectors.Csv)):
-        return open_connector(connector, view.source.schema.arrow), part
-    source = open_connector(replace(connector, path=part.label), view.source.schema.arrow)
-    (own,) = source.parts()
-    if own.token != part.token:
-        raise ConflictError(f"{part.label!r} changed while it was ingested; repeat the call")
-    return source, own
 
 
 # ---------------------------------------------------------------- a frame
