@@ -35,7 +35,7 @@ class ParquetSource(BatchSource):
 
     - the value in the name of its folder, where that is ``column=value`` (see ``Partitions``);
     - null, where another file of the same path has the column: the file is an older one;
-    - else refused.
+    - else refused, unless the file has no rows.
 
     A part's token comes from the file's content and from what its folders say of declared
     columns: neither the rest of its path nor its times. Files of at most 32 MiB are digested
@@ -85,6 +85,8 @@ class ParquetSource(BatchSource):
         folders = Partitions(path, self._types)
         # Buffered ahead, all of the file would be held until its last batch is read.
         with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            if not file.metadata.num_rows:
+                return
             own = file.schema_arrow.names
             if columns is None:
                 columns = self.schema().names
