@@ -74,14 +74,19 @@ class Csv(_Files):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Iceberg(Connector):
-    """An Iceberg table: ``table`` is ``namespace.name``, ``catalog`` the catalog's properties."""
+    """An Iceberg table: ``table`` is ``namespace.name``, ``catalog`` the catalog's properties.
+
+    It is read by its current schema. ``branch``: a branch or a tag; the main branch without.
+    """
 
     table: str
     catalog: Mapping[str, str] = field(default_factory=dict, hash=False)
+    branch: str = ""
     kind: ClassVar[str] = "iceberg"
 
     def shown(self) -> dict[str, Any]:
-        return {"table": self.table, "catalog": masked_settings(self.catalog)}
+        branch = {"branch": self.branch} if self.branch else {}
+        return {"table": self.table, "catalog": masked_settings(self.catalog), **branch}
 
     def __repr__(self) -> str:
         return "Iceberg(" + ", ".join(f"{k}={v!r}" for k, v in self.shown().items()) + ")"

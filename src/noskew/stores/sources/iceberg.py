@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from noskew.errors import CorruptDataError, InputError, StoreUnavailableError
+from noskew.errors import (
+    CorruptDataError,
+    InputError,
+    NoskewError,
+    StoreUnavailableError,
+    nearest,
+)
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.batches import chosen, position_of_part, sliced
 
@@ -27,9 +33,14 @@ class IcebergSource(BatchSource):
     nothing), each append is a part, read on its own. If rows were changed or deleted, the
     table as it is now is the only part. Tokens name the table's id and the snapshots read:
     an Iceberg snapshot never changes.
+
+    All of it is read by the table's current schema, whichever a snapshot was written with: a
+    column is known by its id, whatever its name was; rows from before it was added are null in
+    it. ``branch``: the name of a branch or a tag; the main branch without.
     """
 
-    def __init__(self, catalog: Mapping[str, str], table: str) -> None:
+    def __init__(self, catalog: Mapping[str, str], table: str, branch: str = "") -> None:
+        self._branch = branch
         self._properties = dict(catalog)
         self._catalog_name = self._properties.pop("name", "default")
         self._name = table
@@ -50,22 +61,12 @@ class IcebergSource(BatchSource):
         names = chosen(schema.names, columns, self._name)
         target = pa.schema([schema.field(name) for name in names])
         with _reading(self._name):
-            if since is None:
-                reader = table.scan(
-                    selected_fields=tuple(names), snapshot_id=until.snapshot_id
-                ).to_arrow_batch_reader()
-            else:
-                reader = table.incremental_append_scan(
-                    selected_fields=tuple(names),
-                    from_snapshot_id_exclusive=since.snapshot_id,
-                    to_snapshot_id_inclusive=until.snapshot_id,
-                ).to_arrow_batch_reader()
-            for batch in reader:
+            for batch in _batches(table, names, since, until):
                 yield from sliced(batch.select(names).cast(target), batch_rows)
 
     def _parts(self, table: Table) -> list[tuple[Part, Snapshot | None, Snapshot]]:
         """Parts, each with the snapshot after which (None: from the start) and up to which."""
-        line = _lineage(table)
+        line = _lineage(table, self._tip(table))
         if not line:
             return []
         kinds = [_operation(snapshot) for snapshot in line]
@@ -88,6 +89,17 @@ class IcebergSource(BatchSource):
         label = f"{self._name} up to snapshot {until.snapshot_id}"
         return Part(token, label, rows), since, until
 
+    def _tip(self, table: Table) -> Snapshot | None:
+        if not self._branch:
+            return table.current_snapshot()
+        tip = table.snapshot_by_name(self._branch)
+        if tip is None:
+            raise InputError(
+                f"the table {self._name!r} has no branch or tag {self._branch!r}; "
+                f"{nearest(self._branch, list(table.metadata.refs))}"
+            )
+        return tip
+
     def _load(self) -> Table:
         from pyiceberg.catalog import load_catalog
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
@@ -101,10 +113,13 @@ class IcebergSource(BatchSource):
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
+    from pyiceberg.exceptions import ResolveError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
+    except NoskewError:
+        raise
     except FileNotFoundError as error:
         raise CorruptDataError(f"a file of the Iceberg table {name!r} is gone: {error}") from error
     except (OSError, SQLAlchemyError) as error:
@@ -112,12 +127,35 @@ def _reading(name: str) -> Iterator[None]:
         raise StoreUnavailableError(f"reading the Iceberg table {name!r} failed: {text}") from error
     except pa.ArrowException as error:
         raise CorruptDataError(f"a file of the table {name!r} is damaged: {error}") from error
+    except (ResolveError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"the Iceberg table {name!r} cannot be read here: {error}; rewrite it with an engine "
+            f"that can, or read it through a query"
+        ) from error
 
 
-def _lineage(table: Table) -> list[Snapshot]:
-    """The current snapshot and its ancestors, as far back as they are kept, oldest first."""
+def _batches(
+    table: Table, names: list[str], since: Snapshot | None, until: Snapshot
+) -> Iterator[pa.RecordBatch]:
+    """Rows in the current schema. A scan of a snapshot would take the snapshot's own."""
+    from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    if since is None:
+        tasks = table.scan(snapshot_id=until.snapshot_id).plan_files()
+    else:
+        tasks = table.incremental_append_scan(
+            from_snapshot_id_exclusive=since.snapshot_id,
+            to_snapshot_id_inclusive=until.snapshot_id,
+        ).plan_files()
+    columns = table.schema().select(*names)
+    scan = ArrowScan(table.metadata, table.io, columns, AlwaysTrue())
+    yield from scan.to_record_batches(list(tasks))
+
+
+def _lineage(table: Table, snapshot: Snapshot | None) -> list[Snapshot]:
+    """A snapshot and its ancestors, as far back as they are kept, oldest first."""
     line = []
-    snapshot = table.current_snapshot()
     while snapshot is not None:
         line.append(snapshot)
         parent = snapshot.parent_snapshot_id

@@ -26,7 +26,7 @@ _KINDS = {
     "parquet": _Kind("parquet", "ParquetSource", ("path",), ("column_types",)),
     "csv": _Kind("csv", "CsvSource", ("path",), ("column_types",)),
     "frame": _Kind("frame", "FrameSource", ("frame",), ("column_types",)),
-    "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table")),
+    "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table"), ("branch",)),
     "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database", "column_types")),
     "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql"), ("column_types",)),
 }
