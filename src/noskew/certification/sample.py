@@ -29,7 +29,7 @@ def sample_rows(source: Source, root: Path, rows: int) -> tuple[pa.Table, str]:
 
 def _read(source: Source, root: Path, rows: int) -> pa.Table:
     assert source.batch is not None
-    opened = open_connector(source.batch.rooted(root), source.schema)
+    opened = open_connector(source.batch.rooted(root), source.schema, source.columns)
     parts = [
         conform(pa.Table.from_batches([batch]), source.schema, f"source {source.name!r}")
         for batch in opened.sample(rows, list(source.schema))

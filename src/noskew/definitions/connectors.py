@@ -84,6 +84,11 @@ class Iceberg(Connector):
     branch: str = ""
     kind: ClassVar[str] = "iceberg"
 
+    def to_dict(self) -> dict[str, Any]:
+        # Documents from before there were branches stay what they are.
+        data = Connector.to_dict(self)
+        return data if self.branch else {n: v for n, v in data.items() if n != "branch"}
+
     def shown(self) -> dict[str, Any]:
         branch = {"branch": self.branch} if self.branch else {}
         return {"table": self.table, "catalog": masked_settings(self.catalog), **branch}

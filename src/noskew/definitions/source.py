@@ -32,6 +32,34 @@ def _schema(source: Source, given: Mapping[str, Any]) -> Schema:
     return Schema(given, where=f"{source.what}, column", has_units=True)
 
 
+def _names(source: Source, given: Mapping[str, str]) -> Mapping[str, str]:
+    """The columns that the data calls otherwise. Raises DefinitionError."""
+    named = {}
+    for name, theirs in dict(given).items():
+        if name not in source.schema:
+            raise DefinitionError(
+                f"{source.what}: columns={{{name!r}: …}} is not in its schema; "
+                f"{nearest(name, source.schema)}"
+            )
+        if not isinstance(theirs, str) or not theirs:
+            raise DefinitionError(
+                f"{source.what}: columns={{{name!r}: …}} must be the name of a column in the data, "
+                f"got {theirs!r}"
+            )
+        if theirs != name:
+            named[name] = theirs
+    readers: dict[str, str] = {}
+    for name in source.schema:
+        theirs = named.get(name, name)
+        if theirs in readers:
+            raise DefinitionError(
+                f"{source.what}: the columns {readers[theirs]!r} and {name!r} are both "
+                f"{theirs!r} in the data; see columns={dict(given)!r}"
+            )
+        readers[theirs] = name
+    return named
+
+
 def _micros(source: Source, given: Duration) -> int:
     del source
     return duration_micros(given)
@@ -64,6 +92,12 @@ class Source(Described):
         How long after an event that counts, by known time, another one of its id is a duplicate.
     filter
         A row-wise SQL expression; rows for which it is not true are not events.
+    columns
+        What the data calls columns, where it calls them otherwise:
+        ``{"customer_id": "Customer ID"}``. So it is in files, tables, queries, frames and messages
+        of Kafka; rows that are pushed have the declared names. It says where a value is and not
+        what it is, as connectors do, so it is no part of the definition hash: rows are the same
+        once they are read. Rows that others take the place of are refused as ever.
     batch, stream
         Connectors, such as ``ns.Parquet("data/")`` and ``ns.Kafka("topic")``.
     changes
@@ -88,6 +122,9 @@ class Source(Described):
         default=DEFAULT_EVENT_ID_HORIZON, convert=_micros
     )
     filter: str | None = None
+    columns: Converted[Mapping[str, str], Mapping[str, str]] = option(
+        default_factory=dict, compare=False, convert=_names
+    )
     batch: Connector | None = option(default=None, compare=False)
     stream: Stream | None = option(default=None, compare=False)
     changes: str | None = option(default=None, compare=False)
@@ -139,6 +176,14 @@ class Source(Described):
             )
         return self.schema[column]
 
+    @property
+    def is_as_declared(self) -> bool:
+        """Whether its data has the declared names, and real times.
+
+        Otherwise only noskew reads it right, and no engine may run a SELECT over it by itself.
+        """
+        return not self.columns and not self.schema.units
+
     def __repr__(self) -> str:
         known = self.created or "when loaded"
         return (
@@ -171,6 +216,7 @@ class Source(Described):
         """Everything, as JSON data."""
         return {
             **self.identity(),
+            **({"columns": dict(self.columns)} if self.columns else {}),
             "batch": self.batch.to_dict() if self.batch else None,
             "stream": self.stream.to_dict() if self.stream else None,
             **({"changes": self.changes} if self.changes else {}),

@@ -27,6 +27,9 @@ def source(old: Source, new: Source) -> Difference:
     """Nothing about a source breaks a reader; what its views must rebuild they say themselves."""
     difference = Difference()
     source_values(difference, old, new)
+    for name in sorted(old.schema.keys() & new.schema.keys()):
+        theirs = (s.columns.get(name, name) for s in (old, new))
+        difference.field(f"column {name} in the data", *theirs)
     for role in ("batch", "stream"):
         _connector(difference, role, getattr(old, role), getattr(new, role))
     difference.field("changes", old.changes, new.changes)
@@ -38,6 +41,8 @@ def source_values(difference: Difference, old: Source, new: Source) -> bool:
     """What of a source can change a value (SPEC §9); tells whether anything does."""
     before = len(difference.reasons)
     column_differences(difference, "column", old.schema, new.schema)
+    for name in sorted(old.schema.keys() & new.schema.keys()):
+        difference.field(f"unit of {name}", *(s.schema.units.get(name) for s in (old, new)))
     for role in ("event_time", "created", "event_id", "filter"):
         difference.field(role, getattr(old, role), getattr(new, role))
     difference.duration("max_future", old.max_future, new.max_future)

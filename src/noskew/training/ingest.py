@@ -25,7 +25,7 @@ from noskew.kernel.transforms.pipeline import Pipeline, check_engines
 from noskew.kernel.values import whole
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
 from noskew.stores.sources.base import BatchSource, Part
-from noskew.stores.sources.frame import FrameSource
+from noskew.stores.sources.named import NamedSource
 from noskew.stores.sources.opening import open_source
 from noskew.training.read_ahead import read_ahead
 from noskew.training.relation.changes import Changes, Step
@@ -103,12 +103,19 @@ def views_to_ingest(project: Project, source: str | None) -> list[FeatureView]:
     return [v for v in views if v.source.name == project.source(source).name]
 
 
-def open_connector(connector: connectors.Connector, schema: Schema) -> BatchSource:
-    """The reader of a connector: only the columns of ``schema`` matter; all if it has none."""
+def open_connector(
+    connector: connectors.Connector, schema: Schema, names: Mapping[str, str] | None = None
+) -> BatchSource:
+    """The reader of a connector: only the columns of ``schema`` matter; all if it has none.
+
+    ``names``: what the data calls columns that are called otherwise there.
+    """
+    names = names or {}
     options: dict[str, Any] = connector.to_dict()
     kind = options.pop("kind")
     if isinstance(connector, _TYPED):
-        options["column_types"] = _column_types(connector, schema)
+        types = _column_types(connector, schema)
+        options["column_types"] = {names.get(name, name): t for name, t in types.items()}
     if isinstance(connector, connectors.Frame):
         options["frame"] = connector.data
     elif isinstance(connector, connectors.Postgres):
@@ -116,7 +123,8 @@ def open_connector(connector: connectors.Connector, schema: Schema) -> BatchSour
         if not os.environ.get(variable):
             raise ConfigError(f"set the environment variable {variable} to the connection string")
         options["dsn"] = os.environ[variable]
-    return open_source(kind, options)
+    source = open_source(kind, options)
+    return NamedSource(source, names) if names else source
 
 
 def _column_types(connector: connectors.Connector, schema: Schema) -> dict[str, pa.DataType]:
@@ -153,7 +161,8 @@ def ingest(
     do not fit the source's schema, TransformError when the transform fails, and StoreError.
     """
     chosen, pushed = pushed_down(view, chosen_connector(view, connector))
-    source = open_connector(chosen, pushed.schema if pushed else view.source.schema)
+    schema = pushed.schema if pushed else view.source.schema
+    source = open_connector(chosen, schema, view.source.columns)
     table, table_buckets = open_table(view, offline, buckets)
     door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
     work = Ingest(view, source, table_buckets, now=clock.now(), run=run or new_run(), pushed=pushed)
@@ -187,8 +196,8 @@ def pushed_down(
     The certificate holds for the server of the source; rows of another one are computed here.
     """
     own = view.source.batch
-    if view.source.schema.units:
-        return connector, None  # PostgreSQL would take numbers for numbers
+    if not view.source.is_as_declared:
+        return connector, None
     if view.native_dialect != "postgres" or not isinstance(connector, connectors.Postgres):
         return connector, None
     if not isinstance(own, connectors.Postgres) or own.dsn_env != connector.dsn_env:
@@ -293,7 +302,7 @@ class Ingest:
         """Between which times an event that is equal to one of these must have happened."""
         clock = self._view.source.event_time
         remade = self._view.transform is not None and clock in self._view.columns
-        if not isinstance(self._source, FrameSource) or changes.door is Door.OWN:
+        if not self._source.is_in_memory or changes.door is Door.OWN:
             return None
         if remade or changes.ledger.has_ids:
             return None

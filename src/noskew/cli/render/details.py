@@ -104,6 +104,7 @@ def _source_facts(page: _Page, item: Source) -> dict[str, str]:
         else "when it was loaded",
         "event id": item.event_id or "",
         "filter": item.filter or "",
+        "in the data": ", ".join(f"{name}: {theirs!r}" for name, theirs in item.columns.items()),
         "batch": _connector(item.batch),
         "stream": _connector(item.stream),
         "quarantine": f"events over {duration_text(item.max_future)} ahead of their known time",

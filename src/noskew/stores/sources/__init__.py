@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noskew.stores.sources.duckdb import DuckDbQuery
     from noskew.stores.sources.frame import FrameSource
     from noskew.stores.sources.iceberg import IcebergSource
+    from noskew.stores.sources.named import NamedSource
     from noskew.stores.sources.parquet import ParquetSource
     from noskew.stores.sources.postgres import PostgresQuery
 
@@ -22,6 +23,7 @@ __all__ = [
     "DuckDbQuery",
     "FrameSource",
     "IcebergSource",
+    "NamedSource",
     "ParquetSource",
     "Part",
     "PostgresQuery",
@@ -35,6 +37,7 @@ __getattr__ = lazy_names(
         "noskew.stores.sources.duckdb": ("DuckDbQuery",),
         "noskew.stores.sources.frame": ("FrameSource",),
         "noskew.stores.sources.iceberg": ("IcebergSource",),
+        "noskew.stores.sources.named": ("NamedSource",),
         "noskew.stores.sources.parquet": ("ParquetSource",),
         "noskew.stores.sources.postgres": ("PostgresQuery",),
     },

@@ -64,6 +64,9 @@ class BatchSource(ABC):
     table is absent (naming what was looked for), CorruptDataError when a file is damaged.
     """
 
+    #: Whether to read it twice costs nothing.
+    is_in_memory = False
+
     @abstractmethod
     def schema(self) -> pa.Schema:
         """The columns as the source gives them, without reading the data."""

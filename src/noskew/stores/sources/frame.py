@@ -26,6 +26,8 @@ class FrameSource(BatchSource):
     that is no frame.
     """
 
+    is_in_memory = True
+
     def __init__(
         self, frame: Any, column_types: Mapping[str, pa.DataType | str] | None = None
     ) -> None:

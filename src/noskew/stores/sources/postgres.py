@@ -206,8 +206,10 @@ def _numeric(column: Column, declared: pa.DataType | None, is_array: bool) -> pa
     if declared is not None and pa.types.is_decimal(declared):
         return declared
     # Made an integer at once, a fraction would be cut off.
-    is_integer = declared is not None and pa.types.is_integer(declared)
-    return pa.decimal128(38, 0) if is_integer else None
+    is_whole = declared is not None and (
+        pa.types.is_integer(declared) or pa.types.is_timestamp(declared)
+    )
+    return pa.decimal128(38, 0) if is_whole else None
 
 
 def _array(values: Sequence[Any], kind: str, field: pa.Field) -> pa.Array[Any]:

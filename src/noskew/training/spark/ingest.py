@@ -41,6 +41,7 @@ from noskew.runners.base import Piece
 from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import Part
+from noskew.stores.sources.batches import chosen
 from noskew.training.ingest import (
     BATCH_ROWS,
     Ingest,
@@ -95,7 +96,8 @@ def ingest_parts(
     """
     given = chosen_connector(view, connector).rooted(Path.cwd())
     chosen, pushed = pushed_down(view, given)
-    source = open_connector(chosen, pushed.schema if pushed else view.source.schema)
+    schema = pushed.schema if pushed else view.source.schema
+    source = open_connector(chosen, schema, view.source.columns)
     table, table_buckets = open_table(view, offline, buckets)
     door, run = door or Door.OWN, run or new_run()
     is_pushed, now = pushed is not None, clock.now()
@@ -213,7 +215,7 @@ def _ingest_part(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iterato
         connector = connectors.from_dict(context["connector"])
         assert connector is not None, "data of the driver's process stays there"
         # Of files, only the part's own is looked at.
-        source = open_connector(connector, schema)
+        source = open_connector(connector, schema, view.source.columns)
         told = {name: context[name] for name in ("buckets", "now", "run")}
         work = Ingest(view, source, **told, pushed=pushed)
         events = work.events(part, None, door=Door(context["door"]))
@@ -238,9 +240,13 @@ class FrameOfSource:
         """
         source, runner = view.source, self.spark.runner
         columns = runner.schema(self.frame)
-        conform(columns.empty_table(), source.schema, f"data for {source.name!r}")
-        rows = runner.select(self.frame, list(source.schema))
-        if view.native_dialect != "spark" or source.schema.units:
+        there = [source.columns.get(name, name) for name in source.schema]
+        what = f"data for {source.name!r}"
+        at = [columns.names.index(name) for name in chosen(columns.names, there, what)]
+        declared = columns.empty_table().select(at).rename_columns(list(source.schema))
+        conform(declared, source.schema, what)
+        rows = runner.select(self.frame, there).toDF(*source.schema)
+        if view.native_dialect != "spark" or not source.is_as_declared:
             return rows, None
         pushed = push_down(view)
         return made_by_spark(runner, rows, pushed, f"feature view {view.name!r}"), pushed
