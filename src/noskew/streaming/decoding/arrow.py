@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,10 +14,13 @@ from noskew.types import Schema
 
 
 class ArrowDecoder:
-    """Each message is an Arrow IPC stream: any number of rows, with the schema's columns."""
+    """Each message is an Arrow IPC stream: any number of rows, with the schema's columns.
 
-    def __init__(self, schema: Schema, what: str) -> None:
-        self._schema, self._what = schema, what
+    ``names``: what messages call columns that they call otherwise.
+    """
+
+    def __init__(self, schema: Schema, what: str, names: Mapping[str, str] | None = None) -> None:
+        self._schema, self._what, self._names = schema, what, names or {}
 
     def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         tables, bad, numbers = [], {}, []
@@ -39,10 +44,18 @@ class ArrowDecoder:
             with pa.ipc.open_stream(buffer) as reader:
                 table = reader.read_all()
             table.validate(full=True)
-            return conform(table, self._schema, self._what)
+            return conform(self._named(table), self._schema, self._what)
         except SchemaMismatchError:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:  # names may not be UTF-8
             raise SchemaMismatchError(
                 f"{self._what}: not an Arrow IPC stream: {first_line(error)}"
             ) from error
+
+    def _named(self, table: pa.Table) -> pa.Table:
+        """The columns under their own names; those that are not there are left to conform."""
+        if not self._names:
+            return table
+        theirs = {name: self._names.get(name, name) for name in self._schema}
+        there = [name for name in theirs if theirs[name] in table.column_names]
+        return table.select([theirs[name] for name in there]).rename_columns(there)

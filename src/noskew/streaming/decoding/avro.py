@@ -40,9 +40,10 @@ _INVALID = (
 class AvroDecoder(RowDecoder):
     """Each message is an Avro record, without a header; ``written``: its schema.
 
-    Columns are the record's fields of their names; a column without one is null, other fields
-    are ignored. Logical types are what they mean: timestamps, dates, decimals, UUIDs (as
-    strings); enums are strings. A field of several types, a record or a map is no column.
+    Columns are the record's fields of their names, or of those in ``names``; a column without one
+    is null, other fields are ignored. Logical types are what they mean: timestamps, dates,
+    decimals, UUIDs (as strings); enums are strings. A field of several types, a record or a map is
+    no column.
 
     Raises SchemaMismatchError for a schema that cannot be read, or never as these columns.
     """
@@ -58,18 +59,24 @@ class AvroDecoder(RowDecoder):
         struct.error,
     )
 
-    def __init__(self, schema: Schema, what: str, written: WrittenSchema) -> None:
-        super().__init__(schema, what)
+    def __init__(
+        self,
+        schema: Schema,
+        what: str,
+        written: WrittenSchema,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(schema, what, names)
         record, named = _parsed(written, what, _IDLE)
         _check_size(record, named, what)
         # Read as plain numbers and bytes: Arrow makes columns of those, exactly and at once.
         self._reader, _ = _parsed(written, what, _IDLE | {"logicalType"})
         fields = {field["name"]: field["type"] for field in record["fields"]}
         self._columns: list[tuple[str, AvroColumn | None]] = [
-            (name, column_of(fields[name], named, f"{what}, column {name!r}"))
-            if name in fields
-            else (name, None)
-            for name in schema
+            (theirs, column_of(fields[theirs], named, f"{what}, column {name!r}"))
+            if theirs in fields
+            else (theirs, None)
+            for name, theirs in self._theirs.items()
         ]
         self._table([])
 

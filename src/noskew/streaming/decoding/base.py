@@ -61,8 +61,10 @@ class RowDecoder(ABC):
     faults: ClassVar[tuple[type[Exception], ...]]
     _parse: Callable[[bytes], Any]
 
-    def __init__(self, schema: Schema, what: str) -> None:
+    def __init__(self, schema: Schema, what: str, names: Mapping[str, str] | None = None) -> None:
         self._schema, self._what = schema, what
+        #: What messages call each column.
+        self._theirs = {name: (names or {}).get(name, name) for name in schema}
 
     def __call__(self, payloads: pa.LargeBinaryArray) -> DecodedMessages:
         items, message, bad = self._parsed(payloads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from noskew.definitions.connectors import Kafka, Stream
+from noskew.definitions.connectors import Kafka, LocalLog, Stream
 from noskew.definitions.source import Source
 from noskew.errors import ConfigError
 from noskew.streaming.decoding.arrow import ArrowDecoder
@@ -30,37 +30,44 @@ def decoder(source: Source) -> Decoder:
     what = f"source {source.name!r}"
     if source.stream is None:
         raise ConfigError(f"{what} has no stream; give it stream=ns.LocalLog() or ns.Kafka(…)")
-    return _MAKERS[source.stream.format](source.stream, source.schema, what)
+    # Rows that are pushed have the declared names, and so have the messages that are made of them.
+    names = {} if isinstance(source.stream, LocalLog) else source.columns
+    return _MAKERS[source.stream.format](source.stream, source.schema, what, names)
 
 
-def _json(stream: Stream, schema: Schema, what: str) -> Decoder:
+_Names = Mapping[str, str]
+
+
+def _json(stream: Stream, schema: Schema, what: str, names: _Names) -> Decoder:
     del stream
-    return JsonDecoder(schema, what)
+    return JsonDecoder(schema, what, names)
 
 
-def _arrow(stream: Stream, schema: Schema, what: str) -> Decoder:
+def _arrow(stream: Stream, schema: Schema, what: str, names: _Names) -> Decoder:
     del stream
-    return ArrowDecoder(schema, what)
+    return ArrowDecoder(schema, what, names)
 
 
-def _avro(stream: Stream, schema: Schema, what: str) -> Decoder:
+def _avro(stream: Stream, schema: Schema, what: str, names: _Names) -> Decoder:
     # Here, for what it imports is of an extra, which a stream of JSON does without.
     from noskew.streaming.decoding.avro import AvroDecoder
 
     assert isinstance(stream, Kafka)
     if stream.schema:
-        return AvroDecoder(schema, what, WrittenSchema("AVRO", stream.schema))
+        return AvroDecoder(schema, what, WrittenSchema("AVRO", stream.schema), names)
     return FramedDecoder(
         schema,
         what,
         registry_of(stream, what),
         kind="AVRO",
         header=avro_header,
-        make=lambda written, header: AvroDecoder(schema, f"{what}, schema {header.id}", written),
+        make=lambda written, header: AvroDecoder(
+            schema, f"{what}, schema {header.id}", written, names
+        ),
     )
 
 
-def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
+def _protobuf(stream: Stream, schema: Schema, what: str, names: _Names) -> Decoder:
     # Here for the same reason.
     from noskew.streaming.decoding.descriptors import indexed_message, named_message
     from noskew.streaming.decoding.protobuf import ProtobufDecoder
@@ -68,7 +75,7 @@ def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
     assert isinstance(stream, Kafka)
     if stream.schema:
         written = named_message(stream.schema, stream.message, what)
-        return MaybeFramed(ProtobufDecoder(schema, what, written))
+        return MaybeFramed(ProtobufDecoder(schema, what, written, names))
     return FramedDecoder(
         schema,
         what,
@@ -77,12 +84,15 @@ def _protobuf(stream: Stream, schema: Schema, what: str) -> Decoder:
         form="serialized",
         header=protobuf_header,
         make=lambda written, header: ProtobufDecoder(
-            schema, at := f"{what}, schema {header.id}", indexed_message(written, header.path, at)
+            schema,
+            at := f"{what}, schema {header.id}",
+            indexed_message(written, header.path, at),
+            names,
         ),
     )
 
 
-_MAKERS: Mapping[str, Callable[[Stream, Schema, str], Decoder]] = {
+_MAKERS: Mapping[str, Callable[[Stream, Schema, str, _Names], Decoder]] = {
     "json": _json,
     "arrow": _arrow,
     "avro": _avro,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -29,6 +29,8 @@ _BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 #: A decimal is at most this many digits away from the point. Arrow fails on the further ones,
 #: and dies of those that are a billion away.
 _MOST_DIGITS = 1_000
+#: What JSON escapes in a name.
+_ESCAPED = re.compile(r'[\\"\x00-\x1f]')
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -36,21 +38,31 @@ class JsonDecoder(RowDecoder):
     """Each message is one JSON object, with a field for each column of the schema.
 
     An absent field and ``null`` are null; fields that the schema does not have are ignored.
-    Timestamps are ISO 8601 strings with an offset or ``Z``, or integers (µs since the epoch);
-    dates ``YYYY-MM-DD``; bytes are base64; decimals are strings or numbers, taken exactly.
+    Timestamps are ISO 8601 strings with an offset or ``Z``, or numbers: of the unit that the
+    schema says, and of integers of µs since the epoch where it says none. Dates are
+    ``YYYY-MM-DD``; bytes are base64; decimals are strings or numbers, taken exactly. ``names``:
+    the fields of columns that are called otherwise in messages.
     """
 
     # The parser leaves a text that is not UTF-8 to whoever makes a string of it.
     faults = (msgspec.MsgspecError, UnicodeDecodeError)
 
-    def __init__(self, schema: Schema, what: str) -> None:
-        super().__init__(schema, what)
+    def __init__(self, schema: Schema, what: str, names: Mapping[str, str] | None = None) -> None:
+        super().__init__(schema, what, names)
         # Numbered, since a column may have a name that no field can have; null is the default.
         fields = [
-            (f"c{i}", _json_type(kind) | None, None) for i, kind in enumerate(schema.values())
+            (f"c{i}", _json_type(kind, name in schema.units) | None, None)
+            for i, (name, kind) in enumerate(schema.items())
         ]
-        rename = {f"c{i}": name for i, name in enumerate(schema)}
-        record = msgspec.defstruct("Record", fields, rename=rename, gc=False)
+        rename = {f"c{i}": self._theirs[name] for i, name in enumerate(schema)}
+        try:
+            record = msgspec.defstruct("Record", fields, rename=rename, gc=False)
+        except ValueError as error:
+            odd = [name for name in rename.values() if _ESCAPED.search(name)]
+            raise SchemaMismatchError(
+                f"{what}: names of JSON fields with quotes, backslashes or control characters "
+                f"cannot be read: {odd}"
+            ) from error
         self._parse = msgspec.json.Decoder(record).decode
         self._values = [attrgetter(field[0]) for field in fields]
 
@@ -66,21 +78,29 @@ class JsonDecoder(RowDecoder):
     def _why(self, error: Exception) -> str:
         """The message with columns by their own names (records number them)."""
         text = first_line(error)
-        for i, name in enumerate(self._schema):
+        for i, name in enumerate(self._theirs.values()):
             text = text.replace(f"$.c{i}`", f"$.{name}`")
         return text
 
     def _table(self, items: Sequence[Any]) -> pa.Table:
         columns = [
-            _column(list(map(values, items)), kind, f"{self._what}, column {name!r}")
-            for values, (name, kind) in zip(self._values, self._schema.items(), strict=True)
+            self._column(name, list(map(values, items)))
+            for values, name in zip(self._values, self._schema, strict=True)
         ]
         return conform(
             pa.table(dict(zip(self._schema, columns, strict=True))), self._schema, self._what
         )
 
+    def _column(self, name: str, items: list[Any]) -> pa.Array:
+        what, unit = f"{self._what}, column {name!r}", self._schema.units.get(name)
+        if unit is None:
+            return _column(items, self._schema[name], what)
+        return _moments_of_unit(items, what, unit)
 
-def _json_type(kind: DType) -> Any:
+
+def _json_type(kind: DType, has_unit: bool = False) -> Any:
+    if has_unit:
+        return str | int | float
     if kind.kind == "vector":
         assert kind.item is not None
         size = msgspec.Meta(min_length=kind.size, max_length=kind.size)
@@ -172,3 +192,22 @@ def _moments(items: list[str | int | None], what: str) -> pa.Array:
         return read
     micros = pa.array([i if isinstance(i, int) else None for i in items], pa.int64())
     return pc.coalesce(micros.cast(_UTC), read)
+
+
+def _moments_of_unit(items: list[str | int | float | None], what: str, unit: str) -> pa.Array:
+    """Texts, and numbers of a unit: whole ones."""
+    texts = pa.chunked_array([pa.array([i if isinstance(i, str) else None for i in items])])
+    try:
+        numbers = [None if isinstance(i, str) else i for i in items]
+        whole = pa.chunked_array([pa.array(map(_whole, numbers), pa.int64())])
+    except (OverflowError, ValueError) as error:
+        raise SchemaMismatchError(f"{what}: expected timestamp[{unit}]: {error}") from error
+    kind = DType("timestamp")
+    read = [conform_column(column, kind, what, unit) for column in (whole, texts)]
+    return pc.coalesce(*read).combine_chunks()
+
+
+def _whole(number: float | None) -> int | None:
+    if isinstance(number, float) and not number.is_integer():
+        raise ValueError(f"{number} is no whole number")
+    return None if number is None else int(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,26 +26,32 @@ if TYPE_CHECKING:
 class ProtobufDecoder(RowDecoder):
     """Each message is a Protobuf message of the type ``written``, without a header.
 
-    Columns are the fields of their names; a column without one is null, other fields are
-    ignored. A field that tells unset from its default (``optional``, a member of a ``oneof``, a
-    message) is null when unset; another has its default then, which is 0 or empty. Timestamps
-    are timestamps, wrappers what they wrap, enums their names, or their numbers in a column of
-    integers; repeated fields are lists. Other messages and maps are no columns.
+    Columns are the fields of their names, or of those in ``names``; a column without one is null,
+    other fields are ignored. A field that tells unset from its default (``optional``, a member of
+    a ``oneof``, a message) is null when unset; another has its default then, which is 0 or empty.
+    Timestamps are timestamps, wrappers what they wrap, enums their names, or their numbers in a
+    column of integers; repeated fields are lists. Other messages and maps are no columns.
 
     Raises SchemaMismatchError for a type that can never be read as these columns.
     """
 
     faults = (DecodeError,)
 
-    def __init__(self, schema: Schema, what: str, written: Descriptor) -> None:
-        super().__init__(schema, what)
+    def __init__(
+        self,
+        schema: Schema,
+        what: str,
+        written: Descriptor,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(schema, what, names)
         self._parse = GetMessageClass(written).FromString
         fields = written.fields_by_name
         self._columns: list[tuple[str, ProtobufColumn | None]] = [
-            (name, column_of(fields[name], kind, f"{what}, column {name!r}"))
-            if name in fields
+            (name, column_of(fields[theirs], schema[name], f"{what}, column {name!r}"))
+            if theirs in fields
             else (name, None)
-            for name, kind in schema.items()
+            for name, theirs in self._theirs.items()
         ]
         self._table([])
 
