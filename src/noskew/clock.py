@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, date, datetime, timedelta
+from numbers import Number
 from typing import Protocol
 
 from noskew.errors import InputError
@@ -86,6 +87,20 @@ def to_micros(value: int | str | datetime | date) -> int:
     if not MIN_TIME <= micros <= MAX_TIME:
         raise InputError(f"the time {value!r} is outside the years 1 to 9999")
     return micros
+
+
+def given_time(value: str | datetime | date, what: str) -> int:
+    """A point in time that a caller gives for ``what``, as :func:`to_micros` has it.
+
+    Numbers are refused as they are in columns: nothing says whether they count seconds or
+    microseconds. Raises InputError.
+    """
+    if isinstance(value, Number):
+        raise InputError(
+            f"{what}={value!r}: numbers are not taken as times, since their unit is unknown; give "
+            f"a datetime, or text with an offset such as '2025-05-02T00:00:00Z'"
+        )
+    return to_micros(value)
 
 
 def to_datetime(micros: int) -> datetime:

@@ -7,7 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from noskew._lazy import lazy_module
-from noskew.clock import to_micros
+from noskew.clock import given_time, to_micros
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
 from noskew.project_definitions import ProjectDefinitions
@@ -221,7 +221,8 @@ class FeatureStore(ProjectDefinitions):
         (HindsightWarning) where ``"row"`` asks for times before its data was first loaded.
         """
         chosen = self._service(service)
-        bound = known_at if known_at is None or known_at == "row" else to_micros(known_at)
+        is_kept = known_at is None or known_at == "row"
+        bound = known_at if is_kept else given_time(known_at, "known_at")
         return self._training_sets.make(
             chosen,
             rows,

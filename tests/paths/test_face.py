@@ -270,6 +270,12 @@ def test_definitions_look_like_a_line() -> None:
     assert "count_4h, … (6 features)" in repr(many)
 
 
+def test_known_at_is_no_number(store: ns.FeatureStore) -> None:
+    """Seconds were taken for microseconds, and everything was null."""
+    with pytest.raises(InputError, match="known_at=1370088000"):
+        store.get_historical_features(asked(NOON), "model", known_at=1_370_088_000)
+
+
 def test_answers_look_like_a_line(store: ns.FeatureStore) -> None:
     applied = repr(store.applied)
     assert applied.startswith("<Applied version 1 at 2013-06-01T12:00:00Z: <Project: 1 entities")
