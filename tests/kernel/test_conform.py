@@ -73,6 +73,11 @@ FINE = {
     ),
     "nulls": (pa.nulls(2), "vector<float32, 2>", [None, None]),
     "list to vector": (pa.array([[1.0, 2.0], None]), "vector<float32, 2>", [[1.0, 2.0], None]),
+    "texts of times in a list": (
+        pa.array([["x"], None, [], ["2020-01-01T00:00:00Z", None]]).slice(1),
+        "list<timestamp>",
+        [None, [], [NEW_YEAR, None]],
+    ),
     "vector to list": (pa.array([[1, 2]], pa.list_(pa.int32(), 2)), "list<int64>", [[1, 2]]),
     "ints to floats in a list": (pa.array([[1, None]]), "list<float64>", [[1.0, None]]),
     "narrower decimal": (pa.array([Decimal("1.5")]), "decimal(18, 2)", [Decimal("1.50")]),
@@ -146,6 +151,11 @@ REFUSED = {
         "213503982 days",
     ),
     # These passed and made to_pylist fail.
+    "texts of no times in a list": (
+        pa.array([["soon"]]),
+        "list<timestamp>",
+        "'soon' has no offset",
+    ),
     "times in a list": (
         pa.array([[2**62]], pa.list_(pa.timestamp("us", "UTC"))),
         "list<timestamp>",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -123,6 +124,8 @@ def _converted(
     # A batch whose lists are all empty says as little of their items as one of nulls.
     if pa.types.is_null(have) or _family(have) == "list of null":
         return column.cast(want)
+    if str(kind) == "list<timestamp>" and _family(have) == "list of string":
+        return _of_items(column, DType("timestamp"), what)
     if kind.kind == "timestamp":
         return _timestamps(_with_unit(column, unit, what) if unit else column, want, what)
     if _family(have) != _family(want) and not _widens(have, want):
@@ -134,6 +137,17 @@ def _converted(
     if have == pa.float64() and want == pa.float32() and _overflows(column, converted):
         raise _MisfitError("it is beyond the range of float32")
     return converted
+
+
+def _of_items(column: pa.ChunkedArray, kind: DType, what: str) -> pa.ChunkedArray:
+    """Lists with their items conformed."""
+    chunks = []
+    for chunk in column.chunks:
+        items = conform_column(pa.chunked_array([chunk.flatten()]), kind, what).combine_chunks()
+        lengths = pc.fill_null(pc.list_value_length(chunk), 0).to_numpy()
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+        chunks.append(pa.ListArray.from_arrays(offsets, items, mask=chunk.is_null()))
+    return pa.chunked_array(chunks, pa.list_(kind.to_arrow()))
 
 
 def _with_unit(column: pa.ChunkedArray, unit: str, what: str) -> pa.ChunkedArray:
