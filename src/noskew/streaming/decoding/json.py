@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noskew.errors import SchemaMismatchError
+from noskew.json_types import check_decimals, flat, json_type
 from noskew.kernel.conform import conform, conform_column
 from noskew.streaming.decoding.base import DecodedMessages, RowDecoder, first_line
 from noskew.types import DType, Schema
@@ -25,10 +24,8 @@ from noskew.types import DType, Schema
 MOST_LEVELS = 200
 
 _UTC = pa.timestamp("us", "UTC")
-_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
-#: A decimal is at most this many digits away from the point. Arrow fails on the further ones,
-#: and dies of those that are a billion away.
-_MOST_DIGITS = 1_000
+#: How times are written.
+_TIME, _TIME_OF_UNIT = str | int, str | int | float
 #: What JSON escapes in a name.
 _ESCAPED = re.compile(r'[\\"\x00-\x1f]')
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -51,7 +48,11 @@ class JsonDecoder(RowDecoder):
         super().__init__(schema, what, names)
         # Numbered, since a column may have a name that no field can have; null is the default.
         fields = [
-            (f"c{i}", _json_type(kind, name in schema.units) | None, None)
+            (
+                f"c{i}",
+                json_type(kind, _TIME_OF_UNIT if name in schema.units else _TIME) | None,
+                None,
+            )
             for i, (name, kind) in enumerate(schema.items())
         ]
         rename = {f"c{i}": self._theirs[name] for i, name in enumerate(schema)}
@@ -98,30 +99,6 @@ class JsonDecoder(RowDecoder):
         return _moments_of_unit(items, what, unit)
 
 
-def _json_type(kind: DType, has_unit: bool = False) -> Any:
-    if has_unit:
-        return str | int | float
-    if kind.kind == "vector":
-        assert kind.item is not None
-        size = msgspec.Meta(min_length=kind.size, max_length=kind.size)
-        return Annotated[list[_json_type(kind.item)], size]  # type: ignore[misc]
-    if kind.item is not None:
-        return list[_json_type(kind.item) | None]  # type: ignore[misc]
-    if kind.is_integer:
-        top = 1 << (_BITS[kind.kind] - 1)
-        return Annotated[int, msgspec.Meta(ge=-top, le=top - 1)]
-    if kind.is_float:
-        return float
-    return {
-        "bool": bool,
-        "string": str,
-        "bytes": bytes,
-        "timestamp": str | int,
-        "date": date,
-        "decimal": Decimal,
-    }[kind.kind]
-
-
 def _too_deep(payloads: pa.LargeBinaryArray) -> list[int]:
     """The messages (by position) that are nested more than MOST_LEVELS deep."""
     # Each level is opened and closed, so most messages are too short to be looked at.
@@ -149,7 +126,7 @@ def _column(items: list[Any], kind: DType, what: str) -> pa.Array:
         if scalar == "timestamp":
             return _times(items, kind, what)
         if scalar == "decimal":
-            _check_decimals(items if kind.item is None else _flat(items))
+            check_decimals(items if kind.item is None else flat(items))
         return pa.array(items, kind.to_arrow())
     except (pa.ArrowException, OverflowError, ValueError) as error:
         if isinstance(error, SchemaMismatchError):
@@ -157,24 +134,14 @@ def _column(items: list[Any], kind: DType, what: str) -> pa.Array:
         raise SchemaMismatchError(f"{what}: expected {kind}: {first_line(error)}") from error
 
 
-def _flat(lists: list[list[Any] | None]) -> list[Any]:
-    return [x for items in lists if items is not None for x in items]
-
-
-def _check_decimals(items: list[Decimal | None]) -> None:
-    for item in items:
-        if item is not None and abs(item.adjusted()) > _MOST_DIGITS:
-            raise OverflowError("a number too large or too small for any decimal")
-
-
 def _times(items: list[Any], kind: DType, what: str) -> pa.Array:
     if kind.item is None:
         return _moments(items, what)
-    flat = _moments(_flat(items), what).to_pylist()
+    moments = _moments(flat(items), what).to_pylist()
     lengths = [0 if i is None else len(i) for i in items]
     ends = np.cumsum(lengths).tolist()
     lists = [
-        None if i is None else flat[end - n : end]
+        None if i is None else moments[end - n : end]
         for i, n, end in zip(items, lengths, ends, strict=True)
     ]
     return pa.array(lists, kind.to_arrow())
