@@ -129,13 +129,7 @@ class ParquetSource(BatchSource):
         return self._names_of[path]
 
     def _token(self, path: Path) -> str:
-        texts = Partitions(path, self._types).texts
-        said = {name: text for name, text in texts.items() if name in self._types}
-        own = _token(path)
-        if not said:
-            return own
-        whole = f"{own}{sorted(said.items())!r}"
-        return hashlib.blake2b(whole.encode(), digest_size=SIZE).hexdigest()
+        return Partitions(path, self._types).token(_token(path))
 
 
 def _schema(path: Path) -> pa.Schema:

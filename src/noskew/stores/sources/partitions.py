@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noskew.errors import SchemaMismatchError
+from noskew.stores.sources.digest import SIZE
 
 #: What writers call the folder of the rows without a value.
 _NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -43,6 +45,14 @@ class Partitions:
                     f"{self.path}: its folders say {texts[name]!r} and {text!r} for {name!r}"
                 )
         return texts
+
+    def token(self, own: str) -> str:
+        """A token of a file's content, and of what its folders say of declared columns."""
+        said = {name: text for name, text in self.texts.items() if name in self.types}
+        if not said:
+            return own
+        whole = f"{own}{sorted(said.items())!r}"
+        return hashlib.blake2b(whole.encode(), digest_size=SIZE).hexdigest()
 
     def column(self, name: str, rows: int) -> pa.Array:
         """The value of a column, as often as there are rows."""

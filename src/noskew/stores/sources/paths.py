@@ -25,7 +25,9 @@ def find_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
         return [place]
     if place.is_dir():
         inside = (found.relative_to(place) for found in place.rglob("*"))
-        names = sorted(name for name in inside if not _hidden(name) and name.suffix in suffixes)
+        names = sorted(
+            name for name in inside if not _hidden(name) and name.name.endswith(suffixes)
+        )
         found = [place / name for name in names]
     elif _MAGIC & set(path):
         matches = glob.glob(path, recursive=True)  # noqa: PTH207 - absolute ones, too
