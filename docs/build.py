@@ -91,6 +91,7 @@ def pages() -> dict[str, str]:
             [
                 "Parquet",
                 "Csv",
+                "Json",
                 "Frame",
                 "Iceberg",
                 "DuckDb",

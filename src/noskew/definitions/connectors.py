@@ -72,6 +72,13 @@ class Csv(_Files):
     kind: ClassVar[str] = "csv"
 
 
+@dataclass(frozen=True, slots=True)
+class Json(_Files):
+    """A file with a JSON object on each line, plain or ``.gz``; a directory, or a glob pattern."""
+
+    kind: ClassVar[str] = "json"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Iceberg(Connector):
     """An Iceberg table: ``table`` is ``namespace.name``, ``catalog`` the catalog's properties.
@@ -260,7 +267,7 @@ class LocalLog(Stream):
 
 
 _KINDS: dict[str, type[Connector]] = {
-    c.kind: c for c in (Parquet, Csv, Iceberg, DuckDb, Postgres, Kafka, LocalLog)
+    c.kind: c for c in (Parquet, Csv, Json, Iceberg, DuckDb, Postgres, Kafka, LocalLog)
 }
 
 

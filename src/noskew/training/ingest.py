@@ -42,6 +42,7 @@ _TYPED = (
     connectors.Csv,
     connectors.DuckDb,
     connectors.Frame,
+    connectors.Json,
     connectors.Parquet,
     connectors.Postgres,
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noskew.stores.sources.duckdb import DuckDbQuery
     from noskew.stores.sources.frame import FrameSource
     from noskew.stores.sources.iceberg import IcebergSource
+    from noskew.stores.sources.json import JsonSource
     from noskew.stores.sources.named import NamedSource
     from noskew.stores.sources.parquet import ParquetSource
     from noskew.stores.sources.postgres import PostgresQuery
@@ -23,6 +24,7 @@ __all__ = [
     "DuckDbQuery",
     "FrameSource",
     "IcebergSource",
+    "JsonSource",
     "NamedSource",
     "ParquetSource",
     "Part",
@@ -37,6 +39,7 @@ __getattr__ = lazy_names(
         "noskew.stores.sources.duckdb": ("DuckDbQuery",),
         "noskew.stores.sources.frame": ("FrameSource",),
         "noskew.stores.sources.iceberg": ("IcebergSource",),
+        "noskew.stores.sources.json": ("JsonSource",),
         "noskew.stores.sources.named": ("NamedSource",),
         "noskew.stores.sources.parquet": ("ParquetSource",),
         "noskew.stores.sources.postgres": ("PostgresQuery",),

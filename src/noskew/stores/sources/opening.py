@@ -25,6 +25,7 @@ class _Kind:
 _KINDS = {
     "parquet": _Kind("parquet", "ParquetSource", ("path",), ("column_types",)),
     "csv": _Kind("csv", "CsvSource", ("path",), ("column_types",)),
+    "json": _Kind("json", "JsonSource", ("path",), ("column_types",)),
     "frame": _Kind("frame", "FrameSource", ("frame",), ("column_types",)),
     "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table"), ("branch",)),
     "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database", "column_types")),
