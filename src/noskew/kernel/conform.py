@@ -134,8 +134,11 @@ def _converted(
         # Arrow's own cast is off by a bit in some cases; its text is exact, and read exactly.
         column = column.cast(pa.string())
     converted = column.cast(want)
-    if have == pa.float64() and want == pa.float32() and _overflows(column, converted):
-        raise _MisfitError("it is beyond the range of float32")
+    is_cut = have == pa.float64() and want == pa.float32() and _overflows(column, converted)
+    # A decimal is never infinite.
+    is_cut |= pa.types.is_decimal(have) and kind.is_float and pc.any(pc.is_inf(converted)).as_py()
+    if is_cut:
+        raise _MisfitError(f"it is beyond the range of {kind}")
     return converted
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from noskew.errors import ConfigError, InputError, StoreUnavailableError, missing_extra
 from noskew.stores.sources.base import BatchSource, Part, first_rows
@@ -215,12 +216,23 @@ def _numeric(column: Column, declared: pa.DataType | None, is_array: bool) -> pa
 def _array(values: Sequence[Any], kind: str, field: pa.Field) -> pa.Array[Any]:
     try:
         if kind == "numeric" and pa.types.is_floating(_item(field.type)):
-            return pa.array([_text(value) for value in values]).cast(field.type)
+            return _floats(values, field.type)
         return pa.array(values, field.type)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"{_WHERE}: column {field.name!r} has a value that {field.type} cannot hold: {error}"
         ) from error
+
+
+def _floats(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    """Numerics, or arrays of them, as floats. Raises OverflowError for one out of their range."""
+    floats = pa.array([_text(value) for value in values]).cast(kind)
+    flat = floats.flatten() if pa.types.is_list(kind) else floats
+    numbers = [n for value in values for n in (value if isinstance(value, list) else [value])]
+    infinite = sum(n is not None and n.is_infinite() for n in numbers)
+    if (pc.sum(pc.is_inf(flat)).as_py() or 0) > infinite:
+        raise OverflowError(f"a number is beyond the range of {_item(kind)}")
+    return floats
 
 
 def _item(kind: pa.DataType) -> pa.DataType:
