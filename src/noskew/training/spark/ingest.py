@@ -41,7 +41,7 @@ from noskew.runners.base import Piece
 from noskew.runners.spark.tasks import dealt, partition, together
 from noskew.stores.offline.base import OfflineStore, RowProgress, WrittenFacts
 from noskew.stores.sources.base import Part
-from noskew.stores.sources.batches import chosen
+from noskew.stores.sources.batches import considered
 from noskew.training.ingest import (
     BATCH_ROWS,
     Ingest,
@@ -240,12 +240,12 @@ class FrameOfSource:
         """
         source, runner = view.source, self.spark.runner
         columns = runner.schema(self.frame)
-        there = [source.columns.get(name, name) for name in source.schema]
         what = f"data for {source.name!r}"
-        at = [columns.names.index(name) for name in chosen(columns.names, there, what)]
-        declared = columns.empty_table().select(at).rename_columns(list(source.schema))
-        conform(declared, source.schema, what)
-        rows = runner.select(self.frame, there).toDF(*source.schema)
+        own = {source.columns.get(name, name): name for name in source.schema}
+        at = considered(columns.names, own, what)
+        named = [own[columns.names[i]] for i in at]
+        conform(columns.empty_table().select(at).rename_columns(named), source.schema, what)
+        rows = runner.select(self.frame, list(own)).toDF(*source.schema)
         if view.native_dialect != "spark" or not source.is_as_declared:
             return rows, None
         pushed = push_down(view)
