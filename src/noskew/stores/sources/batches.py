@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from noskew.errors import ConflictError, InputError, SchemaMismatchError, nearest
 from noskew.stores.sources.base import Part
 from noskew.stores.sources.digest import ContentDigest
+
+#: Bytes of a batch at most, unless it is one row.
+MOST_BYTES = 64 * 1024 * 1024
 
 
 def considered(names: Sequence[str], declared: Collection[str] | None, where: str) -> list[int]:
@@ -43,11 +47,56 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, where: str) -> l
 
 
 def sliced(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """A batch as pieces of at most ``batch_rows``; nothing for an empty one."""
+    """A batch as pieces of at most ``batch_rows``; nothing for an empty one.
+
+    A piece of more than 64 MiB is halved until it has less, or one row: rows have no bound, and
+    columns of 2 GiB of text are more than Arrow can work on at once.
+    """
     if batch_rows < 1:
         raise InputError(f"batch_rows must be at least 1, got {batch_rows}")
     for start in range(0, batch.num_rows, batch_rows):
-        yield batch.slice(start, batch_rows)
+        yield from _light(batch.slice(start, batch_rows))
+
+
+def joined(batches: Iterable[pa.RecordBatch], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches of one schema put together, as long as they have few rows and bytes."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        more = _size(batch)
+        if held and (rows + batch.num_rows > batch_rows or size + more > MOST_BYTES):
+            yield pa.concat_batches(held)
+            held, rows, size = [], 0, 0
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + more
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _light(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    half = batch.num_rows // 2
+    if not half or _size(batch) <= MOST_BYTES:
+        yield batch
+        return
+    yield from _light(batch.slice(0, half))
+    yield from _light(batch.slice(half))
+
+
+def _size(batch: pa.RecordBatch) -> int:
+    """Bytes of the values, of those in dictionaries as often as they are used."""
+    size: int = batch.nbytes
+    return size + sum(map(_decoded_size, batch.columns))
+
+
+def _decoded_size(column: pa.Array) -> int:
+    if not pa.types.is_dictionary(column.type):
+        return 0
+    try:
+        lengths = pc.binary_length(column.dictionary.cast(pa.large_binary()))
+    except pa.ArrowNotImplementedError:  # numbers are small
+        return 0
+    total: int | None = pc.sum(lengths.take(column.indices)).as_py()
+    return total or 0
 
 
 def position_of_part(source: Sequence[Part], part: Part, where: str) -> int:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError, nearest
 from noskew.stores.sources.base import BatchSource, Part, beginnings
-from noskew.stores.sources.batches import check_unique, chosen, sliced
+from noskew.stores.sources.batches import check_unique, chosen, joined, sliced
 from noskew.stores.sources.digest import SIZE
 from noskew.stores.sources.partitions import Partitions
 from noskew.stores.sources.paths import FileParts, opening
@@ -21,6 +21,7 @@ from noskew.types import dtype
 #: Files up to this size are digested whole. Of larger ones, the footer and samples are.
 WHOLE_BYTES = 32 * 1024 * 1024
 _SAMPLES = 256
+_READ_ROWS = 16_384
 _SAMPLE_BYTES = 4096
 _MAGIC = b"PAR1"
 _SUFFIXES = (".parquet", ".pq")
@@ -92,7 +93,9 @@ class ParquetSource(BatchSource):
                 columns = self.schema().names
             self._check_known(columns, [*own, *folders.texts], path)
             names = chosen(own, [name for name in columns if name in own], str(path))
-            for batch in file.iter_batches(batch_size=batch_rows, columns=names):
+            # A few at a time: how many bytes a row has is not known before it is read.
+            few = file.iter_batches(batch_size=min(batch_rows, _READ_ROWS), columns=names)
+            for batch in joined(few, batch_rows):
                 rows = [self._column(name, batch, folders) for name in columns]
                 whole = pa.RecordBatch.from_arrays(rows, columns)
                 yield from sliced(whole, batch_rows)
