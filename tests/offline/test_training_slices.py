@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import noskew as ns
-from noskew.clock import FixedClock
+from noskew.clock import FixedClock, to_datetime
 from noskew.errors import CorruptDataError
 from noskew.stores.offline import EVENT_TIME, KNOWN_TIME, SEQUENCE, IcebergStore
 from noskew.stores.offline import parquet as files
@@ -49,13 +49,14 @@ def test_slices_give_what_the_reference_gives(
 ) -> None:
     view, facts = case.view, acceptable(case.view, case.facts)
     known_at = data.draw(strategies.known_ats(facts))
+    moment = to_datetime(known_at) if isinstance(known_at, int) else known_at
     with tiny_batches(), opened(view, FixedClock(0)) as (store, service):
         ingest_in_parts(store, view, facts, cuts)
         if compacted:
             for table in store.offline.tables():
                 store.offline.compact(table)
         asked = strategies.rows_to_table(view, case.rows)
-        made = store.get_historical_features(asked, service, known_at=known_at).to_arrow()
+        made = store.get_historical_features(asked, service, known_at=moment).to_arrow()
         expected = reference.naive_historical(view, facts, case.rows, known_at)
         strategies.assert_same(expected, made, view, rows=case.rows, facts=facts)
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from noskew.clock import FixedClock
+from noskew.clock import FixedClock, to_datetime
 from noskew.config import Config, OfflineConfig, OnlineConfig
 from noskew.definitions.service import FeatureService
 from noskew.definitions.view import FeatureView
@@ -63,10 +63,11 @@ def ingest_in_parts(
 def test_training_sets_equal_the_reference(case: Any, cuts: list[int], data: st.DataObject) -> None:
     view, facts = case.view, acceptable(case.view, case.facts)
     known_at = data.draw(strategies.known_ats(facts))
+    moment = to_datetime(known_at) if isinstance(known_at, int) else known_at
     with opened(view, FixedClock(0)) as (store, service):
         ingest_in_parts(store, view, facts, cuts)
         asked = strategies.rows_to_table(view, case.rows)
-        made = store.get_historical_features(asked, service, known_at=known_at).to_arrow()
+        made = store.get_historical_features(asked, service, known_at=moment).to_arrow()
         expected = reference.naive_historical(view, facts, case.rows, known_at)
         assert made.select(asked.column_names).equals(asked)
         strategies.assert_same(expected, made, view, rows=case.rows, facts=facts)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import noskew as ns
-from noskew.clock import FixedClock
+from noskew.clock import FixedClock, to_datetime
 from noskew.config import Config, OfflineConfig
 from noskew.errors import HindsightWarning, InputError, SchemaMismatchError
 from noskew.kernel.bits import differences
@@ -61,6 +61,7 @@ def test_every_type_and_aggregate(spark_session: SparkSession, data: st.DataObje
     facts = data.draw(strategies.facts(view, min_size=8))
     rows = data.draw(strategies.rows(view, facts, min_size=5, max_size=20))
     known_at = data.draw(strategies.known_ats(facts))
+    moment = to_datetime(known_at) if isinstance(known_at, int) else known_at
     asked = strategies.rows_to_table(view, rows)
     asked = asked.append_column("row", pa.array(range(len(asked))))
     ahead = view.source.max_future
@@ -72,11 +73,11 @@ def test_every_type_and_aggregate(spark_session: SparkSession, data: st.DataObje
     ):
         store.apply(ns.FeatureService("s", [view]), uncertified=True)
         store.ingest("events", strategies.facts_to_table(view, kept))
-        expected = store.get_historical_features(asked, "s", known_at=known_at).to_arrow()
-        made = store.get_historical_features(asked, "s", known_at=known_at, runner="spark")
+        expected = store.get_historical_features(asked, "s", known_at=moment).to_arrow()
+        made = store.get_historical_features(asked, "s", known_at=moment, runner="spark")
         assert same(made.to_arrow(), expected)
         frame = spark_session.createDataFrame(asked)
-        on_spark = store.get_historical_features(frame, "s", known_at=known_at)
+        on_spark = store.get_historical_features(frame, "s", known_at=moment)
         assert differences(on_spark.to_arrow().sort_by("row"), expected) == {}
 
 
