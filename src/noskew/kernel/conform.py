@@ -90,7 +90,10 @@ def _said(kind: DType, unit: str | None) -> str:
 
 
 def _why(error: Exception, kind: DType) -> str:
-    return str(error) if isinstance(error, _MisfitError) else f"{kind} cannot hold it exactly"
+    if isinstance(error, _MisfitError):
+        return str(error)
+    has_items = f", of {kind.size} items," if kind.kind == "vector" else ""
+    return f"{kind}{has_items} cannot hold it exactly"
 
 
 def _first_misfit(column: pa.ChunkedArray, kind: DType, what: str, unit: str | None) -> str:
