@@ -143,6 +143,28 @@ def test_categories_can_be_declared() -> None:
     assert rows(ns.Frame(frame), {"s": str}) == [{"s": text} for text in texts]
 
 
+@pytest.mark.parametrize("name", [name for name in FRAMES if name != "batches"])
+def test_the_store_ingests_every_frame(tmp_path: Path, name: str) -> None:
+    """By all of its doors: the row's number is its time, too."""
+    user = ns.Entity("user", {"uid": int})
+    source = ns.Source("s", {"uid": int, "x": "timestamp[s]"}, event_time="x")
+    view = ns.FeatureView("v", entity=user, source=source, features=[ns.count()])
+    frame = FRAMES[name]()
+    if isinstance(frame, pd.DataFrame):
+        frame = frame.iloc[:1].assign(x=60.0)
+    elif isinstance(frame, pl.DataFrame):
+        frame = frame[:1].with_columns(x=pl.lit(60.0))
+    else:
+        frame = frame.slice(0, 1).set_column(1, "x", pa.array([60.0]))
+    with ns.FeatureStore(tmp_path, project="p") as store:
+        store.apply([ns.FeatureService("svc", [view])], uncertified=True)
+        assert [report.rows for report in store.ingest("s", frame)] == [1]
+        assert [
+            report.rows
+            for report in store.ingest("s", PLAIN[:1].set_column(1, "x", pa.array([60])))
+        ] == [0]
+
+
 def test_the_frame_of_the_finding_is_ingested(tmp_path: Path) -> None:
     user = ns.Entity("user", {"uid": int})
     source = ns.Source("s", {"uid": int, "ts": "timestamp"}, event_time="ts")

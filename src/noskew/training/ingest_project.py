@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from noskew.clock import Clock
 from noskew.definitions import connectors
 from noskew.definitions.source import Source
@@ -13,6 +15,7 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import InputError
 from noskew.runners.spark.session import is_frame
 from noskew.stores.offline.base import OfflineStore
+from noskew.stores.sources.frame import is_data_frame
 from noskew.training import frames
 from noskew.training.ingest import IngestReport, ingest
 from noskew.training.progress import ViewProgress, of_one
@@ -104,4 +107,7 @@ def _check_adds(source: Source) -> None:
 def _connector_of(data: Any, what: str) -> connectors.Connector:
     if isinstance(data, connectors.Connector):
         return data
+    # The reader of a frame leaves behind what nobody declared, before it converts the rest.
+    if isinstance(data, pa.Table) or is_data_frame(data):
+        return connectors.Frame(data)
     return connectors.Frame(frames.to_arrow(data, what))

@@ -57,6 +57,15 @@ class FrameSource(BatchSource):
             yield from sliced(batch, batch_rows)
 
 
+def is_data_frame(data: Any) -> bool:
+    """Whether it is a DataFrame of pandas or Polars.
+
+    They are recognised, not imported: whoever has a frame of a library has it loaded.
+    """
+    library = type(data).__module__.partition(".")[0]
+    return library in ("pandas", "polars") and type(data).__name__ == "DataFrame"
+
+
 def _to_arrow(frame: Any, declared: Collection[str] | None) -> tuple[list[str], pa.Table]:
     """The names of all columns, and a table of those that matter."""
     try:
@@ -70,13 +79,11 @@ def _to_arrow(frame: Any, declared: Collection[str] | None) -> tuple[list[str], 
 
 
 def _converted(frame: Any, declared: Collection[str] | None) -> tuple[list[str], pa.Table]:
-    # They are recognised, not imported: whoever has a frame of a library has it loaded. What
-    # nobody declared is left out before it is converted, which may fail.
-    library = type(frame).__module__.partition(".")[0]
-    if library in ("pandas", "polars") and type(frame).__name__ == "DataFrame":
+    # What nobody declared is left out before it is converted, which may fail.
+    if is_data_frame(frame):
         names = [str(name) for name in frame.columns]
         at = considered(names, declared, _WHERE)
-        if library == "pandas":
+        if hasattr(frame, "iloc"):
             return names, pa.Table.from_pandas(frame.iloc[:, at], preserve_index=False)
         frame = frame.select([names[i] for i in at])
         return names, pa.RecordBatchReader.from_stream(frame).read_all()
