@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noskew.training.read_ahead import read_ahead
+from noskew.read_ahead import read_ahead
 
 _NAME = "noskew-read-ahead"
 

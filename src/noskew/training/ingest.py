@@ -23,11 +23,11 @@ from noskew.kernel.keys import integers
 from noskew.kernel.row_hashes import row_identities
 from noskew.kernel.transforms.pipeline import Pipeline, check_engines
 from noskew.kernel.values import whole
+from noskew.read_ahead import read_ahead
 from noskew.stores.offline.base import Filter, OfflineStore, RowProgress
 from noskew.stores.sources.base import BatchSource, Part
 from noskew.stores.sources.named import NamedSource
 from noskew.stores.sources.opening import open_source
-from noskew.training.read_ahead import read_ahead
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows
