@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from noskew.definitions.csv_form import check_csv
 from noskew.definitions.identity import digest
 from noskew.errors import ConfigError, DefinitionError, MissingExtraError, nearest
 from noskew.plugins import Plugins
@@ -67,9 +68,62 @@ class Parquet(_Files):
 
 @dataclass(frozen=True, slots=True)
 class Csv(_Files):
-    """A CSV file, directory or glob, with a header row; types come from the source's schema."""
+    r"""A CSV file, a directory of them (searched recursively), or a glob pattern.
 
+    Types come from the source's schema, and none is guessed. Empty fields are null, except in
+    text, where they are empty text; NaN and infinity are values. Lists are JSON texts. Commas,
+    semicolons, tabs and bars between fields are told from the header; UTF-8 and, by its mark,
+    UTF-16 are read, ``.gz`` is unpacked, and line breaks between quotes are part of a field.
+
+    Where the options say another time or number for the same text, the rows are other rows to an
+    ingest. They are no part of a definition's hash, as the place of the data and a query's text
+    are not: a feature is defined by what the columns mean, not by how a file spells them.
+
+    Parameters
+    ----------
+    path
+        Of a directory, files that end in ``.csv``, ``.csv.gz``, ``.tsv`` or ``.tsv.gz`` count.
+    delimiter
+        The character between fields.
+    timezone
+        Where the clock was whose times have no offset: ``"UTC"``, ``"Europe/Berlin"``. Without it
+        such times, and dates in a timestamp column, are refused; so are times that its clocks
+        show twice, or never.
+    timestamp_format
+        How times are written if not as ISO 8601: ``"%d/%m/%Y %H:%M"``, as in Python's
+        ``strptime``. The order of day and month is never guessed.
+    null_values
+        Texts that stand for null besides the empty field, such as ``["NULL"]``, or ``[r"\N"]`` of
+        PostgreSQL. In text columns these alone do, and only where they are not quoted.
+    encoding
+        Such as ``"cp1252"``, as Python calls it.
+    header
+        False if the first line is a row: the file then has the columns of the schema in its order.
+    decimal
+        ``","`` if numbers are written as 1,5.
+    """
+
+    delimiter: str | None = field(default=None, kw_only=True)
+    timezone: str | None = field(default=None, kw_only=True)
+    timestamp_format: str | None = field(default=None, kw_only=True)
+    null_values: Sequence[str] | None = field(default=None, kw_only=True)
+    encoding: str | None = field(default=None, kw_only=True)
+    header: bool = field(default=True, kw_only=True)
+    decimal: str = field(default=".", kw_only=True)
     kind: ClassVar[str] = "csv"
+
+    def __post_init__(self) -> None:
+        if self.null_values is not None:
+            given = (self.null_values,) if isinstance(self.null_values, str) else self.null_values
+            object.__setattr__(self, "null_values", tuple(given) or None)
+        check_csv(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its options that are set: what a version wrote that had fewer stays the same."""
+        usual = {f.name: f.default for f in fields(self)}
+        # Of its base by name: this class was made twice, since it has slots.
+        data = Connector.to_dict(self)
+        return {name: v for name, v in data.items() if name == "kind" or v != usual[name]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ class _Kind:
     optional: tuple[str, ...] = ()
 
 
+_CSV = ("delimiter", "timezone", "timestamp_format", "null_values", "encoding", "header", "decimal")
 _KINDS = {
     "parquet": _Kind("parquet", "ParquetSource", ("path",), ("column_types",)),
-    "csv": _Kind("csv", "CsvSource", ("path",), ("column_types",)),
+    "csv": _Kind("csv", "CsvSource", ("path",), ("column_types", *_CSV)),
     "json": _Kind("json", "JsonSource", ("path",), ("column_types",)),
     "frame": _Kind("frame", "FrameSource", ("frame",), ("column_types",)),
     "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table"), ("branch",)),

@@ -1,0 +1,96 @@
+"""Where the rows of CSV bytes end: line breaks between quotes are part of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+QUOTE = b'"'
+
+
+class ByteStream(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end only."""
+
+
+def pieces(
+    stream: ByteStream, delimiter: bytes, newline: bytes, size: int, begun: bytes = b""
+) -> Iterator[bytes]:
+    """The bytes of ``begun`` and then the stream, in pieces of whole rows.
+
+    A piece has about ``size`` bytes, or more where one row has. The first byte begins a row. Only
+    the last piece may lack a line end.
+    """
+    rest = begun
+    while True:
+        # A long row doubles what is read, so that looking for its end stays linear.
+        block = stream.read(max(size, len(rest)))
+        if not block:
+            break
+        data = rest + block if rest else block
+        end = last_row_end(data, delimiter, newline)
+        if end:
+            yield data[:end]
+        rest = data[end:]
+    if rest:
+        yield rest
+
+
+def last_row_end(data: bytes, delimiter: bytes, newline: bytes) -> int:
+    """Behind the last row that is whole; 0 if none is."""
+    end = data.rfind(newline) + 1
+    if not end or QUOTE not in data:
+        return end
+    quotes = _quotes(data, delimiter)
+    while end:
+        before = int(np.searchsorted(quotes, end))
+        if before % 2 == 0:
+            return end
+        end = data.rfind(newline, 0, int(quotes[before - 1])) + 1
+    return 0
+
+
+def row_ends(data: bytes, delimiter: bytes, newline: bytes) -> Any:
+    """Behind each row that is whole: positions, int64, ascending."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == newline[0]) + 1
+    if QUOTE not in data:
+        return ends
+    return ends[np.searchsorted(_quotes(data, delimiter), ends) % 2 == 0]
+
+
+def _quotes(data: bytes, delimiter: bytes) -> Any:
+    """Where quoted text begins and ends, by turns.
+
+    A doubled quote may count as an end and a beginning. Usually all quotes of a file are such
+    ends, which is seen at once; a quote amid a field that is not quoted is only a character, and
+    then each is looked at.
+    """
+    codes = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(codes == QUOTE[0])
+    begins = quotes[::2]
+    before = codes[begins[begins > 0] - 1]
+    if np.isin(before, np.frombuffer(delimiter + b"\r\n" + QUOTE, np.uint8)).all():
+        return quotes
+    return np.array(_walk(data, delimiter), np.int64)
+
+
+def _walk(data: bytes, delimiter: bytes) -> list[int]:
+    found, starts = [], delimiter + b"\r\n"
+    at = data.find(QUOTE)
+    while at != -1:
+        if at and data[at - 1] not in starts:
+            at = data.find(QUOTE, at + 1)
+            continue
+        end = data.find(QUOTE, at + 1)
+        while end != -1 and data[end + 1 : end + 2] == QUOTE:
+            end = data.find(QUOTE, end + 2)
+        found.append(at)
+        if end == -1:
+            break
+        found.append(end)
+        at = data.find(QUOTE, end + 1)
+    return found
