@@ -14,7 +14,7 @@ from noskew.stores.sources.csv.options import CsvOptions
 from noskew.stores.sources.csv.rows import row_ends
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_HEAD_BYTES = 256 * 1024
+_HEAD_BYTES = 64 * 1024
 #: How many rows must agree about a delimiter that no header confirms.
 _ROWS = 20
 

@@ -51,7 +51,9 @@ class PieceReader:
                 return self._read(piece, [self._general(kind) for kind in self._kinds])
             except pa.ArrowInvalid:
                 # Values of a form that only we read mostly come again.
-                self._plain = False
+                self._plain = not piece.strip(b"\r\n")
+        if not piece.strip(b"\r\n"):
+            return pa.RecordBatch.from_pylist([], self._schema)
         return self._read(piece, [pa.binary()] * len(self._kinds))
 
     def _general(self, kind: DType) -> pa.DataType:

@@ -26,16 +26,17 @@ def pieces(
     the last piece may lack a line end.
     """
     rest = begun
-    while True:
-        # A long row doubles what is read, so that looking for its end stays linear.
-        block = stream.read(max(size, len(rest)))
-        if not block:
-            break
-        data = rest + block if rest else block
-        end = last_row_end(data, delimiter, newline)
+    while block := stream.read(max(size, len(rest))):  # so that a long row is looked at log n times
+        if QUOTE in rest or QUOTE in block:
+            # Whether a line break is in quotes is known from the beginning of its row only.
+            end = max(0, last_row_end(rest + block, delimiter, newline) - len(rest))
+        else:
+            end = block.rfind(newline) + 1
         if end:
-            yield data[:end]
-        rest = data[end:]
+            yield b"".join((rest, memoryview(block)[:end]))
+            rest = block[end:]
+        else:
+            rest += block
     if rest:
         yield rest
 
@@ -73,7 +74,9 @@ def _quotes(data: bytes, delimiter: bytes) -> Any:
     quotes = np.flatnonzero(codes == QUOTE[0])
     begins = quotes[::2]
     before = codes[begins[begins > 0] - 1]
-    if np.isin(before, np.frombuffer(delimiter + b"\r\n" + QUOTE, np.uint8)).all():
+    can_begin = np.zeros(256, np.bool_)
+    can_begin[list(delimiter + b"\r\n" + QUOTE)] = True
+    if can_begin[before].all():
         return quotes
     return np.array(_walk(data, delimiter), np.int64)
 

@@ -103,8 +103,7 @@ class CsvSource(BatchSource):
             cut = pieces(file, delimiter, layout.newline, self._block_bytes, layout.rows)
             with closing(read_ahead(cut)) as ahead:
                 for piece in ahead:
-                    if piece.strip(b"\r\n"):
-                        yield from sliced(self._batch(reader, piece, path, at), batch_rows)
+                    yield from sliced(self._batch(reader, piece, path, at), batch_rows)
                     at += len(piece)
 
     def _batch(self, reader: PieceReader, piece: bytes, path: Path, at: int) -> pa.RecordBatch:
