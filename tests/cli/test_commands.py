@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import warnings
@@ -375,6 +376,34 @@ def test_historical_of_csv_rows(filled: Path, tmp_path: Path) -> None:
     ok("-C", filled, "historical", "checkout", tmp_path / "rows.csv", "-o", out)
     row = pq.read_table(out).to_pylist()[0]
     assert str(row["event_timestamp"]) == "2026-01-04 22:00:00+00:00"
+
+
+CALLERS = "answer;code;customer;basket;event_timestamp\nyes;007;c000;30.5;{}\nno;1e3;c000;NaN;{}\n"
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.CSV", "rows.csv.gz"])
+def test_historical_guesses_nothing_in_a_csv(filled: Path, tmp_path: Path, name: str) -> None:
+    text = CALLERS.format("03/04/2025 00:30", "3/4/2025 1:30")
+    pack = gzip.compress if name.endswith(".gz") else bytes
+    (tmp_path / name).write_bytes(pack(text.encode()))
+    out = tmp_path / "out.parquet"
+    command = ("-C", filled, "historical", "checkout", tmp_path / name, "-o", out)
+    refused = run(*command)
+    assert refused.code == 1
+    assert "line 2: column 'event_timestamp'" in refused.told
+    assert "timestamp_format=" in refused.told
+    refused = run(*command, "--timestamp-format", "%d/%m/%Y %H:%M")
+    assert refused.code == 1
+    assert "set timezone=" in refused.told
+    ok(*command, "--timestamp-format", "%d/%m/%Y %H:%M", "--timezone", "Europe/Berlin")
+    rows = pq.read_table(out)
+    assert rows["answer"].to_pylist() == ["yes", "no"]
+    assert rows["code"].to_pylist() == ["007", "1e3"]
+    assert [str(t) for t in rows["event_timestamp"].to_pylist()] == [
+        "2025-04-02 22:30:00+00:00",
+        "2025-04-02 23:30:00+00:00",
+    ]
+    assert rows["basket"].to_pylist()[0] == 30.5
 
 
 def test_historical_of_rows_that_are_not_there(filled: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from noskew.cli import totals
 from noskew.cli.console import err
+from noskew.cli.csv_rows import is_csv
 from noskew.cli.progress import Bars
 from noskew.cli.warmth import tell_if_cold
 from noskew.definitions.connectors import Csv, Parquet
@@ -93,8 +94,7 @@ def run_compact(store: FeatureStore, views: Iterable[str] | None = None) -> list
 
 
 def _connector(file: Path) -> Any:
-    is_csv = file.suffix == ".csv" or file.name.endswith(".csv.gz")
-    return (Csv if is_csv else Parquet)(str(file))
+    return (Csv if is_csv(file) else Parquet)(str(file))
 
 
 def _count(things: list[Any], what: str) -> str:
