@@ -51,15 +51,15 @@ def find_layout(file: Utf8File, options: CsvOptions, declared: Sequence[str], wh
             break
         head += more
         at = len(head) - len(head.lstrip(b"\r\n"))
-    if b"\0" in head:
-        raise CorruptDataError(
-            f"{where} holds zero bytes, so it is not text in {file.encoding}; set encoding= to "
-            f"what it is written in, such as 'utf-16-le'"
-        )
     body = head[at:]
     if not body and options.header:
         raise CorruptDataError(
             f"{where} is empty; expected a first line with the names of its columns"
+        )
+    if b"\0" in body[: body.find(b"\n") + 1 or len(body)]:
+        raise CorruptDataError(
+            f"{where} holds zero bytes, so it is not text in {file.encoding}; set encoding= to "
+            f"what it is written in, such as 'utf-16-le'"
         )
     delimiter = _delimiter(body, options, declared, where)
     newline, names, end = _newline(body), tuple(declared), 0
@@ -84,9 +84,9 @@ def _rows(data: bytes, delimiter: str) -> list[bytes]:
 def _parsed(row: bytes, delimiter: str) -> pa.Table:
     texts = {f"f{n}": pa.string() for n in range(row.count(delimiter.encode()) + 1)}
     return pacsv.read_csv(
-        pa.BufferReader(row),
+        pa.BufferReader(row + b"\n"),  # one that lacks its end is none to Arrow
         read_options=pacsv.ReadOptions(
-            autogenerate_column_names=True, use_threads=False, block_size=len(row) + 1
+            autogenerate_column_names=True, use_threads=False, block_size=len(row) + 2
         ),
         parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(column_types=texts, check_utf8=False),
