@@ -116,7 +116,14 @@ class Csv(_Files):
         if self.null_values is not None:
             given = (self.null_values,) if isinstance(self.null_values, str) else self.null_values
             object.__setattr__(self, "null_values", tuple(given) or None)
-        check_csv(self)
+        check_csv(
+            delimiter=self.delimiter,
+            timezone=self.timezone,
+            timestamp_format=self.timestamp_format,
+            null_values=self.null_values or (),
+            encoding=self.encoding,
+            decimal=self.decimal,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Its options that are set: what a version wrote that had fewer stays the same."""

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from noskew.errors import DefinitionError
 from noskew.time_format import TimeFormat
 
-if TYPE_CHECKING:
-    from noskew.definitions.connectors import Csv
 
-
-def check_csv(csv: Csv) -> None:
+def check_csv(
+    *,
+    delimiter: str | None,
+    timezone: str | None,
+    timestamp_format: str | None,
+    null_values: Sequence[str],
+    encoding: str | None,
+    decimal: str,
+) -> None:
     """Raise DefinitionError, naming the option, for one that no file can be read with."""
-    delimiter = csv.delimiter
     if delimiter is not None and not (
         len(delimiter) == 1 and delimiter.isascii() and delimiter not in '\r\n\0"'
     ):
         raise _refused("delimiter", delimiter, "one ASCII character, such as ';' or '\\t'")
-    if csv.decimal not in (".", ","):
-        raise _refused("decimal", csv.decimal, "'.' or ','")
-    if csv.decimal == delimiter:
-        raise _refused("delimiter", delimiter, f"another than decimal={csv.decimal!r}")
-    if any(not isinstance(text, str) for text in csv.null_values or ()):
-        raise _refused("null_values", csv.null_values, "texts, such as ['NULL']")
-    if csv.timezone is not None and not _is_zone(csv.timezone):
-        raise _refused("timezone", csv.timezone, "a time zone, such as 'UTC' or 'Europe/Berlin'")
-    if csv.encoding is not None and not _is_encoding(csv.encoding):
-        raise _refused("encoding", csv.encoding, "an encoding of text, such as 'cp1252'")
-    if csv.timestamp_format is not None:
-        TimeFormat.of(csv.timestamp_format)
+    if decimal not in (".", ","):
+        raise _refused("decimal", decimal, "'.' or ','")
+    if decimal == delimiter:
+        raise _refused("delimiter", delimiter, f"another than decimal={decimal!r}")
+    if any(not isinstance(text, str) for text in null_values):
+        raise _refused("null_values", null_values, "texts, such as ['NULL']")
+    if timezone is not None and not _is_zone(timezone):
+        raise _refused("timezone", timezone, "a time zone, such as 'UTC' or 'Europe/Berlin'")
+    if encoding is not None and not _is_encoding(encoding):
+        raise _refused("encoding", encoding, "an encoding of text, such as 'cp1252'")
+    if timestamp_format is not None:
+        TimeFormat.of(timestamp_format)
 
 
 def _refused(option: str, value: object, expected: str) -> DefinitionError:
