@@ -91,6 +91,12 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], dict[str, Any], list[str]]] = {
     ),
     "a header in another encoding": (b"k,\xfc\n1,2\n", {"k": "int64"}, {}, ["encoding="]),
     "UTF-16 without a mark": ("k,s\n1,a\n".encode("utf-16-le"), {"k": "int64"}, {}, ["utf-16-le"]),
+    "a quote that is not closed": (
+        b'k,s\n1,a\n2,"b\n',
+        {"k": "int64"},
+        {},
+        ["line 3", "a quote without a pair"],
+    ),
     "nothing": (b"", {"k": "int64"}, {}, ["is empty"]),
     "empty lines": (b"\n\n", {"k": "int64"}, {}, ["is empty"]),
     "two delimiters that could be": (
@@ -135,6 +141,22 @@ def test_a_line_is_counted_through_the_file(tmp_path: Path) -> None:
     source = CsvSource(path, {"k": "int64"}, block_bytes=1_000)
     with pytest.raises(SchemaMismatchError, match="line 10,002: column 'k'"):
         list(source.read(source.parts()[0]))
+
+
+@pytest.mark.parametrize(("rows", "line"), [("k,s\n1,a\n2,", 3), ("k,", 1)])
+def test_a_quote_that_is_never_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, line: int
+) -> None:
+    """Else the rest of a large file would be held as one row."""
+    monkeypatch.setattr("noskew.stores.sources.csv.rows.MOST_ROW_BYTES", 100_000)
+    path = tmp_path / "rows.csv"
+    path.write_text(rows + '"' + "3,b\n" * 100_000)
+    source = CsvSource(path, {"k": "int64"}, block_bytes=1_000)
+    (part,) = source.parts()
+    with pytest.raises(
+        SchemaMismatchError, match=f"line {rows.count(chr(10)) + 1}: .*without a pair"
+    ):
+        list(source.read(part))
 
 
 def test_a_file_without_a_header_needs_types(tmp_path: Path) -> None:
@@ -191,6 +213,7 @@ def test_a_connector_keeps_what_is_said() -> None:
     said = ns.Csv("a", null_values=["NULL"], header=False, timezone="UTC")
     assert from_dict(said.to_dict()) == said
     assert hash(from_dict(said.to_dict())) == hash(said)
+    assert repr(ns.Csv("a", header=False)) == "Csv('a', header=False)"
     assert said.shown() == {
         "path": "a",
         "null_values": ["NULL"],

@@ -66,7 +66,7 @@ class Parquet(_Files):
     kind: ClassVar[str] = "parquet"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Csv(_Files):
     r"""A CSV file, a directory of them (searched recursively), or a glob pattern.
 
@@ -131,6 +131,10 @@ class Csv(_Files):
         # Of its base by name: this class was made twice, since it has slots.
         data = Connector.to_dict(self)
         return {name: v for name, v in data.items() if name == "kind" or v != usual[name]}
+
+    def __repr__(self) -> str:
+        said = [f"{name}={v!r}" for name, v in self.shown().items() if name != "path"]
+        return f"Csv({', '.join([repr(self.path), *said])})"
 
 
 @dataclass(frozen=True, slots=True)

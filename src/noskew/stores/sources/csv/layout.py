@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 from noskew.errors import CorruptDataError, SchemaMismatchError
 from noskew.stores.sources.csv.encoding import Utf8File
 from noskew.stores.sources.csv.options import CsvOptions
-from noskew.stores.sources.csv.rows import row_ends
+from noskew.stores.sources.csv.rows import check_row_size, row_ends
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_BYTES = 64 * 1024
@@ -41,7 +41,7 @@ def find_layout(file: Utf8File, options: CsvOptions, declared: Sequence[str], wh
     The delimiter is the one by which the header has all ``declared`` columns; without a header,
     or declared columns, the one by which the first rows have the same number of fields. Raises
     CorruptDataError for a file that is empty or no text, and SchemaMismatchError where that
-    leaves several.
+    leaves several, and BadRowError for a first row that does not end.
     """
     head = file.read(_HEAD_BYTES)
     at = len(head) - len(head.lstrip(b"\r\n"))
@@ -50,6 +50,7 @@ def find_layout(file: Utf8File, options: CsvOptions, declared: Sequence[str], wh
         if not more:
             break
         head += more
+        check_row_size(head[at:])
         at = len(head) - len(head.lstrip(b"\r\n"))
     body = head[at:]
     if not body and options.header:

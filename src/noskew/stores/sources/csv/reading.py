@@ -11,16 +11,8 @@ import pyarrow.csv as pacsv
 from noskew.stores.sources.csv.columns import FALSE, TRUE, BadValueError, TextColumns
 from noskew.stores.sources.csv.layout import Layout
 from noskew.stores.sources.csv.options import CsvOptions
-from noskew.stores.sources.csv.rows import row_ends
+from noskew.stores.sources.csv.rows import BadRowError, row_ends
 from noskew.types import DType
-
-
-class BadRowError(Exception):
-    """Row ``row`` of a piece, counted in lines that are not empty, does not fit: ``reason``."""
-
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(reason)
-        self.row, self.reason = row, reason
 
 
 class PieceReader:

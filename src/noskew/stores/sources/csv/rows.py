@@ -10,6 +10,18 @@ import numpy as np
 QUOTE = b'"'
 
 
+#: A row of more bytes is one whose quote was never closed; Arrow's blocks end at twice as many.
+MOST_ROW_BYTES = 1 << 30
+
+
+class BadRowError(Exception):
+    """Row ``row`` of a piece, counted in lines that are not empty, does not fit: ``reason``."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row, self.reason = row, reason
+
+
 class ByteStream(Protocol):
     """What bytes are read from."""
 
@@ -23,7 +35,7 @@ def pieces(
     """The bytes of ``begun`` and then the stream, in pieces of whole rows.
 
     A piece has about ``size`` bytes, or more where one row has. The first byte begins a row. Only
-    the last piece may lack a line end.
+    the last piece may lack a line end. Raises BadRowError for a row that does not end.
     """
     rest = begun
     while block := stream.read(max(size, len(rest))):  # so that a long row is looked at log n times
@@ -37,8 +49,22 @@ def pieces(
             rest = block[end:]
         else:
             rest += block
-    if rest:
-        yield rest
+            check_row_size(rest)
+    end = last_row_end(rest, delimiter, newline)
+    if end:
+        yield rest[:end]
+    if last := rest[end:]:
+        if len(_quotes(last, delimiter)) % 2:
+            raise BadRowError(0, "the file ends within quotes; is there a quote without a pair?")
+        yield last
+
+
+def check_row_size(row: bytes) -> None:
+    """Raise BadRowError for the beginning of a row that is too long to be one."""
+    if len(row) > MOST_ROW_BYTES:
+        raise BadRowError(
+            0, f"a row has no end within {MOST_ROW_BYTES:,} bytes; is there a quote without a pair?"
+        )
 
 
 def last_row_end(data: bytes, delimiter: bytes, newline: bytes) -> int:

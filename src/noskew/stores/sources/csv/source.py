@@ -16,8 +16,8 @@ from noskew.stores.sources.batches import check_unique, sliced
 from noskew.stores.sources.csv.encoding import Utf8File
 from noskew.stores.sources.csv.layout import Layout, find_layout
 from noskew.stores.sources.csv.options import CsvOptions
-from noskew.stores.sources.csv.reading import BadRowError, PieceReader, line_in_piece
-from noskew.stores.sources.csv.rows import pieces
+from noskew.stores.sources.csv.reading import PieceReader, line_in_piece
+from noskew.stores.sources.csv.rows import BadRowError, pieces
 from noskew.stores.sources.digest import SIZE
 from noskew.stores.sources.paths import FileParts, opening
 from noskew.types import DType, dtype
@@ -101,25 +101,32 @@ class CsvSource(BatchSource):
             reader = PieceReader(layout, self._options, chosen, kinds)
             delimiter, at = layout.delimiter.encode(), layout.offset
             cut = pieces(file, delimiter, layout.newline, self._block_bytes, layout.rows)
-            with closing(read_ahead(cut)) as ahead:
-                for piece in ahead:
-                    yield from sliced(self._batch(reader, piece, path, at), batch_rows)
-                    at += len(piece)
+            try:
+                with closing(read_ahead(cut)) as ahead:
+                    for piece in ahead:
+                        yield from sliced(self._batch(reader, piece), batch_rows)
+                        at += len(piece)
+            except BadRowError as error:
+                line = 1 + self._lines(path, at, layout.newline) + error.row
+                raise SchemaMismatchError(f"{path}, line {line:,}: {error.reason}") from None
 
-    def _batch(self, reader: PieceReader, piece: bytes, path: Path, at: int) -> pa.RecordBatch:
+    def _batch(self, reader: PieceReader, piece: bytes) -> pa.RecordBatch:
+        """The rows of a piece. Raises BadRowError with a line in the place of the row."""
         try:
             return reader.batch(piece)
         except BadRowError as error:
-            newline = reader.layout.newline
-            lines = self._lines(path, at, newline) + line_in_piece(piece, error.row, reader.layout)
-            raise SchemaMismatchError(f"{path}, line {lines + 1:,}: {error.reason}") from None
+            lines = line_in_piece(piece, error.row, reader.layout)
+            raise BadRowError(lines, error.reason) from None
 
     def _layout(self, path: Path) -> Layout:
         with opening(path), Utf8File(path, self._options.encoding) as file:
             return self._layout_of(file, path)
 
     def _layout_of(self, file: Utf8File, path: Path) -> Layout:
-        layout = find_layout(file, self._options, list(self._kinds), str(path))
+        try:
+            layout = find_layout(file, self._options, list(self._kinds), str(path))
+        except BadRowError as error:
+            raise SchemaMismatchError(f"{path}, line 1: {error.reason}") from None
         for name in self._kinds:
             if name not in layout.names:
                 raise SchemaMismatchError(
