@@ -76,10 +76,6 @@ class CsvSource(BatchSource):
     def parts(self) -> list[Part]:
         return self._files.parts()
 
-    def layout(self) -> str:
-        """How the first file is written, for people, as far as it was found."""
-        return str(self._layout(self._files.files()[0]))
-
     def read(
         self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
     ) -> Iterator[pa.RecordBatch]:
