@@ -46,6 +46,12 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], dict[str, Any], list[str]]] = {
         ["'31.02.2025'", "not in timestamp_format='%d.%m.%Y'"],
     ),
     "a word for null": (b"k,s\n1,a\nNA,b\n", {"k": "int64"}, {}, ["line 3", "null_values=['NA']"]),
+    "a word for true": (
+        b"b,k\nyes,1\n",
+        {"b": "bool"},
+        {},
+        ["line 2", "bool", "'yes'", "true or false"],
+    ),
     "a decimal comma": (b"k;x\n1;1,5\n", {"x": "float64"}, {}, ["'1,5'", "decimal=','"]),
     "a decimal point": (b"k;x\n1;1.5\n", {"x": "float64"}, {"decimal": ","}, ["'1.5'"]),
     "a fraction of an integer": (b"k\n1.5\n", {"k": "int64"}, {}, ["line 2", "int64", "'1.5'"]),

@@ -90,6 +90,8 @@ class TextColumns:
             return "write lists as JSON, such as [1, 2], and a vector in its full length"
         if item.kind == "timestamp":
             return self._advice_on_time(value)
+        if item.kind == "bool":
+            return "write true or false; or set null_values= if that stands for a missing value"
         numbers = item.is_float or item.kind == "decimal"
         if numbers and self.options.decimal == "." and "," in value and "." not in value:
             return "set decimal=',' if that is a decimal comma"
