@@ -26,6 +26,6 @@ def csv_rows(csv: Csv, service: FeatureService, event_time: str) -> pa.Table:
     SchemaMismatchError, naming line and column, for what is not as declared.
     """
     declared = Schema({**service.join_keys, **service.request, event_time: "timestamp"})
-    source = open_connector(csv, declared.arrow)
+    source = open_connector(csv, declared)
     batches = [batch for part in source.parts() for batch in source.read(part)]
     return pa.Table.from_batches(batches, source.schema())
