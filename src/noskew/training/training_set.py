@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from noskew.clock import to_text
 from noskew.errors import InputError
+from noskew.pandas_frames import to_pandas
 from noskew.stores.sources.digest import ContentDigest
 from noskew.training import frames
 
@@ -27,12 +29,14 @@ class TrainingSet:
     """The answer of ``get_historical_features``.
 
     ``spec`` says how it was made: service, definition hashes, snapshots of the offline tables,
-    ``known_at`` and the name of the event time column.
+    ``known_at`` and the name of the event time column. ``index``: that of the rows that were
+    given, if these were a pandas DataFrame; it is not saved.
     """
 
     table: pa.Table
     spec: Mapping[str, Any] = field(default_factory=dict)
     keeper: Keeper | None = field(default=None, compare=False)
+    index: Any = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -60,9 +64,13 @@ class TrainingSet:
         """The rows as an Arrow table."""
         return self.table
 
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame (needs the pandas extra)."""
-        return frames.to_pandas(self.table)
+    def to_pandas(self, *, arrow_backed: bool = False) -> Any:
+        """The rows as a pandas DataFrame (needs the pandas extra), with the index they came with.
+
+        Integers and bools beside nulls are of pandas' nullable types. ``arrow_backed``: every
+        column is an Arrow array.
+        """
+        return to_pandas(self.table, arrow_backed=arrow_backed, index=self.index)
 
     def to_polars(self) -> Any:
         """The rows as a Polars DataFrame (needs the polars extra)."""
@@ -70,7 +78,8 @@ class TrainingSet:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the rows to a Parquet file."""
-        pq.write_table(self.table, path)
+        with refusing_types(self.table):
+            pq.write_table(self.table, path)
 
     def __repr__(self) -> str:
         shown = f"{len(self.table):,} rows × {self.table.num_columns} columns"
@@ -80,6 +89,27 @@ class TrainingSet:
         if known_at is not None:
             shown += f", known_at={known_at if known_at == 'row' else to_text(known_at)}"
         return f"<TrainingSet: {shown}>"
+
+
+@contextmanager
+def refusing_types(table: pa.Table) -> Iterator[None]:
+    """Turn what Arrow says of a column that no file can hold into an InputError that names it."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        odd = [f for f in table.schema if not _can_be_written(f)]
+        named = f"the column {odd[0].name!r} is of the Arrow type {odd[0].type}" if odd else error
+        raise InputError(
+            f"the rows cannot be written: {named}; drop it, or convert it before rows are asked for"
+        ) from error
+
+
+def _can_be_written(column: pa.Field) -> bool:
+    try:
+        pq.write_table(pa.schema([column]).empty_table(), pa.BufferOutputStream())
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def table_digest(table: pa.Table) -> str:

@@ -27,7 +27,7 @@ from noskew.training.load_time_warning import earliest, warn_of_load_time
 from noskew.training.spark.history import HistoryQuery
 from noskew.training.spark.task_project import RunnerProject, SparkProject
 from noskew.training.spark.training_set import SparkTrainingSet
-from noskew.training.training_set import TrainingSet, table_digest
+from noskew.training.training_set import TrainingSet, refusing_types, table_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class TrainingSets:
             )
         if known_at == "row":
             warn_of_load_time(service, lambda: earliest(asked, event_time), self.offline)
-        return TrainingSet(table, spec, self)
+        return TrainingSet(table, spec, self, frames.index_of(rows))
 
     def save(self, name: str, training_set: TrainingSet, *, replace: bool) -> None:
         """Write the content, then record it: a set that is recorded is complete."""
@@ -93,7 +93,8 @@ class TrainingSets:
         path = self._path(name, digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        pq.write_table(training_set.table, partial)
+        with refusing_types(training_set.table):
+            pq.write_table(training_set.table, partial)
         partial.replace(path)
         record = Saved(name, training_set.spec, digest, self.clock.now())
         self.registry.save_training_set(self.project, record, replace=replace)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from noskew.arrays import nan_for_null, to_numpy
 from noskew.clock import to_datetime
+from noskew.pandas_frames import to_pandas
 from noskew.wire import status
 
 
@@ -77,9 +78,13 @@ class OnlineFeatures(ABC):
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         return {name: nan_for_null(to_numpy(c)) for name, c in columns.items()}
 
-    def to_pandas(self) -> Any:
-        """The features as a pandas DataFrame (needs the pandas extra)."""
-        return self.to_arrow().to_pandas()
+    def to_pandas(self, *, arrow_backed: bool = False) -> Any:
+        """The features as a pandas DataFrame (needs the pandas extra).
+
+        Integers and bools beside nulls are of pandas' nullable types. ``arrow_backed``: every
+        column is an Arrow array.
+        """
+        return to_pandas(self.to_arrow(), arrow_backed=arrow_backed)
 
     def statuses(self) -> dict[str, list[str]]:
         """For each feature and row: PRESENT, NULL, MISSING, EXPIRED, STALE or MASKED."""
