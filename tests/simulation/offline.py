@@ -98,6 +98,18 @@ class Table:
             raise NotFoundError(f"the table {self.spec.name!r} has no snapshot {snapshot}")
         return self.snapshots[number]
 
+    def widen(self, spec: TableSpec) -> None:
+        """Give the table columns that it lacks, null in all facts of all snapshots."""
+        self.spec, layout = spec, layouts.layout(spec).remove_metadata()
+
+        def wider(facts: pa.Table) -> pa.Table:
+            return layouts.declared(facts, layout, layout.names)
+
+        self.waiting = {name: wider(facts) for name, facts in self.waiting.items()}
+        for number, snapshot in self.snapshots.items():
+            runs = (replace(run, facts=wider(run.facts)) for run in snapshot.runs)
+            self.snapshots[number] = replace(snapshot, runs=tuple(runs))
+
     def add(self, snapshot: Snapshot) -> int:
         """Make a snapshot the latest."""
         self.latest += 1
@@ -131,7 +143,10 @@ class SimulatedOffline(OfflineStore):
     def create(self, spec: TableSpec) -> None:
         layouts.check_spec(spec)
         with self._server.lock:
-            held = self._server.tables.setdefault(spec.name, Table(spec)).spec
+            table = self._server.tables.setdefault(spec.name, Table(spec))
+            if layouts.lacks(table.spec, spec):
+                table.widen(spec)
+            held = table.spec
         if held != spec:
             raise SchemaMismatchError(f"the table {spec.name!r} is there with another spec")
 
