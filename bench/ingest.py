@@ -50,9 +50,11 @@ class _Extract:
         self.store.apply([ns.FeatureService("model", [self.view])], uncertified=True)
 
     def write(self, *, compression: str = "snappy", more: int = 0, changed: int = 0) -> None:
-        """``more`` rows at the end, and ``changed`` other amounts among those before."""
+        """``more`` rows of all times, and ``changed`` other amounts among those before."""
         draw, total = np.random.default_rng(7), self.rows + more
-        when = data.START + np.arange(total) * (data.SPAN // self.rows)
+        # A microsecond later than others, so that no two rows are equal.
+        place = np.append(np.arange(self.rows), np.arange(more) * _SHARE)
+        when = data.START + place * (data.SPAN // self.rows) + (np.arange(total) >= self.rows)
         amount = np.resize(draw.normal(size=self.rows), total)
         if changed:
             amount[:: self.rows // changed] += 1.0
