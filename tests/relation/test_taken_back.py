@@ -189,6 +189,12 @@ class TestUndo:
         project.store.undo_ingest(self.run(project))
         assert next(iter(project.store.ingests().values())).undone == project.clock.now()
 
+    def test_a_source_that_has_no_batch_data_any_more(self, project: Project) -> None:
+        project.declare(None)
+        (undone,) = project.store.undo_ingest(self.run(project))
+        assert undone.retracted == 4
+        assert project.counts() == dict.fromkeys((1, 2, 3), (0, None))
+
     def test_an_id_that_no_run_has(self, project: Project) -> None:
         for wrong in ("0123456789ab", "x", "-1"):
             with pytest.raises(NotFoundError, match="noskew list ingests"):

@@ -11,12 +11,13 @@ from noskew.addresses import Tenant
 from noskew.clock import Clock
 from noskew.definitions.project import Project
 from noskew.errors import NotFoundError
+from noskew.intake.tables import one_per_log
 from noskew.registry.base import Registry
 from noskew.registry.records.ingests import IngestRun, ViewIngest
 from noskew.registry.records.kinds import INGEST
 from noskew.registry.records.record import Record
 from noskew.stores.offline.base import OfflineStore
-from noskew.training.ingest import IngestReport, views_to_ingest
+from noskew.training.ingest import IngestReport
 from noskew.training.relation.runs import new_run, run_id, run_number
 from noskew.training.relation.undo import Undone, undo
 
@@ -65,10 +66,11 @@ class IngestRuns:
             raise NotFoundError(
                 f"there is no ingest {run!r}; 'noskew list ingests' shows the last {MOST_RUNS:,}"
             )
-        now = self.clock.now()
-        views = views_to_ingest(project, record.value.source)
+        now, source = self.clock.now(), record.value.source
+        views = one_per_log(v for v in project.views.values() if source in {None, v.source.name})
         done = [undo(view, offline, number, now) for view in views]
-        self._put(run, msgspec.structs.replace(record.value, undone=now))
+        if record.value.undone is None:
+            self._put(run, msgspec.structs.replace(record.value, undone=now))
         return [d for d in done if d.retracted or d.restored]
 
     def _put(self, run: str, value: IngestRun) -> None:
