@@ -110,6 +110,20 @@ def equal_facts(
     assert here.rows > 50
 
 
+def known_again(root: Path, definition: ns.FeatureView, first: Any, then: Any) -> None:
+    """The same rows by two ways, of which an engine runs one, are ingested once; more are added."""
+    with ns.FeatureStore(root, project="p", clock=NOW) as store:
+        store.apply([definition], uncertified=True)
+        (before,) = store.ingest("Clicks", first)
+        (again,) = store.ingest("Clicks", then)
+        assert (again.rows, again.known) == (0, before.rows)
+        more = clicks().slice(0, 40)
+        later = pa.compute.add(more["at"], pa.scalar(1, pa.duration("us")))
+        place = more.column_names.index("at")
+        (added,) = store.ingest("Clicks", more.set_column(place, "at", later))
+        assert added.rows > 0
+
+
 # ------------------------------------------------------------------- PostgreSQL
 
 
@@ -146,6 +160,12 @@ def in_database(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("in_database")
 def test_postgresql_makes_the_facts_that_duckdb_makes(tmp_path: Path, name: str) -> None:
     equal_facts(tmp_path, SELECTS[name], "postgres")
+
+
+@pytest.mark.parametrize("name", SELECTS)
+@pytest.mark.usefixtures("in_database")
+def test_rows_that_postgresql_has_read_are_known_in_a_frame(tmp_path: Path, name: str) -> None:
+    known_again(tmp_path, view(SELECTS[name], "postgres"), None, clicks())
 
 
 @pytest.mark.usefixtures("in_database")
@@ -214,6 +234,15 @@ def test_spark_makes_the_facts_that_duckdb_makes(
     before = spark_session.conf.getAll
     equal_facts(tmp_path, SELECTS[name], "spark", frame)
     assert spark_session.conf.getAll == before
+
+
+@pytest.mark.parametrize("name", SELECTS)
+def test_rows_that_spark_has_read_are_known_in_a_frame(
+    tmp_path: Path, name: str, spark_session: SparkSession
+) -> None:
+    frame = spark_session.createDataFrame(clicks())
+    known_again(tmp_path / "there", view(SELECTS[name], "spark"), frame, clicks())
+    known_again(tmp_path / "back", view(SELECTS[name], "spark"), clicks(), frame)
 
 
 @pytest.mark.parametrize("writer", ["arrow", "spark"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from noskew.clock import MAX_TIME, MIN_TIME, Clock
@@ -30,7 +31,7 @@ from noskew.stores.sources.named import NamedSource
 from noskew.stores.sources.opening import open_source
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
-from noskew.training.relation.known_rows import KnownRows
+from noskew.training.relation.known_rows import KnownRows, event_identities
 from noskew.training.relation.runs import new_run
 from noskew.training.relation.state import HEAD
 from noskew.types import Schema
@@ -337,19 +338,29 @@ class Ingest:
         self, batch: pa.Table, known: KnownRows | None, part: int, what: str
     ) -> Iterator[pa.RecordBatch]:
         rows = conform(batch, self._pipeline.takes, what).combine_chunks()
-        identities = row_identities(rows)
-        if known is not None:
-            there = known.take(identities)
-            self.report.known += int(there.sum())
-            if there.any():
-                fresh = pa.array(~there)
-                rows, identities = rows.filter(fresh), identities.filter(fresh)
+        identities = None if self._view.native_dialect else row_identities(rows)
+        if known is not None and identities is not None:
+            fresh = self._fresh(identities, known)
+            if len(fresh) < len(rows):
+                rows, identities = rows.take(fresh), identities.take(fresh)
         done = self._pipeline(rows, known_time=self._now, buckets=self._buckets)
         add_counts(self.report.refused, {why: len(at) for why, at in done.refused.items()})
-        events = IngestedRows(identities, part, self._run).beside(done.events, done.row)
+        events, row = done.events, done.row
+        if identities is None:
+            identities, row = event_identities(self._view, events), np.arange(len(events))
+            if known is not None:
+                row = self._fresh(identities, known).to_numpy()
+                events = events.take(pa.array(row))
+        events = IngestedRows(identities, part, self._run).beside(events, row)
         if known is not None:
             events = self._without_known(events, known)
         yield from events.to_batches()
+
+    def _fresh(self, identities: pa.FixedSizeBinaryArray, known: KnownRows) -> pa.Array:
+        """The places of those that are not known. Those that are, are taken out."""
+        there = known.take(identities)
+        self.report.known += int(there.sum())
+        return pa.array(np.flatnonzero(~there))
 
     def _without_known(self, events: pa.Table, known: KnownRows) -> pa.Table:
         by_value, by_id = known.take_events(self._view, events)

@@ -70,8 +70,7 @@ class KnownRows:
         """Which events are known by their values, and which of the others by their ids."""
         by_value = by_id = np.zeros(len(events), bool)
         if len(self.unmarked) and len(events):
-            values = events.select(_values(view))
-            by_value = self.unmarked.take(RowIdentities.of(row_identities(values)))
+            by_value = self.unmarked.take(RowIdentities.of(event_identities(view, events)))
         if len(self.ids) and len(events):
             ids = whole(events.column(EVENT_ID))
             by_id = ~by_value & valid_of(ids) & np.isin(_ids(view, events), self.ids)
@@ -130,8 +129,8 @@ class Ledger:
         values_too = [IDENTITY, *self._origin(), *_values(self.view)]
         for _, events in self._read(values_too, unmarked, where):
             before = ~valid_of(whole(events.column(IDENTITY))) & ~_streamed(events)
-            values = events.filter(pa.array(before)).select(_values(self.view))
-            known.unmarked.add(RowIdentities.of(row_identities(values)))
+            found = event_identities(self.view, events.filter(pa.array(before)))
+            known.unmarked.add(RowIdentities.of(found))
         if ids:
             known.ids, known.id_counts = np.unique(np.concatenate(ids), return_counts=True)
         return known
@@ -201,6 +200,15 @@ def _values(view: FeatureView) -> list[str]:
     ids = [EVENT_ID] if view.source.event_id else []
     columns = [name for name in view.columns if name not in view.entity.keys]
     return [*view.entity.keys, EVENT_TIME, *columns, *ids]
+
+
+def event_identities(view: FeatureView, events: pa.Table) -> pa.FixedSizeBinaryArray:
+    """What events are known again by of which an engine may have run the SELECT.
+
+    Its rows never come here, and the same rows by another way must be known as the same: so these
+    events are known by their own values, whoever has made them.
+    """
+    return row_identities(events.select(_values(view)))
 
 
 def _ids(view: FeatureView, events: pa.Table) -> Words:

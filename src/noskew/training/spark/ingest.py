@@ -55,7 +55,7 @@ from noskew.training.ingest import (
 )
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
-from noskew.training.relation.known_rows import KnownRows, Ledger
+from noskew.training.relation.known_rows import KnownRows, Ledger, event_identities
 from noskew.training.relation.runs import new_run
 from noskew.training.spark.native import made_by_spark, skipping_nothing
 from noskew.training.spark.row_digest import RowDigest
@@ -423,8 +423,12 @@ def _events_of_rows(pieces: Iterable[Piece], context: Mapping[str, Any]) -> Iter
         done = pipeline(rows, known_time=context["now"], buckets=context["buckets"])
         add_counts(refused, {why: len(at) for why, at in done.refused.items()})
         numbers = pa.array(start + digest.rows + done.row)
-        part = IngestedRows(row_identities(rows), context["part"], context["run"])
-        events = part.beside(done.events, done.row).append_column(SEQUENCE, numbers)
+        if view.native_dialect:
+            identities, at = event_identities(view, done.events), np.arange(len(done.events))
+        else:
+            identities, at = row_identities(rows), done.row
+        part = IngestedRows(identities, context["part"], context["run"])
+        events = part.beside(done.events, at).append_column(SEQUENCE, numbers)
         yield from dealt(events, events.column(BUCKET).to_numpy() % parts, parts)
         digest += RowDigest.of(rows)
     if digest != expected:  # or numbers might be those of other rows
