@@ -9,6 +9,7 @@ import pytest
 
 import noskew as ns
 from noskew.errors import ChangedRowsError, CorruptDataError, DefinitionError, NotFoundError
+from noskew.training import ingest_runs
 from tests.relation.shop import MORE, NOW, ONCE, ROWS, Project, as_parquet, table
 
 
@@ -185,6 +186,7 @@ class TestUndo:
         assert (newest.source, newest.started) == (None, project.clock.now())
         told = newest.views["spent"]
         assert (told.rows, told.known, told.retracted, told.parts) == (1, 3, 1, 1)
+        assert newest.total == told
         assert (oldest.started, oldest.ended, oldest.undone) == (NOW, NOW, None)
         project.store.undo_ingest(self.run(project))
         assert next(iter(project.store.ingests().values())).undone == project.clock.now()
@@ -199,6 +201,18 @@ class TestUndo:
         for wrong in ("0123456789ab", "x", "-1"):
             with pytest.raises(NotFoundError, match="noskew list ingests"):
                 project.store.undo_ingest(wrong)
+
+    def test_what_is_kept_of_runs_is_bounded(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in (("MOST_RUNS", 2), ("MOST_VIEWS", 0), ("_EVERY", 1)):
+            monkeypatch.setattr(ingest_runs, name, value)
+        for day in range(3):
+            project.clock.advance("1d")
+            project.ingest(table((3, day, 1.0, "c")))
+        runs = list(project.store.ingests().values())
+        assert [(run.total.rows, run.views) for run in runs] == [(1, {}), (1, {})]
+        assert runs[0].started == project.clock.now()
 
     def test_a_run_that_failed_is_listed(self, project: Project, tmp_path: Path) -> None:
         (tmp_path / "sales.parquet").write_bytes(b"PAR1")

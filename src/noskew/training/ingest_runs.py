@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
@@ -25,6 +25,10 @@ from noskew.training.relation.undo import Undone, undo
 RunReports = Callable[[int], Iterable[IngestReport]]
 #: Runs that the registry remembers; older ones are forgotten, and can be undone no more.
 MOST_RUNS = 1_000
+#: Views that a record tells of one by one: whoever lists runs reads all of it.
+MOST_VIEWS = 100
+#: After one run in so many, at random, older ones are forgotten: all of them are read for that.
+_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,13 @@ class IngestRuns:
             for report in reports(number):
                 done.append(report)
         finally:
-            ended = msgspec.structs.replace(started, ended=self.clock.now(), views=_views(done))
+            views, now = _views(done), self.clock.now()
+            ended = msgspec.structs.replace(started, ended=now, total=_total(done))
+            if len(views) <= MOST_VIEWS:
+                ended = msgspec.structs.replace(ended, views=views)
             self._put(run_id(number), ended)
-            self._forget()
+            if number % _EVERY == 0:
+                self._forget()
         return done
 
     def all(self) -> dict[str, IngestRun]:
@@ -79,6 +87,17 @@ class IngestRuns:
     def _forget(self) -> None:
         for run in list(self.all())[MOST_RUNS:]:
             self.registry.delete_record(self.tenant.name, INGEST, run)
+
+
+def _total(reports: Iterable[IngestReport]) -> ViewIngest:
+    total = IngestReport("")
+    for report in reports:
+        added = total.plus(report)
+        parts, repeated = total.parts + report.parts, total.repeated + report.repeated
+        total = replace(added, parts=parts, repeated=repeated)
+    told = asdict(total)
+    del told["view"]
+    return ViewIngest(**told)
 
 
 def _views(reports: Iterable[IngestReport]) -> dict[str, ViewIngest]:

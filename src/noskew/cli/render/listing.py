@@ -145,12 +145,12 @@ def ingests_table(store: FeatureStore) -> Table:
     numbers = ("new", "known", "taken back", "left out")
     table = new_table("Ingests", "id", "started", "source", *numbers, "state", numbers=numbers)
     for run, made in store.ingests().items():
-        views = made.views.values()
+        total = made.total
         sums = [
-            sum(v.rows for v in views),
-            sum(v.known + v.known_by_id for v in views),
-            sum(v.retracted for v in views),
-            sum(sum(v.refused.values()) for v in views),
+            total.rows,
+            total.known + total.known_by_id,
+            total.retracted,
+            sum(total.refused.values()),
         ]
         state = "done" if made.ended else "not ended"
         state = f"undone {minute(made.undone)}" if made.undone else state

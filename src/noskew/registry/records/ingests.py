@@ -27,8 +27,10 @@ class IngestRun(msgspec.Struct, frozen=True):
         then is there.
     source
         The source that was asked for; None: all that have batch data.
+    total
+        What was done for all views together.
     views
-        By view; those for which nothing was done are left out.
+        By view, those for which nothing was done left out; empty if they are more than a hundred.
     undone
         When it was undone (µs).
     """
@@ -36,5 +38,6 @@ class IngestRun(msgspec.Struct, frozen=True):
     started: int
     source: str | None = None
     ended: int | None = None
+    total: ViewIngest = ViewIngest()
     views: dict[str, ViewIngest] = {}
     undone: int | None = None

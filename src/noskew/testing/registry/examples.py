@@ -145,7 +145,13 @@ RECORDS: tuple[AnyRecord, ...] = (
     Record(
         INGEST,
         "0123456789ab",
-        IngestRun(8, "orders", 9, {"spent": ViewIngest(4, 3, 2, 1, 1, 0, {"null key": 1})}),
+        IngestRun(
+            8,
+            "orders",
+            9,
+            ViewIngest(4, 3, 2, 1, 1, 0, {"null key": 1}),
+            {"spent": ViewIngest(4, 3, 2, 1, 1, 0, {"null key": 1})},
+        ),
         8,
     ),
 )
