@@ -38,9 +38,9 @@ def retractions(facts: pa.Table, schema: pa.Schema, *, known_time: int, run: int
     ``facts``: keys, event time, bucket and sequence of each. ``schema``: the table's, without its
     system columns. ``known_time``: when they are taken back, µs. ``run``: by which run of ingest.
     """
-    told = {name: facts.column(name) for name in facts.column_names if name not in _OF_FACTS}
-    told[RETRACTS] = facts.column(SEQUENCE)
-    told[INGEST] = pa.array(np.full(len(facts), run, np.int64))
-    told[KNOWN_TIME] = pa.array(np.full(len(facts), known_time)).cast(told[EVENT_TIME].type)
-    rest = {f.name: pa.nulls(len(facts), f.type) for f in schema if f.name not in told}
-    return pa.table(told | rest)
+    columns = {name: facts.column(name) for name in facts.column_names if name not in _OF_FACTS}
+    columns[RETRACTS] = facts.column(SEQUENCE)
+    columns[INGEST] = pa.array(np.full(len(facts), run, np.int64))
+    columns[KNOWN_TIME] = pa.array(np.full(len(facts), known_time)).cast(columns[EVENT_TIME].type)
+    rest = {f.name: pa.nulls(len(facts), f.type) for f in schema if f.name not in columns}
+    return pa.table(columns | rest)

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError
 from noskew.json_types import check_decimals, flat, json_type
-from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import chosen, sliced
+from noskew.stores.sources.file_source import FileSource
 from noskew.stores.sources.partitions import Partitions
 from noskew.stores.sources.paths import FileParts, opening
 from noskew.types import DType, dtype
@@ -31,7 +31,7 @@ _INTEGER = int | float
 _TIME = str | int | float
 
 
-class JsonSource(BatchSource):
+class JsonSource(FileSource):
     """A file with a JSON object on each line, plain or ``.gz``; a directory of them, or a glob.
 
     ``column_types`` declares the columns, and others are not looked at. A field that is absent is
@@ -49,24 +49,10 @@ class JsonSource(BatchSource):
         self._path = str(path)
         self._kinds = {name: dtype(kind) for name, kind in (column_types or {}).items()}
         self._types = {name: kind.to_arrow() for name, kind in self._kinds.items()}
-        self._files = FileParts(self._path, _SUFFIXES, self._token, lambda path: None)
+        super().__init__(FileParts(self._path, _SUFFIXES, self._token, lambda path: None))
 
     def schema(self) -> pa.Schema:
         return pa.schema(list(self._types.items()))
-
-    def parts(self) -> list[Part]:
-        return self._files.parts()
-
-    def read(
-        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
-    ) -> Iterator[pa.RecordBatch]:
-        yield from self._batches(self._files.file(part), columns, batch_rows)
-
-    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        def read(path: Path, each: int) -> Iterator[pa.RecordBatch]:
-            return self._batches(path, columns, each)
-
-        return beginnings(self._files.files(), read, rows)
 
     def _batches(
         self, path: Path, columns: list[str] | None, batch_rows: int

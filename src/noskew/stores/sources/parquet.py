@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noskew.errors import CorruptDataError, NoskewError, SchemaMismatchError, nearest
-from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import check_unique, chosen, joined, sliced
 from noskew.stores.sources.digest import SIZE
+from noskew.stores.sources.file_source import FileSource
 from noskew.stores.sources.partitions import Partitions
 from noskew.stores.sources.paths import FileParts, opening
 from noskew.types import dtype
@@ -27,7 +27,7 @@ _MAGIC = b"PAR1"
 _SUFFIXES = (".parquet", ".pq")
 
 
-class ParquetSource(BatchSource):
+class ParquetSource(FileSource):
     """A Parquet file, a directory of them (recursive), or a glob.
 
     ``column_types`` declares columns by name (Arrow types, or text such as ``"int64"``). Each file
@@ -52,7 +52,7 @@ class ParquetSource(BatchSource):
     ) -> None:
         self._path = str(path)
         self._types = {name: dtype(kind).to_arrow() for name, kind in (column_types or {}).items()}
-        self._files = FileParts(self._path, _SUFFIXES, self._token, _rows)
+        super().__init__(FileParts(self._path, _SUFFIXES, self._token, _rows))
         self._names_of: dict[Path, list[str]] = {}
 
     def schema(self) -> pa.Schema:
@@ -65,20 +65,6 @@ class ParquetSource(BatchSource):
             for name in self._types.keys() & folders.texts.keys():
                 fields.setdefault(name, pa.field(name, folders.column(name, 0).type))
         return pa.schema(list(fields.values()))
-
-    def parts(self) -> list[Part]:
-        return self._files.parts()
-
-    def read(
-        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
-    ) -> Iterator[pa.RecordBatch]:
-        yield from self._batches(self._files.file(part), columns, batch_rows)
-
-    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        def read(path: Path, each: int) -> Iterator[pa.RecordBatch]:
-            return self._batches(path, columns, each)
-
-        return beginnings(self._files.files(), read, rows)
 
     def _batches(
         self, path: Path, columns: list[str] | None, batch_rows: int

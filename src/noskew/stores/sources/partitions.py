@@ -68,13 +68,13 @@ class Partitions:
         if pa.types.is_timestamp(kind) or not len(column):
             return
         value = self._value(name)
-        found = pc.unique(column)
+        distinct = pc.unique(column)
         try:
-            is_same = len(found) == 1 and found.cast(kind)[0].equals(value)
+            is_same = len(distinct) == 1 and distinct.cast(kind)[0].equals(value)
         except pa.ArrowException:
             is_same = False
         if not is_same:
-            some = found.slice(0, 2).to_pylist()  # distinct: one of two is another
+            some = distinct.slice(0, 2).to_pylist()  # distinct: one of two is another
             others = [v for v in some if v != value.as_py()]
             raise SchemaMismatchError(
                 f"{self.path}: its folder says {name}={self.texts[name]}, but column {name!r} in "

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from noskew.errors import InputError, SchemaMismatchError, nearest
 from noskew.read_ahead import read_ahead
-from noskew.stores.sources.base import BatchSource, Part, beginnings
 from noskew.stores.sources.batches import check_unique, sliced
 from noskew.stores.sources.csv.encoding import Utf8File
 from noskew.stores.sources.csv.layout import Layout, find_layout
@@ -19,6 +18,7 @@ from noskew.stores.sources.csv.options import CsvOptions
 from noskew.stores.sources.csv.reading import PieceReader, line_in_piece
 from noskew.stores.sources.csv.rows import BadRowError, pieces
 from noskew.stores.sources.digest import SIZE
+from noskew.stores.sources.file_source import FileSource
 from noskew.stores.sources.paths import FileParts, opening
 from noskew.types import DType, dtype
 
@@ -27,7 +27,7 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 _TEXT = DType("string")
 
 
-class CsvSource(BatchSource):
+class CsvSource(FileSource):
     """A CSV file, a directory of them (recursive), or a glob.
 
     ``column_types`` gives the type of columns by name (Arrow types, or text such as
@@ -63,7 +63,7 @@ class CsvSource(BatchSource):
             raise InputError(
                 f"{self._path}: header=False needs the types of all columns, in the file's order"
             )
-        self._files = FileParts(self._path, SUFFIXES, self._token, lambda path: None)
+        super().__init__(FileParts(self._path, SUFFIXES, self._token, lambda path: None))
 
     def schema(self) -> pa.Schema:
         """The columns of the first file; what is there twice and not declared is left out."""
@@ -72,20 +72,6 @@ class CsvSource(BatchSource):
         kept = [name for name in names if names.count(name) == 1 or name in self._kinds]
         check_unique(kept, str(path))
         return pa.schema([(name, self._kinds.get(name, _TEXT).to_arrow()) for name in kept])
-
-    def parts(self) -> list[Part]:
-        return self._files.parts()
-
-    def read(
-        self, part: Part, columns: list[str] | None = None, *, batch_rows: int = 131_072
-    ) -> Iterator[pa.RecordBatch]:
-        yield from self._batches(self._files.file(part), columns, batch_rows)
-
-    def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        def read(path: Path, each: int) -> Iterator[pa.RecordBatch]:
-            return self._batches(path, columns, each)
-
-        return beginnings(self._files.files(), read, rows)
 
     def _batches(
         self, path: Path, columns: list[str] | None, batch_rows: int
