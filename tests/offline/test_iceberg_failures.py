@@ -35,6 +35,22 @@ def table_files(home: Path) -> set[Path]:
     return {path for path in (home / "noskew").rglob("*") if path.is_file()}
 
 
+def test_files_of_lesser_sequences_are_not_opened(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.create(simple())
+        store.append("facts", [facts([(k, k, float(k)) for k in range(8)])], token="old")
+        old = store.files("facts")
+        store.append("facts", [facts([(1, 9, 9.0), (5, 9, 9.0)])], token="new")
+        for path in old:
+            Path(path).unlink()
+        later = Filter(sequence_from=8)
+        assert sorted(listed(store.read("facts", ["k"], where=later).column("k"))) == [1, 5]
+        for bucket in range(simple().buckets):
+            list(store.scan("facts", ["k"], bucket=bucket, where=later))
+        with pytest.raises(CorruptDataError):
+            store.read("facts", ["k"], where=Filter(sequence_from=7))
+
+
 def test_compact_removes_what_nothing_refers_to(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         store.create(simple())

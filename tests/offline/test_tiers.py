@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 
 def planned(path: int, rows: int, size: int | None = None) -> PlannedFile:
     size = 1_000 + rows if size is None else size
-    return PlannedFile(str(path), 0, rows, size, None, None, cast("Any", None))
+    return PlannedFile(str(path), 0, rows, size, None, None, None, cast("Any", None))
 
 
 @given(appended=st.lists(st.integers(1, 1_000), max_size=120), every=st.integers(1, 9))

@@ -30,6 +30,8 @@ _Batches = Iterator[pa.RecordBatch]
 #: time: what a fold costs whatever it holds is then paid once for each view.
 _WHOLE_EVENTS = 65_536
 _WHOLE_BYTES = 16 * 1024 * 1024
+#: Facts of fewer than so many events are put together before they are folded.
+_WORTH_WHILE = 32_768
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _covers(online: OnlineStore, prefix: bytes, since: EarlierRun) -> bool:
 
 
 def _told(filling: _Filling, batches: _Batches, progress: RowProgress) -> _Batches:
-    """The batches; the events looked at for each are reported when its rows were taken."""
+    """The batches; the events folded for each are reported when its rows were taken."""
     reported = 0
     for batch in batches:
         yield batch
@@ -162,8 +164,8 @@ Fill = Callable[[MaterializeJob, OfflineStore, OnlineStore, RowProgress | None],
 class _Filling:
     """The rows of a job: read, folded and packed some entities at a time.
 
-    While :meth:`batches` is read, ``scanned`` counts the events that were looked at,
-    ``sequence`` is the greatest of them, and ``entities`` counts the rows that were made.
+    While :meth:`batches` is read, ``scanned`` counts the events that were folded,
+    ``sequence`` is the greatest that was seen, and ``entities`` counts the rows that were made.
     """
 
     def __init__(self, job: MaterializeJob, offline: OfflineStore) -> None:
@@ -187,14 +189,14 @@ class _Filling:
     def batches(self, buckets: Iterable[int | None]) -> _Batches:
         """Keys and packed rows of the entities to write, of some buckets; None: of all."""
         stamp = self._until, self._version
-        for bucket in buckets:
-            for table in self._facts(bucket):
-                facts = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
-                events = facts.known_at(None)  # what was known later was not read
-                for keys, rows in bulk_rows(self._layout, events, self._prefix, lambda _: stamp):
-                    self.entities += len(keys)
-                    columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
-                    yield pa.RecordBatch.from_arrays(columns, ["key", "row"])
+        facts = (table for bucket in buckets for table in self._facts(bucket))
+        for table in _gathered(facts):
+            known = Events.from_table(table, self._keys, id_horizon=self._id_horizon)
+            events = known.known_at(None)  # what was known later was not read
+            for keys, rows in bulk_rows(self._layout, events, self._prefix, lambda _: stamp):
+                self.entities += len(keys)
+                columns = [r.to_arrow(pa.large_binary()) for r in (keys, rows)]
+                yield pa.RecordBatch.from_arrays(columns, ["key", "row"])
 
     def _facts(self, bucket: int | None) -> Iterator[pa.Table]:
         """All facts known by then of some entities to write, and of some more, in turn."""
@@ -203,32 +205,39 @@ class _Filling:
             changed = self._changed_keys(bucket, self._since)
             if len(changed) == 0:
                 return
-        for table in self._scan(bucket, self._columns, changed):
+        where = Filter(known_to=self._until, keys=changed)
+        for table in self._scan(bucket, self._columns, where):
             if changed is None:
-                self._look(table)
+                self._note_sequence(table)
                 wanted = table
             else:
                 here = positions(table.select(self._keys), changed) >= 0
                 wanted = table.filter(pa.array(here))
+            self.scanned += len(wanted)
             if len(wanted):
                 yield wanted
 
     def _changed_keys(self, bucket: int | None, since: EarlierRun) -> pa.Table:
-        """The distinct keys that have facts the earlier run did not see."""
-        changed = []
-        for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE]):
-            self._look(table)
-            known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
-            new = (known > since.until) | (sequence > since.sequence)
-            keys = table.filter(pa.array(new)).select(self._keys)
-            changed.append(keys.group_by(self._keys).aggregate([]))
-        return pa.concat_tables(changed) if changed else pa.table({})
+        """The distinct keys that have facts the earlier run did not see.
 
-    def _scan(
-        self, bucket: int | None, columns: list[str], keys: pa.Table | None = None
-    ) -> Iterator[pa.Table]:
+        Files that hold none of them are not opened, so this costs by what came since.
+        """
+        later = Filter(known_from=since.until + 1, known_to=self._until)
+        arrived = Filter(sequence_from=since.sequence + 1, known_to=self._until)
+        changed = []
+        for where in (later, arrived):
+            for table in self._scan(bucket, [*self._keys, KNOWN_TIME, SEQUENCE], where):
+                known, sequence = _numbers(table, KNOWN_TIME), _numbers(table, SEQUENCE)
+                new = table.filter(pa.array((known > since.until) | (sequence > since.sequence)))
+                self._note_sequence(new)
+                changed.append(new.group_by(self._keys).aggregate([]).select(self._keys))
+        if not changed:
+            return pa.table({})
+        return pa.concat_tables(changed).group_by(self._keys).aggregate([])
+
+    def _scan(self, bucket: int | None, columns: list[str], where: Filter) -> Iterator[pa.Table]:
         """The facts that were known by then, some entities at a time; None: all at once."""
-        where, snapshot = Filter(known_to=self._until, keys=keys), self._snapshot
+        snapshot = self._snapshot
         tables: Iterable[pa.Table]
         if bucket is None:
             tables = [self._offline.read(self._table, columns, where=where, snapshot=snapshot)]
@@ -240,11 +249,21 @@ class _Filling:
             known = _numbers(table, KNOWN_TIME) <= self._until
             yield table if known.all() else table.filter(pa.array(known))
 
-    def _look(self, table: pa.Table) -> None:
-        """Take note of facts."""
-        self.scanned += len(table)
+    def _note_sequence(self, table: pa.Table) -> None:
         if len(table):
             self.sequence = max(self.sequence, int(_numbers(table, SEQUENCE).max()))
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, small ones put together: what a fold costs whatever it holds is paid once."""
+    some: list[pa.Table] = []
+    for table in tables:
+        some.append(table)
+        if sum(map(len, some)) >= _WORTH_WHILE:
+            yield pa.concat_tables(some)
+            some.clear()
+    if some:
+        yield pa.concat_tables(some)
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:

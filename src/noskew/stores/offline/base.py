@@ -90,15 +90,17 @@ class TableInfo:
 class Filter:
     """Which facts a read needs; None = no bound. All bounds are closed.
 
+    ``sequence_from`` serves to skip files that were written before: any lesser facts may come.
     ``keys``: facts of any other key may be left out; the table has the spec's key columns,
     in key order, of the spec's types, and no duplicate rows. A filter is a permission to skip,
-    applied exactly for times and best-effort for keys (a superset may come back).
+    applied exactly for times and best-effort for others (a superset may come back).
     """
 
     event_from: int | None = None
     event_to: int | None = None
     known_from: int | None = None
     known_to: int | None = None
+    sequence_from: int | None = None
     keys: pa.Table | None = field(default=None, compare=False)
 
 

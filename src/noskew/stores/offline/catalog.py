@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from noskew.errors import ConfigError, missing_extra, unknown
 from noskew.stores.offline import columns, notes, tokens
-from noskew.stores.offline.base import BUCKET, EVENT_TIME, KNOWN_TIME, Commit, TableSpec
+from noskew.stores.offline.base import BUCKET, EVENT_TIME, KNOWN_TIME, SEQUENCE, Commit, TableSpec
 from noskew.stores.offline.faults import faults, reading
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ TOKEN = "noskew.token"
 ROWS = "noskew.rows"
 #: A property of the table: how often files that nothing refers to were removed.
 SWEEPS = "noskew.sweeps"
+#: Columns whose least and greatest values manifests have, so that reads skip files by them.
+BOUNDED = (EVENT_TIME, KNOWN_TIME, SEQUENCE)
+BOUNDED_SETTINGS = {f"write.metadata.metrics.column.{name}": "full" for name in BOUNDED}
 _CATALOG = "noskew"
 _FILE_IO = "noskew.stores.offline.durable.DurableFileIO"
 #: Two processes that open a new catalog at once both create its tables; one of them fails.
@@ -56,8 +59,7 @@ _TABLE_PROPERTIES = {
     "commit.manifest.min-count-to-merge": "10",
     # Statistics in manifests only where reads use them, or wide tables get huge manifests.
     "write.metadata.metrics.default": "none",
-    f"write.metadata.metrics.column.{EVENT_TIME}": "full",
-    f"write.metadata.metrics.column.{KNOWN_TIME}": "full",
+    **BOUNDED_SETTINGS,
     # Each commit writes the metadata anew; a reader needs the version it has just been told of.
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
@@ -117,9 +119,10 @@ class TableState:
         return self.table.io
 
     @property
-    def time_ids(self) -> dict[str, int]:
+    def bounded_ids(self) -> dict[str, int]:
+        """The Iceberg ids of the columns whose bounds manifests have."""
         schema = self.table.schema()
-        return {name: schema.find_field(name).field_id for name in (EVENT_TIME, KNOWN_TIME)}
+        return {name: schema.find_field(name).field_id for name in BOUNDED}
 
     def snapshot(self, number: int | None) -> Snapshot | None:
         """A snapshot, or the latest (None: nothing was ever committed).

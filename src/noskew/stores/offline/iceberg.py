@@ -286,7 +286,7 @@ class IcebergStore(OfflineStore):
             plan = self._plans.get(key)
         if plan is None or plan.spec != state.spec:
             layout = layouts.layout(state.spec)
-            plan = read_plan(state.spec, layout, state.io, snapshot, state.time_ids)
+            plan = read_plan(state.spec, layout, state.io, snapshot, state.bounded_ids)
             with self._plans_lock:
                 self._plans[key] = plan
                 while len(self._plans) > _MOST_PLANS:

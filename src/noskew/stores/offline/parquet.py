@@ -182,11 +182,13 @@ def _remaining(where: Filter, file: PlannedFile) -> Filter:
     """The filter without the bounds that every row of the file satisfies anyway."""
     event = inside(file.event, where.event_from, where.event_to)
     known = inside(file.known, where.known_from, where.known_to)
+    later = inside(file.sequence, where.sequence_from, None)
     return Filter(
         event_from=None if event else where.event_from,
         event_to=None if event else where.event_to,
         known_from=None if known else where.known_from,
         known_to=None if known else where.known_to,
+        sequence_from=None if later else where.sequence_from,
         keys=where.keys,
     )
 
@@ -204,11 +206,12 @@ def _row_groups(metadata: pq.FileMetaData, where: Filter, key_count: int) -> lis
     """The row groups whose statistics leave room for a match.
 
     Keys are scalars and come first in a file, so the times are leaves ``key_count`` and the
-    one after it.
+    one after it, and then comes the sequence.
     """
     bounds = (
         (key_count, where.event_from, where.event_to),
         (key_count + 1, where.known_from, where.known_to),
+        (key_count + 2, where.sequence_from, None),
     )
     tests = [b for b in bounds if b[1] is not None or b[2] is not None]
     return [

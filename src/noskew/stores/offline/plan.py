@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from noskew.errors import InputError
-from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, Filter, TableSpec
+from noskew.stores.offline.base import EVENT_TIME, KNOWN_TIME, SEQUENCE, Filter, TableSpec
 from noskew.stores.offline.faults import reading
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.snapshots import Snapshot
 
-#: The least and greatest value of a column, in microseconds; None: not recorded.
+#: The least and greatest value of a column; None: not recorded.
 Bounds = tuple[int, int] | None
 
 
@@ -31,12 +31,15 @@ class PlannedFile:
     bytes: int
     event: Bounds
     known: Bounds
+    sequence: Bounds
     entry: DataFile  # Iceberg's own record, for the commit that replaces the file
 
     def may_match(self, where: Filter) -> bool:
-        """Whether rows in this file can satisfy the time bounds."""
-        return _overlaps(self.event, where.event_from, where.event_to) and _overlaps(
-            self.known, where.known_from, where.known_to
+        """Whether rows in this file can satisfy the bounds of times and sequence."""
+        return (
+            _overlaps(self.event, where.event_from, where.event_to)
+            and _overlaps(self.known, where.known_from, where.known_to)
+            and _overlaps(self.sequence, where.sequence_from, None)
         )
 
 
@@ -70,7 +73,7 @@ def read_plan(
     snapshot: Snapshot | None,
     field_ids: dict[str, int],
 ) -> ReadPlan:
-    """Read the manifests of a snapshot. ``field_ids`` are those of the time columns.
+    """Read the manifests of a snapshot. ``field_ids`` are those of the bounded columns.
 
     Raises CorruptDataError for manifests that cannot be decoded.
     """
@@ -83,6 +86,7 @@ def read_plan(
             bytes=entry.file_size_in_bytes,
             event=_bounds(entry, field_ids[EVENT_TIME]),
             known=_bounds(entry, field_ids[KNOWN_TIME]),
+            sequence=_bounds(entry, field_ids[SEQUENCE]),
             entry=entry,
         )
         planned.setdefault(file.bucket, []).append((sequence, file.path, file))
@@ -110,7 +114,7 @@ def _bounds(entry: DataFile, field_id: int) -> Bounds:
     most = (entry.upper_bounds or {}).get(field_id)
     if least is None or most is None:
         return None
-    # Iceberg's single-value form of a timestamp: eight bytes, little-endian.
+    # Iceberg's single-value form of times and of int64: eight bytes, little-endian.
     return (
         int.from_bytes(least, "little", signed=True),
         int.from_bytes(most, "little", signed=True),

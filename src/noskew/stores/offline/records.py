@@ -14,7 +14,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.typedef import Record
 
 from noskew.errors import InputError
-from noskew.stores.offline.catalog import TableState
+from noskew.stores.offline.catalog import BOUNDED_SETTINGS, TableState
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
@@ -58,7 +58,9 @@ class FileRecorder:
     def __init__(self, state: TableState) -> None:
         schema = state.table.schema()
         self._io = state.io
-        self._statistics = compute_statistics_plan(schema, state.table.properties)
+        # Tables of earlier versions do not ask for all of them.
+        settings = {**state.table.properties, **BOUNDED_SETTINGS}
+        self._statistics = compute_statistics_plan(schema, settings)
         self._columns = parquet_path_to_id_mapping(schema)
 
     def record(self, path: str, bucket: int, metadata: FileMetaData) -> FileRecord:

@@ -303,6 +303,7 @@ class TableTests(OfflineStoreSuite):
             Filter(event_from=10, event_to=90, known_from=1_500, known_to=2_500),
             Filter(event_from=-(2**62), event_to=2**62),
             Filter(event_from=10**17),
+            Filter(known_from=2_000, sequence_from=70),
         ],
         ids=repr,
     )
