@@ -31,6 +31,8 @@ class Connector:
     """
 
     kind: ClassVar[str] = ""
+    #: Whether its rows can be read by a column that only grows.
+    has_cursor: ClassVar[bool] = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data that :func:`from_dict` reads back."""
@@ -176,6 +178,7 @@ class DuckDb(Connector):
     sql: str
     database: str = ":memory:"
     kind: ClassVar[str] = "duckdb"
+    has_cursor: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ class Postgres(Connector):
     sql: str
     dsn_env: str = "DATABASE_URL"
     kind: ClassVar[str] = "postgres"
+    has_cursor: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from noskew.errors import InputError
+
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from noskew.stores.sources.cursor import Cursor, Extent
 
 
 T = TypeVar("T")
@@ -96,3 +100,23 @@ class BatchSource(ABC):
             return self.read(part, columns, batch_rows=each)
 
         return beginnings(self.parts(), read, rows)
+
+    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+        """What is known of a column that only grows, without reading the rows.
+
+        ``below``: a value; the rows below it are counted. Raises InputError where the source
+        cannot tell, or the column is of another type.
+        """
+        raise self._no_cursor(cursor)
+
+    def between(self, cursor: Cursor, least: int | None, greatest: int) -> BatchSource:
+        """Its rows from one value of a cursor to another, both with it; None: from the first.
+
+        Of the source that comes back :meth:`read` alone is asked, and whatever part it is given.
+        """
+        raise self._no_cursor(cursor)
+
+    def _no_cursor(self, cursor: Cursor) -> InputError:
+        return InputError(
+            f"{type(self).__name__} cannot be read by a cursor ({cursor.column!r}); queries can be"
+        )

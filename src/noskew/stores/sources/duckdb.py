@@ -14,11 +14,21 @@ from noskew.duckdb_session import connect
 from noskew.errors import InputError, StoreUnavailableError
 from noskew.stores.sources.base import BatchSource, Part, first_rows
 from noskew.stores.sources.batches import chosen, considered, sliced, verified
+from noskew.stores.sources.cursor import (
+    Cursor,
+    Extent,
+    SqlTimes,
+    extent_of,
+    extent_query,
+    rows_between,
+)
 from noskew.stores.sources.digest import ContentDigest
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# DuckDB compares a time in nanoseconds, which pandas writes, with none of the others.
+_TIMES = SqlTimes("CAST({} AS TIMESTAMPTZ)", "epoch_us(CAST({} AS TIMESTAMPTZ))")
 _WHERE = "the DuckDB query"
 _BATCH_ROWS = 131_072
 
@@ -44,6 +54,7 @@ class DuckDbQuery(BatchSource):
         self._sql = sql
         self._database = database
         self._declared = column_types
+        self._is_piece = False
 
     def schema(self) -> pa.Schema:
         with self._reader(1) as reader:
@@ -63,6 +74,10 @@ class DuckDbQuery(BatchSource):
     ) -> Iterator[pa.RecordBatch]:
         with self._reader(batch_rows) as reader:
             names = chosen(reader.schema.names, columns, _WHERE)
+            if self._is_piece:
+                for batch in reader:
+                    yield from sliced(batch.select(names), batch_rows)
+                return
             for batch in verified(reader, self._digest(reader.schema), part, _WHERE):
                 yield from sliced(batch.select(names), batch_rows)
 
@@ -70,6 +85,20 @@ class DuckDbQuery(BatchSource):
         with self._reader(max(1, rows)) as reader:
             names = chosen(reader.schema.names, columns, _WHERE)
             yield from (batch.select(names) for batch in first_rows(reader, rows))
+
+    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+        asked = self._over(extent_query(self._sql, cursor, below, _TIMES))
+        with asked._reader(1) as reader:
+            return extent_of(reader.read_all(), cursor, _WHERE)
+
+    def between(self, cursor: Cursor, least: int | None, greatest: int) -> DuckDbQuery:
+        return self._over(rows_between(self._sql, cursor, least, greatest, _TIMES))
+
+    def _over(self, sql: str) -> DuckDbQuery:
+        """Another query on the same database, which is read once."""
+        other = DuckDbQuery(sql, self._database, self._declared)
+        other._is_piece = True
+        return other
 
     def _digest(self, schema: pa.Schema) -> ContentDigest:
         return ContentDigest(schema, considered(schema.names, self._declared, _WHERE))

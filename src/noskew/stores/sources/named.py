@@ -9,6 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from noskew.stores.sources.base import BatchSource, Part
+from noskew.stores.sources.cursor import Cursor, Extent
 
 
 class NamedSource(BatchSource):
@@ -49,6 +50,16 @@ class NamedSource(BatchSource):
         names = self.schema().names if columns is None else columns
         for batch in self._source.sample(rows, self._theirs(names)):
             yield batch.rename_columns(names)
+
+    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+        return self._source.extent(self._their_cursor(cursor), below)
+
+    def between(self, cursor: Cursor, least: int | None, greatest: int) -> BatchSource:
+        rows = self._source.between(self._their_cursor(cursor), least, greatest)
+        return NamedSource(rows, self._names)
+
+    def _their_cursor(self, cursor: Cursor) -> Cursor:
+        return replace(cursor, column=self._names.get(cursor.column, cursor.column))
 
     def _theirs(self, names: list[str]) -> list[str]:
         return [self._names.get(name, name) for name in names]

@@ -13,6 +13,14 @@ import pyarrow.compute as pc
 from noskew.errors import ConfigError, InputError, StoreUnavailableError, missing_extra
 from noskew.stores.sources.base import BatchSource, Part, first_rows
 from noskew.stores.sources.batches import chosen, considered, sliced, verified
+from noskew.stores.sources.cursor import (
+    Cursor,
+    Extent,
+    SqlTimes,
+    extent_of,
+    extent_query,
+    rows_between,
+)
 from noskew.stores.sources.digest import ContentDigest
 from noskew.types import dtype
 
@@ -25,6 +33,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from psycopg import Column, ServerCursor
 
+_TIMES = SqlTimes("{}", "CAST(EXTRACT(EPOCH FROM {}) * 1000000 AS bigint)")
 _WHERE = "the PostgreSQL query"
 _FETCH_ROWS = 16_384
 _ARROW: dict[str, pa.DataType] = {
@@ -78,6 +87,7 @@ class PostgresQuery(BatchSource):
             ) from None
         self._dsn = dsn
         self._sql = sql
+        self._is_piece = False
 
     def schema(self) -> pa.Schema:
         with self._cursor() as cursor:
@@ -100,7 +110,9 @@ class PostgresQuery(BatchSource):
             own = self._columns(cursor)
             names = own.chosen(columns)
             batches = own.batches(cursor, min(batch_rows, _FETCH_ROWS))
-            for batch in verified(batches, ContentDigest(own.schema), part, _WHERE):
+            if not self._is_piece:
+                batches = verified(batches, ContentDigest(own.schema), part, _WHERE)
+            for batch in batches:
                 yield from sliced(batch.select(names), batch_rows)
 
     def sample(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -109,6 +121,21 @@ class PostgresQuery(BatchSource):
             names = own.chosen(columns)
             batches = own.batches(cursor, max(1, min(rows, _FETCH_ROWS)))
             yield from (batch.select(names) for batch in first_rows(batches, rows))
+
+    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+        asked = self._over(extent_query(self._sql, cursor, below, _TIMES), declared={})
+        with asked._cursor() as result:
+            batches = asked._columns(result).batches(result, 1)
+            return extent_of(pa.Table.from_batches(batches), cursor, _WHERE)
+
+    def between(self, cursor: Cursor, least: int | None, greatest: int) -> PostgresQuery:
+        return self._over(rows_between(self._sql, cursor, least, greatest, _TIMES), self._declared)
+
+    def _over(self, sql: str, declared: Mapping[str, pa.DataType]) -> PostgresQuery:
+        """Another query on the same server, which is read once."""
+        other = PostgresQuery(self._dsn, sql, declared)
+        other._is_piece = True
+        return other
 
     def _columns(self, cursor: ServerCursor[Any]) -> _Columns:
         described = cursor.description or []
