@@ -60,6 +60,14 @@ SOURCES = {
     ),
     "duckdb": ns.Source("duckdb", SCHEMA, event_time="at", batch=ns.DuckDb("SELECT 1", "a.db")),
     "postgres": ns.Source("postgres", SCHEMA, event_time="at", batch=ns.Postgres("SELECT 1")),
+    "cursor": ns.Source(
+        "cursor",
+        SCHEMA,
+        event_time="at",
+        batch=ns.Postgres("SELECT 1"),
+        cursor="known",
+        overlap="2h",
+    ),
     "frame": ns.Source("frame", SCHEMA, event_time="at", batch=ns.Frame([1])),
     "local": ns.Source(
         "local", SCHEMA, event_time="at", stream=ns.LocalLog(key=["user_id"], partitions=4)

@@ -40,6 +40,8 @@ def run_ingest(
     there = f"; {known:,} rows were there already" if known else ""
     if retracted := sum(r.retracted for r in reports):
         there += f"; {retracted:,} events were taken back"
+    if behind := max((r.behind for r in reports), default=0):
+        there += f"; all was read, since {behind:,} rows behind the cursor came, went or changed"
     tables = _count(reports, "offline table")
     bars.summary(f"[b]ingest[/b] {added:,} new events into {tables}{there}")
     for report in reports:

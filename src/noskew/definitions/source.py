@@ -22,6 +22,8 @@ DEFAULT_MAX_FUTURE = "5min"
 DEFAULT_EVENT_ID_HORIZON = "1d"
 #: Which repetitions of an id count (decision 5); raised by one when that changes.
 _RULE = 2
+#: How long before the greatest value of a cursor rows may still appear.
+DEFAULT_OVERLAP = "1h"
 #: How batch data may change; see :class:`Source`.
 CHANGES = ("append", "grow", "replace")
 #: No two times lie further apart.
@@ -65,6 +67,25 @@ def _micros(source: Source, given: Duration) -> int:
     return duration_micros(given)
 
 
+def _overlap(source: Source, given: Duration | None) -> int:
+    """In µs of a timestamp, else as it is; 0 without a cursor. Raises DefinitionError."""
+    if source.cursor is None:
+        if given:
+            raise DefinitionError(f"{source.what}: overlap={given!r} is for a source with a cursor")
+        return 0
+    kind = source.schema.get(source.cursor)
+    if kind is None or not (kind.kind == "timestamp" or kind.is_integer):
+        return 0  # which is refused
+    if kind.kind == "timestamp":
+        return duration_micros(DEFAULT_OVERLAP if given is None else given)
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise DefinitionError(
+            f"{source.what}: say how far back from the greatest {source.cursor!r} rows may still "
+            f"appear, as a number: overlap=10_000; got {given!r}"
+        )
+    return given
+
+
 def _engine(source: Source, given: str) -> str:
     return given or (installed_engine("sql") if source.filter else "")
 
@@ -106,6 +127,16 @@ class Source(Described):
         still holds what it held. ``"grow"``: nothing goes. ``"replace"``: what it holds now is the
         truth; a row that is gone is taken back, from the time of the ingest on. None is as
         ``"append"``. Where rows are gone that must not be, an ingest adds nothing and says so.
+    cursor
+        A column that is greater in rows that came, or were changed, later: a timestamp such as
+        ``"updated_at"``, or an integer. An ingest of a query then reads the rows from where the
+        last one came to, less ``overlap``, and compares them with what is there of these. It also
+        counts the rows before: where their number is not as it was, all is read. A row that
+        changes without its cursor is noticed only then, or never. Rows without a value are
+        refused.
+    overlap
+        How far back from there: a duration for a timestamp (``"1h"`` by default), a number for an
+        integer. Rows that appear later than that are seen, but cost a read of all.
     max_future
         Events further ahead of their known time than this are quarantined.
     engine
@@ -128,6 +159,8 @@ class Source(Described):
     batch: Connector | None = option(default=None, compare=False)
     stream: Stream | None = option(default=None, compare=False)
     changes: str | None = option(default=None, compare=False)
+    cursor: str | None = option(default=None, compare=False)
+    overlap: Converted[Duration | None, int] = option(default=None, compare=False, convert=_overlap)
     max_future: Converted[Duration, int] = option(default=DEFAULT_MAX_FUTURE, convert=_micros)
     engine: str = option(default="", convert=_engine)
 
@@ -167,6 +200,24 @@ class Source(Described):
             )
         for column in self.stream.key if self.stream else ():
             self._column("stream key", column)
+        self._check_cursor()
+
+    def _check_cursor(self) -> None:
+        if self.cursor is None:
+            return
+        kind = self._column("cursor", self.cursor)
+        if not (kind.kind == "timestamp" or kind.is_integer) or self.cursor in self.schema.units:
+            raise DefinitionError(
+                f"{self.what}: cursor={self.cursor!r} must be a timestamp or an integer, and no "
+                f"number that counts a unit; it is {kind}"
+            )
+        if self.overlap < 0:
+            raise DefinitionError(f"{self.what}: overlap must not be negative, got {self.overlap}")
+        if self.batch is None or not self.batch.has_cursor:
+            raise DefinitionError(
+                f"{self.what}: cursor={self.cursor!r} is for queries, such as ns.Postgres(…) and "
+                f"ns.DuckDb(…); of files and tables only new parts are read anyway"
+            )
 
     def _column(self, role: str, column: str) -> Any:
         if column not in self.schema:
@@ -220,6 +271,7 @@ class Source(Described):
             "batch": self.batch.to_dict() if self.batch else None,
             "stream": self.stream.to_dict() if self.stream else None,
             **({"changes": self.changes} if self.changes else {}),
+            **({"cursor": self.cursor, "overlap": self.overlap} if self.cursor else {}),
             **self.documentation(),
         }
 

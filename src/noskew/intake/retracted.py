@@ -10,11 +10,19 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from noskew.kernel.events import EVENT_ID, EVENT_TIME, INGEST, KNOWN_TIME, RETRACTS, SEQUENCE
+from noskew.kernel.events import (
+    CURSOR,
+    EVENT_ID,
+    EVENT_TIME,
+    INGEST,
+    KNOWN_TIME,
+    RETRACTS,
+    SEQUENCE,
+)
 from noskew.stores.offline.base import TableInfo
 
 #: What tells facts apart, and retractions do not have.
-_OF_FACTS = (SEQUENCE, EVENT_ID)
+_OF_FACTS = (SEQUENCE, EVENT_ID, CURSOR)
 #: The note of a table that has retractions.
 NOTE = "retracted"
 

@@ -26,6 +26,8 @@ ORIGIN, OFFSET, PLACE = "_origin", "_offset", "_place"
 IDENTITY, PART = "_identity", "_part"
 #: The run of ingest that a row came by.
 INGEST = "_ingest"
+#: The value of its source's cursor in the row that an event was made of.
+CURSOR = "_cursor"
 #: The sequence of the fact that a row takes back; null in events.
 RETRACTS = "_retracts"
 

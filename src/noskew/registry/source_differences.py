@@ -33,6 +33,7 @@ def source(old: Source, new: Source) -> Difference:
     for role in ("batch", "stream"):
         _connector(difference, role, getattr(old, role), getattr(new, role))
     difference.field("changes", old.changes, new.changes)
+    difference.field("cursor", old.cursor, new.cursor)
     difference.people(old, new)
     return difference
 

@@ -15,7 +15,7 @@ from noskew.definitions import connectors
 from noskew.definitions.project import Project
 from noskew.definitions.push_down import PushDown, push_down
 from noskew.definitions.view import FeatureView
-from noskew.errors import ConfigError, InputError, NoteMismatchError
+from noskew.errors import ConfigError, ConflictError, InputError, NoteMismatchError
 from noskew.intake.ingested import IngestedRows
 from noskew.intake.retracted import NOTE, retractions
 from noskew.intake.tables import one_per_log, table_spec
@@ -32,6 +32,7 @@ from noskew.stores.sources.opening import open_source
 from noskew.training.relation.changes import Changes, Step
 from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows, event_identities
+from noskew.training.relation.marks import BehindMarkError
 from noskew.training.relation.runs import new_run
 from noskew.training.relation.state import HEAD
 from noskew.types import Schema
@@ -57,8 +58,9 @@ class IngestReport:
 
     ``rows``: events that were added. ``known``: rows that were read and are there already, by
     their values; ``known_by_id``: those of which only the id is. ``retracted``: events that were
-    taken back. ``parts`` of the source there were, of which ``repeated`` have not changed since
-    they were ingested.
+    taken back. ``behind``: by how many rows those behind a cursor's mark were more or fewer than
+    expected, so that all were read. ``parts`` of the source there were, of which ``repeated`` have
+    not changed since they were ingested.
     """
 
     view: str
@@ -68,6 +70,7 @@ class IngestReport:
     known: int = 0
     known_by_id: int = 0
     retracted: int = 0
+    behind: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -78,7 +81,8 @@ class IngestReport:
     def beside(self, changes: Changes) -> IngestReport:
         """With how many parts there are, and how many need not be read."""
         parts, repeated = len(changes.parts), len(changes.parts) - len(changes.to_read)
-        return replace(self, parts=parts, repeated=repeated)
+        behind = changes.cursor.behind if changes.cursor else 0
+        return replace(self, parts=parts, repeated=repeated, behind=behind)
 
     def plus(self, more: IngestReport) -> IngestReport:
         """With the rows of another one, too."""
@@ -167,14 +171,24 @@ def ingest(
     source = open_connector(chosen, schema, view.source.columns)
     table, table_buckets = open_table(view, offline, buckets)
     door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
-    work = Ingest(view, source, table_buckets, now=clock.now(), run=run or new_run(), pushed=pushed)
+    now, run, whole = clock.now(), run or new_run(), False
+    work = Ingest(view, source, table_buckets, now=now, run=run, pushed=pushed)
+    by_cursor = view.source.cursor is not None and door is Door.OWN
     for last in (*[False] * (_TRIES - 1), True):
+        if by_cursor:
+            changes = Changes.by_cursor(view, offline, table, source, now=now, run=run, whole=whole)
+        else:
+            changes = Changes.of(view, offline, table, door, source.parts())
         try:
-            return work.append(Changes.of(view, offline, table, door, source.parts()), progress)
+            return work.append(changes, progress)
+        except BehindMarkError:
+            whole = True
         except NoteMismatchError:  # somebody else has ingested meanwhile: compare again
             if last:
                 raise
-    raise AssertionError("unreachable: the last try returns or raises")
+    raise ConflictError(
+        f"source {view.source.name!r}: its rows changed again and again while they were read"
+    )
 
 
 def chosen_connector(
@@ -195,10 +209,11 @@ def pushed_down(
 ) -> tuple[connectors.Connector, PushDown | None]:
     """What to read instead if PostgreSQL runs the view's SELECT itself, and what comes then.
 
-    The certificate holds for the server of the source; rows of another one are computed here.
+    The certificate holds for the server of the source; rows of another one are computed here, and
+    so are the few that a cursor leaves.
     """
     own = view.source.batch
-    if not view.source.is_as_declared:
+    if not view.source.is_as_declared or view.source.cursor:
         return connector, None
     if view.native_dialect != "postgres" or not isinstance(connector, connectors.Postgres):
         return connector, None
@@ -280,10 +295,12 @@ class Ingest:
         self, step: Step, changes: Changes, known: KnownRows, progress: RowProgress | None
     ) -> Iterator[pa.RecordBatch]:
         self._holds, self._held = changes.replaces and changes.ledger.has_ids, []
+        if changes.cursor:
+            self._source = changes.cursor.rows
         for part in step.parts:
             yield from self.events(part, progress, known, changes.door)
         self._gone = len(known.own)
-        for gone in changes.gone(known):
+        for gone in changes.gone(known, self._held):
             self.report.retracted += len(gone)
             yield from self._retracted(gone).to_batches()
             if self._held:
@@ -339,22 +356,31 @@ class Ingest:
     ) -> Iterator[pa.RecordBatch]:
         rows = conform(batch, self._pipeline.takes, what).combine_chunks()
         identities = None if self._view.native_dialect else row_identities(rows)
+        cursors = self._cursors(rows)
         if known is not None and identities is not None:
             fresh = self._fresh(identities, known)
             if len(fresh) < len(rows):
                 rows, identities = rows.take(fresh), identities.take(fresh)
+                cursors = cursors if cursors is None else cursors.take(fresh)
         done = self._pipeline(rows, known_time=self._now, buckets=self._buckets)
         add_counts(self.report.refused, {why: len(at) for why, at in done.refused.items()})
         events, row = done.events, done.row
         if identities is None:
-            identities, row = event_identities(self._view, events), np.arange(len(events))
+            identities, of_row = event_identities(self._view, events), row
+            cursors = cursors if cursors is None else cursors.take(pa.array(of_row))
+            row = np.arange(len(events))
             if known is not None:
                 row = self._fresh(identities, known).to_numpy()
                 events = events.take(pa.array(row))
-        events = IngestedRows(identities, part, self._run).beside(events, row)
+        events = IngestedRows(identities, part, self._run, cursors).beside(events, row)
         if known is not None:
             events = self._without_known(events, known)
         yield from events.to_batches()
+
+    def _cursors(self, rows: pa.Table) -> pa.Array | None:
+        """The value of the source's cursor in each row, int64, if it has one."""
+        cursor = self._view.source.cursor
+        return None if cursor is None else whole(rows.column(cursor)).cast(pa.int64())
 
     def _fresh(self, identities: pa.FixedSizeBinaryArray, known: KnownRows) -> pa.Array:
         """The places of those that are not known. Those that are, are taken out."""

@@ -63,7 +63,7 @@ def ingest_all(
             report = ingest_frame(
                 view, of_spark, offline, clock, buckets=buckets, run=run, progress=rows_done
             )
-        elif spark is not None and not isinstance(chosen, connectors.Frame):
+        elif spark is not None and not _is_read_here(view.source, chosen, door):
             report = ingest_parts(
                 spark,
                 view,
@@ -93,6 +93,11 @@ def _door(source: Source, *, is_given: bool) -> Door:
     """Whose data it is: what is given is the source's own where it replaces, and has no other."""
     is_all = source.changes == "replace" and source.batch is None
     return Door.GIVEN if is_given and not is_all else Door.OWN
+
+
+def _is_read_here(source: Source, data: connectors.Connector | None, door: Door) -> bool:
+    """Whether only this process has the data, or what a cursor leaves of it is little."""
+    return isinstance(data, connectors.Frame) or (source.cursor is not None and door is Door.OWN)
 
 
 def _check_adds(source: Source) -> None:

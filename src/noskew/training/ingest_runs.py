@@ -94,7 +94,8 @@ def _total(reports: Iterable[IngestReport]) -> ViewIngest:
     for report in reports:
         added = total.plus(report)
         parts, repeated = total.parts + report.parts, total.repeated + report.repeated
-        total = replace(added, parts=parts, repeated=repeated)
+        behind = total.behind + report.behind
+        total = replace(added, parts=parts, repeated=repeated, behind=behind)
     told = asdict(total)
     del told["view"]
     return ViewIngest(**told)

@@ -104,6 +104,7 @@ def _source_facts(page: _Page, item: Source) -> dict[str, str]:
         else "when it was loaded",
         "event id": item.event_id or "",
         "changes": item.changes or "",
+        "cursor": item.cursor or "",
         "filter": item.filter or "",
         "in the data": ", ".join(f"{name}: {theirs!r}" for name, theirs in item.columns.items()),
         "batch": _connector(item.batch),

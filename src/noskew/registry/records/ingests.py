@@ -15,6 +15,7 @@ class ViewIngest(msgspec.Struct, frozen=True):
     parts: int = 0
     repeated: int = 0
     refused: dict[str, int] = {}
+    behind: int = 0
 
 
 class IngestRun(msgspec.Struct, frozen=True):

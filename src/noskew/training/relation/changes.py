@@ -13,10 +13,12 @@ from noskew.definitions.view import FeatureView
 from noskew.errors import ChangedRowsError
 from noskew.intake.retracted import retraction_columns
 from noskew.kernel.events import EVENT_TIME
-from noskew.stores.offline.base import Filter, OfflineStore
-from noskew.stores.sources.base import Part
+from noskew.stores.offline.base import Filter, OfflineStore, TableInfo
+from noskew.stores.sources.base import BatchSource, Part
 from noskew.training.relation.doors import Door
 from noskew.training.relation.known_rows import KnownRows, Ledger
+from noskew.training.relation.marks import CursorRead
+from noskew.training.relation.runs import run_id
 from noskew.training.relation.state import HEAD, IngestState, part_id
 
 #: Rows that an error shows.
@@ -51,6 +53,8 @@ class Changes:
         was given that could be in them.
     is_new
         Whether the table has no events at all.
+    cursor
+        What is read, if that is told by a cursor.
     before
         What the table says of its ingests.
     """
@@ -62,6 +66,36 @@ class Changes:
     only_grew: bool
     is_new: bool
     before: IngestState
+    cursor: CursorRead | None = None
+
+    @classmethod
+    def by_cursor(
+        cls,
+        view: FeatureView,
+        offline: OfflineStore,
+        table: str,
+        data: BatchSource,
+        *,
+        now: int,
+        run: int,
+        whole: bool,
+    ) -> Changes:
+        """Look at what the table says, and at what there is of ``data``; no event is read.
+
+        ``run``: the number of the run. ``whole``: read all, whatever was read before.
+        """
+        ledger, before, info = _looked_up(view, offline, table)
+        cursor = CursorRead.of(
+            view.source,
+            data,
+            before.mark,
+            now=now,
+            start=info.last_sequence + 1,
+            whole=whole,
+        )
+        label = f"its rows by {view.source.cursor}"
+        parts = [Part(f"cursor-{run_id(run)}", label, None)]
+        return cls(ledger, Door.OWN, parts, parts, False, info.rows == 0, before, cursor)
 
     @classmethod
     def of(
@@ -73,10 +107,7 @@ class Changes:
         parts: Sequence[Part],
     ) -> Changes:
         """Look at what the table says; no event is read."""
-        info = offline.info(table)
-        retractions = retraction_columns(info)
-        ledger = Ledger(view, offline, table, info.snapshot, info.spec.buckets, retractions)
-        before = IngestState.of_notes(info.notes or {})
+        ledger, before, info = _looked_up(view, offline, table)
         is_new = info.rows == 0
         if door is Door.GIVEN:
             token = partial(_given_token, undone=before.undone)
@@ -121,7 +152,8 @@ class Changes:
                 before = after
         elif self.to_read:
             has_gone = not (self.is_one or self.replaces)
-            after = before.with_parts(map(part_id, self.parts), has_gone=has_gone)
+            mark = self.cursor.after if self.cursor else None
+            after = before.with_parts(map(part_id, self.parts), has_gone=has_gone, mark=mark)
             yield Step(self.to_read, before, after, f"{_token(*self.to_read)}-{after.ingests}")
 
     @property
@@ -154,23 +186,55 @@ class Changes:
             return KnownRows()
         beside = [p for p in self.parts if p not in self.to_read]
         own = [self.door.part(p) for p in beside] if self.door is Door.GIVEN else []
+        if self.cursor and not (self.ledger.has_ids or self.before.has_given):
+            where = self._since
         return self.ledger.known(with_own=not self.only_grew, where=where, besides=own)
 
-    def gone(self, known: KnownRows) -> Iterator[pa.Table]:
+    @property
+    def _since(self) -> Filter | None:
+        """Which events may be of the rows that a cursor has found; None: any."""
+        first = self.cursor.first_sequence if self.cursor else None
+        return None if first is None else Filter(sequence_from=first)
+
+    def gone(self, known: KnownRows, held: Sequence[pa.Table] = ()) -> Iterator[pa.Table]:
         """Events of the source's own data that were not taken from ``known``: keys, event time,
-        bucket and sequence.
+        bucket and sequence. ``held``: events that others have the ids of, which came again if a
+        cursor does not lead to these.
 
         Files of a folder come and go; a file that is there still must hold what it held. Raises
         ChangedRowsError where nothing may go.
         """
-        if self.door is Door.GIVEN or not len(known.own):
+        if self.door is Door.GIVEN:
             return
-        paths = [p.path for p in self.parts]
-        gone = self.ledger.left_over(known.own, Door.OWN, paths, others_too=self.is_one)
+        if not (len(known.own) or held):
+            yield from self.cursor.checked([]) if self.cursor else ()
+            return
+        ids = known.ids_of(self.ledger.view, held)
+        least = self.cursor.least if self.cursor else None
+        gone = self.ledger.left_over(
+            known.own,
+            Door.OWN,
+            [p.path for p in self.parts],
+            others_too=self.is_one,
+            least=least,
+            where=None if len(ids) else self._since,
+            besides=ids,
+        )
+        if self.cursor:
+            gone = self.cursor.checked(gone)
         if self.replaces:
             yield from gone
         elif tables := list(gone):
             raise ChangedRowsError(_message(self.ledger.view, pa.concat_tables(tables)))
+
+
+def _looked_up(
+    view: FeatureView, offline: OfflineStore, table: str
+) -> tuple[Ledger, IngestState, TableInfo]:
+    info = offline.info(table)
+    retractions = retraction_columns(info)
+    ledger = Ledger(view, offline, table, info.snapshot, info.spec.buckets, retractions)
+    return ledger, IngestState.of_notes(info.notes or {}), info
 
 
 def _token(*parts: Part) -> str:

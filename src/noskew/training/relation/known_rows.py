@@ -14,6 +14,7 @@ import pyarrow as pa
 from noskew.definitions.view import FeatureView
 from noskew.kernel.arrays import Index, Mask, Words
 from noskew.kernel.events import (
+    CURSOR,
     EVENT_ID,
     EVENT_TIME,
     IDENTITY,
@@ -76,9 +77,15 @@ class KnownRows:
             by_id = ~by_value & valid_of(ids) & np.isin(_ids(view, events), self.ids)
         return by_value, by_id
 
+    def ids_of(self, view: FeatureView, events: Sequence[pa.Table]) -> Words:
+        """The hashes of keys and ids of events."""
+        some = [_ids(view, table) for table in events]
+        return np.unique(np.concatenate(some)) if some else np.zeros(0, np.uint64)
+
     def freed(self, view: FeatureView, gone: pa.Table, events: pa.Table) -> Mask:
         """Which of the events that are known by their ids are not once others are ``gone``."""
-        ids, counts = np.unique(_ids(view, gone), return_counts=True)
+        has_id = pa.array(valid_of(whole(gone.column(EVENT_ID))))
+        ids, counts = np.unique(_ids(view, gone.filter(has_id)), return_counts=True)
         at = np.searchsorted(self.ids, ids)
         return np.isin(_ids(view, events), ids[self.id_counts[at] == counts])
 
@@ -136,25 +143,40 @@ class Ledger:
         return known
 
     def left_over(
-        self, rows: RowPool, door: Door, paths: Sequence[str], *, others_too: bool
+        self,
+        rows: RowPool,
+        door: Door,
+        paths: Sequence[str],
+        *,
+        others_too: bool,
+        least: int | None = None,
+        where: Filter | None = None,
+        besides: Words | None = None,
     ) -> Iterator[pa.Table]:
         """Events of rows that came by a door and that nobody took: what tells them apart.
 
-        Keys, event time, bucket, sequence and id, if it has one. Of equal ones those of parts that
-        are gone, then those that came last. ``paths`` of the parts that are there still;
-        ``others_too``: events of other parts, too.
+        Keys, event time, bucket, sequence, cursor, and id, if it has one. Of equal ones those of
+        parts that are gone, then those that came last. ``paths`` of the parts that are there still;
+        ``others_too``: events of other parts, too. ``least``: only rows whose cursor is not less,
+        none of which ``where`` leaves out; and besides, of the others, events of some ids.
         """
         numbers = np.array([path_number(p) for p in paths], np.int64)
         ids = [EVENT_ID] if self.has_ids else []
-        told = [*self.view.entity.keys, EVENT_TIME, BUCKET, SEQUENCE, *ids]
-        for _, events in self._read([*told, IDENTITY, PART]):
+        told = [*self.view.entity.keys, EVENT_TIME, BUCKET, SEQUENCE, CURSOR, *ids]
+        for _, events in self._read([*told, IDENTITY, PART], where=where):
             identities = whole(events.column(IDENTITY))
             at = np.flatnonzero(valid_of(identities) & (_doors(events) == door))
             is_there = np.isin(_parts(events)[at] & _LOW, numbers)
             order = np.lexsort((-integers(whole(events.column(SEQUENCE)))[at], is_there))
             at, is_there = at[order], is_there[order]
             is_left = rows.take(RowIdentities.of(identities)[at])
-            lost = at[is_left if others_too else is_left & is_there]
+            chosen = is_left if others_too else is_left & is_there
+            if least is not None:
+                later = _from(events, least)[at]
+                chosen &= later
+                if besides is not None and len(besides):
+                    chosen |= ~later & np.isin(_ids(self.view, events)[at], besides)
+            lost = at[chosen]
             if len(lost):
                 yield events.select(told).take(pa.array(np.sort(lost)))
 
@@ -187,6 +209,12 @@ class Ledger:
                 self.table, names, bucket=bucket, where=where, snapshot=self.snapshot
             )
             yield bucket, lasting(table, sequence=SEQUENCE, retracts=RETRACTS)
+
+
+def _from(events: pa.Table, least: int) -> Mask:
+    """Whether the cursor is known, and not less."""
+    cursors = whole(events.column(CURSOR))
+    return valid_of(cursors) & (integers(cursors.fill_null(0)) >= least)
 
 
 def _streamed(events: pa.Table) -> Mask:

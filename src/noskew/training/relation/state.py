@@ -16,6 +16,7 @@ import msgspec
 
 from noskew.errors import CorruptDataError
 from noskew.stores.sources.base import Part
+from noskew.training.relation.marks import Mark
 
 #: Whoever commits an ingest expects this note to be as it was.
 HEAD = "ingests"
@@ -25,13 +26,14 @@ _PART_BYTES = 8
 _PARTS_A_NOTE = 720
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _Head(msgspec.Struct, frozen=True, omit_defaults=True):
     ingests: int
     #: How many notes say which parts there were; None: the source's own data was never read.
     notes: int | None
     has_gone: bool
     has_given: bool
     undone: int = 0
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class IngestState:
         How many runs were undone.
     text
         The note that says so; None: there is none yet.
+    mark
+        Where the last ingest by a cursor came to; None if it was by none.
     """
 
     ingests: int
@@ -61,6 +65,7 @@ class IngestState:
     has_given: bool
     undone: int
     text: str | None
+    mark: Mark | None = None
 
     @classmethod
     def of_notes(cls, notes: Mapping[str, str]) -> IngestState:
@@ -77,19 +82,21 @@ class IngestState:
                 parts = frozenset(_ids(b"".join(packed)))
         except (msgspec.DecodeError, KeyError, binascii.Error) as error:
             raise CorruptDataError(f"the notes {HEAD!r} of a table are damaged: {error}") from error
-        return cls(head.ingests, parts, head.has_gone, head.has_given, head.undone, text)
+        return cls(head.ingests, parts, head.has_gone, head.has_given, head.undone, text, head.mark)
 
     def with_given(self) -> IngestState:
         """After an ingest of data that was given."""
         return self._next(has_given=True)
 
-    def with_parts(self, parts: Iterable[bytes], *, has_gone: bool) -> IngestState:
+    def with_parts(
+        self, parts: Iterable[bytes], *, has_gone: bool, mark: Mark | None = None
+    ) -> IngestState:
         """After an ingest of the source's own data, which has these parts now."""
-        return self._next(parts=frozenset(parts), has_gone=has_gone)
+        return self._next(parts=frozenset(parts), has_gone=has_gone, mark=mark)
 
     def with_undone(self) -> IngestState:
         """After a run was undone: what the parts hold must be compared with what is there."""
-        return self._next(parts=frozenset(), has_gone=True, undone=self.undone + 1)
+        return self._next(parts=frozenset(), has_gone=True, undone=self.undone + 1, mark=None)
 
     def _next(self, **changed: Any) -> IngestState:
         after = replace(self, ingests=self.ingests + 1, **changed)
@@ -104,7 +111,7 @@ class IngestState:
             texts = [base64.b64encode(b"".join(piece)).decode() for piece in pieces]
             notes = {_name(i): text for i, text in enumerate(texts)}
             count = len(texts)
-        head = _Head(self.ingests, count, self.has_gone, self.has_given, self.undone)
+        head = _Head(self.ingests, count, self.has_gone, self.has_given, self.undone, self.mark)
         return {HEAD: msgspec.json.encode(head).decode(), **notes}
 
 

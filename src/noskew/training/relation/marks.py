@@ -1,0 +1,176 @@
+"""Marks: how far a source's rows were read by its cursor, and what to read next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+
+from noskew.clock import MIN_TIME
+from noskew.definitions.source import Source
+from noskew.errors import InputError
+from noskew.kernel.events import CURSOR
+from noskew.kernel.keys import integers
+from noskew.kernel.values import whole
+from noskew.stores.sources.base import BatchSource
+from noskew.stores.sources.cursor import Below, Cursor
+
+#: What stands for the cursor of events from before there was one.
+_UNKNOWN = -(1 << 63)
+_TOTALS = 1 << 62
+#: How many earlier ingests are told apart by where their events begin.
+_MOST_STARTS = 32
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Where the last ingest by a cursor came to.
+
+    Attributes
+    ----------
+    column
+        The cursor.
+    greatest
+        No row that was ingested has a greater value.
+    reached
+        From where the next ingest goes back: ``greatest``, or the time of the ingest if that is
+        earlier. Else a row that is dated ahead would hide those after it.
+    bound, below, total
+        How many rows of the source were below a value, and the sum of their cursors, less whole
+        multiples of 2^62.
+    starts
+        For some ingests the first sequence of their events, and the greatest value before it.
+    """
+
+    column: str
+    greatest: int
+    reached: int
+    bound: int
+    below: int
+    total: int
+    starts: tuple[tuple[int, int], ...] = ()
+
+    def first_sequence(self, least: int) -> int | None:
+        """All events of rows from a value on have at least this sequence; None: any."""
+        return max((start for start, top in self.starts if top < least), default=None)
+
+    def is_of(self, below: Below) -> bool:
+        """Whether these are the rows that were below the bound."""
+        return (self.below, self.total) == (below.rows, below.total % _TOTALS)
+
+    def later(self, start: int) -> tuple[tuple[int, int], ...]:
+        """The starts once an ingest begins at a sequence; any of them may be left out."""
+        return (*self.starts[-(_MOST_STARTS - 1) :], (start, self.greatest))
+
+
+class BehindMarkError(Exception):
+    """Rows behind a mark are not what they were: all must be read."""
+
+
+@dataclass(frozen=True)
+class CursorRead:
+    """What one ingest reads of a source that has a cursor.
+
+    Attributes
+    ----------
+    rows
+        The rows to read: those of ``least`` and later, or all of them if it is None.
+    before
+        The mark by which they were chosen; None if all are read.
+    after
+        The mark of the next ingest.
+    below
+        The rows below the bound of ``before`` now.
+    behind
+        By how many rows those behind an earlier mark were more or fewer than expected; at least 1
+        if they were others.
+    """
+
+    rows: BatchSource
+    least: int | None
+    before: Mark | None
+    after: Mark | None
+    below: Below
+    behind: int
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        data: BatchSource,
+        earlier: Mark | None,
+        *,
+        now: int,
+        start: int,
+        whole: bool,
+    ) -> CursorRead:
+        """Ask the source what there is.
+
+        ``earlier``: the mark there is. ``start``: the sequence that events will begin with.
+        ``whole``: read all, whatever the mark is. Raises InputError for rows without a value.
+        """
+        assert source.cursor is not None
+        cursor = Cursor(source.cursor, source.schema[source.cursor].kind == "timestamp")
+        if earlier is not None and earlier.column != cursor.column:
+            earlier = None
+        extent = data.extent(cursor, earlier.bound if earlier else None)
+        if extent.nulls:
+            raise InputError(
+                f"source {source.name!r}: the cursor {source.cursor!r} is null in "
+                f"{extent.nulls:,} rows, which nothing would find again; leave them out in the "
+                f"query, or fill it"
+            )
+        behind = extent.below.rows - earlier.below if earlier else 0
+        # Which rows changed, and may, is known when they are read: there are fewer.
+        may_change = source.changes == "replace" and behind < 0
+        if whole or (earlier and not may_change and not earlier.is_of(extent.below)):
+            before, behind = None, behind or 1
+        else:
+            before, behind = earlier, 0
+        greatest = extent.greatest
+        if greatest is None:  # there are no rows
+            empty = data.between(cursor, None, 0)
+            return cls(empty, None, None, None, extent.below, abs(behind))
+        least = _back(cursor, before.reached, source.overlap) if before else None
+        reached = min(greatest, now) if cursor.is_time else greatest
+        bound = _back(cursor, reached, source.overlap)
+        now_below = data.extent(cursor, bound).below
+        after = Mark(
+            cursor.column,
+            max(greatest, earlier.greatest) if earlier else greatest,
+            reached,
+            bound,
+            now_below.rows,
+            now_below.total % _TOTALS,
+            earlier.later(start) if earlier else (),
+        )
+        rows = data.between(cursor, least, greatest)
+        return cls(rows, least, before, after, extent.below, abs(behind))
+
+    def checked(self, gone: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Events that are taken back, which have their cursors.
+
+        Raises BehindMarkError at the end if they are not all that went of the rows behind the mark.
+        """
+        count = total = 0
+        for events in gone:
+            if self.before is not None:
+                cursors = integers(whole(events.column(CURSOR).fill_null(_UNKNOWN)))
+                cursors = cursors[cursors < self.before.bound]
+                count, total = count + len(cursors), total + sum(cursors.tolist())
+            yield events
+        there = Below(self.below.rows + count, self.below.total + total)
+        if self.before is not None and not self.before.is_of(there):
+            raise BehindMarkError
+
+    @property
+    def first_sequence(self) -> int | None:
+        """Events of the rows that are read have at least this sequence; None: any."""
+        if self.before is None or self.least is None:
+            return None
+        return self.before.first_sequence(self.least)
+
+
+def _back(cursor: Cursor, value: int, overlap: int) -> int:
+    return max(MIN_TIME, value - overlap) if cursor.is_time else value - overlap
