@@ -7,8 +7,10 @@ import threading
 import pyarrow as pa
 import pytest
 
+import noskew as ns
 from noskew.definitions.sql_check import check_expression, check_transform
 from noskew.definitions.sql_engine import with_row_numbers
+from noskew.definitions.sql_functions import kinds_of
 from noskew.errors import DefinitionError, TransformError
 from noskew.kernel.transforms.sql import SqlEngine
 from noskew.types import Schema
@@ -318,3 +320,79 @@ def test_threads_do_not_share_a_connection() -> None:
     for thread in threads:
         thread.join()
     assert found == [{"n": "int64"}] * 8
+
+
+_TWO_CASES = {"uid": int, "at": "timestamp", "x": float, "X": float}
+
+
+def test_names_that_differ_in_capital_letters_are_refused_where_sql_reads_them() -> None:
+    """DuckDB read the first of them wherever any was named, and every path had its value."""
+    user = ns.Entity("user", {"uid": int})
+    source = ns.Source("s", _TWO_CASES, event_time="at")
+    said = "SQL takes the columns 'x' and 'X' for one"
+    plain = ns.FeatureView("v", entity=user, source=source, features=["x", "X"])
+    one = ns.FeatureView("w", entity=user, source=source, features=["x"])
+    for sql in ('SELECT "X" AS large FROM s', "SELECT uid, at, 1 AS large FROM s"):
+        with pytest.raises(TransformError, match=said):
+            ns.FeatureView(
+                "t", entity=user, source=source, transform=ns.sql(sql), features=["large"]
+            )
+    with pytest.raises(TransformError, match=said):
+        ns.Source("s", _TWO_CASES, event_time="at", filter='"X" > 3')
+    with pytest.raises(TransformError, match=said):
+        ns.OnDemand("d", ns.expressions({"d": '"X" - x'}), inputs=[plain])
+    with pytest.raises(TransformError, match=said):
+        ns.OnDemand("d", ns.expressions({"d": "X * 10"}), inputs=[one], request={"X": float})
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'WITH t AS (SELECT x AS a, y AS "A" FROM s) SELECT "A" AS b FROM t',
+        'SELECT "A" AS b FROM (SELECT x AS a, y AS "A" FROM s) AS t',
+        'SELECT "X" AS b FROM (SELECT x, y AS "X" FROM s) AS t',
+    ],
+)
+def test_so_are_those_of_inner_selects(sql: str) -> None:
+    columns = Schema({"uid": int, "x": float, "y": float})
+    with pytest.raises(TransformError, match="for one"):
+        check_transform(sql, "s", columns, "view 'v'")
+
+
+def test_names_that_only_python_reads_may_differ_in_capital_letters() -> None:
+    user = ns.Entity("user", {"uid": int})
+    source = ns.Source("s", _TWO_CASES, event_time="at")
+    view = ns.FeatureView("v", entity=user, source=source, features=["x", "X"])
+    assert list(view.features) == ["x", "X"]
+
+
+@pytest.mark.parametrize("of_the_zone", ["CONSISTENT", "CONSISTENT_WITHIN_QUERY"])
+def test_functions_of_the_time_zone_are_allowed_whatever_a_release_calls_them(
+    of_the_zone: str,
+) -> None:
+    """DuckDB 2.0.1 changed the stability of overloads, and ``a - b`` was refused."""
+    zoned, query = "TIMESTAMP WITH TIME ZONE", "CONSISTENT_WITHIN_QUERY"
+    kinds = kinds_of(
+        [
+            ("-", "scalar", ["BIGINT", "BIGINT"], "BIGINT", "CONSISTENT"),
+            ("-", "scalar", [zoned, "INTERVAL"], zoned, of_the_zone),
+            ("hour", "scalar", [zoned], "BIGINT", of_the_zone),
+            ("timezone", "scalar", ["VARCHAR", "TIMESTAMP"], zoned, of_the_zone),
+            ("now", "scalar", [], zoned, query),
+            ("today", "scalar", [], "DATE", query),
+            ("currval", "scalar", ["VARCHAR"], "BIGINT", query),
+            ("random", "scalar", [], "DOUBLE", "VOLATILE"),
+            ("shift", "scalar", [zoned], zoned, "VOLATILE"),
+        ]
+    )
+    pure = {name for name, kind in kinds.items() if kind == "pure"}
+    assert pure == {"-", "hour", "timezone"}
+
+
+def test_the_engine_in_use_allows_arithmetic_and_parts_of_times() -> None:
+    columns = Schema({"a": int, "ts": "timestamp"})
+    sql = (
+        "SELECT a - 1 AS b, a + 1 AS c, hour(ts) AS d, date_trunc('day', ts) AS e, "
+        "date_diff('hour', ts, ts + INTERVAL 1 DAY) AS f FROM s"
+    )
+    assert list(check_transform(sql, "s", columns, "view 'v'")) == ["b", "c", "d", "e", "f"]

@@ -6,7 +6,7 @@ from the same tree, so both mean the same. The lists say what is allowed: anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from noskew.definitions.sized_cache import SizedCache
@@ -65,6 +65,7 @@ def check_transform(sql: str, source_name: str, columns: Schema, what: str) -> S
     key = (sql, source_name, columns)
     output = _CHECKED.get(key)
     if output is None:
+        _check_names(columns, what)
         tree = parse_select(sql, what)
         _Check(source_name, columns, what).select(tree, frozenset())
         output = output_columns(sql, tree, source_name, columns, what)
@@ -82,6 +83,7 @@ def check_expression(sql: str, columns: Schema, what: str) -> None:
     key = (sql, columns)
     if _FILTERS.get(key):
         return
+    _check_names(columns, what)
     select = f"SELECT (\n{sql}\n) AS keep FROM {FILTERED}"
     tree = parse_select(select, what)
     _Check(FILTERED, columns, what).select(tree, frozenset())
@@ -100,6 +102,23 @@ def filter_statement(expression: str) -> str:
     return f"SELECT 1 AS keep FROM {FILTERED} WHERE (\n{expression}\n)"
 
 
+def _check_names(columns: Iterable[str], what: str) -> None:
+    """Raise TransformError for names that SQL takes for one.
+
+    DuckDB reads the first of them wherever any is named, also between quotes, and gives others a
+    name that may be that of a third column.
+    """
+    by_name: dict[str, str] = {}
+    for name in columns:
+        other = by_name.setdefault(name.lower(), name)
+        if other != name:
+            raise TransformError(
+                f"{what}: SQL takes the columns {other!r} and {name!r} for one, since they differ "
+                f"in nothing but capital letters; give one of them another name. A source does so "
+                f"by columns={{'another_name': {name!r}}}, and a feature by name='another_name'"
+            )
+
+
 # --------------------------------------------------------------------------------- the rules
 
 
@@ -115,8 +134,7 @@ class _Check:
             self._refuse(node["type"])
         self._only_a_plain_select(node)
         for entry in node["cte_map"]["map"]:
-            self._nested = True
-            self.select(_inner(entry["value"]), ctes)
+            self._inner_select(entry["value"], ctes)
             ctes |= {entry["key"].lower()}
         self._table(node["from_table"], ctes)
         table = _alias(node["from_table"])
@@ -126,6 +144,13 @@ class _Check:
                 self._expression(expression["replace_list"], table)
             else:
                 self._expression(expression, table)
+
+    def _inner_select(self, value: SqlNode, ctes: frozenset[str]) -> None:
+        """Of a CTE or a subquery, whose columns others name."""
+        self._nested = True
+        node = _inner(value)
+        self.select(node, ctes)
+        _check_names(filter(None, map(_output_name, node["select_list"])), self._what)
 
     def _only_a_plain_select(self, node: SqlNode) -> None:
         for modifier in node["modifiers"]:
@@ -143,8 +168,7 @@ class _Check:
         if table["sample"]:
             self._refuse("SAMPLE", "sampling depends on chance")
         if table["type"] == "SUBQUERY":
-            self._nested = True
-            self.select(_inner(table["subquery"]), ctes)
+            self._inner_select(table["subquery"], ctes)
         elif table["type"] != "BASE_TABLE":
             self._refuse(table["type"])
         else:
@@ -222,6 +246,12 @@ def _inner(value: SqlNode) -> SqlNode:
     node: SqlNode = value.get("query_node") or value.get("query", value)
     inner: SqlNode = node.get("node", node)
     return inner
+
+
+def _output_name(expression: SqlNode) -> str:
+    """What a SELECT calls an output; empty for what has no name of its own."""
+    names = expression.get("column_names") or [""]
+    return str(expression["alias"] or names[-1])
 
 
 def _alias(table: SqlNode) -> str:
