@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from noskew.duckdb_session import isolated_session
 
@@ -49,19 +50,46 @@ def why_not(name: str) -> str:
 def _kinds() -> Mapping[str, str]:
     """What each of DuckDB's functions is: pure, aggregate, table or other."""
     rows = isolated_session(threads=1).execute(
-        "SELECT lower(function_name), list(function_type), list(stability) "
-        "FROM duckdb_functions() GROUP BY ALL"
+        "SELECT lower(function_name), function_type, parameter_types, return_type, stability "
+        "FROM duckdb_functions()"
     )
-    return {name: _kind(name, set(types), set(levels)) for name, types, levels in rows.fetchall()}
+    return kinds_of(rows.fetchall())
 
 
-def _kind(name: str, types: set[str], levels: set[str | None]) -> str:
+def kinds_of(rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+    """What each function is, by all that DuckDB says of it.
+
+    ``rows``: name, type, types of parameters, type of the value, and stability, of each overload.
+    """
+    types: dict[str, set[str]] = {}
+    unsure: set[str] = set()
+    for name, kind, parameters, value, stability in rows:
+        types.setdefault(name, set()).add(kind)
+        if not _is_fixed(parameters or (), str(value), stability):
+            unsure.add(name)
+    return {name: _kind(name, kinds, name not in unsure) for name, kinds in types.items()}
+
+
+def _is_fixed(parameters: Sequence[str], value: str, stability: str | None) -> bool:
+    """Whether an overload depends on its arguments alone, in a session of ours.
+
+    Releases differ in what they call those that look at the session's time zone, which is UTC in
+    ours: 2.0.0 consistent, 2.0.1 consistent within a query. Of these, all that take an argument
+    and have to do with a zone are fixed; what takes none reads the clock.
+    """
+    if stability in ("CONSISTENT", None):
+        return True
+    zoned = any("WITH TIME ZONE" in t or "TIMESTAMPTZ" in t for t in (*parameters, value))
+    return stability == "CONSISTENT_WITHIN_QUERY" and bool(parameters) and zoned
+
+
+def _kind(name: str, types: set[str], is_fixed: bool) -> str:
     if types & {"aggregate"}:
         return "aggregate"
     if name in _INCONSTANT or name.startswith("__"):
         return "other"
     if types <= {"scalar", "table"} and "scalar" in types:
-        return "pure" if levels <= {"CONSISTENT", None} else "other"
+        return "pure" if is_fixed else "other"
     if types == {"macro"}:
         return "pure" if name in _MACROS or name.startswith(("list_", "array_")) else "other"
     return "table" if "table" in types or "table_macro" in types else "other"
