@@ -94,6 +94,7 @@ def pages() -> dict[str, str]:
                 "Json",
                 "Frame",
                 "Iceberg",
+                "Delta",
                 "DuckDb",
                 "Postgres",
                 "Kafka",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from noskew.definitions.connectors import (
         Csv,
+        Delta,
         DuckDb,
         Frame,
         Iceberg,
@@ -70,6 +71,7 @@ _HOMES = {
     ),
     "noskew.definitions.connectors": (
         "Csv",
+        "Delta",
         "DuckDb",
         "Frame",
         "Iceberg",
@@ -101,6 +103,7 @@ __all__ = [  # noqa: RUF022 - one line a kind
     "OnDemand",
     "FeatureService",
     "Csv",
+    "Delta",
     "DuckDb",
     "Frame",
     "Iceberg",

@@ -58,6 +58,7 @@ SOURCES = {
     "iceberg": ns.Source(
         "iceberg", SCHEMA, event_time="at", batch=ns.Iceberg("a.b", {"uri": "sqlite://"})
     ),
+    "delta": ns.Source("delta", SCHEMA, event_time="at", batch=ns.Delta("a", 3)),
     "duckdb": ns.Source("duckdb", SCHEMA, event_time="at", batch=ns.DuckDb("SELECT 1", "a.db")),
     "postgres": ns.Source("postgres", SCHEMA, event_time="at", batch=ns.Postgres("SELECT 1")),
     "cursor": ns.Source(

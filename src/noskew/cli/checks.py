@@ -28,6 +28,7 @@ _EXTRAS = {
     "redis": "hiredis",
     "dynamodb": "boto3",
     "postgres": "psycopg",
+    "delta": "deltalake",
     "kafka": "confluent-kafka",
     "avro": "fastavro",
     "protobuf": "protobuf",

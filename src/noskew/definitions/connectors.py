@@ -172,6 +172,27 @@ class Iceberg(Connector):
 
 
 @dataclass(frozen=True, slots=True)
+class Delta(_Files):
+    """A Delta Lake table in a directory, by its current schema.
+
+    ``version``: a number of its history; the latest without. Rows that were deleted are not there.
+    Tables with deletion vectors or mapped columns are refused.
+    """
+
+    version: int | None = None
+    kind: ClassVar[str] = "delta"
+
+    def __post_init__(self) -> None:
+        version = self.version
+        is_number = isinstance(version, int) and not isinstance(version, bool)
+        if version is not None and (not is_number or version < 0):
+            raise DefinitionError(
+                f"Delta: version= is a number of the table's history, from 0 on, got {version!r}; "
+                f"leave it out for the latest"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class DuckDb(Connector):
     """The result of a SQL query on DuckDB; ``database`` is a file, opened read-only."""
 
@@ -336,7 +357,7 @@ class LocalLog(Stream):
 
 
 _KINDS: dict[str, type[Connector]] = {
-    c.kind: c for c in (Parquet, Csv, Json, Iceberg, DuckDb, Postgres, Kafka, LocalLog)
+    c.kind: c for c in (Parquet, Csv, Json, Iceberg, Delta, DuckDb, Postgres, Kafka, LocalLog)
 }
 
 

@@ -10,6 +10,7 @@ from noskew.stores.sources.opening import open_source
 
 if TYPE_CHECKING:
     from noskew.stores.sources.csv import CsvSource
+    from noskew.stores.sources.delta import DeltaSource
     from noskew.stores.sources.duckdb import DuckDbQuery
     from noskew.stores.sources.frame import FrameSource
     from noskew.stores.sources.iceberg import IcebergSource
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchSource",
     "CsvSource",
+    "DeltaSource",
     "DuckDbQuery",
     "FrameSource",
     "IcebergSource",
@@ -36,6 +38,7 @@ __getattr__ = lazy_names(
     globals(),
     {
         "noskew.stores.sources.csv": ("CsvSource",),
+        "noskew.stores.sources.delta": ("DeltaSource",),
         "noskew.stores.sources.duckdb": ("DuckDbQuery",),
         "noskew.stores.sources.frame": ("FrameSource",),
         "noskew.stores.sources.iceberg": ("IcebergSource",),

@@ -29,6 +29,7 @@ _KINDS = {
     "json": _Kind("json", "JsonSource", ("path",), ("column_types",)),
     "frame": _Kind("frame", "FrameSource", ("frame",), ("column_types",)),
     "iceberg": _Kind("iceberg", "IcebergSource", ("catalog", "table"), ("branch",)),
+    "delta": _Kind("delta", "DeltaSource", ("path",), ("version",)),
     "duckdb": _Kind("duckdb", "DuckDbQuery", ("sql",), ("database", "column_types")),
     "postgres": _Kind("postgres", "PostgresQuery", ("dsn", "sql"), ("column_types",)),
 }
