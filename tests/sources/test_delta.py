@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,34 @@ def test_values_of_partitions_come_from_the_log(tmp_path: Path) -> None:
     found = rows(ns.Delta(str(tmp_path / "t")), {"uid": int, "d": str, "n": int})
     assert sorted(found, key=lambda row: row["uid"]) == table.to_pylist()
     assert rows(ns.Delta(str(tmp_path / "t")), {"d": str})[0].keys() == {"d"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2025, 5, 1, 12, 30, 0, 5, UTC),
+        date(2025, 5, 1),
+        Decimal("1.50"),
+        True,
+        0.1,
+        "",
+    ],
+)
+def test_partitions_of_every_type(tmp_path: Path, value: Any) -> None:
+    table = pa.table({"uid": [1, 2], "p": [value, None]})
+    write_deltalake(tmp_path / "t", table, partition_by=["p"])
+    source = DeltaSource(tmp_path / "t")
+    found = [row for p in source.parts() for b in source.read(p) for row in b.to_pylist()]
+    # Delta has no empty text in partitions: it is null.
+    right = [{**row, "p": None if row["p"] == "" else row["p"]} for row in table.to_pylist()]
+    assert sorted(found, key=lambda row: row["uid"]) == right
+
+
+def test_a_path_that_would_be_taken_for_another(path: Path) -> None:
+    place = path.rename(path.with_name("a b ü"))
+    assert rows(ns.Delta(str(place)), SCHEMA) == OLD
+    with pytest.raises(InputError, match="rename the directory"):
+        rows(ns.Delta(str(place.with_name("a%20b ü"))), SCHEMA)
 
 
 def test_a_version_of_the_history(path: Path) -> None:

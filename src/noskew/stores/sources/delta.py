@@ -95,6 +95,11 @@ class DeltaSource(BatchSource):
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        if "%" in self._path:
+            raise InputError(
+                f"the Delta table {self._path!r} cannot be read: deltalake takes '%20' in a path "
+                f"for a space; rename the directory"
+            )
         try:
             table = DeltaTable(self._path)
         except TableNotFoundError as error:
