@@ -145,7 +145,7 @@ def duration_text(micros: int) -> str:
 
 def _parse(text: str) -> datetime:
     try:
-        parsed = datetime.fromisoformat(text.strip())
+        parsed = datetime.fromisoformat(re.sub("z$", "Z", text.strip()))
     except ValueError as error:
         raise InputError(
             f"{text[:64]!r} is not a time; expected ISO 8601 with an offset, for example "

@@ -14,7 +14,7 @@ from noskew.errors import SchemaMismatchError, nearest
 from noskew.types import DType, Schema
 
 #: A timestamp string must say its offset: it ends in Z, or in ±hh:mm.
-_OFFSET = r"(Z|z|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"(Z|z|[+-]\d{2}:?\d{2}|\d:\d{2}\S*[+-]\d{2})$"
 _DAY = 86_400_000_000
 #: Types of time: the integer they are, and its least and greatest value.
 _RANGES = {
@@ -180,15 +180,15 @@ def _overflows(wide: pa.ChunkedArray, narrow: pa.ChunkedArray) -> bool:
 def _timestamps(column: pa.ChunkedArray, want: pa.DataType, what: str) -> pa.ChunkedArray:
     have = column.type
     if _family(have) == "string":
-        column = column.cast(pa.string())
-        naive = pc.invert(pc.match_substring_regex(pc.utf8_trim_whitespace(column), _OFFSET))
+        column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        naive = pc.invert(pc.match_substring_regex(column, _OFFSET))
         if pc.any(naive).as_py():
             example = column.filter(naive)[0].as_py()
             raise SchemaMismatchError(
                 f"{what}: the time {example!r} has no offset, so it could mean any of 24 hours; "
                 f"end it in 'Z' for UTC or in an offset such as '+02:00'"
             )
-        return column.cast(want)
+        return pc.replace_substring_regex(column, "z$", "Z").cast(want)  # Arrow knows Z alone.
     if not (pa.types.is_timestamp(have) or pa.types.is_date(have)):
         raise SchemaMismatchError(
             f"{what}: expected timestamp, got {have}; numbers are not taken as times, since "
