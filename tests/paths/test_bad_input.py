@@ -107,12 +107,27 @@ def test_online_rows_that_do_not_fit(
     assert unharmed(store)
 
 
-@pytest.mark.parametrize("value", [40_000, -40_000, 2**80, True, 1.0, "1", NOON])
+@pytest.mark.parametrize("value", [40_000, -40_000, 2**80, True, 1.5, 40_000.0, "1", NOON])
 def test_integer_keys_are_not_converted(store: ns.FeatureStore, value: Any) -> None:
     with pytest.raises(KeyTypeError, match="'number' must be int16"):
         store.get_online_features("gate_model", {"number": [value]})
     with pytest.raises(KeyTypeError, match="'number' must be int16"):
         store.get_online_features("gate_model", {"number": [1] * 20 + [value]})
+
+
+def test_whole_floats_are_keys_in_training_and_serving(store: ns.FeatureStore) -> None:
+    """pandas makes floats of integers with a hole; training took them, and serving did not."""
+    frame = pd.DataFrame({"number": [1, None, 2]})
+    asked = frame.assign(event_timestamp=NOON)
+    trained = store.get_historical_features(asked, "gate_model").to_arrow().to_pylist()
+    for rows in (frame, {"number": [1.0, None, np.float32(2)]}, {"number": [1, None, 2]}):
+        served = store.get_online_features("gate_model", rows).to_arrow().to_pylist()
+        for one, other in zip(trained, served, strict=True):
+            assert {**one, "event_timestamp": None, "number": None} == {
+                **other,
+                "event_timestamp": None,
+                "number": None,
+            }
 
 
 def test_null_and_unknown_keys_are_answered(store: ns.FeatureStore) -> None:

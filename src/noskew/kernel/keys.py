@@ -104,7 +104,8 @@ def part_converter(kind: DType, name: str) -> Callable[[Any], int | str | bytes]
     """A function that turns a caller's value into what :func:`encode_part` takes.
 
     It raises KeyTypeError for a value of another type. No conversion is done that could
-    unite different keys: 1.0 or "1" is not 1, True is not 1.
+    unite different keys: "1" is not 1, True is not 1. A whole float is the integer that it
+    equals, as in training rows: pandas makes floats of integers with a hole.
     """
     if kind.kind == "string":
         return _typed(str, kind, name)
@@ -122,12 +123,13 @@ def _integer(kind: DType, name: str) -> Callable[[Any], int]:
 
     def convert(value: Any) -> int:
         if type(value) is not int:
-            if not isinstance(value, np.integer):
+            is_whole = isinstance(value, (float, np.floating)) and value.is_integer()
+            if not (is_whole or isinstance(value, np.integer)):
                 raise _wrong(kind, name, value)
-            value = int(value)
-        if not -half <= value < half:
+        number = int(value)
+        if not -half <= number < half:
             raise _wrong(kind, name, value)
-        return value
+        return number
 
     return convert
 
