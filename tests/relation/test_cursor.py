@@ -227,7 +227,7 @@ _STEPS = st.lists(
 
 
 @pytest.mark.parametrize("ids", [{}, {"event_id": "id"}], ids=["rows", "ids"])
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(steps=_STEPS)
 def test_by_a_cursor_is_as_by_all(
     tmp_path_factory: pytest.TempPathFactory, ids: dict[str, str], steps: list[tuple[str, int]]

@@ -101,10 +101,10 @@ class BatchSource(ABC):
 
         return beginnings(self.parts(), read, rows)
 
-    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+    def extent(self, cursor: Cursor, below: Sequence[int] = ()) -> Extent:
         """What is known of a column that only grows, without reading the rows.
 
-        ``below``: a value; the rows below it are counted. Raises InputError where the source
+        ``below``: values; the rows below each are counted. Raises InputError where the source
         cannot tell, or the column is of another type.
         """
         raise self._no_cursor(cursor)

@@ -6,6 +6,7 @@ names of columns are quoted, and values are numbers and times of ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +45,15 @@ class Below:
 
 @dataclass(frozen=True)
 class Extent:
-    """What is known of a cursor.
+    """What is known of a cursor, all of it at one moment.
 
     ``greatest``: of all rows; None if none has a value. ``nulls``: rows without one. ``below``: the
-    rows below the value that was asked about.
+    rows below each of the values that were asked about.
     """
 
     greatest: int | None
     nulls: int
-    below: Below
+    below: tuple[Below, ...]
 
 
 @dataclass(frozen=True)
@@ -76,22 +77,21 @@ def rows_between(
     return f"SELECT * FROM {_rows(query)} WHERE {' AND '.join(tests)}"
 
 
-def extent_query(query: str, cursor: Cursor, below: int | None, times: SqlTimes) -> str:
+def extent_query(query: str, cursor: Cursor, below: Sequence[int], times: SqlTimes) -> str:
     """One row that :func:`extent_of` reads."""
     name = _quoted(cursor.column)
     told = [f"max({name}) AS greatest", f"count(CASE WHEN {name} IS NULL THEN 1 END) AS nulls"]
-    if below is not None:
-        test = f"{_value(cursor, times)} < {cursor.literal(below)}"
-        number = times.micros.format(name) if cursor.is_time else name
-        told.append(f"count(CASE WHEN {test} THEN 1 END) AS below")
-        told.append(f"CAST(sum(CASE WHEN {test} THEN {number} END) AS VARCHAR) AS total")
+    number = times.micros.format(name) if cursor.is_time else name
+    for i, value in enumerate(below):
+        test = f"{_value(cursor, times)} < {cursor.literal(value)}"
+        told.append(f"count(CASE WHEN {test} THEN 1 END) AS rows_{i}")
+        told.append(f"CAST(sum(CASE WHEN {test} THEN {number} END) AS VARCHAR) AS total_{i}")
     return f"SELECT {', '.join(told)} FROM {_rows(query)}"
 
 
 def extent_of(row: pa.Table, cursor: Cursor, what: str) -> Extent:
     """The answer. Raises InputError for a cursor of another type than its source declares."""
-    told = {name: row.column(name)[0] for name in row.column_names}
-    greatest = told["greatest"]
+    greatest, nulls, *counts = (row.column(name)[0] for name in row.column_names)
     kind = greatest.type
     fits = at.is_temporal(kind) if cursor.is_time else at.is_integer(kind)
     if not (fits or at.is_null(kind)):
@@ -100,11 +100,11 @@ def extent_of(row: pa.Table, cursor: Cursor, what: str) -> Extent:
             f"{what}: the cursor {cursor.column!r} is of the type {kind} there, and not "
             f"{declared}, as declared; cast it in the query"
         )
-    nulls = int(told["nulls"].as_py())
-    if "below" not in told:
-        return Extent(_number(greatest), nulls, Below(0, 0))
-    below = Below(int(told["below"].as_py()), int(told["total"].as_py() or 0))
-    return Extent(_number(greatest), nulls, below)
+    below = [
+        Below(int(rows.as_py()), int(total.as_py() or 0))
+        for rows, total in zip(counts[::2], counts[1::2], strict=True)
+    ]
+    return Extent(_number(greatest), int(nulls.as_py()), tuple(below))
 
 
 def _number(value: pa.Scalar) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ class DuckDbQuery(BatchSource):
             names = chosen(reader.schema.names, columns, _WHERE)
             yield from (batch.select(names) for batch in first_rows(reader, rows))
 
-    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+    def extent(self, cursor: Cursor, below: Sequence[int] = ()) -> Extent:
         asked = self._over(extent_query(self._sql, cursor, below, _TIMES))
         with asked._reader(1) as reader:
             return extent_of(reader.read_all(), cursor, _WHERE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -51,7 +51,7 @@ class NamedSource(BatchSource):
         for batch in self._source.sample(rows, self._theirs(names)):
             yield batch.rename_columns(names)
 
-    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+    def extent(self, cursor: Cursor, below: Sequence[int] = ()) -> Extent:
         return self._source.extent(self._their_cursor(cursor), below)
 
     def between(self, cursor: Cursor, least: int | None, greatest: int) -> BatchSource:

@@ -122,7 +122,7 @@ class PostgresQuery(BatchSource):
             batches = own.batches(cursor, max(1, min(rows, _FETCH_ROWS)))
             yield from (batch.select(names) for batch in first_rows(batches, rows))
 
-    def extent(self, cursor: Cursor, below: int | None = None) -> Extent:
+    def extent(self, cursor: Cursor, below: Sequence[int] = ()) -> Extent:
         asked = self._over(extent_query(self._sql, cursor, below, _TIMES), declared={})
         with asked._cursor() as result:
             batches = asked._columns(result).batches(result, 1)

@@ -114,39 +114,39 @@ class CursorRead:
         cursor = Cursor(source.cursor, source.schema[source.cursor].kind == "timestamp")
         if earlier is not None and earlier.column != cursor.column:
             earlier = None
-        extent = data.extent(cursor, earlier.bound if earlier else None)
+        greatest = data.extent(cursor).greatest
+        reached = min(greatest or 0, now) if cursor.is_time else greatest or 0
+        bound = _back(cursor, reached, source.overlap)
+        # In one statement: a row that went between two of them would never be missed.
+        extent = data.extent(cursor, [bound, *([earlier.bound] if earlier else [])])
         if extent.nulls:
             raise InputError(
                 f"source {source.name!r}: the cursor {source.cursor!r} is null in "
                 f"{extent.nulls:,} rows, which nothing would find again; leave them out in the "
                 f"query, or fill it"
             )
-        behind = extent.below.rows - earlier.below if earlier else 0
+        next_below, below = extent.below[0], extent.below[-1]
+        behind = below.rows - earlier.below if earlier else 0
         # Which rows changed, and may, is known when they are read: there are fewer.
         may_change = source.changes == "replace" and behind < 0
-        if whole or (earlier and not may_change and not earlier.is_of(extent.below)):
+        if whole or (earlier and not may_change and not earlier.is_of(below)):
             before, behind = None, behind or 1
         else:
             before, behind = earlier, 0
-        greatest = extent.greatest
         if greatest is None:  # there are no rows
-            empty = data.between(cursor, None, 0)
-            return cls(empty, None, None, None, extent.below, abs(behind))
+            return cls(data.between(cursor, None, 0), None, None, None, below, abs(behind))
         least = _back(cursor, before.reached, source.overlap) if before else None
-        reached = min(greatest, now) if cursor.is_time else greatest
-        bound = _back(cursor, reached, source.overlap)
-        now_below = data.extent(cursor, bound).below
         after = Mark(
             cursor.column,
             max(greatest, earlier.greatest) if earlier else greatest,
             reached,
             bound,
-            now_below.rows,
-            now_below.total % _TOTALS,
+            next_below.rows,
+            next_below.total % _TOTALS,
             earlier.later(start) if earlier else (),
         )
         rows = data.between(cursor, least, greatest)
-        return cls(rows, least, before, after, extent.below, abs(behind))
+        return cls(rows, least, before, after, below, abs(behind))
 
     def checked(self, gone: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Events that are taken back, which have their cursors.
