@@ -45,7 +45,7 @@ def of_row(x: float) -> float:
 
 
 def sql(text: str, dialect: str = "duckdb", **options: Any) -> ns.OnDemand:
-    made = ns.expressions({"y": text}, dialect=dialect)
+    made = ns.expressions({"y": text}, dialect=dialect, unchecked=True)
     return ns.OnDemand("o", made, request=FIELDS, **options)
 
 

@@ -13,6 +13,8 @@ import noskew as ns
 from noskew.definitions.transforms import SqlTransform
 from noskew.errors import TransformError
 from noskew.kernel.transforms.pipeline import Pipeline
+from noskew.translation.dialects import COMPARED, DUCKDB
+from noskew.translation.verified_dialects import _LANGUAGES
 
 SCHEMA: dict[str, Any] = {
     "user_id": int,
@@ -31,7 +33,7 @@ BIG = 2**53 + 1
 
 
 def view(text: str, dialect: str, feature: str = "made") -> ns.FeatureView:
-    transform = ns.sql(text, dialect=dialect)
+    transform = ns.sql(text, dialect=dialect, unchecked=True)
     return ns.FeatureView(
         "view", entity=USER, source=SOURCE, features=[feature], transform=transform
     )
@@ -135,7 +137,7 @@ import noskew as ns
 source = ns.Source("s", {"k": int, "ts": "timestamp", "x": float}, event_time="ts", filter="x > 0")
 entity = ns.Entity("e", {"k": int})
 for dialect in ("duckdb", "mysql"):
-    transform = ns.sql("SELECT k, x + 1 AS y FROM s", dialect=dialect)
+    transform = ns.sql("SELECT k, x + 1 AS y FROM s", dialect=dialect, unchecked=True)
     ns.FeatureView("v", entity=entity, source=source, transform=transform, features=["y"])
     print(dialect, "sqlglot" in sys.modules)
 """
@@ -143,3 +145,22 @@ for dialect in ("duckdb", "mysql"):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ran.stdout.split("\n")[:2] == ["duckdb False", "mysql True"]
+
+
+@pytest.mark.parametrize("dialect", ["bigquery", "snowflake", "mysql", "trino", "tsql", "oracle"])
+def test_a_dialect_that_was_not_compared_is_used_by_who_says_so(dialect: str) -> None:
+    """``CAST(2.5 AS INT64)`` is 3 in BigQuery, and was 2 without a word."""
+    said = f"the dialect '{dialect}' is translated, but was not compared"
+    with pytest.raises(TransformError, match=said):
+        ns.sql("SELECT x AS made FROM events", dialect=dialect)
+    with pytest.raises(TransformError, match=said):
+        ns.expressions({"y": "x"}, dialect=dialect.upper())
+    taken = ns.sql("SELECT x AS made FROM events", dialect=dialect, unchecked=True)
+    assert taken.title == f"SQL ({dialect}, unchecked)"
+    expressions = ns.expressions({"y": "x"}, dialect=dialect, unchecked=True)
+    assert expressions.title == f"SQL ({dialect}, unchecked): x"
+
+
+def test_what_was_compared_has_tables() -> None:
+    assert set(COMPARED) - {DUCKDB} == set(_LANGUAGES)
+    assert ns.sql("SELECT x AS made FROM events", dialect="spark").title == "SQL (spark)"

@@ -10,7 +10,7 @@ from noskew.definitions.engines import installed_engine
 from noskew.definitions.expression_functions import check
 from noskew.definitions.expression_tree import INPUTS, Node, bind, statement
 from noskew.errors import TransformError
-from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb
+from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb, unchecked_note
 from noskew.types import Schema, check_name
 
 
@@ -36,7 +36,8 @@ class Expressions:
     @property
     def title(self) -> str:
         """What it is, for people."""
-        dialect = "" if self.dialect == DUCKDB else f" ({self.dialect})"
+        named = f" ({self.dialect}{unchecked_note(self.dialect)})"
+        dialect = "" if self.dialect == DUCKDB else named
         return f"SQL{dialect}: {', '.join(text for _, text in self.texts)}"
 
     def bound(self, columns: Schema, what: str) -> tuple[Expressions, Schema]:
@@ -84,7 +85,9 @@ class Expressions:
         )
 
 
-def expressions(texts: Mapping[str, str], *, dialect: str = DUCKDB) -> Expressions:
+def expressions(
+    texts: Mapping[str, str], *, dialect: str = DUCKDB, unchecked: bool = False
+) -> Expressions:
     """SQL expressions as an on-demand function: ``{"slack": "scheduled - typical"}``.
 
     Each is row-wise, over the inputs and request fields of the function, by name; types of outputs
@@ -94,7 +97,9 @@ def expressions(texts: Mapping[str, str], *, dialect: str = DUCKDB) -> Expressio
     on-demand function is defined.
 
     ``dialect``: any that sqlglot reads (``"spark"``, ``"postgres"``, …). The text is translated to
-    DuckDB's dialect when the function is defined. Raises TransformError for an unknown dialect.
+    DuckDB's dialect when the function is defined. ``unchecked``: needed for dialects other than
+    DuckDB's, Spark's and PostgreSQL's, whose values nobody compared. Raises TransformError for an
+    unknown or unchecked dialect.
     """
     if not isinstance(texts, Mapping) or not texts:
         raise TransformError(
@@ -106,4 +111,5 @@ def expressions(texts: Mapping[str, str], *, dialect: str = DUCKDB) -> Expressio
         if not isinstance(text, str) or not text.strip():
             raise TransformError(f"ns.expressions: expected SQL for {name!r}, got {text!r}")
         pairs.append((check_name(name, "ns.expressions, output"), text.strip()))
-    return Expressions(tuple(pairs), dialect=check_dialect(dialect, "ns.expressions"))
+    dialect = check_dialect(dialect, "ns.expressions", unchecked=unchecked)
+    return Expressions(tuple(pairs), dialect=dialect)

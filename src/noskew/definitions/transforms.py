@@ -12,7 +12,7 @@ from noskew.definitions.functions import FunctionRef, function_ref
 from noskew.definitions.native import check_native, check_pushable
 from noskew.definitions.sql_check import check_transform
 from noskew.errors import DefinitionError, TransformError
-from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb
+from noskew.translation.dialects import DUCKDB, check_dialect, to_duckdb, unchecked_note
 from noskew.translation.pyspark.functions import to_sql
 from noskew.types import Schema
 
@@ -62,7 +62,7 @@ class SqlTransform:
     @property
     def title(self) -> str:
         """Its kind, for people."""
-        native = ", native" if self.native else ""
+        native = ", native" if self.native else unchecked_note(self.dialect)
         return "SQL" if self.dialect == DUCKDB else f"SQL ({self.dialect}{native})"
 
     def identity(self) -> dict[str, Any]:
@@ -165,7 +165,9 @@ class FunctionTransform:
 Transform = SqlTransform | FunctionTransform
 
 
-def sql(text: str, *, dialect: str = DUCKDB, native: bool = False) -> SqlTransform:
+def sql(
+    text: str, *, dialect: str = DUCKDB, native: bool = False, unchecked: bool = False
+) -> SqlTransform:
     """A row-wise, deterministic SELECT over the source, run by DuckDB.
 
     ``ns.sql("SELECT origin, departed_at, dep_delay > 15 AS late FROM departures")``. Refused:
@@ -175,18 +177,22 @@ def sql(text: str, *, dialect: str = DUCKDB, native: bool = False) -> SqlTransfo
     ``dialect``: any that sqlglot reads (``"spark"``, ``"postgres"``, ``"bigquery"``, …). The text
     is translated to DuckDB's dialect when a view is defined; ``noskew show`` prints what runs.
 
+    ``unchecked``: needed for dialects other than DuckDB's, Spark's and PostgreSQL's. They are
+    translated, too, but nobody compared the values: a function or cast may keep DuckDB's meaning.
+
     ``native``: PostgreSQL (``dialect="postgres"``) runs the SELECT itself on rows of an
     ``ns.Postgres`` query, and Spark (``dialect="spark"``) on a Spark DataFrame. Streams, and rows
     from anywhere else, are computed by DuckDB as always; a certificate compares both engines.
 
-    Raises TransformError for an unknown dialect, or one without an engine; a view, for what cannot
-    be translated.
+    Raises TransformError for an unknown or unchecked dialect, or one without an engine; a view, for
+    what cannot be translated.
     """
     if not isinstance(text, str) or not text.strip():
         raise TransformError(f"ns.sql expects a SELECT statement, got {text!r}")
     if native:
         check_native(dialect, "ns.sql")
-    return SqlTransform(text.strip(), dialect=check_dialect(dialect, "ns.sql"), native=native)
+    dialect = check_dialect(dialect, "ns.sql", unchecked=unchecked)
+    return SqlTransform(text.strip(), dialect=dialect, native=native)
 
 
 def pyspark(function: Callable[[Any], Any]) -> PySparkTransform:
