@@ -198,7 +198,7 @@ CASES = [
         422,
         "KeyTypeError",
         "must be int32",
-        rows('{"row": [1.0], "place": [1], "id": ["a"]}'),
+        rows('{"row": [1.5], "place": [1], "id": ["a"]}'),
         "/features/places",
     ),
     Case(
@@ -530,7 +530,7 @@ BAD_ROWS: list[tuple[str, Any]] = [
     ("plain", None),
     ("places", {"row": [True], "place": [1], "id": ["a"]}),
     ("places", {"row": [1, True], "place": [1, 1], "id": ["a", "a"]}),
-    ("places", {"row": [1.0], "place": [1], "id": ["a"]}),
+    ("places", {"row": [1.5], "place": [1], "id": ["a"]}),
     ("places", {"row": [1, 2.5], "place": [1, 1], "id": ["a", "a"]}),
     ("places", {"row": np.array([2**40]), "place": [1], "id": ["a"]}),
     ("places", {"row": [1], "place": [2**63], "id": ["a"]}),
@@ -552,6 +552,24 @@ BAD_ROWS: list[tuple[str, Any]] = [
         ]
     ],
 ]
+
+
+def test_whole_floats_are_keys_over_http(served: Served) -> None:
+    """As in process, in JSON and in Arrow, from one row and from many."""
+    whole = {"row": [1, 2], "place": [1, 1], "id": ["a", "b"]}
+    floats = whole | {"row": [1.0, 2.0], "place": [1.0, np.float32(1)]}
+    expected = served.store.get_online_features("places", whole).to_dict()
+    assert served.store.get_online_features("places", floats).to_dict() == expected
+    with ns.Client(served.url, timeout_s=20) as client:
+        assert client.get_online_features("places", whole).to_dict() == expected
+        assert client.get_online_features("places", floats).to_dict() == expected
+    one = rows('{"row": [1.0], "place": [1.0], "id": ["a"]}')
+    sent = [(one, "application/json"), (arrow(pa.table(floats)), ARROW)]
+    for accept in ("application/json", ARROW):
+        for body, kind in sent:
+            headers = {"content-type": kind, "accept": accept}
+            answer = httpx.post(f"{served.url}/features/places", content=body, headers=headers)
+            assert answer.status_code == 200, answer.text
 
 
 def test_a_client_raises_what_the_reader_in_process_raises(served: Served):
