@@ -72,6 +72,7 @@ class FeatureStore(ProjectDefinitions):
         source: str | None = None,
         data: Any = None,
         *,
+        full: bool = False,
         progress: ViewProgress | None = None,
         runner: str | None = None,
     ) -> list[IngestReport]:
@@ -79,7 +80,8 @@ class FeatureStore(ProjectDefinitions):
 
         ``source``: one source by name; default all that have batch data. ``data``: a frame or
         a connector to read instead of the source's own. Rows that are there already are known
-        again, so run it every day. ``runner``: as :meth:`get_historical_features` has it.
+        again, so run it every day. ``full``: read all of sources that have a cursor, also what
+        the last ingest came to already. ``runner``: as :meth:`get_historical_features` has it.
         """
         views = ingest.views_to_ingest(self.applied.project, source)
         spark = self._runners.project(runner, data)
@@ -96,6 +98,7 @@ class FeatureStore(ProjectDefinitions):
                 progress=progress,
                 spark=spark,
                 run=run,
+                whole=full,
             )
 
         return self._ingest_runs.run(source, reports)

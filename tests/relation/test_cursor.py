@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import noskew as ns
+from noskew.clock import to_text
 from noskew.errors import ChangedRowsError, DefinitionError, InputError
+from noskew.training.ingest import IngestReport
 from tests.relation.shop import DAY, NOW, USER
 
 HOUR = DAY // 24
@@ -59,14 +61,14 @@ class Orders:
             self.clock.now() - ago * HOUR,
         )
 
-    def ingest(self) -> ns.IngestReport:
-        (report,) = self.store.ingest()
+    def ingest(self, *, full: bool = False) -> IngestReport:
+        (report,) = self.store.ingest(full=full)
         self.clock.advance("1d")
         return report
 
     def values(self, *users: int) -> list[tuple[int, float | None]]:
         when = [self.clock.now()] * len(users)
-        asked = {"user_id": list(users), "event_timestamp": [ns.clock.to_text(t) for t in when]}
+        asked = {"user_id": list(users), "event_timestamp": [to_text(t) for t in when]}
         rows = self.store.get_historical_features(asked, "model").to_arrow().to_pylist()
         return [(row["count"], row["amount_sum"]) for row in rows]
 
@@ -147,6 +149,19 @@ def test_a_row_that_is_dated_ahead_hides_none(tmp_path: Path) -> None:
     orders.put(3, 2, 1.0)
     assert orders.ingest().rows == 1
     assert orders.values(1, 2) == [(2, 2.0), (1, 1.0)]
+
+
+def test_a_row_that_changed_in_place_is_found_by_a_full_ingest(tmp_path: Path) -> None:
+    orders = Orders(tmp_path, changes="replace")
+    orders.put(1, 1, 1.0)
+    orders.ingest()
+    orders.put(2, 1, 2.0)
+    orders.ingest()
+    orders.run("UPDATE orders SET amount = 5.0 WHERE id = 1")
+    assert orders.ingest().retracted == 0
+    report = orders.ingest(full=True)
+    assert (report.rows, report.known, report.retracted, report.behind) == (1, 1, 1, 0)
+    assert orders.values(1) == [(2, 7.0)]
 
 
 def test_rows_that_were_given_before_count_once(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def run_ingest(
     file: Path | None = None,
     *,
     console: Console = err,
+    full: bool = False,
     runner: str | None = None,
 ) -> list[IngestReport]:
     """Ingest with a bar for each offline table, then say what was done and what was refused."""
@@ -35,7 +36,7 @@ def run_ingest(
     if file:
         expected = dict.fromkeys(expected, totals.source_rows(data, store.root))
     with Bars(expected, console=console) as bars:
-        reports = store.ingest(source, data, progress=bars, runner=runner)
+        reports = store.ingest(source, data, full=full, progress=bars, runner=runner)
     added, known = sum(r.rows for r in reports), sum(r.known + r.known_by_id for r in reports)
     there = f"; {known:,} rows were there already" if known else ""
     if retracted := sum(r.retracted for r in reports):

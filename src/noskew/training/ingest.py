@@ -150,6 +150,7 @@ def ingest(
     connector: connectors.Connector | None = None,
     door: Door | None = None,
     run: int | None = None,
+    whole: bool = False,
     progress: RowProgress | None = None,
 ) -> IngestReport:
     """Append the events of the view's source that its table does not have yet.
@@ -157,7 +158,8 @@ def ingest(
     Rows that were ingested before are known again by the values of their declared columns, each
     as often as it is there, in whatever form they come (decision 23). ``door`` says whether
     ``connector`` is the source's own data; by default it is unless it is a frame. ``run``: the
-    number of the run that it belongs to, by which it can be undone. Rows with a null key, or dated
+    number of the run that it belongs to, by which it can be undone. ``whole``: read all of a source
+    that has a cursor. Rows with a null key, or dated
     further ahead than the source allows, are left out and counted.
 
     Killed at any moment, rows that are compared with others are all in the table or none is, and
@@ -171,7 +173,7 @@ def ingest(
     source = open_connector(chosen, schema, view.source.columns)
     table, table_buckets = open_table(view, offline, buckets)
     door = door or (Door.GIVEN if isinstance(chosen, connectors.Frame) else Door.OWN)
-    now, run, whole = clock.now(), run or new_run(), False
+    now, run = clock.now(), run or new_run()
     work = Ingest(view, source, table_buckets, now=now, run=run, pushed=pushed)
     by_cursor = view.source.cursor is not None and door is Door.OWN
     for last in (*[False] * (_TRIES - 1), True):

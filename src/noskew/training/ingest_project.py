@@ -36,11 +36,13 @@ def ingest_all(
     progress: ViewProgress | None = None,
     spark: RunnerProject | None = None,
     run: int | None = None,
+    whole: bool = False,
 ) -> Iterator[IngestReport]:
     """Ingest each view from ``data`` of ``source``, else from its source's own batch data.
 
     Paths of the source's own are taken from ``root``. ``spark``: what does the work; None for
     this process, which also does it for data that only it has. ``run``: the number of the run.
+    ``whole``: read all of sources that have a cursor.
 
     Yields the report of each view when it is done.
 
@@ -84,6 +86,7 @@ def ingest_all(
                 connector=chosen,
                 door=door,
                 run=run,
+                whole=whole,
                 progress=rows_done,
             )
         yield report

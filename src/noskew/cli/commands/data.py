@@ -30,19 +30,23 @@ def ingest(
         str | None,
         typer.Option(metavar="ID", help="Take back what a run added; see 'noskew list ingests'."),
     ] = None,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="All rows of a source that has a cursor, not the latest.")
+    ] = False,
     runner: Runner = None,
 ) -> None:
     """Append new events of the sources to the offline tables.
 
     Safe to repeat and to kill: rows that are there already are known again by their values.
     """
-    if undo is not None and (source or file):
-        raise InputError("--undo takes back a whole run: leave SOURCE and --from out")
+    if undo is not None and (source or file or full):
+        raise InputError("--undo takes back a whole run: leave SOURCE, --from and --full out")
     with session(ctx).store() as store:
         if undo is not None:
             run_undo(store, undo)
             return
-        run_ingest(store, source, file, runner=runner)
+        run_ingest(store, source, file, full=full, runner=runner)
 
 
 def materialize(

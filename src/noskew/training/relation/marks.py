@@ -129,8 +129,9 @@ class CursorRead:
         behind = below.rows - earlier.below if earlier else 0
         # Which rows changed, and may, is known when they are read: there are fewer.
         may_change = source.changes == "replace" and behind < 0
-        if whole or (earlier and not may_change and not earlier.is_of(below)):
-            before, behind = None, behind or 1
+        is_other = earlier is not None and not earlier.is_of(below)
+        if whole or (is_other and not may_change):
+            before, behind = None, behind or int(is_other)
         else:
             before, behind = earlier, 0
         if greatest is None:  # there are no rows
