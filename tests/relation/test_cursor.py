@@ -217,6 +217,37 @@ def test_a_source_that_was_ingested_before_gets_a_cursor(tmp_path: Path) -> None
     assert orders.values(1) == [(3, 3.0)]
 
 
+def declared_again(orders: Orders, **options: Any) -> None:
+    batch = orders.store.applied.project.source("orders").batch
+    source = ns.Source("orders", COLUMNS, event_time="sold_at", batch=batch, **options)
+    features = [ns.count(), ns.sum("amount")]
+    view = ns.FeatureView("spent", entity=USER, source=source, features=features)
+    orders.store.apply([ns.FeatureService("model", [view])])
+
+
+@pytest.mark.parametrize("before", [None, "id"])
+def test_events_that_do_not_know_this_cursor_are_neither_lost_nor_kept(
+    tmp_path: Path, before: str | None
+) -> None:
+    """Those of before it was declared, or of another column, which may be greater or less."""
+    overlap = 10 if before else None
+    orders = Orders(tmp_path, changes="replace", cursor=before, overlap=overlap)
+    ids = [2**62 + n for n in range(6)]  # as great as any time
+    for i, number in enumerate(ids):
+        orders.put(number, 1, 2.0**i, ago=100 - i)
+    orders.ingest()
+    declared_again(orders, changes="replace", cursor="changed_at", overlap="1h")
+    assert (orders.ingest().rows, orders.values(1)) == (0, [(6, 63.0)])
+    assert (orders.ingest().retracted, orders.values(1)) == (0, [(6, 63.0)])
+    for gone, left in ((5, 31.0), (0, 30.0), (4, 14.0)):
+        orders.run("DELETE FROM orders WHERE id = ?", ids[gone])
+        assert orders.ingest().retracted == 1
+        assert orders.values(1)[0][1] == left
+    orders.put(7, 1, 100.0)
+    report = orders.ingest()
+    assert (report.rows, report.behind, orders.values(1)) == (1, 0, [(4, 114.0)])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

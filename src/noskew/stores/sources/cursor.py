@@ -80,13 +80,13 @@ def rows_between(
 def extent_query(query: str, cursor: Cursor, below: Sequence[int], times: SqlTimes) -> str:
     """One row that :func:`extent_of` reads."""
     name = _quoted(cursor.column)
-    told = [f"max({name}) AS greatest", f"count(CASE WHEN {name} IS NULL THEN 1 END) AS nulls"]
+    outputs = [f"max({name}) AS greatest", f"count(CASE WHEN {name} IS NULL THEN 1 END) AS nulls"]
     number = times.micros.format(name) if cursor.is_time else name
     for i, value in enumerate(below):
         test = f"{_value(cursor, times)} < {cursor.literal(value)}"
-        told.append(f"count(CASE WHEN {test} THEN 1 END) AS rows_{i}")
-        told.append(f"CAST(sum(CASE WHEN {test} THEN {number} END) AS VARCHAR) AS total_{i}")
-    return f"SELECT {', '.join(told)} FROM {_rows(query)}"
+        outputs.append(f"count(CASE WHEN {test} THEN 1 END) AS rows_{i}")
+        outputs.append(f"CAST(sum(CASE WHEN {test} THEN {number} END) AS VARCHAR) AS total_{i}")
+    return f"SELECT {', '.join(outputs)} FROM {_rows(query)}"
 
 
 def extent_of(row: pa.Table, cursor: Cursor, what: str) -> Extent:

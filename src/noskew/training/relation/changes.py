@@ -210,13 +210,12 @@ class Changes:
             yield from self.cursor.checked([]) if self.cursor else ()
             return
         ids = known.ids_of(self.ledger.view, held)
-        least = self.cursor.least if self.cursor else None
         gone = self.ledger.left_over(
             known.own,
             Door.OWN,
             [p.path for p in self.parts],
             others_too=self.is_one,
-            least=least,
+            window=self.cursor.window if self.cursor else None,
             where=None if len(ids) else self._since,
             besides=ids,
         )

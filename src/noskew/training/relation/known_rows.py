@@ -31,6 +31,7 @@ from noskew.kernel.values import valid_of, whole
 from noskew.kernel.visible import lasting
 from noskew.stores.offline.base import Filter, OfflineStore
 from noskew.training.relation.doors import Door, path_number
+from noskew.training.relation.marks import known_cursors
 
 _HALF = 32
 _LOW = (1 << _HALF) - 1
@@ -149,7 +150,7 @@ class Ledger:
         paths: Sequence[str],
         *,
         others_too: bool,
-        least: int | None = None,
+        window: tuple[int, int] | None = None,
         where: Filter | None = None,
         besides: Words | None = None,
     ) -> Iterator[pa.Table]:
@@ -157,8 +158,9 @@ class Ledger:
 
         Keys, event time, bucket, sequence, cursor, and id, if it has one. Of equal ones those of
         parts that are gone, then those that came last. ``paths`` of the parts that are there still;
-        ``others_too``: events of other parts, too. ``least``: only rows whose cursor is not less,
-        none of which ``where`` leaves out; and besides, of the others, events of some ids.
+        ``others_too``: events of other parts, too. ``window``: only events whose cursor is known
+        and not less, see :class:`CursorRead`, none of which ``where`` leaves out; and besides, of
+        the others, events of some ids.
         """
         numbers = np.array([path_number(p) for p in paths], np.int64)
         ids = [EVENT_ID] if self.has_ids else []
@@ -171,8 +173,9 @@ class Ledger:
             at, is_there = at[order], is_there[order]
             is_left = rows.take(RowIdentities.of(identities)[at])
             chosen = is_left if others_too else is_left & is_there
-            if least is not None:
-                later = _from(events, least)[at]
+            if window is not None:
+                least, first = window
+                later = known_cursors(events, first)[at] >= least
                 chosen &= later
                 if besides is not None and len(besides):
                     chosen |= ~later & np.isin(_ids(self.view, events)[at], besides)
@@ -209,12 +212,6 @@ class Ledger:
                 self.table, names, bucket=bucket, where=where, snapshot=self.snapshot
             )
             yield bucket, lasting(table, sequence=SEQUENCE, retracts=RETRACTS)
-
-
-def _from(events: pa.Table, least: int) -> Mask:
-    """Whether the cursor is known, and not less."""
-    cursors = whole(events.column(CURSOR))
-    return valid_of(cursors) & (integers(cursors.fill_null(0)) >= least)
 
 
 def _streamed(events: pa.Table) -> Mask:

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from noskew.clock import MIN_TIME
 from noskew.definitions.source import Source
 from noskew.errors import InputError
-from noskew.kernel.events import CURSOR
+from noskew.kernel.events import CURSOR, SEQUENCE
 from noskew.kernel.keys import integers
 from noskew.kernel.values import whole
 from noskew.stores.sources.base import BatchSource
 from noskew.stores.sources.cursor import Below, Cursor
 
-#: What stands for the cursor of events from before there was one.
+#: What stands for a cursor that is not known.
 _UNKNOWN = -(1 << 63)
 _TOTALS = 1 << 62
 #: How many earlier ingests are told apart by where their events begin.
@@ -39,6 +41,11 @@ class Mark(msgspec.Struct, frozen=True):
     bound, below, total
         How many rows of the source were below a value, and the sum of their cursors, less whole
         multiples of 2^62.
+    first
+        The first sequence of an event whose cursor is known: those of before have none, or another
+        column's.
+    unknown
+        No row of an event of before has a greater value; None: there are none.
     starts
         For some ingests the first sequence of their events, and the greatest value before it.
     """
@@ -49,6 +56,8 @@ class Mark(msgspec.Struct, frozen=True):
     bound: int
     below: int
     total: int
+    first: int
+    unknown: int | None
     starts: tuple[tuple[int, int], ...] = ()
 
     def first_sequence(self, least: int) -> int | None:
@@ -116,7 +125,14 @@ class CursorRead:
             earlier = None
         greatest = data.extent(cursor).greatest
         reached = min(greatest or 0, now) if cursor.is_time else greatest or 0
+        if earlier is not None:
+            first, unknown = earlier.first, earlier.unknown
+        else:
+            first, unknown = start, greatest if start else None
         bound = _back(cursor, reached, source.overlap)
+        if unknown is not None:
+            # Rows whose events do not say where they were must not go unnoticed: they are counted.
+            bound = max(bound, unknown + 1)
         # In one statement: a row that went between two of them would never be missed.
         extent = data.extent(cursor, [bound, *([earlier.bound] if earlier else [])])
         if extent.nulls:
@@ -144,6 +160,8 @@ class CursorRead:
             bound,
             next_below.rows,
             next_below.total % _TOTALS,
+            first,
+            unknown,
             earlier.later(start) if earlier else (),
         )
         rows = data.between(cursor, least, greatest)
@@ -157,7 +175,7 @@ class CursorRead:
         count = total = 0
         for events in gone:
             if self.before is not None:
-                cursors = integers(whole(events.column(CURSOR).fill_null(_UNKNOWN)))
+                cursors = known_cursors(events, self.before.first)
                 cursors = cursors[cursors < self.before.bound]
                 count, total = count + len(cursors), total + sum(cursors.tolist())
             yield events
@@ -166,11 +184,24 @@ class CursorRead:
             raise BehindMarkError
 
     @property
+    def window(self) -> tuple[int, int] | None:
+        """The least value that is read, and the first sequence of an event that tells its own."""
+        if self.before is None or self.least is None:
+            return None
+        return self.least, self.before.first
+
+    @property
     def first_sequence(self) -> int | None:
         """Events of the rows that are read have at least this sequence; None: any."""
         if self.before is None or self.least is None:
             return None
         return self.before.first_sequence(self.least)
+
+
+def known_cursors(events: pa.Table, first: int) -> NDArray[np.int64]:
+    """The cursor of each event, int64, shape (n,); less than any value where it is not known."""
+    cursors = integers(whole(events.column(CURSOR).fill_null(_UNKNOWN)))
+    return np.where(integers(whole(events.column(SEQUENCE))) < first, _UNKNOWN, cursors)
 
 
 def _back(cursor: Cursor, value: int, overlap: int) -> int:
